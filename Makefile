@@ -1,0 +1,84 @@
+.DEFAULT_GOAL := help
+
+# The versions of the tools, for everyone: contributors, .ci/run and the
+# workflows. They are built into bin/, which git ignores.
+GOLANGCI_LINT_VERSION := v2.15.0
+SQLC_VERSION          := v1.31.1
+GOOSE_VERSION         := v3.29.0
+GOVULNCHECK_VERSION   := v1.9.0
+
+BIN := bin
+install = GOBIN=$(CURDIR)/$(BIN) go install
+
+$(BIN)/golangci-lint: Makefile
+	$(install) github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) && touch $@
+
+$(BIN)/sqlc: Makefile
+	$(install) github.com/sqlc-dev/sqlc/cmd/sqlc@$(SQLC_VERSION) && touch $@
+
+$(BIN)/goose: Makefile
+	$(install) github.com/pressly/goose/v3/cmd/goose@$(GOOSE_VERSION) && touch $@
+
+$(BIN)/govulncheck: Makefile
+	$(install) golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) && touch $@
+
+.PHONY: bench
+bench: ## Run the benchmarks of the Go packages
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: build
+build: ## Build ./flightbill
+	CGO_ENABLED=0 go build -trimpath -o flightbill ./cmd/flightbill
+
+.PHONY: ci
+ci: ## Run all that the project's CI runs (installs what it needs)
+	.ci/run
+
+.PHONY: demo
+demo: ## Bill a month of real flights on an embedded Postgres
+	go run ./cmd/flightbill demo
+
+.PHONY: format
+format: $(BIN)/golangci-lint ## Format the Go code
+	$(BIN)/golangci-lint fmt
+
+.PHONY: generate
+generate: $(BIN)/sqlc ## Generate db/schema.sql from the migrations (needs pg_dump 15), and db/dbsqlc from it and db/queries
+	go run ./internal/dumpschema
+	$(BIN)/sqlc generate
+
+.PHONY: help
+help: ## Print this message
+	@awk -F ':.*## ' '/^[a-z\/]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## Run the linters
+	$(BIN)/golangci-lint run
+
+.PHONY: test
+test: ## Run the tests, on an embedded Postgres 18
+	go test ./...
+
+.PHONY: test/oldest
+test/oldest: ## Run the tests that use Postgres on the oldest supported version, 15 (with pg_dump 15, db/schema.sql is checked too)
+	FLIGHTBILL_TEST_POSTGRES=15 go test ./db/... ./jobs/...
+
+.PHONY: test/race
+test/race: ## Run the tests with the race detector
+	go test -race -timeout 20m ./...
+
+.PHONY: tidy
+tidy: ## Bring go.mod and go.sum up to date
+	go mod tidy
+
+.PHONY: tools
+tools: $(BIN)/golangci-lint $(BIN)/sqlc $(BIN)/goose $(BIN)/govulncheck ## Build the tools into bin/
+
+.PHONY: verify
+verify: $(BIN)/sqlc ## Check that go.mod and the generated code are up to date
+	go mod tidy -diff
+	$(BIN)/sqlc diff
+
+.PHONY: vulnerable
+vulnerable: $(BIN)/govulncheck ## Look for known vulnerabilities in what is called
+	$(BIN)/govulncheck ./...

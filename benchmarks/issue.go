@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/jobs"
+)
+
+const (
+	linesOfDraft  = 40
+	linesOfFlight = 3
+)
+
+// closingDate is a Sunday: every customer's week ends then, and the run's cut-off
+// stands on the day before.
+var closingDate = billing.NewDate(2026, time.March, 8)
+
+// issue turns a week's drafts into invoices.
+func (b *bench) issue(ctx context.Context) ([]row, error) {
+	const seed = "issue"
+	drafts := b.size(50_000)
+	dropSeed, err := b.server.seed(ctx, seed, func(pool *pgxpool.Pool) error { return b.makeDrafts(ctx, pool, drafts) })
+	if err != nil {
+		return nil, err
+	}
+	defer dropSeed()
+
+	totals := map[string]bool{}
+	var before, peak []float64
+	timed := func(do func(context.Context, *pgxpool.Pool) error) contender {
+		return func(ctx context.Context, _ int) (seconds float64, err error) {
+			err = b.server.inCopy(ctx, seed, func(pool *pgxpool.Pool) error {
+				started := time.Now()
+				if err := do(ctx, pool); err != nil {
+					return err
+				}
+				seconds = time.Since(started).Seconds()
+				var total string
+				err := pool.QueryRow(ctx, "SELECT count(*) || ' invoices of ' || sum(total) FROM invoices WHERE status = 'PENDING'").Scan(&total)
+				totals[total] = true
+				return err
+			})
+			return seconds, err
+		}
+	}
+	figures, err := b.takeTurns(ctx,
+		timed(func(ctx context.Context, pool *pgxpool.Pool) error {
+			debug.FreeOSMemory()
+			resetPeak()
+			now, _ := memoryMB("self", currentMemory)
+			err := b.issueByRun(ctx, pool, drafts)
+			most, _ := memoryMB("self", peakMemory)
+			before, peak = append(before, now), append(peak, most)
+			return err
+		}),
+		timed(issueByHand))
+	if err != nil {
+		return nil, err
+	}
+	if len(totals) != 1 {
+		return nil, fmt.Errorf("the contenders issued different invoices: %v", totals)
+	}
+	what := fmt.Sprintf("issue: %s drafts with %s charges", count(drafts), count(drafts*linesOfDraft))
+	return []row{
+		compared(what, "s", figures[0], "s, one transaction written by hand for this case", figures[1], below(10, "s")),
+		compared(what+", peak memory of the process", "MB", peak, "MB, the process before", before, nil),
+	}, nil
+}
+
+func (b *bench) issueByRun(ctx context.Context, pool *pgxpool.Pool, drafts int) error {
+	consolidator := jobs.Consolidator{
+		Pool: pool, Books: db.NewPriceBooks(pool), Logger: b.logger,
+		Now: func() time.Time { return closingDate.Start(time.UTC).Add(time.Hour) },
+	}
+	results, err := consolidator.Run(ctx, closingDate, db.BySchedule, nil)
+	if err != nil {
+		return err
+	}
+	if len(results) != 1 || results[0].Invoices != int64(drafts) || results[0].Charges != int64(drafts)*linesOfDraft {
+		return fmt.Errorf("the run did not issue what there is: %+v", results)
+	}
+	return nil
+}
+
+// issueByHand knows what a run must find out: one draft a customer, nobody on
+// hold, nothing that cannot be issued, nobody else who would wait for the locks.
+func issueByHand(ctx context.Context, pool *pgxpool.Pool) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		for _, sql := range []string{
+			`SELECT count(*) FROM (SELECT id FROM invoices WHERE status = 'DRAFT' AND closes_on <= $1 ORDER BY id FOR UPDATE) AS locked`,
+			`WITH sums AS (
+				SELECT c.invoice_id, sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax
+				FROM charges c JOIN invoices i ON i.id = c.invoice_id
+				WHERE i.status = 'DRAFT' AND i.closes_on <= $1
+				GROUP BY c.invoice_id
+			), numbers AS (
+				UPDATE customers c SET invoice_seq = c.invoice_seq + 1
+				FROM invoices i
+				WHERE i.customer_id = c.id AND i.status = 'DRAFT' AND i.closes_on <= $1
+				RETURNING i.id, c.code || '-' || lpad(c.invoice_seq::text, 6, '0') AS number, c.name, c.payment_terms_days
+			)
+			UPDATE invoices i SET status = 'PENDING', number = n.number, subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
+				bill_to_name = n.name, issued_at = now(), due_on = $1::date + n.payment_terms_days
+			FROM sums s JOIN numbers n ON n.id = s.invoice_id
+			WHERE i.id = s.invoice_id`,
+		} {
+			if _, err := tx.Exec(ctx, sql, closingDate); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// makeDrafts fills a week. The customers' flights come in turn, one of each, as
+// they do in a week: a draft's charges lie all over the table.
+func (b *bench) makeDrafts(ctx context.Context, pool *pgxpool.Pool, drafts int) error {
+	for _, sql := range []string{
+		fmt.Sprintf(`INSERT INTO customers (code, name, billing_frequency, week_ends_on)
+			SELECT 'AIR' || n, 'Airline ' || n, 'weekly', 7 FROM generate_series(1, %d) AS n`, drafts),
+		fmt.Sprintf(`INSERT INTO invoices (customer_id, kind, closes_on, currency)
+			SELECT id, 'consolidated', '%s', 'EUR' FROM customers ORDER BY id`, closingDate),
+		`INSERT INTO tariffs (code, description, basis, applies_to, unit_rate, currency, tax_rate, valid_from)
+			VALUES ('RUNWAY', 'Runway use', 'per_tonne', 'departure', 5.50, 'EUR', 0.20, '2020-01-01')`,
+	} {
+		if _, err := pool.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	if _, err := db.EnsureSettings(ctx, pool, db.Settings{BillingStart: closingDate}, time.Now()); err != nil {
+		return err
+	}
+	for done, flight := 0, 0; done < linesOfDraft; flight++ {
+		lines := min(linesOfFlight, linesOfDraft-done)
+		landedOn := closingDate.AddDays(-7 + done*7/linesOfDraft)
+		if _, err := pool.Exec(ctx, `
+			INSERT INTO billed_flights (customer_id, flight_id, landed_on, facts, billed_at)
+			SELECT id, 'F' || $1::int || '-' || id, $2, '{}', now() FROM customers`, flight, landedOn); err != nil {
+			return err
+		}
+		if _, err := pool.Exec(ctx, `
+			INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
+			SELECT i.id, 'F' || $1::int || '-' || i.customer_id, t.id, t.code, t.description, 71, t.unit_rate, 390.50, t.tax_rate, 78.10, $2
+			FROM invoices i, tariffs t, generate_series(1, $3::int)`, flight, landedOn, lines); err != nil {
+			return err
+		}
+		done += lines
+		b.progressf("  made %s of %s charges", count(drafts*done), count(drafts*linesOfDraft))
+	}
+	return nil
+}

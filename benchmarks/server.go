@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/embedded"
+)
+
+const (
+	workers = 5 // flights at once, serve's default
+
+	// spareConnections are those of serve beside its workers'.
+	spareConnections = 8
+
+	migrated = "migrated" // the database that every other is copied from
+)
+
+// server is the embedded Postgres that all contenders share, with the settings
+// that serve gives it: a commit waits for the disk.
+type server struct {
+	*embedded.Server
+
+	dir     string
+	version string
+}
+
+func startServer(ctx context.Context, parent string, logger *slog.Logger) (_ *server, err error) {
+	dir, err := os.MkdirTemp(parent, "flightbill-benchmarks-")
+	if err != nil {
+		return nil, err
+	}
+	s := &server{dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop())
+		}
+	}()
+	if s.Server, err = embedded.Start(ctx, embedded.Config{Dir: dir, Logger: logger}); err != nil {
+		return nil, err
+	}
+	if err := s.exec(ctx, "CREATE DATABASE "+migrated); err != nil {
+		return nil, err
+	}
+	pool, err := s.open(ctx, migrated)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	if _, err := db.MigrateUp(ctx, pool); err != nil {
+		return nil, err
+	}
+	return s, pool.QueryRow(ctx, "SHOW server_version").Scan(&s.version)
+}
+
+func (s *server) stop() error {
+	var err error
+	if s.Server != nil {
+		err = s.Stop()
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+// exec runs a statement outside of the databases that are measured.
+func (s *server) exec(ctx context.Context, sql string) error {
+	conn, err := pgx.Connect(ctx, s.Database("postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	return nil
+}
+
+func (s *server) open(ctx context.Context, database string) (*pgxpool.Pool, error) {
+	return db.Open(ctx, s.Database(database), db.Options{MaxConns: workers + spareConnections, ApplicationName: "benchmarks"})
+}
+
+// database makes a copy of a database, file by file, so that two contenders
+// work on the very same pages, and opens it. drop closes and removes it.
+func (s *server) database(ctx context.Context, name, template string) (pool *pgxpool.Pool, drop func(), err error) {
+	if err := s.exec(ctx, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s STRATEGY FILE_COPY", name, template)); err != nil {
+		return nil, nil, err
+	}
+	remove := func() {
+		// The whole server is removed at the end: nothing is lost if this fails.
+		_ = s.exec(context.WithoutCancel(ctx), fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name))
+	}
+	if pool, err = s.open(ctx, name); err != nil {
+		remove()
+		return nil, nil, err
+	}
+	return pool, func() { pool.Close(); remove() }, nil
+}
+
+// seed makes a database that is filled once and only copied from then on. One
+// that has been in use a while would have been vacuumed and analysed.
+func (s *server) seed(ctx context.Context, name string, fill func(*pgxpool.Pool) error) (drop func(), err error) {
+	pool, drop, err := s.database(ctx, name, migrated)
+	if err != nil {
+		return nil, err
+	}
+	err = fill(pool)
+	if err == nil {
+		_, err = pool.Exec(ctx, "VACUUM (ANALYZE)")
+	}
+	pool.Close() // a database in use cannot be copied
+	if err != nil {
+		drop()
+		return nil, err
+	}
+	return drop, nil
+}
+
+// inCopy does something in a fresh copy of a seed.
+func (s *server) inCopy(ctx context.Context, seed string, do func(*pgxpool.Pool) error) error {
+	pool, drop, err := s.database(ctx, seed+"_copy", seed)
+	if err != nil {
+		return err
+	}
+	defer drop()
+	return do(pool)
+}
+
+// settle writes out what earlier work has left, so that nobody pays for another's
+// checkpoint.
+func settle(ctx context.Context, pool *pgxpool.Pool) error {
+	_, err := pool.Exec(ctx, "CHECKPOINT")
+	return err
+}
+
+// execTimed runs one statement, commit included.
+func execTimed(ctx context.Context, pool *pgxpool.Pool, sql string, args ...any) (time.Duration, error) {
+	started := time.Now()
+	_, err := pool.Exec(ctx, sql, args...)
+	return time.Since(started), err
+}
+
+// customers is how many the flights of drain and latency are spread over.
+const customers = 50
+
+// Customers are numbered from 1, weekly, on all days of the week; each has a
+// draft, of the same number as itself, that no flight falls on. Three tariffs
+// apply to every flight: real flights have three lines each.
+const billingSQL = `
+INSERT INTO customers (code, name, billing_frequency, week_ends_on)
+SELECT 'AIR' || n, 'Airline ' || n, 'weekly', 1 + n % 7 FROM generate_series(1, 50) AS n ORDER BY n;
+INSERT INTO customer_operators (operator, customer_id) SELECT code, id FROM customers;
+INSERT INTO invoices (customer_id, kind, closes_on, currency)
+SELECT id, 'consolidated', '2999-12-31', 'EUR' FROM customers ORDER BY id;
+INSERT INTO tariffs (code, description, basis, applies_to, unit_rate, minimum, currency, tax_rate, valid_from) VALUES
+    ('RUNWAY', 'Runway use', 'per_tonne', 'departure', 5.50, 60.00, 'EUR', 0.20, '2020-01-01'),
+    ('PAX', 'Passenger service', 'per_passenger', 'departure', 7.25, 0, 'EUR', 0.20, '2020-01-01'),
+    ('ROUTE', 'En-route navigation', 'route', 'any', 71.40, 0, 'EUR', 0, '2020-01-01')`
+
+// makeBilling fills a database with what flights are billed by.
+func makeBilling(ctx context.Context, pool *pgxpool.Pool) error {
+	if _, err := pool.Exec(ctx, billingSQL); err != nil {
+		return err
+	}
+	now := time.Now()
+	_, err := db.EnsureSettings(ctx, pool, db.Settings{BillingStart: billing.DateOf(now, time.UTC)}, now)
+	return err
+}
+
+// makeFlights puts landed flights in the source. Their ids are spread as those
+// of the yardstick are: an index that grows at its end alone is cheaper.
+func makeFlights(ctx context.Context, pool *pgxpool.Pool, batch string, flights int) (ids []string, err error) {
+	rows, err := pool.Query(ctx, `
+		INSERT INTO flights (flight_id, callsign, operator, registration, aircraft_type, mtow_kg, origin, destination,
+			departed_at, landed_at, distance_km, passengers)
+		SELECT 'F' || md5($1 || '-' || n), 'AIR' || n, 'AIR' || 1 + n % $3::int, 'N' || 1 + n % 997, 'B738', 70500 + n % 9000, 'KJFK', 'KBOS',
+			now() - interval '4 hours', now() - interval '3 hours', 300 + n % 3000, 100 + n % 80
+		FROM generate_series(1, $2::int) AS n
+		RETURNING flight_id`, batch, flights, customers)
+	if err != nil {
+		return nil, err
+	}
+	if ids, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+		return nil, err
+	}
+	_, err = pool.Exec(ctx, "VACUUM (ANALYZE) flights")
+	return ids, err
+}

@@ -1,0 +1,57 @@
+package billing_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/billing"
+)
+
+func TestCheckLanded(t *testing.T) {
+	t.Parallel()
+
+	require.NoError(t, billing.CheckLanded(flight(), *flight().LandedAt))
+	err := billing.CheckLanded(flight(func(f *billing.Flight) { f.LandedAt = nil }), time.Now())
+	requireRefused(t, err, billing.NotYet, billing.ReasonNotLanded, "flight ACM12-20261123-KJFK", "landed_at")
+
+	// A landing time that is still to come is a forecast; clocks differ a little.
+	landed := *flight().LandedAt
+	require.NoError(t, billing.CheckLanded(flight(), landed.Add(-4*time.Minute)))
+	err = billing.CheckLanded(flight(), landed.Add(-6*time.Minute))
+	requireRefused(t, err, billing.NotYet, billing.ReasonNotLanded, "flight ACM12-20261123-KJFK", "landed_at", landed.UTC().Format(time.RFC3339))
+}
+
+func TestNoCustomer(t *testing.T) {
+	t.Parallel()
+
+	for _, tc := range []struct {
+		operator, registration string
+		parts                  []string
+	}{
+		{"ACM", "N12AC", []string{"aircraft N12AC", "operator ACM", "to a customer"}},
+		{"", "N12AC", []string{"aircraft N12AC", "operator is not known"}},
+		{"ACM", "", []string{"operator ACM", "registration is not known"}},
+		{"", "", []string{"neither its aircraft's registration nor its operator is known", "flight source"}},
+	} {
+		f := flight(func(f *billing.Flight) { f.Operator, f.Registration = tc.operator, tc.registration })
+		requireRefused(t, billing.NoCustomer(f), billing.Refused, billing.ReasonNoCustomer,
+			append(tc.parts, "flight ACM12-20261123-KJFK", "enqueue the flight again")...)
+	}
+}
+
+func TestErrorsOfTheSource(t *testing.T) {
+	t.Parallel()
+
+	cause := errors.New("connection refused")
+	down := billing.SourceDown("pinot", "did not answer", cause)
+	require.ErrorIs(t, down, cause)
+	assert.Equal(t, "flight source pinot did not answer; flights wait until it is back: connection refused", down.Error())
+	requireRefused(t, down, billing.Outage, billing.ReasonSourceDown)
+	requireRefused(t, billing.UnknownFlight("F1"), billing.NotYet, billing.ReasonFlightUnknown, "flight F1")
+	requireRefused(t, billing.AmbiguousFlight("F1", 2), billing.Refused, billing.ReasonFlightAmbiguous, "flight F1", "2")
+	requireRefused(t, billing.UnusableFlight("F1", "is odd"), billing.Refused, billing.ReasonUnusableFacts, "flight F1 is odd")
+}

@@ -1,0 +1,176 @@
+package billing
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/shopspring/decimal"
+)
+
+// Basis says what a tariff counts.
+type Basis string
+
+// Bases, with what one unit is.
+const (
+	BasisPerFlight    Basis = "per_flight"    // a flight
+	BasisPerTonne     Basis = "per_tonne"     // a tonne of mass or part of one
+	BasisPerKm        Basis = "per_km"        // a kilometre
+	BasisPerPassenger Basis = "per_passenger" // a passenger
+	BasisRoute        Basis = "route"         // an en-route service unit
+	BasisTerminal     Basis = "terminal"      // a terminal service unit
+)
+
+// ParseBasis reads a basis by its name.
+func ParseBasis(s string) (Basis, error) {
+	switch b := Basis(s); b {
+	case BasisPerFlight, BasisPerTonne, BasisPerKm, BasisPerPassenger, BasisRoute, BasisTerminal:
+		return b, nil
+	default:
+		return "", fmt.Errorf("basis %q is not known: write per_flight, per_tonne, per_km, per_passenger, route or terminal", s)
+	}
+}
+
+// AppliesTo says at which end of a flight a tariff's airport counts.
+type AppliesTo string
+
+// The ends of a flight; a flight from an airport to itself is charged once
+// under AppliesAny.
+const (
+	AppliesDeparture AppliesTo = "departure"
+	AppliesArrival   AppliesTo = "arrival"
+	AppliesAny       AppliesTo = "any"
+)
+
+// ParseAppliesTo reads an end of a flight by its name.
+func ParseAppliesTo(s string) (AppliesTo, error) {
+	switch a := AppliesTo(s); a {
+	case AppliesDeparture, AppliesArrival, AppliesAny:
+		return a, nil
+	default:
+		return "", fmt.Errorf("applies_to %q is not known: write departure, arrival or any", s)
+	}
+}
+
+// Tariff is a dated price rule.
+type Tariff struct {
+	ID          int64
+	Code        string
+	Description string
+	Basis       Basis
+	CustomerID  int64  // 0: every customer
+	Airport     string // "": everywhere
+	AppliesTo   AppliesTo
+	BandFrom    *decimal.Decimal // tonnes, excluded; nil: from nothing
+	BandTo      *decimal.Decimal // tonnes, included; nil: without end
+	UnitRate    decimal.Decimal  // in Currency, for one unit of the basis
+	Minimum     decimal.Decimal  // in Currency
+	Currency    string           // ISO 4217
+	TaxRate     decimal.Decimal  // 0.20 is 20 %
+	ValidFrom   Date
+	ValidTo     Date // excluded; no date: open
+}
+
+// Validate reports everything a tariff has to be put right in before it can be
+// used, in words for the clerk who wrote it.
+func (t *Tariff) Validate() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	if t.Code == "" {
+		wrong("code is empty: give the tariff a short name, such as LANDING")
+	}
+	if _, err := ParseBasis(string(t.Basis)); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := ParseAppliesTo(string(t.AppliesTo)); err != nil {
+		errs = append(errs, err)
+	}
+	if _, ok := MinorUnits(t.Currency); !ok {
+		wrong("currency %q is not an ISO 4217 code in use, such as EUR", t.Currency)
+	}
+	for _, amount := range []struct {
+		name  string
+		value decimal.Decimal
+	}{{"unit_rate", t.UnitRate}, {"minimum", t.Minimum}, {"tax_rate", t.TaxRate}} {
+		if amount.value.IsNegative() {
+			wrong("%s %s is negative: write 0 or more", amount.name, amount.value)
+		}
+	}
+	if t.TaxRate.GreaterThan(decimal.New(1, 0)) {
+		wrong("tax_rate %s would be %s %%: write 20 %% as 0.20", t.TaxRate, t.TaxRate.Shift(2))
+	}
+	errs = append(errs, t.validateBand(), t.validateValidity())
+
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("tariff %q: %w", t.Code, err)
+	}
+	return nil
+}
+
+func (t *Tariff) validateBand() error {
+	from := decimal.Zero
+	if t.BandFrom != nil {
+		from = *t.BandFrom
+	}
+	switch {
+	case from.IsNegative():
+		return fmt.Errorf("band_from %s is negative: write tonnes, 0 or more, or leave it empty", from)
+	case t.BandTo != nil && !t.BandTo.GreaterThan(from):
+		return fmt.Errorf("band_to %s is not above band_from %s, so no mass is inside the band", t.BandTo, from)
+	case !from.IsInteger() || t.BandTo != nil && !t.BandTo.IsInteger():
+		// Masses count as whole tonnes: with a band to 5.7, one of 5.5 t, which
+		// counts as 6, would be outside.
+		return errors.New("band_from and band_to must be whole tonnes: a mass counts as each tonne or part of one")
+	default:
+		return nil
+	}
+}
+
+func (t *Tariff) validateValidity() error {
+	switch {
+	case t.ValidFrom.IsZero():
+		return errors.New("valid_from is empty: write the first day of the tariff")
+	case !t.ValidTo.IsZero() && !t.ValidTo.After(t.ValidFrom):
+		return fmt.Errorf("valid_to %s is not after valid_from %s: it is the first day on which the tariff no longer holds",
+			t.ValidTo, t.ValidFrom)
+	default:
+		return nil
+	}
+}
+
+// covers reports whether validity, customer and airport of the tariff hold for
+// a flight. Its band is another matter: that needs the mass.
+func (t *Tariff) covers(f *Flight, customerID int64, landedOn Date) bool {
+	if landedOn.Before(t.ValidFrom) || !t.ValidTo.IsZero() && !landedOn.Before(t.ValidTo) {
+		return false
+	}
+	if t.CustomerID != 0 && t.CustomerID != customerID {
+		return false
+	}
+	if t.Airport == "" {
+		return true
+	}
+	switch t.AppliesTo {
+	case AppliesDeparture:
+		return t.Airport == f.Origin
+	case AppliesArrival:
+		return t.Airport == f.Destination
+	case AppliesAny:
+		return t.Airport == f.Origin || t.Airport == f.Destination
+	default:
+		return false
+	}
+}
+
+// limitsMass reports whether the tariff applies to some masses only. A band of
+// a tariff per tonne says which tonnes count, not whether it applies.
+func (t *Tariff) limitsMass() bool {
+	return t.Basis != BasisPerTonne && (t.BandFrom != nil || t.BandTo != nil)
+}
+
+// holdsMass reports whether a mass in kg is inside the band.
+func (t *Tariff) holdsMass(kg int64) bool {
+	tonnes := startedTonnes(kg)
+	return (t.BandFrom == nil || tonnes.GreaterThan(*t.BandFrom)) &&
+		(t.BandTo == nil || tonnes.LessThanOrEqual(*t.BandTo))
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/embedded"
+)
+
+// config is every setting there is. Nothing else reads the environment.
+type config struct {
+	DatabaseURL  string
+	DataDir      string
+	Billing      db.Settings // as given; empty fields were not
+	FlightSource string
+	Workers      int
+	FlightWait   time.Duration
+	HTTPAddr     string
+	HTTPUser     string
+	HTTPPassword string
+	Results      string
+	LogFormat    string
+
+	PinotBrokers    []string
+	PinotController string
+	PinotTable      string
+	PinotColumns    string
+}
+
+// setting is one variable: its default, its meaning for --help, and how it gets
+// into the config.
+type setting struct {
+	name, fallback, help string
+	set                  func(*config, string) error
+}
+
+const (
+	sourcePostgres = "postgres"
+	sourcePinot    = "pinot"
+
+	defaultHTTPAddr = "127.0.0.1:8080"
+)
+
+func settings() []setting {
+	return []setting{
+		{"DATABASE_URL", "", "Postgres to use; empty: an embedded one in FLIGHTBILL_DATA_DIR", text(func(c *config) *string { return &c.DatabaseURL })},
+		{"FLIGHTBILL_DATA_DIR", embedded.DefaultDir(), "folder of the embedded Postgres", text(func(c *config) *string { return &c.DataDir })},
+		{"FLIGHTBILL_TIMEZONE", "", "billing time zone, an IANA name; UTC at the first start", func(c *config, v string) error {
+			if v == "" {
+				return nil
+			}
+			c.Billing.Timezone = v
+			_, err := c.Billing.Calendar()
+			return err
+		}},
+		{"FLIGHTBILL_CLOSE", "", "period_end (at the first start) or next_day: whether a run leaves out or includes its closing date", func(c *config, v string) (err error) {
+			if v != "" {
+				c.Billing.Close, err = billing.ParseCloseMode(v)
+			}
+			return err
+		}},
+		{"FLIGHTBILL_BILLING_START", "", "first run date ever, YYYY-MM-DD; the day of the first start", func(c *config, v string) (err error) {
+			if v != "" {
+				c.Billing.BillingStart, err = billing.ParseDate(v)
+			}
+			return err
+		}},
+		{"FLIGHTBILL_FLIGHT_SOURCE", sourcePostgres, "where flights are read: postgres (table flights) or pinot", oneOf(func(c *config) *string { return &c.FlightSource }, sourcePostgres, sourcePinot)},
+		{"FLIGHTBILL_WORKERS", "5", "flights at once in one process", func(c *config, v string) error {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 1 || n > 10_000 {
+				return fmt.Errorf("%q is not a number from 1 to 10000", v)
+			}
+			c.Workers = n
+			return nil
+		}},
+		{"FLIGHTBILL_FLIGHT_WAIT", "24h", "how long an unknown or unlanded flight is waited for", func(c *config, v string) error {
+			d, err := time.ParseDuration(v)
+			if err != nil || d < 0 {
+				return fmt.Errorf("%q is not a duration such as 24h or 30m", v)
+			}
+			c.FlightWait = d
+			return nil
+		}},
+		{"FLIGHTBILL_HTTP_ADDR", defaultHTTPAddr, "address of River UI and /metrics", text(func(c *config) *string { return &c.HTTPAddr })},
+		{"FLIGHTBILL_HTTP_USER", "", "credentials for it; needed on any address but loopback", text(func(c *config) *string { return &c.HTTPUser })},
+		{"FLIGHTBILL_HTTP_PASSWORD", "", "", text(func(c *config) *string { return &c.HTTPPassword })},
+		{"FLIGHTBILL_RESULTS", "benchmarks/results.json", "file of serve's performance statistics; empty: not written", text(func(c *config) *string { return &c.Results })},
+		{"FLIGHTBILL_LOG_FORMAT", "text", "or json", oneOf(func(c *config) *string { return &c.LogFormat }, "text", "json")},
+		{"PINOT_BROKERS", "", "with the pinot source, this or PINOT_CONTROLLER: host:port, several separated by commas", func(c *config, v string) error {
+			for broker := range strings.SplitSeq(v, ",") {
+				if broker = strings.TrimSpace(broker); broker != "" {
+					c.PinotBrokers = append(c.PinotBrokers, broker)
+				}
+			}
+			return nil
+		}},
+		{"PINOT_CONTROLLER", "", "host:port of the controller, which knows the brokers", text(func(c *config) *string { return &c.PinotController })},
+		{"PINOT_TABLE", "flights", "", text(func(c *config) *string { return &c.PinotTable })},
+		{"PINOT_COLUMNS", "", "columns whose name or unit differs: 'operator=UPPER(carrier),mtow_kg=mtow_t*1000'", text(func(c *config) *string { return &c.PinotColumns })},
+	}
+}
+
+// loadConfig reads all settings and reports every one that is wrong.
+func loadConfig(env func(string) (string, bool)) (config, error) {
+	var c config
+	var problems []error
+	for _, s := range settings() {
+		value, given := env(s.name)
+		if !given {
+			value = s.fallback
+		}
+		if err := s.set(&c, value); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", s.name, err))
+		}
+	}
+	if c.FlightSource == sourcePinot && len(c.PinotBrokers) == 0 && c.PinotController == "" {
+		problems = append(problems, errors.New("PINOT_BROKERS: FLIGHTBILL_FLIGHT_SOURCE is pinot; set PINOT_BROKERS or PINOT_CONTROLLER to where Pinot is"))
+	}
+	return c, errors.Join(problems...)
+}
+
+func text(field func(*config) *string) func(*config, string) error {
+	return func(c *config, value string) error {
+		*field(c) = value
+		return nil
+	}
+}
+
+func oneOf(field func(*config) *string, allowed ...string) func(*config, string) error {
+	return func(c *config, value string) error {
+		if slices.Contains(allowed, value) {
+			*field(c) = value
+			return nil
+		}
+		return fmt.Errorf("%q is not one of %s", value, strings.Join(allowed, ", "))
+	}
+}
+
+func settingsHelp() string {
+	var b strings.Builder
+	b.WriteString("Settings, from the environment:\n")
+	for _, s := range settings() {
+		fmt.Fprintf(&b, "  %-26s %s", s.name, s.help)
+		if s.fallback != "" {
+			fmt.Fprintf(&b, " [%s]", s.fallback)
+		}
+		b.WriteByte('\n')
+	}
+	return strings.TrimRight(b.String(), "\n")
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/embedded"
+)
+
+// connections that a process needs beside those of its workers: River's own,
+// the scheduled jobs, River UI.
+const spareConnections = 8
+
+// openDatabase connects to DATABASE_URL, or to the embedded Postgres: the one
+// that is running, or else one that runs until close is called. An embedded one
+// is migrated, since nobody else would.
+func (a *app) openDatabase(ctx context.Context) (pool *pgxpool.Pool, closeDB func(), err error) {
+	url := a.config.DatabaseURL
+	stop := func() {}
+	if url == "" {
+		server, err := embedded.Start(ctx, embedded.Config{
+			Dir: a.config.DataDir, Logger: a.logger.With(componentKey, "DATABASE"),
+			Parameters: map[string]string{"max_connections": strconv.Itoa(200 + a.config.Workers)},
+		})
+		if err != nil {
+			return nil, nil, fmt.Errorf("start the embedded Postgres (DATABASE_URL is not set): %w", err)
+		}
+		url = server.URL()
+		stop = func() {
+			if err := server.Stop(); err != nil {
+				a.logger.Warn("embedded Postgres did not stop cleanly", componentKey, "DATABASE", "error", err)
+			}
+		}
+	}
+	pool, err = db.Open(ctx, url, db.Options{MaxConns: int32(a.config.Workers + spareConnections)}) //nolint:gosec // at most 10,000 workers
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	if a.config.DatabaseURL == "" {
+		if _, err := db.MigrateUp(ctx, pool); err != nil {
+			pool.Close()
+			stop()
+			return nil, nil, err
+		}
+	}
+	return pool, func() { pool.Close(); stop() }, nil
+}
+
+// withDatabase opens the database, sees that it is migrated, and runs do.
+func (a *app) withDatabase(ctx context.Context, do func(*pgxpool.Pool) error) error {
+	pool, closeDB, err := a.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeDB()
+	if err := db.CheckSchema(ctx, pool); err != nil {
+		return err
+	}
+	return do(pool)
+}
+
+// withPlannedCalendar is withDatabase for commands that only look: on a database
+// that has no billing settings yet they see those of a first start now.
+func (a *app) withPlannedCalendar(ctx context.Context, do func(*pgxpool.Pool, billing.Calendar) error) error {
+	return a.withDatabase(ctx, func(pool *pgxpool.Pool) error {
+		calendar, err := db.PlannedCalendar(ctx, pool, a.config.Billing, a.now())
+		if err != nil {
+			return err
+		}
+		return do(pool, calendar)
+	})
+}
+
+// withCalendar is withDatabase for commands that work by the billing settings;
+// the first such command stores them.
+func (a *app) withCalendar(ctx context.Context, do func(*pgxpool.Pool, billing.Calendar) error) error {
+	return a.withDatabase(ctx, func(pool *pgxpool.Pool) error {
+		calendar, err := db.EnsureSettings(ctx, pool, a.config.Billing, a.now())
+		if err != nil {
+			return err
+		}
+		return do(pool, calendar)
+	})
+}

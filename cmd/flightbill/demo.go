@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+	"github.com/flightbill/flightbill/db/embedded"
+	"github.com/flightbill/flightbill/jobs"
+)
+
+//go:embed demodata/*.csv demodata/*.csv.gz
+var demoData embed.FS
+
+// The demo plays January 2013. Its flights are ingested as if that month were
+// just over; then each day's run is done as of its own 01:00; and payment is
+// judged some weeks later.
+var (
+	demoStart   = billing.NewDate(2013, time.January, 1)
+	demoEnd     = billing.NewDate(2013, time.January, 31)
+	demoOverdue = billing.NewDate(2013, time.February, 20)
+)
+
+func (a *app) newDemoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Bill a month of real flights on an embedded Postgres in a fresh folder, to issued invoices and River UI",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// The demo is the same everywhere: only where its UI listens is the
+			// environment's to say.
+			a.config.DatabaseURL, a.config.FlightSource, a.config.Results = "", sourcePostgres, ""
+			a.config.Billing = db.Settings{Timezone: "UTC", Close: billing.PeriodEnd, BillingStart: demoStart}
+			a.logger = quieter(a.logger)
+			return a.demo(cmd.Context())
+		},
+	}
+}
+
+// quieter leaves the screen to the demo's own words.
+func quieter(logger *slog.Logger) *slog.Logger {
+	return slog.New(levelHandler{logger.Handler(), slog.LevelError})
+}
+
+type levelHandler struct {
+	slog.Handler
+	level slog.Level
+}
+
+func (h levelHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+func (h levelHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return levelHandler{h.Handler.WithAttrs(attrs), h.level}
+}
+
+func (a *app) demo(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	say := func(format string, args ...any) { fmt.Fprintf(a.stdout, format+"\n", args...) }
+	if err := a.httpConfig().Validate(); err != nil {
+		return usageError{err}
+	}
+
+	say("Starting Postgres 18 in a fresh folder (the first time, it is downloaded: 15 MB) …")
+	server, err := embedded.Start(ctx, embedded.Config{Ephemeral: true, Logger: a.logger})
+	if err != nil {
+		return fmt.Errorf("start the embedded Postgres: %w", err)
+	}
+	defer server.Stop()                                                                                       //nolint:errcheck // its folder goes with it
+	pool, err := db.Open(ctx, server.URL(), db.Options{MaxConns: int32(a.config.Workers + spareConnections)}) //nolint:gosec // at most 10,000 workers
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if _, err := db.MigrateUp(ctx, pool); err != nil {
+		return err
+	}
+	if _, err := db.EnsureSettings(ctx, pool, a.config.Billing, a.now()); err != nil {
+		return err
+	}
+
+	imported, err := importDemoData(ctx, pool)
+	if err != nil {
+		return err
+	}
+	say("Imported %s flights of January 2013, %s customers, %s tariffs.", count(imported["flights"]), count(imported["customers"]), count(imported["tariffs"]))
+
+	tag, err := pool.Exec(ctx, `INSERT INTO flight_processing_queue (flight_id) SELECT flight_id FROM flights`)
+	if err != nil {
+		return fmt.Errorf("enqueue the flights: %w", err)
+	}
+	say("Enqueued them: INSERT INTO flight_processing_queue (flight_id) SELECT flight_id FROM flights.")
+
+	stats := jobs.NewStats()
+	service, err := jobs.New(jobs.Config{
+		Pool: pool, Source: db.NewFlights(pool), Workers: a.config.Workers, FlightWait: a.config.FlightWait,
+		Schedules: jobs.NoSchedules, Now: at(demoEnd.AddDays(2).Start(time.UTC)), Stats: stats, Logger: a.logger,
+	})
+	if err != nil {
+		return err
+	}
+	if err := service.Start(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	stopped := false
+	stopService := func() error { stopped = true; return service.Stop(context.WithoutCancel(ctx)) }
+	defer func() {
+		if !stopped {
+			_ = stopService()
+		}
+	}()
+	if err := a.waitForFlights(ctx, pool, tag.RowsAffected()); err != nil {
+		return err
+	}
+	runs, issued, overdue, err := a.demoRuns(ctx, pool)
+	if err != nil {
+		return err
+	}
+	say("Ran the closing dates of January: %d daily runs issued %s consolidated invoices.", runs, count(issued))
+	say("Marked what was unpaid on %s overdue: %s invoices.\n", demoOverdue, count(overdue))
+	if err := a.demoSummary(ctx, pool, stats); err != nil {
+		return err
+	}
+	return a.demoUI(ctx, pool, service, stats)
+}
+
+func importDemoData(ctx context.Context, pool *pgxpool.Pool) (rows map[db.ImportKind]int64, err error) {
+	rows = map[db.ImportKind]int64{}
+	for _, file := range []struct {
+		kind db.ImportKind
+		name string
+	}{{"customers", "customers.csv"}, {"tariffs", "tariffs.csv"}, {"flights", "flights-2013-01.csv.gz"}} {
+		content, err := demoData.ReadFile("demodata/" + file.name)
+		if err != nil {
+			return nil, fmt.Errorf("read the demo's data: %w", err)
+		}
+		result, err := db.Import(ctx, pool, file.kind, file.name, bytes.NewReader(content), func(int64) {})
+		if err != nil {
+			return nil, err
+		}
+		rows[file.kind] = result.Rows
+	}
+	return rows, nil
+}
+
+func at(t time.Time) func() time.Time { return func() time.Time { return t } }
+
+// waitForFlights returns when every flight has had its first try.
+func (a *app) waitForFlights(ctx context.Context, pool *pgxpool.Pool, flights int64) error {
+	bar := newProgress(a.stderr, "billing flights", flights)
+	defer bar.finish()
+	for {
+		untried, err := dbsqlc.New(pool).QueueCountUntried(ctx)
+		if err != nil {
+			return fmt.Errorf("ask how far the queue has got: %w", err)
+		}
+		bar.set(flights - untried)
+		if untried == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("stopped before all flights were billed")
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// demoRuns does each day's run as of its own time, then the overdue run.
+func (a *app) demoRuns(ctx context.Context, pool *pgxpool.Pool) (runs int, issued, overdue int64, err error) {
+	calendar := billing.Calendar{Location: time.UTC, Close: billing.PeriodEnd, Start: demoStart}
+	for date := demoStart; !date.After(demoEnd); date = date.AddDays(1) {
+		consolidator := &jobs.Consolidator{Pool: pool, Books: db.NewPriceBooks(pool), Now: at(calendar.RunTime(date)), Logger: a.logger}
+		results, err := consolidator.Run(ctx, date, db.BySchedule, nil)
+		if err != nil {
+			return runs, issued, 0, err
+		}
+		for _, r := range results {
+			runs++
+			issued += r.Invoices
+		}
+	}
+	overdue, err = jobs.Overdue(ctx, pool, demoOverdue)
+	return runs, issued, overdue, err
+}
+
+// demoUI names River UI's address; on a terminal it serves until Ctrl-C.
+func (a *app) demoUI(ctx context.Context, pool *pgxpool.Pool, service *jobs.Service, stats *jobs.Stats) error {
+	if a.config.HTTPAddr == defaultHTTPAddr && !free(defaultHTTPAddr) {
+		a.config.HTTPAddr = "127.0.0.1:0" // beside a serve: any free port does
+	}
+	web, err := a.startHTTP(ctx, pool, service, stats)
+	if err != nil {
+		return err
+	}
+	if !isTerminal(a.stdout) {
+		fmt.Fprintf(a.stdout, "River UI was at %s (on a terminal, the demo keeps it until Ctrl-C).\n", web.URL())
+		return shutdownHTTP(web)
+	}
+	fmt.Fprintf(a.stdout, "River UI is at %s\nCtrl-C ends the demo and removes its data.\n", web.URL())
+	<-ctx.Done()
+	return shutdownHTTP(web)
+}
+
+func free(address string) bool {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return false
+	}
+	_ = listener.Close()
+	return true
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+// enqueueBatch is how many flights go in one statement; all statements of a
+// command are one transaction.
+const enqueueBatch = 10_000
+
+func (a *app) newEnqueueCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "enqueue ID… | --file FILE|-",
+		Short: "Put flights in the queue: all of those named, or none",
+		Args: func(_ *cobra.Command, args []string) error {
+			if (len(args) == 0) == (file == "") {
+				return fmt.Errorf("name flights, or give --file with one id a line, not both")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ids := func(yield func(string) error) error {
+				for _, id := range args {
+					if err := yield(id); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			if file != "" {
+				var input = a.stdin
+				if file != "-" {
+					opened, err := os.Open(file)
+					if err != nil {
+						return fmt.Errorf("enqueue: %w", err)
+					}
+					defer opened.Close()
+					input = opened
+				}
+				ids = lines(input)
+			}
+			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
+				total, err := a.enqueue(cmd.Context(), pool, ids)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(a.stdout, "%s enqueued, %s brought back to work, %s already queued, %s already billed\n",
+					count(total.Enqueued), count(total.Revived), count(total.AlreadyQueued), count(total.AlreadyBilled))
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&file, "file", "", "read ids from a file, one a line; - is standard input")
+	return cmd
+}
+
+func lines(r io.Reader) func(func(string) error) error {
+	return func(yield func(string) error) error {
+		scanner := bufio.NewScanner(r)
+		for scanner.Scan() {
+			id := strings.TrimRight(scanner.Text(), "\r")
+			if id == "" {
+				continue
+			}
+			if err := yield(id); err != nil {
+				return err
+			}
+		}
+		if err := scanner.Err(); err != nil {
+			return fmt.Errorf("read flight ids: %w", err)
+		}
+		return nil
+	}
+}
+
+func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(string) error) error) (total dbsqlc.QueueEnqueueRow, err error) {
+	bar := newProgress(a.stderr, "enqueueing", 0)
+	defer bar.finish()
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		var batch []string
+		var sent int64
+		send := func() error {
+			row, err := dbsqlc.New(tx).QueueEnqueue(ctx, batch)
+			if err != nil {
+				return fmt.Errorf("enqueue flights: %w", err)
+			}
+			total.Enqueued += row.Enqueued
+			total.Revived += row.Revived
+			total.AlreadyQueued += row.AlreadyQueued
+			total.AlreadyBilled += row.AlreadyBilled
+			sent += int64(len(batch))
+			bar.set(sent)
+			batch = batch[:0]
+			return nil
+		}
+		err := ids(func(id string) error {
+			batch = append(batch, id)
+			if len(batch) == enqueueBatch {
+				return send()
+			}
+			return nil
+		})
+		if err != nil || len(batch) == 0 {
+			return err
+		}
+		return send()
+	})
+	return total, err
+}

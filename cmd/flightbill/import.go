@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"github.com/flightbill/flightbill/db"
+)
+
+func (a *app) newImportCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:       "import customers|tariffs|flights FILE.csv[.gz]",
+		Short:     "Import a CSV file, all of it or nothing; - reads standard input",
+		Args:      cobra.ExactArgs(2),
+		ValidArgs: []string{"customers", "tariffs", "flights"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kind := db.ImportKind(args[0])
+			switch kind {
+			case "customers", "tariffs", "flights":
+			default:
+				return usageError{fmt.Errorf("cannot import %q: say customers, tariffs or flights", args[0])}
+			}
+			var file = a.stdin
+			if args[1] != "-" {
+				opened, err := os.Open(args[1])
+				if err != nil {
+					return fmt.Errorf("import %s: %w", kind, err)
+				}
+				defer opened.Close()
+				file = opened
+			}
+			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
+				bar := newProgress(a.stderr, "importing "+string(kind), 0)
+				result, err := db.Import(cmd.Context(), pool, kind, filepath.Base(args[1]), file, bar.set)
+				bar.finish()
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(a.stdout, "%s: %s rows: %s added, %s changed, %s as they were\n",
+					kind, count(result.Rows), count(result.Added), count(result.Changed), count(result.Unchanged))
+				return nil
+			})
+		},
+	}
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/shopspring/decimal"
+	"github.com/spf13/cobra"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+func (a *app) newInvoicesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "invoices", Short: "List invoices, or show one", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{fmt.Errorf("say which: flightbill invoices list, or show NUMBER|ID")}
+		},
+	}
+	var listJSON, showJSON bool
+	var filter dbsqlc.InvoiceListParams
+	list := &cobra.Command{
+		Use: "list", Short: "List invoices; a draft's total is that of its charges so far", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter.Status = strings.ToUpper(filter.Status)
+			switch filter.Status {
+			case "", "DRAFT", "PENDING", "OVERDUE", "PAID", "VOID":
+			default:
+				return usageError{fmt.Errorf("--status: %q is not one of draft, pending, overdue, paid, void", filter.Status)}
+			}
+			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
+				return a.listInvoices(cmd.Context(), pool, filter, listJSON)
+			})
+		},
+	}
+	list.Flags().StringVar(&filter.Customer, "customer", "", "only this customer's, by code")
+	list.Flags().StringVar(&filter.Status, "status", "", "only of this status")
+	list.Flags().Int32Var(&filter.MaxRows, "limit", 1000, "at most so many")
+	list.Flags().BoolVar(&listJSON, "json", false, "print JSON")
+	show := &cobra.Command{
+		Use: "show NUMBER|ID", Short: "Show an invoice with its charges and its story; a draft by its id", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
+				return a.showInvoice(cmd.Context(), pool, args[0], showJSON)
+			})
+		},
+	}
+	show.Flags().BoolVar(&showJSON, "json", false, "print JSON")
+	cmd.AddCommand(list, show)
+	return cmd
+}
+
+// invoiceView is an invoice in a list.
+type invoiceView struct {
+	ID       int64           `json:"id"`
+	Number   *string         `json:"number"`
+	Customer string          `json:"customer"`
+	Kind     string          `json:"kind"`
+	ClosesOn billing.Date    `json:"closes_on"`
+	Status   string          `json:"status"`
+	Charges  int64           `json:"charges"`
+	Currency string          `json:"currency"`
+	Subtotal decimal.Decimal `json:"subtotal"`
+	Tax      decimal.Decimal `json:"tax"`
+	Total    decimal.Decimal `json:"total"`
+	IssuedAt *time.Time      `json:"issued_at"`
+	DueOn    billing.Date    `json:"due_on"`
+	PaidAt   *time.Time      `json:"paid_at"`
+}
+
+func (a *app) listInvoices(ctx context.Context, pool *pgxpool.Pool, filter dbsqlc.InvoiceListParams, asJSON bool) error {
+	invoices, err := dbsqlc.New(pool).InvoiceList(ctx, filter)
+	if err != nil {
+		return fmt.Errorf("list invoices: %w", err)
+	}
+	views := make([]invoiceView, len(invoices))
+	rows := make([][]string, len(invoices))
+	for i, v := range invoices {
+		views[i] = invoiceView{v.ID, v.Number, v.Customer, v.Kind, v.ClosesOn, v.Status, v.Charges, v.Currency, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt}
+		rows[i] = []string{
+			nameOf(v.Number, v.ID), v.Customer, v.Kind, v.ClosesOn.String(), v.Status, count(v.Charges),
+			money(v.Total, v.Currency), v.Currency, v.DueOn.String(),
+		}
+	}
+	if asJSON {
+		return printJSON(a.stdout, views)
+	}
+	if err := table(a.stdout, []string{"NUMBER", "CUSTOMER", "KIND", "CLOSES ON", "STATUS", ">CHARGES", ">TOTAL", "CURRENCY", "DUE ON"}, rows); err != nil {
+		return err
+	}
+	if len(invoices) == int(filter.MaxRows) {
+		fmt.Fprintf(a.stderr, "the first %d; --limit shows more\n", filter.MaxRows)
+	}
+	return nil
+}
+
+func nameOf(number *string, id int64) string {
+	if number != nil {
+		return *number
+	}
+	return "draft " + strconv.FormatInt(id, 10)
+}
+
+// invoiceDetail is all there is to an invoice.
+type invoiceDetail struct {
+	ID           int64               `json:"id"`
+	Number       *string             `json:"number"`
+	Customer     string              `json:"customer"`
+	BillToName   string              `json:"bill_to_name"`
+	Kind         string              `json:"kind"`
+	ClosesOn     billing.Date        `json:"closes_on"`
+	Status       string              `json:"status"`
+	OnHold       bool                `json:"on_hold"`
+	ParkedReason *string             `json:"parked_reason"`
+	Currency     string              `json:"currency"`
+	Subtotal     decimal.NullDecimal `json:"subtotal"`
+	Tax          decimal.NullDecimal `json:"tax"`
+	Total        decimal.NullDecimal `json:"total"`
+	IssuedAt     *time.Time          `json:"issued_at"`
+	DueOn        billing.Date        `json:"due_on"`
+	PaidAt       *time.Time          `json:"paid_at"`
+	Charges      []chargeView        `json:"charges"`
+	Events       []eventView         `json:"events"`
+}
+
+type chargeView struct {
+	FlightID    string          `json:"flight_id"`
+	FlownOn     billing.Date    `json:"flown_on"`
+	Code        string          `json:"code"`
+	Description string          `json:"description"`
+	Quantity    decimal.Decimal `json:"quantity"`
+	UnitRate    decimal.Decimal `json:"unit_rate"`
+	Amount      decimal.Decimal `json:"amount"`
+	TaxRate     decimal.Decimal `json:"tax_rate"`
+	TaxAmount   decimal.Decimal `json:"tax_amount"`
+	Late        bool            `json:"late"`
+}
+
+type eventView struct {
+	At   time.Time `json:"at"`
+	From *string   `json:"from_status"`
+	To   string    `json:"to_status"`
+}
+
+func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoiceDetail, error) {
+	q := dbsqlc.New(pool)
+	var params dbsqlc.InvoiceGetParams
+	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
+		params.ID = &id
+	} else {
+		params.Number = &name
+	}
+	v, err := q.InvoiceGet(ctx, params)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, fmt.Errorf("invoice %s is not known; flightbill invoices list shows numbers, and the ids of drafts", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read invoice %s: %w", name, err)
+	}
+	detail := &invoiceDetail{
+		v.ID, v.Number, v.Customer, v.BillToName, v.Kind, v.ClosesOn, v.Status, v.BillingHold && v.Status == "DRAFT", v.ParkedReason,
+		v.Currency, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, []chargeView{}, []eventView{},
+	}
+	charges, err := q.InvoiceCharges(ctx, v.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read the charges of invoice %s: %w", name, err)
+	}
+	for _, c := range charges {
+		detail.Charges = append(detail.Charges, chargeView{c.FlightID, c.FlownOn, c.Code, c.Description, c.Quantity, c.UnitRate, c.Amount, c.TaxRate, c.TaxAmount, c.Late})
+	}
+	events, err := q.InvoiceEvents(ctx, v.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read the story of invoice %s: %w", name, err)
+	}
+	for _, e := range events {
+		detail.Events = append(detail.Events, eventView{e.At, e.FromStatus, e.ToStatus})
+	}
+	return detail, nil
+}
+
+func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, asJSON bool) error {
+	v, err := readInvoice(ctx, pool, name)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(a.stdout, v)
+	}
+	say := func(format string, args ...any) { fmt.Fprintf(a.stdout, format+"\n", args...) }
+	if v.Status == "DRAFT" {
+		say("Draft %d: not an invoice yet", v.ID)
+	} else {
+		say("Invoice %s", *v.Number)
+	}
+	say("Bill to    %s (%s)", v.BillToName, v.Customer)
+	say("Status     %s", v.Status)
+	if v.OnHold {
+		say("           kept open: the customer is on billing hold")
+	}
+	if v.ParkedReason != nil {
+		say("           parked: %s", *v.ParkedReason)
+	}
+	if !v.ClosesOn.IsZero() {
+		say("Closes on  %s", v.ClosesOn)
+	}
+	if v.IssuedAt != nil {
+		say("Issued     %s, due on %s", v.IssuedAt.UTC().Format(time.RFC3339), v.DueOn)
+	}
+	if v.PaidAt != nil {
+		say("Paid       %s", v.PaidAt.UTC().Format(time.RFC3339))
+	}
+	say("")
+	rows := make([][]string, len(v.Charges))
+	var subtotal, tax decimal.Decimal
+	for i, c := range v.Charges {
+		late := ""
+		if c.Late {
+			late = "late"
+		}
+		rows[i] = []string{c.FlownOn.String(), c.FlightID, c.Code, c.Quantity.String(), c.UnitRate.String(), money(c.Amount, v.Currency), money(c.TaxAmount, v.Currency), late}
+		subtotal, tax = subtotal.Add(c.Amount), tax.Add(c.TaxAmount)
+	}
+	if err := table(a.stdout, []string{"FLOWN ON", "FLIGHT", "CODE", ">QUANTITY", ">RATE", ">AMOUNT", ">TAX", ""}, rows); err != nil {
+		return err
+	}
+	say("\nSubtotal %s, tax %s, total %s %s", money(subtotal, v.Currency), money(tax, v.Currency), money(subtotal.Add(tax), v.Currency), v.Currency)
+	say("")
+	for _, e := range v.Events {
+		from := "opened as"
+		if e.From != nil {
+			from = *e.From + " to"
+		}
+		say("%s  %s %s", e.At.UTC().Format(time.RFC3339), from, e.To)
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flightbill/flightbill/db"
+)
+
+func (a *app) newMigrateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "migrate", Short: "Bring the database's tables up or down", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{fmt.Errorf("say which: flightbill migrate up, down or status")}
+		},
+	}
+	var asJSON bool
+	status := &cobra.Command{
+		Use: "status", Short: "List the migrations and whether the database has them", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			pool, closeDB, err := a.openDatabase(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer closeDB()
+			list, err := db.MigrationStatus(cmd.Context(), pool)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(a.stdout, list)
+			}
+			rows := make([][]string, len(list))
+			for i, m := range list {
+				state := "pending"
+				if m.Applied {
+					state = "applied"
+				}
+				rows[i] = []string{m.Line, strconv.FormatInt(m.Version, 10), state, m.Name}
+			}
+			return table(a.stdout, []string{"LINE", ">VERSION", "STATE", "NAME"}, rows)
+		},
+	}
+	status.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.AddCommand(status, &cobra.Command{
+		Use: "up", Short: "Run all missing migrations, River's own first; safe from many processes at once", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			pool, closeDB, err := a.openDatabase(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer closeDB()
+			done, err := db.MigrateUp(cmd.Context(), pool)
+			for _, m := range done {
+				fmt.Fprintf(a.stdout, "up    %s %d %s\n", m.Line, m.Version, m.Name)
+			}
+			if err == nil && len(done) == 0 {
+				fmt.Fprintln(a.stdout, "nothing to do: the database is up to date")
+			}
+			return err
+		},
+	}, &cobra.Command{
+		Use: "down", Short: "Take back the newest migration, one step", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			pool, closeDB, err := a.openDatabase(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer closeDB()
+			undone, err := db.MigrateDown(cmd.Context(), pool)
+			switch {
+			case err != nil:
+				return err
+			case undone == nil:
+				fmt.Fprintln(a.stdout, "nothing to do: no migration is left")
+			default:
+				fmt.Fprintf(a.stdout, "down  %s %d %s\n", undone.Line, undone.Version, undone.Name)
+			}
+			return nil
+		},
+	})
+	return cmd
+}

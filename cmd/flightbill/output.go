@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/shopspring/decimal"
+	"golang.org/x/term"
+
+	"github.com/flightbill/flightbill/billing"
+)
+
+// printJSON writes a value for programs.
+func printJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// table writes aligned columns for people. A column whose heading begins with
+// > is aligned to the right.
+func table(w io.Writer, headings []string, rows [][]string) error {
+	widths := make([]int, len(headings))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], len([]rune(cell)))
+		}
+	}
+	right := make([]bool, len(headings))
+	for i, h := range headings {
+		headings[i], right[i] = strings.CutPrefix(h, ">")
+		widths[i] = max(widths[i], len(headings[i]))
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{headings}, rows...) {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = cell
+			if right[i] {
+				cells[i] = strings.Repeat(" ", widths[i]-len([]rune(cell))) + cell
+			}
+		}
+		fmt.Fprintln(tw, strings.TrimRight(strings.Join(cells, "\t"), "\t "))
+	}
+	return tw.Flush()
+}
+
+// money writes an amount with its currency's decimals and grouped thousands.
+func money(amount decimal.Decimal, currency string) string {
+	places, known := billing.MinorUnits(currency)
+	if !known {
+		places = 2
+	}
+	whole, fraction, hasFraction := strings.Cut(amount.Abs().StringFixed(places), ".")
+	grouped := groupThousands(whole)
+	if hasFraction {
+		grouped += "." + fraction
+	}
+	if amount.IsNegative() {
+		grouped = "-" + grouped
+	}
+	return grouped
+}
+
+func count(n int64) string { return groupThousands(strconv.FormatInt(n, 10)) }
+
+func groupThousands(digits string) string {
+	var b strings.Builder
+	for i, r := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
+			b.WriteByte(',')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// progress shows how far long work has got: a bar on a terminal, a plain line
+// now and then elsewhere.
+type progress struct {
+	bar  *progressbar.ProgressBar
+	w    io.Writer
+	what string
+	of   int64
+	next time.Time
+}
+
+const plainLineInterval = 5 * time.Second
+
+// newProgress begins; of is 0 where nobody knows how much there is.
+func newProgress(w io.Writer, what string, of int64) *progress {
+	p := &progress{w: w, what: what, of: of, next: time.Now().Add(plainLineInterval)}
+	if isTerminal(w) {
+		size := of
+		if size == 0 {
+			size = -1
+		}
+		p.bar = progressbar.NewOptions64(size, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
+			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionClearOnFinish())
+	}
+	return p
+}
+
+func (p *progress) set(done int64) {
+	if p.bar != nil {
+		_ = p.bar.Set64(done)
+		return
+	}
+	if time.Now().Before(p.next) {
+		return
+	}
+	p.next = time.Now().Add(plainLineInterval)
+	if p.of > 0 {
+		fmt.Fprintf(p.w, "%s: %s of %s\n", p.what, count(done), count(p.of))
+	} else {
+		fmt.Fprintf(p.w, "%s: %s\n", p.what, count(done))
+	}
+}
+
+func (p *progress) finish() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+	}
+}
+
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}

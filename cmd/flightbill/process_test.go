@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbtest"
+)
+
+// process is a flightbill of its own, to be killed.
+type process struct {
+	*exec.Cmd
+	mu     sync.Mutex
+	output strings.Builder
+	ended  chan struct{}
+}
+
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.Write(b)
+}
+
+func (p *process) said() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.String()
+}
+
+// startServe starts "flightbill serve" and waits until it works.
+func startServe(t *testing.T, env ...string) *process {
+	t.Helper()
+	binary, err := os.Executable()
+	require.NoError(t, err)
+	p := &process{Cmd: exec.Command(binary, "serve"), ended: make(chan struct{})}
+	p.Env = append(os.Environ(), asCommand+"=1", "FLIGHTBILL_HTTP_ADDR=127.0.0.1:0", "FLIGHTBILL_RESULTS=")
+	p.Env = append(p.Env, env...)
+	p.Stdout, p.Stderr = p, p
+	require.NoError(t, p.Start())
+	go func() {
+		_ = p.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = p.Process.Kill()
+		<-p.ended
+		if t.Failed() {
+			t.Log(p.said())
+		}
+	})
+	eventually(t, "serve works", func() bool { return strings.Contains(p.said(), "flightbill is working") })
+	return p
+}
+
+func (p *process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	require.Eventually(t, holds, 2*time.Minute, 20*time.Millisecond, what)
+}
+
+// queueDatabase is a database with flights of one customer, not yet enqueued.
+func queueDatabase(t *testing.T, flights int) (url string, pool *pgxpool.Pool) {
+	t.Helper()
+	url = dbtest.URL(t)
+	pool, err := db.Open(t.Context(), url, db.Options{})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	_, err = pool.Exec(t.Context(), `
+		WITH c AS (INSERT INTO customers (code, name, billing_frequency) VALUES ('EACH', 'Single Air', 'per_flight') RETURNING id)
+		INSERT INTO customer_operators SELECT 'EACH', id FROM c`)
+	require.NoError(t, err)
+	_, err = pool.Exec(t.Context(), `
+		INSERT INTO tariffs (code, basis, applies_to, unit_rate, currency, valid_from) VALUES ('FEE', 'per_flight', 'any', 5, 'EUR', '2012-01-01')`)
+	require.NoError(t, err)
+	_, err = pool.Exec(t.Context(), `
+		INSERT INTO flights (flight_id, operator, landed_at) SELECT 'F' || i, 'EACH', '2013-01-02' FROM generate_series(1, $1::int) i`, flights)
+	require.NoError(t, err)
+	return url, pool
+}
+
+func number(t *testing.T, pool *pgxpool.Pool, sql string) (n int) {
+	t.Helper()
+	require.NoError(t, pool.QueryRow(context.Background(), sql).Scan(&n))
+	return n
+}
+
+const enqueueAll = `INSERT INTO flight_processing_queue (flight_id) SELECT flight_id FROM flights`
+
+// holdFlights keeps every fetch from the table flights waiting until release is
+// called.
+func holdFlights(t *testing.T, pool *pgxpool.Pool) (release func()) {
+	t.Helper()
+	tx, err := pool.Begin(context.Background())
+	require.NoError(t, err)
+	_, err = tx.Exec(context.Background(), `LOCK TABLE flights IN ACCESS EXCLUSIVE MODE`)
+	require.NoError(t, err)
+	release = sync.OnceFunc(func() { require.NoError(t, tx.Commit(context.Background())) })
+	t.Cleanup(release)
+	return release
+}
+
+// Killed at work: another process takes up what it had in hand. Nothing is
+// lost, nothing billed twice, and the invoice numbers have no gap.
+func TestServeKilled(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits about a minute for the rescue of a killed process's flights: not with -short")
+	}
+	url, pool := queueDatabase(t, 300)
+	killed := startServe(t, "DATABASE_URL="+url)
+	release := holdFlights(t, pool)
+	enqueued, err := pool.Exec(t.Context(), `SELECT enqueue_flights(array_agg('F' || i)) FROM generate_series(1, 300) i`)
+	require.NoError(t, err, enqueued)
+	eventually(t, "five flights are in its hands", func() bool {
+		return number(t, pool, `SELECT count(*) FROM river_job WHERE kind = 'ingest_flight' AND state = 'running'`) == 5
+	})
+	require.NoError(t, killed.Process.Kill())
+	<-killed.ended
+	release()
+
+	startServe(t, "DATABASE_URL="+url)
+	eventually(t, "all flights are billed", func() bool { return number(t, pool, `SELECT count(*) FROM billed_flights`) == 300 })
+	require.Equal(t, 300, number(t, pool, `SELECT count(*) FROM charges`))
+	require.Equal(t, 300, number(t, pool, `SELECT count(DISTINCT number) FROM invoices WHERE status = 'PENDING'`))
+	require.Equal(t, 300, number(t, pool, `SELECT max(right(number, 6)::int) FROM invoices`))
+	require.Equal(t, 5, number(t, pool, `SELECT count(*) FROM river_job WHERE kind = 'ingest_flight' AND attempt = 2`), "the rescued ones")
+}
+
+// Two processes on one database share the work.
+func TestServeTwice(t *testing.T) {
+	t.Parallel()
+	url, pool := queueDatabase(t, 2000)
+	startServe(t, "DATABASE_URL="+url)
+	startServe(t, "DATABASE_URL="+url)
+	_, err := pool.Exec(t.Context(), enqueueAll)
+	require.NoError(t, err)
+	eventually(t, "all flights are billed", func() bool { return number(t, pool, `SELECT count(*) FROM flight_processing_queue`) == 0 })
+	require.Equal(t, 2000, number(t, pool, `SELECT count(*) FROM charges`))
+	require.Equal(t, 2000, number(t, pool, `SELECT max(right(number, 6)::int) FROM invoices`))
+	require.Equal(t, 2, number(t, pool, `SELECT count(DISTINCT attempted_by[1]) FROM river_job WHERE kind = 'ingest_flight'`), "both worked")
+}
+
+// SIGTERM: running flights finish, and the process ends well.
+func TestServeStopsGracefully(t *testing.T) {
+	t.Parallel()
+	url, pool := queueDatabase(t, 20)
+	serve := startServe(t, "DATABASE_URL="+url)
+	release := holdFlights(t, pool)
+	_, err := pool.Exec(t.Context(), `SELECT enqueue_flights(array_agg('F' || i)) FROM generate_series(1, 20) i`)
+	require.NoError(t, err)
+	eventually(t, "five flights are in its hands", func() bool {
+		return number(t, pool, `SELECT count(*) FROM river_job WHERE kind = 'ingest_flight' AND state = 'running'`) == 5
+	})
+	require.NoError(t, serve.Process.Signal(syscall.SIGTERM))
+	eventually(t, "it has heard", func() bool { return strings.Contains(serve.said(), "running flights finish first") })
+	require.False(t, serve.hasEnded())
+	release()
+	eventually(t, "it ends", serve.hasEnded)
+	require.Equal(t, 0, serve.ProcessState.ExitCode(), serve.said())
+	require.Equal(t, 5, number(t, pool, `SELECT count(*) FROM billed_flights`), "what was in its hands is billed")
+	require.Equal(t, 15, number(t, pool, `SELECT count(*) FROM flight_processing_queue WHERE state = 'available' AND attempts = 0`))
+}
+
+// A second signal does not wait for the flights: they go back as they were.
+func TestServeStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	url, pool := queueDatabase(t, 5)
+	serve := startServe(t, "DATABASE_URL="+url)
+	holdFlights(t, pool)
+	_, err := pool.Exec(t.Context(), `SELECT enqueue_flights(array_agg('F' || i)) FROM generate_series(1, 5) i`)
+	require.NoError(t, err)
+	eventually(t, "five flights are in its hands", func() bool {
+		return number(t, pool, `SELECT count(*) FROM river_job WHERE kind = 'ingest_flight' AND state = 'running'`) == 5
+	})
+	require.NoError(t, serve.Process.Signal(syscall.SIGTERM))
+	eventually(t, "it has heard", func() bool { return strings.Contains(serve.said(), "running flights finish first") })
+	require.NoError(t, serve.Process.Signal(syscall.SIGTERM))
+	eventually(t, "it ends", serve.hasEnded)
+	require.Equal(t, 5, number(t, pool, `SELECT count(*) FROM flight_processing_queue WHERE state = 'available' AND attempts = 0`), serve.said())
+}
+
+// Without DATABASE_URL: commands beside a serve use its embedded server, which
+// ends with it, killed or not.
+func TestServeEmbedded(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("/tmp", "flightbill-test-")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o755))
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	settings := map[string]string{"FLIGHTBILL_DATA_DIR": dir + "/data", "FLIGHTBILL_BILLING_START": "2013-01-01"}
+	env := func(name string) (string, bool) { value, given := settings[name]; return value, given }
+
+	var out strings.Builder
+	serve := startServe(t, "DATABASE_URL=", "FLIGHTBILL_DATA_DIR="+dir+"/data", "FLIGHTBILL_BILLING_START=2013-01-01")
+	require.Equal(t, exitDone, run(t.Context(), []string{"enqueue", "F1"}, env, strings.NewReader(""), &out, io.Discard))
+	require.Contains(t, out.String(), "1 enqueued")
+	eventually(t, "serve has tried it", func() bool {
+		out.Reset()
+		return run(t.Context(), []string{"enqueue", "F1"}, env, strings.NewReader(""), &out, io.Discard) == exitDone &&
+			strings.Contains(out.String(), "1 already queued")
+	})
+	require.NoError(t, serve.Process.Kill())
+	<-serve.ended
+
+	// The data outlive the process; a command by itself starts the server anew.
+	out.Reset()
+	var failures strings.Builder
+	require.Equal(t, exitDone, run(t.Context(), []string{"enqueue", "F1"}, env, strings.NewReader(""), &out, &failures), &failures)
+	require.Contains(t, out.String(), "1 already queued")
+}
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	var failures strings.Builder
+	env := func(name string) (string, bool) {
+		if name == "FLIGHTBILL_HTTP_ADDR" {
+			return "127.0.0.1:0", true
+		}
+		return "", false
+	}
+	require.Equal(t, exitDone, run(t.Context(), []string{"demo"}, env, strings.NewReader(""), &out, &failures), &failures)
+	for _, line := range []string{
+		"billed      3,763", "cancelled     705  a fact is missing", "waiting        85  not landed yet",
+		"31 daily runs issued 40 consolidated invoices", "126 invoices issued, 6,506,412.83 USD", "River UI was at http://127.0.0.1:",
+	} {
+		require.Contains(t, out.String(), line)
+	}
+	require.NotContains(t, fmt.Sprint(&failures), "ERROR")
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit statuses.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// app is what every command has at hand.
+type app struct {
+	config config
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	now    func() time.Time
+	logger *slog.Logger
+}
+
+// usageError is a command line or a setting that cannot be understood.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// run executes one command line and returns the exit status.
+func run(ctx context.Context, args []string, env func(string) (string, bool), stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
+	root := a.newRootCommand(env)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(stderr, "flightbill:", err)
+	if _, ok := errors.AsType[usageError](err); ok {
+		fmt.Fprintln(stderr, "Run 'flightbill --help' for usage.")
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func (a *app) newRootCommand(env func(string) (string, bool)) *cobra.Command {
+	var logFormat string
+	root := &cobra.Command{
+		Use:           "flightbill",
+		Short:         "Bills flights: a job queue on Postgres that turns flights into charges and invoices",
+		Long:          "Flightbill bills flights. Applications enqueue them with one SQL INSERT; flightbill\nfetches, prices and saves each, issues the consolidated invoices and marks unpaid\nones overdue.\n\n" + settingsHelp(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			var err error
+			if a.config, err = loadConfig(env); err != nil {
+				return usageError{err}
+			}
+			if logFormat != "" {
+				a.config.LogFormat = logFormat
+			}
+			a.logger, err = newLogger(a.stderr, a.config.LogFormat)
+			return err
+		},
+	}
+	root.PersistentFlags().StringVar(&logFormat, "log-format", "", "text or json; goes over FLIGHTBILL_LOG_FORMAT")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(
+		a.newDemoCommand(), a.newServeCommand(), a.newMigrateCommand(), a.newImportCommand(), a.newEnqueueCommand(),
+		a.newConsolidateCommand(), a.newOverdueCommand(), a.newInvoicesCommand(), a.newCalendarCommand(), a.newSettingsCommand(),
+	)
+	markUsageErrors(root)
+	return root
+}
+
+// markUsageErrors makes wrong arguments, of any command, a usageError.
+func markUsageErrors(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		markUsageErrors(sub)
+	}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+	"github.com/flightbill/flightbill/jobs"
+	"github.com/flightbill/flightbill/pinot"
+	"github.com/flightbill/flightbill/riverui"
+)
+
+func (a *app) newServeCommand() *cobra.Command {
+	var noSchedules bool
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Work the queue and the schedules, and serve River UI and /metrics", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// Before anything that takes time: a wrong address should not cost a start.
+			if err := a.httpConfig().Validate(); err != nil {
+				return usageError{err}
+			}
+			return a.withCalendar(cmd.Context(), func(pool *pgxpool.Pool, calendar billing.Calendar) error {
+				return a.serve(cmd.Context(), pool, calendar, noSchedules)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&noSchedules, "no-schedules", false, "leave the scheduled runs to other processes (still takes part in leader election)")
+	return cmd
+}
+
+func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, noSchedules bool) error {
+	source, closeSource, err := a.openSource(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer closeSource()
+
+	// From here on there is something to finish at a signal; before, it just ends.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	schedules := jobs.WorkSchedules
+	if noSchedules {
+		schedules = jobs.InsertSchedules
+	}
+	stats := jobs.NewStats()
+	service, err := jobs.New(jobs.Config{
+		Pool: pool, Source: source, Workers: a.config.Workers, FlightWait: a.config.FlightWait,
+		Schedules: schedules, Now: a.now, Stats: stats, Logger: a.logger,
+	})
+	if err != nil {
+		return err
+	}
+	web, err := a.startHTTP(ctx, pool, service, stats)
+	if err != nil {
+		return err
+	}
+	stopResults, err := a.keepResults(ctx, pool, stats)
+	if err != nil {
+		return err
+	}
+
+	a.warnOfHistory(ctx, pool, calendar, schedules)
+
+	// Stopping is the service's own affair: cancelling its context would end
+	// running flights at once.
+	if err := service.Start(context.WithoutCancel(ctx)); err != nil {
+		return errors.Join(err, web.Shutdown(ctx))
+	}
+	a.logger.Info("flightbill is working", componentKey, "INGESTION", "source", source.Name(), "workers", a.config.Workers,
+		"timezone", calendar.Location.String(), "close", calendar.Close, "schedules", !noSchedules)
+
+	select {
+	case s := <-signals:
+		a.logger.Info("stopping: running flights finish first; a second signal stops at once",
+			componentKey, "INGESTION", "signal", s.String(), "at_most", jobs.GracePeriod)
+	case <-ctx.Done():
+	}
+	err = a.stop(service, signals)
+	stopResults()
+	return errors.Join(err, shutdownHTTP(web))
+}
+
+// warnOfHistory tells who bills history that the clock is about to run away from
+// them: the runs of the past are made up at once, and what is enqueued after
+// them is late.
+func (a *app) warnOfHistory(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, schedules jobs.Schedules) {
+	last, err := dbsqlc.New(pool).BillingRunLast(ctx)
+	due := calendar.LastDueRun(a.now())
+	if err != nil || schedules != jobs.WorkSchedules || last.Trigger != "start" || !due.After(calendar.Start) {
+		return
+	}
+	a.logger.Warn("all runs since the billing start are made up now, and flights of those days enqueued later are late; "+
+		"to bill history first, use serve --no-schedules and consolidate --run-date",
+		componentKey, "SCHEDULED", "billing_start", calendar.Start.String(), "last_due", due.String())
+}
+
+// stop lets running flights finish. A second signal cancels them, and ends the
+// process if even that does not help.
+func (a *app) stop(service *jobs.Service, signals <-chan os.Signal) error {
+	stopped := make(chan struct{})
+	defer close(stopped)
+	ctx := context.Background()
+	go func() {
+		select {
+		case <-stopped:
+			return
+		case <-signals:
+		}
+		a.logger.Warn("stopping at once", componentKey, "INGESTION")
+		time.AfterFunc(2*time.Second, func() { os.Exit(exitFailed) })
+		_ = service.StopNow(ctx) // the waiting Stop below reports what there is to report
+	}()
+	return service.Stop(ctx)
+}
+
+// openSource returns the flight source that was asked for. A mapping that does
+// not fit the table ends the start; a Pinot that is away does not.
+func (a *app) openSource(ctx context.Context, pool *pgxpool.Pool) (jobs.FlightSource, func(), error) {
+	if a.config.FlightSource == sourcePostgres {
+		return db.NewFlights(pool), func() {}, nil
+	}
+	logger := a.logger.With(componentKey, "INGESTION")
+	source, err := pinot.New(pinot.Config{
+		Brokers: a.config.PinotBrokers, Controller: a.config.PinotController,
+		Table: a.config.PinotTable, Columns: a.config.PinotColumns, Logger: logger,
+	})
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	if err := source.Check(ctx); err != nil {
+		if _, ok := errors.AsType[*pinot.ConfigError](err); ok {
+			source.Close()
+			return nil, nil, err
+		}
+		logger.Warn("flight source cannot be checked now; flights wait until it is back", "error", err)
+	}
+	return source, source.Close, nil
+}
+
+func (a *app) httpConfig() riverui.Config {
+	return riverui.Config{Addr: a.config.HTTPAddr, User: a.config.HTTPUser, Password: a.config.HTTPPassword, Logger: a.logger}
+}
+
+func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.Service, stats *jobs.Stats) (*riverui.Server, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(jobs.NewMetrics(stats, pool), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	config := a.httpConfig()
+	config.Client = service.Client()
+	config.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	config.Ready = func(ctx context.Context) error {
+		if err := db.CheckSchema(ctx, pool); err != nil {
+			return fmt.Errorf("database: %w", err)
+		}
+		return nil
+	}
+	web, err := riverui.New(config)
+	if err != nil {
+		return nil, err
+	}
+	return web, web.Start(context.WithoutCancel(ctx))
+}
+
+func shutdownHTTP(web *riverui.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return web.Shutdown(ctx)
+}
+
+// keepResults writes the performance statistics until stop is called.
+func (a *app) keepResults(ctx context.Context, pool *pgxpool.Pool, stats *jobs.Stats) (stop func(), err error) {
+	if a.config.Results == "" {
+		return func() {}, nil
+	}
+	var postgres string
+	if err := pool.QueryRow(ctx, "SHOW server_version").Scan(&postgres); err != nil {
+		return nil, fmt.Errorf("ask the database's version: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		jobs.WriteResults(ctx, a.config.Results, stats, jobs.ThisMachine(postgres, a.config.Workers), a.logger)
+	})
+	return func() { cancel(); writing.Wait() }, nil
+}

@@ -1,0 +1,112 @@
+package dbtest_test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/flightbill/flightbill/db/dbtest"
+)
+
+// filled counts how often the template was.
+var filled atomic.Int64
+
+func TestMain(m *testing.M) {
+	dbtest.Main(m, dbtest.Template(func(ctx context.Context, url string) error {
+		filled.Add(1)
+		conn, err := pgx.Connect(ctx, url)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		_, err = conn.Exec(ctx, "CREATE TABLE marks (n int); INSERT INTO marks VALUES (1)")
+		return err
+	}))
+}
+
+func TestURLIsAFreshCopyOfTheTemplate(t *testing.T) {
+	t.Parallel()
+	for range 4 {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			url := dbtest.URL(t)
+			exec(t, url, "INSERT INTO marks VALUES (2)")
+			if n := count(t, url, "SELECT count(*) FROM marks"); n != 2 {
+				t.Errorf("%d rows in marks, want the template's and this test's: 2", n)
+			}
+			if n := filled.Load(); n != 1 {
+				t.Errorf("template filled %d times, want once", n)
+			}
+		})
+	}
+}
+
+func TestEmptyURLHasNothingOfTheTemplate(t *testing.T) {
+	t.Parallel()
+	if n := count(t, dbtest.EmptyURL(t), "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"); n != 0 {
+		t.Errorf("%d tables, want none", n)
+	}
+}
+
+func TestDatabaseIsDroppedThoughInUse(t *testing.T) {
+	t.Parallel()
+	outer := t
+	var url string
+	t.Run("uses it", func(t *testing.T) {
+		url = dbtest.URL(t)
+		conn, err := pgx.Connect(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Closed only by the test around this one, after the database was dropped.
+		outer.Cleanup(func() { _ = conn.Close(context.Background()) })
+	})
+	conn, err := pgx.Connect(t.Context(), url)
+	if err == nil {
+		_ = conn.Close(t.Context())
+		t.Fatal("the database still exists after its test")
+	}
+	if !strings.Contains(err.Error(), "does not exist") {
+		t.Errorf("unexpected error: %v", err)
+	}
+}
+
+func TestVersionIsTheOneAskedFor(t *testing.T) {
+	t.Parallel()
+	want := os.Getenv("FLIGHTBILL_TEST_POSTGRES")
+	if want == "" {
+		want = "18"
+	}
+	if n := count(t, dbtest.EmptyURL(t), "SELECT count(*) WHERE current_setting('server_version') LIKE '"+want+".%'"); n != 1 {
+		t.Errorf("the server's version is not %s", want)
+	}
+}
+
+func exec(t *testing.T, url, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func count(t *testing.T, url, sql string) (n int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if err := conn.QueryRow(t.Context(), sql).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -1,0 +1,37 @@
+// Package embedded runs a Postgres server of flightbill's own, for when DATABASE_URL is not set and for tests.
+//
+// Its duties:
+//
+//   - Start a server on a data folder, or find the one that another process already runs there and use it.
+//   - End the server with the process that started it, however that process ends.
+//   - Run as root too, where Postgres itself refuses to.
+//   - Download the Postgres binaries once, whatever the number of processes that want them.
+//   - Start again after a crash of anything, and never delete a cluster.
+//
+// # The holder
+//
+// The server is never a child of the process that wants it, but of a second copy of that process, the holder, which
+// [Main] turns into one:
+//
+//	flightbill ──stdin──▶ holder ──pg_ctl──▶ postgres
+//	           ◀─stdout──
+//
+// The holder waits until its standard input ends, then stops Postgres. The kernel closes the other end of that pipe when
+// flightbill ends, by whatever cause, kill -9 included. The holder has a session of its own, so that Ctrl-C in a terminal
+// reaches flightbill alone, which still needs the database while it shuts down.
+//
+// A holder that is itself killed leaves Postgres running. Its parent then stops Postgres when it ends orderly; else the
+// next Start on the folder does, before it starts anew: a server that nobody holds would never end.
+//
+// # The data folder
+//
+//	data/            the cluster
+//	password         of user flightbill, made with the cluster
+//	flightbill.lock  locked (flock) by the holder for the life of the server
+//	server.json      the port, while the server runs
+//	log/             the server's log, one file a weekday
+//	tmp/             scratch, emptied at each start
+//
+// The lock says whether a server is running, so a server.json left by a crash or a reboot misleads nobody: it is read
+// only while someone holds the lock, and believed only once a connection with the cluster's password succeeds.
+package embedded

@@ -1,0 +1,53 @@
+//go:build unix
+
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// lockFile is the file in the data folder that the server's holder keeps locked.
+const lockFile = "flightbill.lock"
+
+// openLock opens a lock file, making it where it is missing. A symbolic link is refused: root opens the file in a folder
+// that belongs to a less trusted user.
+func openLock(path string, owner account) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if os.Geteuid() == 0 {
+		if err := file.Chown(owner.UID, owner.GID); err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+	}
+	return file, nil
+}
+
+// tryLock reports whether the lock was free; it now belongs to this open file and to every process that inherits it.
+func tryLock(file *os.File) (bool, error) {
+	err := flock(file, syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func waitLock(file *os.File) error { return flock(file, syscall.LOCK_EX) }
+
+func flock(file *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(file.Fd()), how)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EWOULDBLOCK), err == nil:
+			return err
+		default:
+			return fmt.Errorf("lock %s: %w (is it on a network file system?)", file.Name(), err)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+//go:build unix
+
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+)
+
+// parentEnv makes the test binary a program that starts a server on the folder it names, says so, and then does nothing.
+const parentEnv = "FLIGHTBILL_TEST_PARENT"
+
+func TestMain(m *testing.M) {
+	Main()
+	if dir := os.Getenv(parentEnv); dir != "" {
+		server, err := Start(context.Background(), Config{Dir: dir, Ephemeral: true})
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println(server.URL())
+		select {}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// dataDir returns the path of a folder that does not exist yet. It is like t.TempDir, but can be entered by the user that
+// root's servers run as.
+func dataDir(t *testing.T) string {
+	t.Helper()
+	parent, err := os.MkdirTemp("", "flightbill-test-")
+	must(t, err)
+	must(t, os.Chmod(parent, 0o755))
+	parent, err = filepath.EvalSymlinks(parent)
+	must(t, err)
+	t.Cleanup(func() { must(t, os.RemoveAll(parent)) })
+	return filepath.Join(parent, "flightbill")
+}
+
+// start starts or finds a server, and stops it when the test ends.
+func start(t *testing.T, cfg Config) *Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	server, err := Start(ctx, cfg)
+	must(t, err)
+	t.Cleanup(func() { must(t, server.Stop()) })
+	return server
+}
+
+// query returns the one value of a query's one row.
+func query(t *testing.T, url, sql string) (value string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	must(t, conn.QueryRow(t.Context(), sql).Scan(&value))
+	return value
+}
+
+func execute(t *testing.T, url, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	_, err = conn.Exec(t.Context(), sql)
+	must(t, err)
+}
+
+// requireGone waits until nothing listens any more where a server did.
+func requireGone(t *testing.T, url string) {
+	t.Helper()
+	config, err := pgx.ParseConfig(url)
+	must(t, err)
+	address := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return
+		}
+		must(t, conn.Close())
+	}
+	t.Fatal("the server still listens")
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func equal[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}

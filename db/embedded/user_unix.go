@@ -1,0 +1,189 @@
+//go:build unix
+
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"syscall"
+)
+
+// account is who the server runs as.
+type account struct{ UID, GID int }
+
+// accountFor returns the account for a data folder. Root cannot run Postgres: it takes the owner of the folder, so that
+// root and that user can share one, and where root owns it or there is none yet, nobody.
+func accountFor(dir string) account {
+	if os.Geteuid() != 0 {
+		return account{os.Geteuid(), os.Getegid()}
+	}
+	if info, err := os.Stat(dir); err == nil {
+		if owner := accountOf(info); owner.UID != 0 {
+			return owner
+		}
+	}
+	if u, err := user.Lookup("nobody"); err == nil {
+		uid, uidErr := strconv.Atoi(u.Uid)
+		gid, gidErr := strconv.Atoi(u.Gid)
+		// macOS writes nobody as -2.
+		if uidErr == nil && gidErr == nil && uid > 0 && gid > 0 {
+			return account{uid, gid}
+		}
+	}
+	return account{65534, 65534}
+}
+
+// accountOf returns the owner of a file.
+func accountOf(info fs.FileInfo) account {
+	stat := info.Sys().(*syscall.Stat_t) //nolint:forcetypeassert // on every Unix
+	return account{int(stat.Uid), int(stat.Gid)}
+}
+
+// become turns this process, all threads of it, into the account's, for good.
+func (a account) become() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	// The group list first: without root's rights it could not be cleared.
+	err := syscall.Setgroups([]int{a.GID})
+	if err == nil {
+		err = syscall.Setgid(a.GID)
+	}
+	if err == nil {
+		err = syscall.Setuid(a.UID)
+	}
+	if err != nil {
+		return fmt.Errorf("root cannot run Postgres, and switching to user %d failed: %w; run flightbill as another user", a.UID, err)
+	}
+	return nil
+}
+
+// mayEnter returns the first folder on the way to dir, or dir itself, that the account may not enter.
+func (a account) mayEnter(dir string) (closed string, ok bool) {
+	if parent := filepath.Dir(dir); parent != dir {
+		if closed, ok := a.mayEnter(parent); !ok {
+			return closed, false
+		}
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return dir, errors.Is(err, fs.ErrNotExist)
+	}
+	bit := fs.FileMode(0o001)
+	switch owner := accountOf(info); {
+	case owner.UID == a.UID:
+		bit = 0o100
+	case owner.GID == a.GID:
+		bit = 0o010
+	}
+	return dir, info.Mode().Perm()&bit != 0
+}
+
+// prepareDir makes the data folder, where it is missing, and hands it to the account. It returns the folder's path
+// without symbolic links, the one spelling that all processes share.
+func prepareDir(dir string, owner account) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if err := owner.checkReach(filepath.Dir(dir)); err != nil {
+		return "", err
+	}
+	if err := makeDirs(dir); err != nil {
+		return "", fmt.Errorf("make the data folder: %w; choose another with FLIGHTBILL_DATA_DIR", err)
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", err
+	}
+
+	// A folder given by mistake, such as /etc, must not change hands.
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", fmt.Errorf("read the data folder: %w; choose another with FLIGHTBILL_DATA_DIR", err)
+	}
+	named := func(name string) func(os.DirEntry) bool {
+		return func(e os.DirEntry) bool { return e.Name() == name && !(name == lockFile && e.IsDir()) }
+	}
+	entries = slices.DeleteFunc(entries, named("lost+found"))
+	if len(entries) > 0 && !slices.ContainsFunc(entries, named(lockFile)) {
+		return "", fmt.Errorf("%w: %s is not empty and holds no flightbill database; choose another with FLIGHTBILL_DATA_DIR",
+			ErrNotDataFolder, dir)
+	}
+
+	if os.Geteuid() != 0 {
+		return dir, nil
+	}
+	if err := os.Chown(dir, owner.UID, owner.GID); err != nil {
+		return "", fmt.Errorf("hand the data folder to user %d: %w", owner.UID, err)
+	}
+	return dir, owner.checkReach(dir) // again: now without symbolic links
+}
+
+// checkReach tells root's user what to do about a folder that the account may not enter.
+func (a account) checkReach(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil // the system's own error says it all
+	}
+	if closed, ok := a.mayEnter(dir); !ok {
+		return fmt.Errorf("%w: root cannot run Postgres, so it runs as user %d, who may not enter %s; choose a folder elsewhere with "+
+			"FLIGHTBILL_DATA_DIR (%s is a good one), or run flightbill as another user",
+			ErrUnreachable, a.UID, closed, DefaultDir())
+	}
+	return nil
+}
+
+// makeDirs makes a private folder. The parents it has to make for it are open to be walked through, whatever the umask,
+// if root makes them: for another user.
+func makeDirs(dir string) error {
+	if os.Geteuid() != 0 {
+		return os.MkdirAll(dir, 0o700)
+	}
+	for _, step := range missing(dir) {
+		mode := fs.FileMode(0o755)
+		if step == dir {
+			mode = 0o700
+		}
+		if err := os.Mkdir(step, mode); errors.Is(err, fs.ErrExist) {
+			continue // another process was faster
+		} else if err != nil {
+			return err
+		}
+		if err := os.Chmod(step, mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// missing returns the folders to make for dir to exist, outermost first.
+func missing(dir string) []string {
+	if _, err := os.Stat(dir); err == nil || filepath.Dir(dir) == dir {
+		return nil
+	}
+	return append(missing(filepath.Dir(dir)), dir)
+}
+
+// cacheDirs returns the places for the Postgres binaries, in order of preference.
+func cacheDirs() []string {
+	temp := filepath.Join(os.TempDir(), "flightbill-cache-"+strconv.Itoa(os.Geteuid()))
+	switch {
+	case os.Geteuid() == 0 && runtime.GOOS == "darwin":
+		return []string{"/Library/Caches/flightbill", temp}
+	case os.Geteuid() == 0:
+		return []string{"/var/cache/flightbill", temp}
+	}
+	if dir, err := os.UserCacheDir(); err == nil && filepath.IsAbs(dir) {
+		return []string{filepath.Join(dir, "flightbill"), temp}
+	}
+	if home := homeDir(); home != "" {
+		return []string{filepath.Join(home, ".cache", "flightbill"), temp}
+	}
+	return []string{temp}
+}

@@ -1,0 +1,20 @@
+package db
+
+import "errors"
+
+var (
+	// ErrUnreachable: the database server did not answer.
+	ErrUnreachable = errors.New("database unreachable")
+	// ErrServerTooOld: the server is older than OldestPostgres.
+	ErrServerTooOld = errors.New("database server too old")
+	// ErrSchemaTooNew: a newer flightbill has migrated the database.
+	ErrSchemaTooNew = errors.New("database schema too new")
+	// ErrSchemaTooOld: migrations of this flightbill have not been run.
+	ErrSchemaTooOld = errors.New("database schema too old")
+	// ErrJobLost: the job that asked for a save is in other hands by now;
+	// nothing was saved.
+	ErrJobLost = errors.New("job is no longer this attempt's")
+	// ErrSettingsDiffer: the process was given other billing settings than the
+	// database has.
+	ErrSettingsDiffer = errors.New("billing settings differ")
+)

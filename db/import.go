@@ -1,0 +1,76 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// ImportKind says what a file holds.
+type ImportKind string
+
+// Kinds of files that Import reads.
+const (
+	ImportCustomers ImportKind = "customers"
+	ImportTariffs   ImportKind = "tariffs"
+	ImportFlights   ImportKind = "flights"
+)
+
+// ImportResult says what an import did. Rows is the sum of the others: a row
+// that the file has twice counts as unchanged the second time.
+type ImportResult struct {
+	Rows      int64 `json:"rows"` // without the header
+	Added     int64 `json:"added"`
+	Changed   int64 `json:"changed"`
+	Unchanged int64 `json:"unchanged"`
+}
+
+// Import reads a CSV file into the database: all of it, or nothing where any
+// row is wrong. A row whose key the database has changes that row; nothing is
+// ever removed but an operator or aircraft that its customer no longer lists.
+//
+// The header names the columns, in any order. An unknown column is an error,
+// since a mistyped name would lose data without a word. Spaces around a cell do
+// not count, but in flight_id. Data that begin with gzip's magic number are
+// decompressed, whatever name says; name is for messages.
+//
+// An error is about the first few wrong rows, each with file, line and column.
+//
+// progress, unless nil, is told now and then how many rows have been read,
+// never by two goroutines at once.
+func Import(
+	ctx context.Context, pool *pgxpool.Pool, kind ImportKind, name string, r io.Reader, progress func(rows int64),
+) (ImportResult, error) {
+	var columns []importColumn
+	var load func(context.Context, *pgxpool.Pool, *importFile) (ImportResult, error)
+	switch kind {
+	case ImportCustomers:
+		columns, load = customerColumns, importCustomers
+	case ImportTariffs:
+		columns, load = tariffColumns, importTariffs
+	case ImportFlights:
+		columns, load = flightColumns, importFlights
+	default:
+		return ImportResult{}, fmt.Errorf("cannot import %q: only customers, tariffs or flights", kind)
+	}
+	file, err := openImport(name, r, columns, progress)
+	if err != nil {
+		return ImportResult{}, err
+	}
+	result, err := load(ctx, pool, file)
+	if _, wrong := errors.AsType[*fileError](err); wrong {
+		return ImportResult{}, err
+	}
+	switch {
+	case err != nil && ctx.Err() != nil: // pgx may say i/o timeout instead
+		return ImportResult{}, fmt.Errorf("import %s: %w", name, ctx.Err())
+	case err != nil:
+		return ImportResult{}, fmt.Errorf("import %s: %w", name, err)
+	}
+	result.Rows = file.rows
+	result.Unchanged = result.Rows - result.Added - result.Changed
+	return result, nil
+}

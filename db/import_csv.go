@@ -1,0 +1,329 @@
+package db
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/flightbill/flightbill/billing"
+)
+
+const (
+	maxProblems   = 10   // an import stops reading after so many
+	progressEvery = 1000 // rows
+	maxShown      = 80   // characters of a wrong value in a message
+)
+
+// importColumn is a column that a file may have.
+type importColumn struct {
+	name     string
+	optional bool
+}
+
+// fileError says what is wrong with a file, in words for whoever wrote it.
+type fileError struct{ problems []error }
+
+func (e *fileError) Error() string   { return errors.Join(e.problems...).Error() }
+func (e *fileError) Unwrap() []error { return e.problems }
+
+// importFile reads a CSV file row by row, and collects what is wrong with it:
+//
+//	for file.next() {
+//		… file.cell("code") … file.wrong("code", "write …")
+//	}
+//	err := file.err()
+type importFile struct {
+	name     string
+	csv      *csv.Reader
+	header   []string
+	columns  map[string]int // where a column is; -1: the file does not have it
+	progress func(rows int64)
+
+	record   []string
+	line     int // on which the record starts
+	rows     int64
+	done     bool
+	problems []error
+}
+
+// openImport reads the header.
+func openImport(name string, r io.Reader, columns []importColumn, progress func(rows int64)) (*importFile, error) {
+	f := &importFile{name: name, progress: progress, columns: map[string]int{}, line: 1}
+	if f.progress == nil {
+		f.progress = func(int64) {}
+	}
+	text, err := plainText(r)
+	if err != nil {
+		return nil, f.failf("cannot be read: %w", err)
+	}
+	f.csv = csv.NewReader(text)
+	f.csv.FieldsPerRecord = -1 // counted here, for a message that says more
+	header, err := f.csv.Read()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, f.failf("is empty: the first line must name the columns")
+	case err != nil:
+		return nil, f.failf("%w", readError(err))
+	}
+	f.line, _ = f.csv.FieldPos(0)
+	f.csv.ReuseRecord = true
+	if err := f.readHeader(header, columns); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// plainText takes off gzip and the byte order mark that spreadsheets write.
+func plainText(r io.Reader) (io.Reader, error) {
+	text := bufio.NewReaderSize(r, 64<<10)
+	if magic, err := text.Peek(2); err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
+		unzipped, err := gzip.NewReader(text)
+		if err != nil {
+			return nil, err
+		}
+		text = bufio.NewReaderSize(unzipped, 64<<10)
+	}
+	start, err := text.Peek(3)
+	switch {
+	case err == nil && string(start) == "\ufeff":
+		_, err = text.Discard(len(start))
+		return text, err
+	case len(start) >= 2 && (start[0] == 0xff && start[1] == 0xfe || start[0] == 0xfe && start[1] == 0xff):
+		return nil, errors.New("it is UTF-16: save it as UTF-8")
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	return text, nil
+}
+
+func (f *importFile) readHeader(header []string, columns []importColumn) error {
+	known := make([]string, len(columns))
+	for i, c := range columns {
+		known[i] = c.name
+		f.columns[c.name] = -1
+	}
+	for i, cell := range header {
+		column := strings.ToLower(strings.TrimSpace(cell))
+		at, exists := f.columns[column]
+		switch {
+		case !exists && len(header) == 1 && strings.ContainsAny(cell, ";\t"):
+			return f.failf("the header %s has no comma: columns must be separated by commas", shown(cell))
+		case !exists:
+			return f.failf("column %s is not known: the columns are %s", shown(cell), strings.Join(known, ", "))
+		case at >= 0:
+			return f.failf("column %s is there twice", column)
+		}
+		f.columns[column] = i
+		f.header = append(f.header, column)
+	}
+	var missing []string
+	for _, c := range columns {
+		if !c.optional && !f.has(c.name) {
+			missing = append(missing, c.name)
+		}
+	}
+	if len(missing) > 0 {
+		return f.failf("column %s is missing", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// next goes to the next row; false at the end, and where there is no use in
+// reading on.
+func (f *importFile) next() bool {
+	if f.done {
+		return false
+	}
+	if len(f.problems) >= maxProblems {
+		f.problems = append(f.problems, fmt.Errorf("%s: there may be more: the rest was not read", f.name))
+		f.done = true
+		return false
+	}
+	record, err := f.csv.Read()
+	if errors.Is(err, io.EOF) {
+		f.progress(f.rows)
+		f.done = true
+		return false
+	}
+	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
+		f.line = syntax.StartLine
+	}
+	if err != nil {
+		// What follows a stray quote, or a broken file, would only mislead.
+		f.problemf(f.line, "%w", readError(err))
+		f.done = true
+		return false
+	}
+	f.record = record
+	f.line, _ = f.csv.FieldPos(0)
+	f.rows++
+	if f.rows%progressEvery == 0 {
+		f.progress(f.rows)
+	}
+	if len(record) != len(f.header) {
+		f.problemf(f.line, "it has %d cells, the header has %d columns", len(record), len(f.header))
+		return f.next()
+	}
+	for i, cell := range record {
+		if !utf8.ValidString(cell) || strings.IndexByte(cell, 0) >= 0 {
+			f.problemf(f.line, "column %s: %s is not text in UTF-8: save the file as UTF-8", f.header[i], shown(cell))
+			return f.next()
+		}
+	}
+	return true
+}
+
+func readError(err error) error {
+	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
+		return fmt.Errorf("it is not CSV: %w; a cell with a quote in it is written \"in \"\"quotes\"\"\"", syntax.Err)
+	}
+	return fmt.Errorf("the file cannot be read on from here: %w", err)
+}
+
+func (f *importFile) has(column string) bool { return f.columns[column] >= 0 }
+
+// raw returns a cell as it stands; "" where the file does not have the column.
+func (f *importFile) raw(column string) string {
+	if i := f.columns[column]; i >= 0 {
+		return f.record[i]
+	}
+	return ""
+}
+
+// cell returns a cell without the spaces around it.
+func (f *importFile) cell(column string) string { return strings.TrimSpace(f.raw(column)) }
+
+// required returns a cell that must not be empty.
+func (f *importFile) required(column, expected string) string {
+	cell := f.cell(column)
+	if cell == "" {
+		f.wrong(column, expected)
+	}
+	return cell
+}
+
+// integer returns a whole number; false where the cell is empty or wrong.
+func (f *importFile) integer(column, expected string, low, high int64) (int64, bool) {
+	cell := f.cell(column)
+	if cell == "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(cell, 10, 64)
+	if err != nil || n < low || n > high {
+		f.wrong(column, expected)
+		return 0, false
+	}
+	return n, true
+}
+
+// decimal returns a decimal number; nil where the cell is empty or wrong.
+func (f *importFile) decimal(column, expected string) *decimal.Decimal {
+	cell := f.cell(column)
+	if cell == "" {
+		return nil
+	}
+	if !isDecimal(cell) {
+		f.wrong(column, expected)
+		return nil
+	}
+	d, err := decimal.NewFromString(cell)
+	if err != nil {
+		f.wrong(column, expected)
+		return nil
+	}
+	return &d
+}
+
+// isDecimal tells what Go and Postgres read alike, and at once: 1e999999999
+// would be a number too.
+func isDecimal(s string) bool {
+	digits := strings.TrimPrefix(s, "-")
+	whole, fraction, dot := strings.Cut(digits, ".")
+	isDigits := func(s string) bool { return strings.Trim(s, "0123456789") == "" }
+	return len(s) <= 100 && whole != "" && isDigits(whole) && isDigits(fraction) && dot == (fraction != "")
+}
+
+// date returns a day; no date where the cell is empty or wrong.
+func (f *importFile) date(column, expected string) billing.Date {
+	cell := f.cell(column)
+	if cell == "" {
+		return billing.Date{}
+	}
+	d, err := billing.ParseDate(cell)
+	if err != nil {
+		f.wrong(column, expected)
+	}
+	return d
+}
+
+// instantLayouts are RFC 3339, and the shorter zones of Postgres' own output.
+var instantLayouts = []string{time.RFC3339, "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05Z0700"}
+
+// instant returns a timestamp with zone, in UTC; false where the cell is empty
+// or wrong.
+func (f *importFile) instant(column string) (time.Time, bool) {
+	cell := f.cell(column)
+	if cell == "" {
+		return time.Time{}, false
+	}
+	text := cell
+	if len(text) > 10 && text[10] == ' ' {
+		text = text[:10] + "T" + text[11:]
+	}
+	for _, layout := range instantLayouts {
+		if t, err := time.Parse(layout, text); err == nil {
+			if t = t.UTC(); t.Year() >= 1 && t.Year() <= 9999 {
+				return t, true
+			}
+		}
+	}
+	f.wrong(column, "write a time with its zone, such as 2013-01-01T10:17:00Z or 2013-01-01T10:17:00+01:00")
+	return time.Time{}, false
+}
+
+// wrong records that the row's cell is not what was expected.
+func (f *importFile) wrong(column, expected string) {
+	f.wrongAt(f.line, column, f.raw(column), expected)
+}
+
+func (f *importFile) wrongAt(line int, column, value, expected string) {
+	if strings.TrimSpace(value) == "" {
+		f.problemf(line, "column %s is empty: %s", column, expected)
+		return
+	}
+	f.problemf(line, "column %s: %s is not usable: %s", column, shown(value), expected)
+}
+
+func (f *importFile) problemf(line int, format string, args ...any) {
+	f.problems = append(f.problems, fmt.Errorf("%s: line %d: %w", f.name, line, fmt.Errorf(format, args...)))
+}
+
+// err returns what is wrong with the file.
+func (f *importFile) err() error {
+	if len(f.problems) == 0 {
+		return nil
+	}
+	return &fileError{slices.Clone(f.problems)}
+}
+
+// failf makes the error of a file that cannot be read at all.
+func (f *importFile) failf(format string, args ...any) error {
+	return &fileError{[]error{fmt.Errorf("%s: %w", f.name, fmt.Errorf(format, args...))}}
+}
+
+func shown(value string) string {
+	if utf8.RuneCountInString(value) <= maxShown {
+		return strconv.Quote(value)
+	}
+	return strconv.Quote(string([]rune(value)[:maxShown])) + "…"
+}

@@ -1,0 +1,322 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/shopspring/decimal"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+// tariffColumns: all are asked for but customer, since a rule that lacks its
+// airport, its end or its tax by oversight bills too much or too little.
+var tariffColumns = []importColumn{
+	{name: "code"},
+	{name: "description"},
+	{name: "basis"},
+	{name: "customer", optional: true},
+	{name: "airport"},
+	{name: "applies_to"},
+	{name: "band_from"},
+	{name: "band_to"},
+	{name: "unit_rate"},
+	{name: "minimum"},
+	{name: "currency"},
+	{name: "tax_rate"},
+	{name: "valid_from"},
+	{name: "valid_to"},
+}
+
+// tariffRow is a row of the file.
+type tariffRow struct {
+	line     int
+	customer string // code; "": every customer
+	tariff   billing.Tariff
+}
+
+// tariffKey is what makes two rows the same rule. No lower end of the band and
+// a lower end of 0 are one key: two such rules always overlap.
+type tariffKey struct {
+	code     string
+	customer int64
+	airport  string
+	bandFrom string
+	bandTo   string
+	from     billing.Date
+}
+
+func keyOf(t billing.Tariff) tariffKey {
+	key := tariffKey{t.Code, t.CustomerID, t.Airport, "0", optional(t.BandTo), t.ValidFrom}
+	if t.BandFrom != nil {
+		key.bandFrom = t.BandFrom.String()
+	}
+	return key
+}
+
+// optional writes a decimal, and none as nothing.
+func optional(d *decimal.Decimal) string {
+	if d == nil {
+		return ""
+	}
+	return d.String()
+}
+
+// importTariffs also changes tariffs that charges were made from: a charge
+// keeps the rate, the text and the tax that it was made with.
+func importTariffs(ctx context.Context, pool *pgxpool.Pool, file *importFile) (ImportResult, error) {
+	rows := readTariffs(file)
+	if err := file.err(); err != nil {
+		return ImportResult{}, err
+	}
+	var result ImportResult
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		// What is compared here must still be so when it is written. Neither
+		// pricing nor saving waits for this lock.
+		if _, err := tx.Exec(ctx, `LOCK TABLE tariffs IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+			return fmt.Errorf("lock the tariffs: %w", err)
+		}
+		// A file can end a rule after the line that begins the next.
+		if _, err := tx.Exec(ctx, `SET CONSTRAINTS tariffs_do_not_overlap DEFERRED`); err != nil {
+			return fmt.Errorf("put off the check for overlaps: %w", err)
+		}
+		q := dbsqlc.New(tx)
+		if err := findCustomers(ctx, q, file, rows); err != nil {
+			return err
+		}
+		lines, err := linesOf(file, rows)
+		if err != nil {
+			return err
+		}
+		if result, err = writeTariffs(ctx, q, rows, lines); err != nil {
+			return err
+		}
+		return checkOverlaps(ctx, q, file, lines)
+	})
+	return result, err
+}
+
+func readTariffs(f *importFile) []tariffRow {
+	var rows []tariffRow
+	for f.next() {
+		before := len(f.problems)
+		row := tariffRow{line: f.line, customer: f.cell("customer"), tariff: readTariff(f)}
+		// Whatever Validate would find in a cell that was not read is no news.
+		if len(f.problems) == before {
+			if err := row.tariff.Validate(); err != nil {
+				f.problemf(f.line, "%w", err)
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func readTariff(f *importFile) billing.Tariff {
+	const (
+		tonnes = "write whole tonnes, or nothing for no limit"
+		money  = "write an amount such as 5.50"
+		rate   = "write a fraction: 20 % is 0.20, no tax is 0"
+		day    = "write a day as YYYY-MM-DD"
+	)
+	t := billing.Tariff{
+		Code:        f.required("code", "give the tariff a short name, such as LANDING"),
+		Description: f.cell("description"),
+		Basis:       billing.Basis(f.cell("basis")),
+		Airport:     f.cell("airport"),
+		AppliesTo:   billing.AppliesTo(f.cell("applies_to")),
+		BandFrom:    f.decimal("band_from", tonnes),
+		BandTo:      f.decimal("band_to", tonnes),
+		Currency:    f.cell("currency"),
+		ValidTo:     f.date("valid_to", day+", or nothing for no end"),
+	}
+	if f.required("unit_rate", money) != "" {
+		assign(&t.UnitRate, f.decimal("unit_rate", money))
+	}
+	assign(&t.Minimum, f.decimal("minimum", money+", or nothing for no minimum"))
+	if f.required("tax_rate", rate) != "" {
+		assign(&t.TaxRate, f.decimal("tax_rate", rate))
+	}
+	if f.required("valid_from", day) != "" {
+		t.ValidFrom = f.date("valid_from", day)
+	}
+	return t
+}
+
+// findCustomers fills in the ids of the customers that rows are for.
+func findCustomers(ctx context.Context, q *dbsqlc.Queries, f *importFile, rows []tariffRow) error {
+	codes := map[string]bool{}
+	for _, row := range rows {
+		if row.customer != "" {
+			codes[row.customer] = true
+		}
+	}
+	if len(codes) == 0 {
+		return nil
+	}
+	list, err := q.CustomerIDList(ctx, slices.Collect(maps.Keys(codes)))
+	if err != nil {
+		return fmt.Errorf("look up the customers: %w", err)
+	}
+	ids := make(map[string]int64, len(list))
+	for _, c := range list {
+		ids[c.Code] = c.ID
+	}
+	for i, row := range rows {
+		id, known := ids[row.customer]
+		if row.customer != "" && !known {
+			f.wrongAt(row.line, "customer", row.customer, "no customer has this code; import the customer first")
+		}
+		rows[i].tariff.CustomerID = id
+	}
+	return f.err()
+}
+
+// linesOf maps the rules of the file to their first lines.
+func linesOf(f *importFile, rows []tariffRow) (map[tariffKey]int, error) {
+	lines := make(map[tariffKey]int, len(rows))
+	first := make(map[tariffKey]billing.Tariff, len(rows))
+	for _, row := range rows {
+		key := keyOf(row.tariff)
+		line, repeated := lines[key]
+		switch {
+		case !repeated:
+			lines[key], first[key] = row.line, row.tariff
+		case !sameTariff(first[key], row.tariff):
+			f.wrongAt(row.line, "code", row.tariff.Code,
+				fmt.Sprintf("line %d says something else of the tariff with this code, customer, airport, band and valid_from", line))
+		}
+	}
+	return lines, f.err()
+}
+
+func sameTariff(a, b billing.Tariff) bool {
+	return a.Description == b.Description && a.Basis == b.Basis && a.AppliesTo == b.AppliesTo &&
+		optional(a.BandFrom) == optional(b.BandFrom) && a.UnitRate.Equal(b.UnitRate) && a.Minimum.Equal(b.Minimum) &&
+		a.Currency == b.Currency && a.TaxRate.Equal(b.TaxRate) && a.ValidTo == b.ValidTo
+}
+
+func writeTariffs(ctx context.Context, q *dbsqlc.Queries, rows []tariffRow, lines map[tariffKey]int) (ImportResult, error) {
+	list, err := q.TariffList(ctx)
+	if err != nil {
+		return ImportResult{}, fmt.Errorf("read the tariffs: %w", err)
+	}
+	existing := make(map[tariffKey]billing.Tariff, len(list))
+	for _, row := range list {
+		t := tariffOf(row)
+		existing[keyOf(t)] = t
+	}
+
+	var insert dbsqlc.TariffInsertManyParams
+	var update dbsqlc.TariffUpdateManyParams
+	for _, row := range rows {
+		t := row.tariff
+		old, exists := existing[keyOf(t)]
+		switch {
+		case row.line != lines[keyOf(t)]: // a repetition
+		case !exists:
+			insertTariff(&insert, t)
+		case !sameTariff(old, t):
+			updateTariff(&update, old.ID, t)
+		}
+	}
+	// An empty statement would still be a change to the price book.
+	if len(update.Ids) > 0 {
+		if err := q.TariffUpdateMany(ctx, update); err != nil {
+			return ImportResult{}, fmt.Errorf("change tariffs: %w", err)
+		}
+	}
+	if len(insert.Codes) > 0 {
+		if err := q.TariffInsertMany(ctx, insert); err != nil {
+			return ImportResult{}, fmt.Errorf("add tariffs: %w", err)
+		}
+	}
+	return ImportResult{Added: int64(len(insert.Codes)), Changed: int64(len(update.Ids))}, nil
+}
+
+func insertTariff(p *dbsqlc.TariffInsertManyParams, t billing.Tariff) {
+	p.Codes = append(p.Codes, t.Code)
+	p.Descriptions = append(p.Descriptions, t.Description)
+	p.Bases = append(p.Bases, string(t.Basis))
+	p.CustomerIds = append(p.CustomerIds, t.CustomerID)
+	p.Airports = append(p.Airports, t.Airport)
+	p.AppliesTo = append(p.AppliesTo, string(t.AppliesTo))
+	p.BandsFrom = append(p.BandsFrom, optional(t.BandFrom))
+	p.BandsTo = append(p.BandsTo, optional(t.BandTo))
+	p.UnitRates = append(p.UnitRates, t.UnitRate.String())
+	p.Minimums = append(p.Minimums, t.Minimum.String())
+	p.Currencies = append(p.Currencies, t.Currency)
+	p.TaxRates = append(p.TaxRates, t.TaxRate.String())
+	p.ValidFroms = append(p.ValidFroms, t.ValidFrom.String())
+	p.ValidTos = append(p.ValidTos, t.ValidTo.String())
+}
+
+func updateTariff(p *dbsqlc.TariffUpdateManyParams, id int64, t billing.Tariff) {
+	p.Ids = append(p.Ids, id)
+	p.Descriptions = append(p.Descriptions, t.Description)
+	p.Bases = append(p.Bases, string(t.Basis))
+	p.AppliesTo = append(p.AppliesTo, string(t.AppliesTo))
+	p.BandsFrom = append(p.BandsFrom, optional(t.BandFrom))
+	p.UnitRates = append(p.UnitRates, t.UnitRate.String())
+	p.Minimums = append(p.Minimums, t.Minimum.String())
+	p.Currencies = append(p.Currencies, t.Currency)
+	p.TaxRates = append(p.TaxRates, t.TaxRate.String())
+	p.ValidTos = append(p.ValidTos, t.ValidTo.String())
+}
+
+// checkOverlaps says which rules overlap before the constraint would, which
+// knows nothing of lines.
+func checkOverlaps(ctx context.Context, q *dbsqlc.Queries, f *importFile, lines map[tariffKey]int) error {
+	pairs, err := q.TariffOverlapList(ctx)
+	if err != nil {
+		return fmt.Errorf("look for overlapping tariffs: %w", err)
+	}
+	for _, p := range pairs {
+		a := billing.Tariff{
+			Code: p.Code, CustomerID: p.CustomerID, Airport: p.Airport,
+			BandFrom: pointerTo(p.ABandFrom), BandTo: pointerTo(p.ABandTo), ValidFrom: p.AValidFrom, ValidTo: p.AValidTo,
+		}
+		b := a
+		b.BandFrom, b.BandTo, b.ValidFrom, b.ValidTo = pointerTo(p.BBandFrom), pointerTo(p.BBandTo), p.BValidFrom, p.BValidTo
+		whom := "every customer"
+		if p.Customer != "" {
+			whom = "customer " + p.Customer
+		}
+		where := "every airport"
+		if p.Airport != "" {
+			where = "airport " + p.Airport
+		}
+		f.problems = append(f.problems, fmt.Errorf(
+			"%s: tariff %q for %s at %s: the rule of %s and the rule of %s overlap, so both would price the same flight: end one where the other begins",
+			f.name, p.Code, whom, where, ruleText(a, lines), ruleText(b, lines)))
+	}
+	return f.err()
+}
+
+// ruleText tells two rules of one code apart.
+func ruleText(t billing.Tariff, lines map[tariffKey]int) string {
+	var s strings.Builder
+	if line := lines[keyOf(t)]; line > 0 {
+		fmt.Fprintf(&s, "line %d (", line)
+	} else {
+		s.WriteString("the database (")
+	}
+	if t.BandFrom != nil {
+		fmt.Fprintf(&s, "above %s t, ", t.BandFrom)
+	}
+	if t.BandTo != nil {
+		fmt.Fprintf(&s, "up to %s t, ", t.BandTo)
+	}
+	fmt.Fprintf(&s, "valid from %s", t.ValidFrom)
+	if !t.ValidTo.IsZero() {
+		fmt.Fprintf(&s, " to %s", t.ValidTo)
+	}
+	s.WriteString(")")
+	return s.String()
+}

@@ -1,0 +1,246 @@
+package db_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbtest"
+)
+
+// importBundle is a migrated database to import into.
+type importBundle struct {
+	t    *testing.T
+	pool *pgxpool.Pool
+}
+
+func setupImport(t *testing.T) *importBundle {
+	t.Helper()
+	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return &importBundle{t, pool}
+}
+
+func (b *importBundle) read(kind db.ImportKind, r io.Reader) (db.ImportResult, error) {
+	b.t.Helper()
+	return db.Import(b.t.Context(), b.pool, kind, "file.csv", r, nil)
+}
+
+// load imports lines and expects so many rows added, changed and unchanged.
+func (b *importBundle) load(kind db.ImportKind, added, changed, unchanged int64, lines ...string) {
+	b.t.Helper()
+	result, err := b.read(kind, strings.NewReader(csvOf(lines...)))
+	require.NoError(b.t, err)
+	assert.Equal(b.t, db.ImportResult{Rows: added + changed + unchanged, Added: added, Changed: changed, Unchanged: unchanged}, result)
+}
+
+// refuse imports lines, expects an error with all of these parts, and that the
+// import changed nothing.
+func (b *importBundle) refuse(kind db.ImportKind, content string, parts ...string) {
+	b.t.Helper()
+	b.refuseFrom(kind, strings.NewReader(content), parts...)
+}
+
+func (b *importBundle) refuseFrom(kind db.ImportKind, r io.Reader, parts ...string) {
+	b.t.Helper()
+	before := b.snapshot()
+	result, err := b.read(kind, r)
+	require.Error(b.t, err)
+	assert.Zero(b.t, result)
+	for _, part := range parts {
+		assert.ErrorContains(b.t, err, part)
+	}
+	assert.True(b.t, strings.HasPrefix(err.Error(), "file.csv: "), "the file's own words come first, not those of COPY: %v", err)
+	assert.Equal(b.t, before, b.snapshot(), "a refused import changes nothing")
+}
+
+// snapshot is everything that an import could change, as text.
+func (b *importBundle) snapshot() string {
+	b.t.Helper()
+	return b.value(`SELECT concat(
+		(SELECT version FROM price_book),
+		(SELECT jsonb_agg(c ORDER BY id) FROM customers c),
+		(SELECT jsonb_agg(o ORDER BY operator) FROM customer_operators o),
+		(SELECT jsonb_agg(a ORDER BY registration) FROM customer_aircraft a),
+		(SELECT jsonb_agg(t ORDER BY id) FROM tariffs t),
+		(SELECT jsonb_agg(f ORDER BY flight_id) FROM flights f))`)
+}
+
+func (b *importBundle) value(sql string) (value string) {
+	b.t.Helper()
+	require.NoError(b.t, b.pool.QueryRow(b.t.Context(), sql).Scan(&value))
+	return value
+}
+
+// expect compares the rows that a query gives, each as text, one to a line.
+func (b *importBundle) expect(sql string, rows ...string) {
+	b.t.Helper()
+	assert.Equal(b.t, strings.Join(rows, "\n"), b.value(`SELECT coalesce(string_agg(q::text, E'\n'), '') FROM (`+sql+`) AS q`))
+}
+
+func csvOf(lines ...string) string { return strings.Join(lines, "\n") + "\n" }
+
+func openTestdata(t *testing.T, name string) io.Reader {
+	t.Helper()
+	content, err := os.ReadFile("testdata/import/" + name)
+	require.NoError(t, err)
+	return bytes.NewReader(content)
+}
+
+func zipped(t *testing.T, content string) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := gzip.NewWriter(&buf)
+	_, err := w.Write([]byte(content))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return buf.Bytes()
+}
+
+func TestImportRealFilesTwice(t *testing.T) {
+	t.Parallel()
+	b := setupImport(t)
+	for _, file := range []struct {
+		kind db.ImportKind
+		name string
+		rows int64
+	}{
+		{db.ImportCustomers, "customers.csv", 16},
+		{db.ImportTariffs, "tariffs.csv", 7},
+		{db.ImportFlights, "flights-2013-sample.csv.gz", 1683},
+	} {
+		result, err := b.read(file.kind, openTestdata(t, file.name))
+		require.NoError(t, err)
+		assert.Equal(t, db.ImportResult{Rows: file.rows, Added: file.rows}, result, file.name)
+
+		before := b.snapshot()
+		result, err = b.read(file.kind, openTestdata(t, file.name))
+		require.NoError(t, err)
+		assert.Equal(t, db.ImportResult{Rows: file.rows, Unchanged: file.rows}, result, file.name+" again")
+		assert.Equal(t, before, b.snapshot(), "again changes nothing, not even the price book's version")
+	}
+	b.expect(`SELECT code, name, billing_frequency, week_ends_on, payment_terms_days, billing_hold, operator
+		FROM customers c JOIN customer_operators o ON o.customer_id = c.id WHERE code IN ('ASA', 'HAL') ORDER BY code`,
+		`(ASA,"Alaska Airlines Inc.",weekly,1,14,f,ASA)`,
+		`(HAL,"Hawaiian Airlines Inc.",per_flight,,30,f,HAL)`)
+	b.expect(`SELECT code, description, basis, customer_id, airport, applies_to, band_from, band_to, unit_rate::float, minimum, currency,
+		tax_rate, valid_from, valid_to FROM tariffs WHERE airport = 'KLGA' OR code = 'ROUTE' ORDER BY valid_from, code`,
+		`(ROUTE,"En-route navigation",route,,,any,,,61.75,0,USD,0,2012-01-01,)`,
+		`(RUNWAY,"Runway use",per_tonne,,KLGA,departure,0,,6.1,75,USD,0,2012-01-01,2013-07-01)`,
+		`(RUNWAY,"Runway use",per_tonne,,KLGA,departure,0,,6.35,75,USD,0,2013-07-01,)`)
+	b.expect(`SELECT count(*), count(landed_at), count(mtow_kg), count(registration), count(passengers) FROM flights`,
+		`(1683,1640,1413,1671,0)`)
+}
+
+func TestImportReadsWhatSpreadsheetsAndPostgresWrite(t *testing.T) {
+	t.Parallel()
+	const plain = "code,name,billing_frequency\nACME,Acme,monthly\n"
+	for name, content := range map[string]string{
+		"byte order mark":        "\ufeff" + plain,
+		"CRLF":                   strings.ReplaceAll(plain, "\n", "\r\n"),
+		"no newline at the end":  strings.TrimSuffix(plain, "\n"),
+		"columns in other order": "billing_frequency,code,name\nmonthly,ACME,Acme\n",
+		"header in other case":   "Code, NAME ,Billing_Frequency\nACME,Acme,monthly\n",
+		"quotes":                 "\"code\",name,billing_frequency\n\"ACME\",\"Acme\",monthly\n",
+		"spaces around":          "code,name,billing_frequency\n ACME , Acme\t, monthly\n",
+		"empty lines":            "code,name,billing_frequency\n\nACME,Acme,monthly\n\n",
+		"gzip":                   string(zipped(t, plain)),
+		"gzip in two parts":      string(zipped(t, plain[:20])) + string(zipped(t, plain[20:])),
+		"gzip of a mark":         string(zipped(t, "\ufeff"+plain)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setupImport(t)
+			result, err := b.read(db.ImportCustomers, strings.NewReader(content))
+			require.NoError(t, err)
+			assert.Equal(t, db.ImportResult{Rows: 1, Added: 1}, result)
+			b.expect(`SELECT code, name, billing_frequency FROM customers`, "(ACME,Acme,monthly)")
+		})
+	}
+}
+
+func TestImportRefusesFilesThatAreNotReadable(t *testing.T) {
+	t.Parallel()
+	b := setupImport(t)
+	const customers = "code,name,billing_frequency\n"
+	broken := zipped(t, customers+strings.Repeat("ACME,Acme,monthly\n", 10_000))
+
+	b.refuse(db.ImportCustomers, "", "is empty")
+	b.refuse(db.ImportCustomers, "\ufeff", "is empty")
+	b.refuse(db.ImportCustomers, string(zipped(t, "")), "is empty")
+	b.refuse(db.ImportCustomers, "code,nmae\n", `column "nmae" is not known`, "payment_terms_days")
+	b.refuse(db.ImportCustomers, "code,,name\n", `column "" is not known`)
+	b.refuse(db.ImportCustomers, "code;name\n", "commas")
+	b.refuse(db.ImportCustomers, "code,name,Code\n", "column code is there twice")
+	b.refuse(db.ImportCustomers, "name,billing_frequency\n", "column code is missing")
+	b.refuse(db.ImportTariffs, "code,description\n", "basis, airport, applies_to", "valid_to is missing")
+	b.refuse(db.ImportFlights, "flight_id,passengers\n", "callsign, operator", "distance_km is missing")
+	b.refuse(db.ImportCustomers, "\xff\xfec\x00o\x00", "UTF-16")
+	b.refuse(db.ImportCustomers, customers+"A,Caf\xe9,monthly\n", "line 2", "column name", "UTF-8")
+	b.refuse(db.ImportCustomers, customers+"A,a\x00b,monthly\n", "line 2", "column name", "UTF-8")
+	b.refuse(db.ImportCustomers, customers+"A,\"two\nlines\",monthly\nB,b\n", "line 4", "2 cells", "3 columns")
+	b.refuse(db.ImportCustomers, customers+"A,a,monthly,\n", "line 2", "4 cells")
+	b.refuse(db.ImportCustomers, customers+"A,a,monthly\nB,b \"c\" d,monthly\n", "line 3", "not CSV")
+	b.refuse(db.ImportCustomers, customers+"A,a,monthly\nB,\"never closed,monthly\n", "line 3", "not CSV")
+	b.refuse(db.ImportCustomers, string(broken[:len(broken)-20]), "cannot be read on from here", "unexpected EOF")
+	b.refuse(db.ImportCustomers, "\x1f\x8bnot gzip at all", "cannot be read")
+	b.refuseFrom(db.ImportCustomers, iotest.ErrReader(errors.New("disk on fire")), "disk on fire")
+
+	_, err := b.read("invoices", strings.NewReader(customers))
+	assert.ErrorContains(t, err, `"invoices"`)
+}
+
+func TestImportReportsSeveralWrongRowsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setupImport(t)
+	content := "code,name,billing_frequency\nA,a,daily\nB,b,monthly\nC,,monthly\n"
+	b.refuse(db.ImportCustomers, content, `line 2: column billing_frequency: "daily"`, "line 4: column name is empty")
+
+	_, err := b.read(db.ImportCustomers, strings.NewReader(content+strings.Repeat("D,d,daily\n", 1000)))
+	require.Error(t, err)
+	assert.ErrorContains(t, err, "there may be more")
+	assert.Len(t, strings.Split(err.Error(), "\n"), 11)
+}
+
+func TestImportSaysHowFarItIs(t *testing.T) {
+	t.Parallel()
+	b := setupImport(t)
+	var seen []int64
+	_, err := db.Import(t.Context(), b.pool, db.ImportFlights, "sample", openTestdata(t, "flights-2013-sample.csv.gz"),
+		func(rows int64) { seen = append(seen, rows) })
+	require.NoError(t, err)
+	assert.Equal(t, []int64{1000, 1683}, seen)
+}
+
+func TestImportStopsWhenItIsCancelled(t *testing.T) {
+	t.Parallel()
+	b := setupImport(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := db.Import(ctx, b.pool, db.ImportFlights, "sample", openTestdata(t, "flights-2013-sample.csv.gz"),
+		func(int64) { cancel() })
+	require.ErrorIs(t, err, context.Canceled)
+	b.expect(`SELECT count(*) FROM flights`, "(0)")
+}
+
+// A broken file is reported where it breaks, not again for each buffer.
+func TestImportFlightsOfABrokenFile(t *testing.T) {
+	t.Parallel()
+	b := setupImport(t)
+	content := csvOf(flightHeader, "F1,,,,,,,,,,", "F2,\"a\"b,,,,,,,,,", "F3,,,,,x,,,,,")
+	b.refuse(db.ImportFlights, content, "line 3", "not CSV")
+	_, err := b.read(db.ImportFlights, strings.NewReader(content))
+	assert.NotContains(t, err.Error(), "line 4")
+}

@@ -1,0 +1,261 @@
+package db_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbtest"
+	"github.com/flightbill/flightbill/internal/dumpschema/schema"
+	"github.com/flightbill/flightbill/migrations"
+)
+
+// steps is how many migrations there are in all.
+const steps = db.RiverVersion + 8
+
+func setupEmpty(t *testing.T) *testBundle {
+	t.Helper()
+	url := dbtest.EmptyURL(t)
+	return &testBundle{url: url, pool: open(t, url, 4)}
+}
+
+// schemaOf describes all that the migrations make, as text.
+func schemaOf(t *testing.T, b *testBundle) string {
+	t.Helper()
+	return get[string](t, b, `
+		SELECT string_agg(line, E'\n' ORDER BY line) FROM (
+			SELECT concat_ws(' ', 'relation', c.relkind, c.relname, c.reloptions, c.relacl) FROM pg_class c
+				WHERE relnamespace = 'public'::regnamespace
+			UNION ALL SELECT concat_ws(' ', 'column', attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull, attidentity, pg_get_expr(adbin, adrelid))
+				FROM pg_attribute JOIN pg_class c ON c.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+				WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
+			UNION ALL SELECT concat_ws(' ', 'view', viewname, definition) FROM pg_views WHERE schemaname = 'public'
+			UNION ALL SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
+				WHERE connamespace = 'public'::regnamespace
+			UNION ALL SELECT concat_ws(' ', 'index', indexdef) FROM pg_indexes WHERE schemaname = 'public'
+			UNION ALL SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(oid)) FROM pg_trigger WHERE NOT tgisinternal
+			UNION ALL SELECT concat_ws(' ', 'function', pg_get_functiondef(oid), proacl) FROM pg_proc
+				WHERE pronamespace = 'public'::regnamespace AND prokind = 'f' AND probin IS NULL
+			UNION ALL SELECT concat_ws(' ', 'value', enumtypid::regtype, enumsortorder, enumlabel) FROM pg_enum
+		) AS lines (line)`)
+}
+
+// Twenty processes start at once on an empty database: all of them succeed, and
+// each step is taken by one of them.
+func TestMigrateUpAtOnce(t *testing.T) {
+	t.Parallel()
+	url := dbtest.EmptyURL(t)
+	taken := make(chan []db.Migration, 20)
+	var group errgroup.Group
+	for range 20 {
+		pool := open(t, url, 2)
+		group.Go(func() error {
+			done, err := db.MigrateUp(t.Context(), pool)
+			taken <- done
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	close(taken)
+	times := map[string]int{}
+	for done := range taken {
+		for _, m := range done {
+			require.True(t, m.Applied)
+			times[fmt.Sprint(m.Line, m.Version)]++
+		}
+	}
+	require.Len(t, times, steps)
+	for step, n := range times {
+		require.Equal(t, 1, n, step)
+	}
+	require.NoError(t, db.CheckSchema(t.Context(), open(t, url, 1)))
+}
+
+// Those that wait must not take the connections of the one that migrates.
+func TestMigrateUpOnOneConnection(t *testing.T) {
+	t.Parallel()
+	pool := open(t, dbtest.EmptyURL(t), 1)
+	var group errgroup.Group
+	for range 4 {
+		group.Go(func() error {
+			_, err := db.MigrateUp(t.Context(), pool)
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	require.NoError(t, db.CheckSchema(t.Context(), pool))
+}
+
+func TestMigrateDownAndUpAgain(t *testing.T) {
+	t.Parallel()
+	b := setupEmpty(t)
+	_, err := db.MigrateUp(t.Context(), b.pool)
+	require.NoError(t, err)
+	made := schemaOf(t, b)
+	require.Contains(t, made, "flight_processing_queue")
+
+	for left := steps; left > 0; left-- {
+		undone, err := db.MigrateDown(t.Context(), b.pool)
+		require.NoError(t, err)
+		require.NotNil(t, undone)
+		version := int64(left)
+		if version > db.RiverVersion {
+			version -= db.RiverVersion
+		}
+		require.Equal(t, version, undone.Version)
+		require.Equal(t, left > db.RiverVersion, undone.Line == "flightbill")
+		list, err := db.MigrationStatus(t.Context(), b.pool)
+		require.NoError(t, err)
+		for i, m := range list {
+			require.Equal(t, i < left-1, m.Applied, "%s %d after the step down from %d", m.Line, m.Version, left)
+		}
+	}
+	undone, err := db.MigrateDown(t.Context(), b.pool)
+	require.NoError(t, err)
+	require.Nil(t, undone, "nothing is left to take back")
+	for line := range strings.Lines(schemaOf(t, b)) {
+		require.Contains(t, line, "goose_db_version", "all else is gone")
+	}
+	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM pg_roles WHERE rolname = 'flightbill_enqueuer'`), "roles belong to the server")
+
+	done, err := db.MigrateUp(t.Context(), b.pool)
+	require.NoError(t, err)
+	require.Len(t, done, steps)
+	require.Equal(t, made, schemaOf(t, b))
+}
+
+func TestMigrationStatusChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := setupEmpty(t)
+	list, err := db.MigrationStatus(t.Context(), b.pool)
+	require.NoError(t, err)
+	require.Len(t, list, steps)
+	for i, m := range list {
+		require.False(t, m.Applied)
+		require.NotEmpty(t, m.Name)
+		require.Equal(t, i >= db.RiverVersion, m.Line == "flightbill")
+	}
+	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_tables WHERE schemaname = 'public'`))
+	require.ErrorIs(t, db.CheckSchema(t.Context(), b.pool), db.ErrSchemaTooOld)
+	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_tables WHERE schemaname = 'public'`))
+}
+
+// The tools that made the tables find nothing to add to them.
+func TestMigrationsAreWhole(t *testing.T) {
+	t.Parallel()
+	pool := open(t, dbtest.URL(t), 4)
+	river, err := rivermigrate.New(riverpgxv5.New(pool), nil)
+	require.NoError(t, err)
+	result, err := river.Validate(t.Context(), &rivermigrate.ValidateOpts{})
+	require.NoError(t, err)
+	require.True(t, result.OK, result.Messages)
+
+	sqlDB := stdlib.OpenDBFromPool(pool)
+	defer sqlDB.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS)
+	require.NoError(t, err)
+	pending, err := provider.HasPending(t.Context())
+	require.NoError(t, err)
+	require.False(t, pending)
+	require.Len(t, provider.ListSources(), steps-db.RiverVersion)
+
+	done, err := db.MigrateUp(t.Context(), pool)
+	require.NoError(t, err)
+	require.Empty(t, done)
+	require.NoError(t, db.CheckSchema(t.Context(), pool))
+}
+
+// Somebody runs the files with goose alone.
+func TestMigrateWithoutRiver(t *testing.T) {
+	t.Parallel()
+	b := setupEmpty(t)
+	sqlDB := stdlib.OpenDBFromPool(b.pool)
+	defer sqlDB.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS)
+	require.NoError(t, err)
+	const hint = `Run "flightbill migrate up"`
+
+	_, err = provider.Up(t.Context())
+	requireSQLError(t, err, raised, "the tables of River are missing", hint, "river migrate-up --line main")
+	river, err := rivermigrate.New(riverpgxv5.New(b.pool), nil)
+	require.NoError(t, err)
+	_, err = river.Migrate(t.Context(), rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: 6})
+	require.NoError(t, err)
+	_, err = provider.Up(t.Context())
+	requireSQLError(t, err, raised, "older than its migration 7", hint)
+
+	_, err = river.Migrate(t.Context(), rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: db.RiverVersion})
+	require.NoError(t, err)
+	_, err = provider.Up(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, db.CheckSchema(t.Context(), b.pool))
+}
+
+func TestSchemaTooNew(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9000, true)`)
+	before := schemaOf(t, b)
+	_, err := db.MigrateUp(t.Context(), b.pool)
+	require.ErrorIs(t, err, db.ErrSchemaTooNew)
+	require.ErrorContains(t, err, "9000")
+	_, err = db.MigrateDown(t.Context(), b.pool)
+	require.ErrorIs(t, err, db.ErrSchemaTooNew)
+	require.ErrorIs(t, db.CheckSchema(t.Context(), b.pool), db.ErrSchemaTooNew)
+	require.Equal(t, before, schemaOf(t, b))
+	require.Equal(t, 9000, get[int](t, b, `SELECT max(version_id) FROM goose_db_version`))
+}
+
+func TestSchemaTooOld(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := db.MigrateDown(t.Context(), b.pool)
+	require.NoError(t, err)
+	err = db.CheckSchema(t.Context(), b.pool)
+	require.ErrorIs(t, err, db.ErrSchemaTooOld)
+	require.ErrorContains(t, err, "run flightbill migrate up")
+	done, err := db.MigrateUp(t.Context(), b.pool)
+	require.NoError(t, err)
+	require.Len(t, done, 1, "the missing step only")
+	require.Equal(t, 4, get[int](t, b, `SELECT count(*) FROM customers`))
+}
+
+// db/schema.sql shows the database as the migrations make it.
+func TestSchemaFile(t *testing.T) {
+	t.Parallel()
+	b := &testBundle{url: dbtest.URL(t)}
+	b.pool = open(t, b.url, 1)
+	if major := get[string](t, b, `SELECT split_part(current_setting('server_version'), '.', 1)`); major != schema.Major {
+		t.Skipf("the file comes from Postgres %s, this server is %s: set FLIGHTBILL_TEST_POSTGRES=%s", schema.Major, major, schema.Major)
+	}
+	dump, err := schema.Dump(t.Context(), b.url)
+	if errors.Is(err, schema.ErrNoDump) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	file, err := os.ReadFile("schema.sql")
+	require.NoError(t, err)
+	if dump != string(file) {
+		t.Errorf("schema.sql is not what the migrations make: run go run ./internal/dumpschema\n%s", firstDifference(string(file), dump))
+	}
+}
+
+func firstDifference(file, made string) string {
+	want := strings.Split(made, "\n")
+	for i, line := range strings.Split(file, "\n") {
+		if i >= len(want) || line != want[i] {
+			return fmt.Sprintf("line %d of the file: %q", i+1, line)
+		}
+	}
+	return "the file ends too early"
+}

@@ -1,0 +1,188 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/shopspring/decimal"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+// maxKnownCustomers bounds how many look-ups of customers a PriceBook keeps.
+const maxKnownCustomers = 20_000
+
+// PriceBook is what flights are priced from, as it was at one version: the
+// calendar, the cut-off, the tariffs and the customers. A save refuses a price
+// made from a book that is no longer the current one, so that reading from
+// memory is never wrong, only at times done again.
+type PriceBook struct {
+	Version  int64
+	Calendar billing.Calendar
+	Cutoff   billing.Date // the last closing date run
+	// Unfinished: a run's drafts are not all issued yet.
+	Unfinished bool
+
+	everywhere []billing.Tariff            // tariffs without an airport
+	atAirport  map[string][]billing.Tariff // those of an airport
+
+	mu        sync.Mutex
+	customers map[payerKey]billing.Customer
+}
+
+type payerKey struct{ registration, operator string }
+
+// errBookChanged: the database has a newer version than this book.
+var errBookChanged = errors.New("price book has changed")
+
+// Tariffs returns those that could apply to a flight by its airports.
+func (b *PriceBook) Tariffs(f billing.Flight) []billing.Tariff {
+	from, to := b.atAirport[f.Origin], b.atAirport[f.Destination]
+	if f.Origin == f.Destination {
+		to = nil
+	}
+	tariffs := make([]billing.Tariff, 0, len(b.everywhere)+len(from)+len(to))
+	tariffs = append(tariffs, b.everywhere...)
+	tariffs = append(tariffs, from...)
+	return append(tariffs, to...)
+}
+
+// PriceBooks hands out the current PriceBook and keeps it until it is told, or
+// sees, that there is a newer one.
+type PriceBooks struct {
+	pool *pgxpool.Pool
+
+	mu      sync.Mutex // held while the database is asked
+	current atomic.Pointer[PriceBook]
+}
+
+// NewPriceBooks returns an empty keeper; the first use reads the book.
+func NewPriceBooks(pool *pgxpool.Pool) *PriceBooks {
+	return &PriceBooks{pool: pool}
+}
+
+// Kept returns the book that is kept, nil before the first was read. It never
+// waits.
+func (p *PriceBooks) Kept() *PriceBook { return p.current.Load() }
+
+// Current returns the book that is kept, or reads it.
+func (p *PriceBooks) Current(ctx context.Context) (*PriceBook, error) {
+	if book := p.current.Load(); book != nil {
+		return book, nil
+	}
+	return p.Refresh(ctx)
+}
+
+// Refresh asks the database whether the book is still the current one and
+// returns the one that is. Equal pointers mean that nothing has changed.
+func (p *PriceBooks) Refresh(ctx context.Context) (*PriceBook, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var book *PriceBook
+	// One snapshot, so that version, cut-off and tariffs belong together.
+	err := pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		var err error
+		book, err = readBook(ctx, dbsqlc.New(tx), p.current.Load())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read customers and tariffs: %w", err)
+	}
+	p.current.Store(book)
+	return book, nil
+}
+
+// Customer returns who pays for a flight; false where nobody does. An answer
+// "nobody" is not kept.
+func (p *PriceBooks) Customer(ctx context.Context, book *PriceBook, f billing.Flight) (billing.Customer, bool, error) {
+	key := payerKey{f.Registration, f.Operator}
+	book.mu.Lock()
+	customer, known := book.customers[key]
+	book.mu.Unlock()
+	if known {
+		return customer, true, nil
+	}
+	row, err := dbsqlc.New(p.pool).CustomerOfFlight(ctx, dbsqlc.CustomerOfFlightParams{
+		Registration: f.Registration, Operator: f.Operator,
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return billing.Customer{}, false, nil
+	}
+	if err != nil {
+		return billing.Customer{}, false, fmt.Errorf("look up the customer of flight %s: %w", f.ID, err)
+	}
+	customer = billing.Customer{
+		ID: row.ID, Code: row.Code, Name: row.Name,
+		Frequency: billing.Frequency(row.BillingFrequency), WeekEndsOn: int(row.WeekEndsOn),
+	}
+	if row.Version != book.Version {
+		return customer, true, errBookChanged
+	}
+	book.mu.Lock()
+	if len(book.customers) >= maxKnownCustomers {
+		clear(book.customers)
+	}
+	book.customers[key] = customer
+	book.mu.Unlock()
+	return customer, true, nil
+}
+
+// BookChanged reports whether an error means that the caller holds an old book.
+func BookChanged(err error) bool { return errors.Is(err, errBookChanged) }
+
+func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBook, error) {
+	head, err := q.PriceBookGet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil && old.Version == head.Version && old.Cutoff == head.Cutoff && old.Unfinished == head.Unfinished {
+		return old, nil
+	}
+	calendar, err := Settings{Timezone: head.Timezone, Close: billing.CloseMode(head.Close), BillingStart: head.BillingStart}.Calendar()
+	if err != nil {
+		return nil, err
+	}
+	book := &PriceBook{
+		Version: head.Version, Calendar: calendar, Cutoff: head.Cutoff, Unfinished: head.Unfinished,
+		atAirport: map[string][]billing.Tariff{}, customers: map[payerKey]billing.Customer{},
+	}
+	if old != nil && old.Version == head.Version { // only the runs have moved on
+		book.everywhere, book.atAirport = old.everywhere, old.atAirport
+		return book, nil
+	}
+	rows, err := q.TariffList(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		tariff := tariffOf(row)
+		if tariff.Airport == "" {
+			book.everywhere = append(book.everywhere, tariff)
+		} else {
+			book.atAirport[tariff.Airport] = append(book.atAirport[tariff.Airport], tariff)
+		}
+	}
+	return book, nil
+}
+
+func tariffOf(row dbsqlc.TariffListRow) billing.Tariff {
+	return billing.Tariff{
+		ID: row.ID, Code: row.Code, Description: row.Description, Basis: billing.Basis(row.Basis),
+		CustomerID: row.CustomerID, Airport: row.Airport, AppliesTo: billing.AppliesTo(row.AppliesTo),
+		BandFrom: pointerTo(row.BandFrom), BandTo: pointerTo(row.BandTo), UnitRate: row.UnitRate, Minimum: row.Minimum,
+		Currency: row.Currency, TaxRate: row.TaxRate, ValidFrom: row.ValidFrom, ValidTo: row.ValidTo,
+	}
+}
+
+func pointerTo(d decimal.NullDecimal) *decimal.Decimal {
+	if !d.Valid {
+		return nil
+	}
+	return &d.Decimal
+}

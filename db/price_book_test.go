@@ -1,0 +1,190 @@
+package db_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+)
+
+func TestPriceBookVersion(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const version = `SELECT version FROM price_book`
+	changes := []struct {
+		sql   string
+		bumps bool
+	}{
+		{`UPDATE customers SET billing_frequency = 'monthly', week_ends_on = NULL WHERE code = 'WEEK'`, true},
+		{`UPDATE customers SET billing_frequency = 'weekly', week_ends_on = 5 WHERE code = 'WEEK'`, true},
+		{`UPDATE customers SET week_ends_on = 6 WHERE code = 'WEEK'`, true},
+		{`UPDATE customers SET name = 'Other Air' WHERE code = 'MON'`, true},
+		{`INSERT INTO customers (code, name, billing_frequency) VALUES ('NEW', 'New Air', 'monthly')`, true},
+		{`DELETE FROM customers WHERE code = 'NEW'`, true},
+		{`INSERT INTO customer_operators SELECT 'ABC', id FROM customers WHERE code = 'MON'`, true},
+		{`UPDATE customer_operators SET operator = 'ABD' WHERE operator = 'ABC'`, true},
+		{`DELETE FROM customer_operators WHERE operator = 'ABD'`, true},
+		{`INSERT INTO customer_aircraft SELECT 'EI-ABC', id FROM customers WHERE code = 'MON'`, true},
+		{`UPDATE customer_aircraft SET registration = 'EI-ABD'`, true},
+		{`DELETE FROM customer_aircraft`, true},
+		{`UPDATE tariffs SET unit_rate = 3`, true},
+		{`UPDATE tariffs SET valid_to = '2030-01-01'`, true},
+		{`UPDATE billing_settings SET timezone = 'Europe/Dublin'`, true},
+		{`TRUNCATE customer_aircraft`, true},
+		{`TRUNCATE customer_operators`, true},
+		{`DELETE FROM tariffs`, true},
+		{`TRUNCATE billing_settings`, true},
+
+		{`UPDATE customers SET invoice_seq = invoice_seq + 1`, false},
+		{`UPDATE customers SET billing_hold = NOT billing_hold`, false},
+		{`UPDATE customers SET payment_terms_days = 7`, false},
+		{`INSERT INTO flights (flight_id) VALUES ('F1')`, false},
+		{`INSERT INTO billing_runs (closes_on, run_date, due_at, trigger, started_at) VALUES ('2026-03-08', '2026-03-08', now(), 'manual', now())`, false},
+	}
+	for _, change := range changes {
+		before := get[int64](t, b, version)
+		b.exec(t, change.sql)
+		require.Equal(t, change.bumps, get[int64](t, b, version) > before, change.sql)
+	}
+}
+
+func TestPriceBooksRefresh(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO tariffs (code, basis, airport, customer_id, applies_to, unit_rate, currency, band_from, band_to, valid_from, valid_to)
+		SELECT 'PARK', 'per_tonne', 'EGLL', id, 'arrival', 1.5, 'GBP', 10, 100, '2020-01-01', '2030-01-01' FROM customers WHERE code = 'MON'`)
+	books := db.NewPriceBooks(b.pool)
+	require.Nil(t, books.Kept())
+	book, err := books.Current(t.Context())
+	require.NoError(t, err)
+	require.Same(t, book, books.Kept())
+	require.Equal(t, billing.NewDate(2026, 3, 2), book.Cutoff)
+	require.Equal(t, billing.NewDate(2026, 3, 3), book.Calendar.Start)
+
+	codes := func(book *db.PriceBook, origin, destination string) (codes []string) {
+		for _, tariff := range book.Tariffs(billing.Flight{Origin: origin, Destination: destination}) {
+			codes = append(codes, tariff.Code)
+		}
+		return codes
+	}
+	require.Equal(t, []string{"RUNWAY"}, codes(book, "EIDW", "LFPG"))
+	require.Equal(t, []string{"RUNWAY", "PARK"}, codes(book, "EIDW", "EGLL"))
+	require.Equal(t, []string{"RUNWAY", "PARK"}, codes(book, "EGLL", "EGLL"), "from an airport to itself: once")
+	park := book.Tariffs(billing.Flight{Destination: "EGLL"})[1]
+	require.Equal(t, "1.5 10 100 2020-01-01 2030-01-01 arrival GBP", park.UnitRate.String()+" "+park.BandFrom.String()+" "+park.BandTo.String()+
+		" "+park.ValidFrom.String()+" "+park.ValidTo.String()+" "+string(park.AppliesTo)+" "+park.Currency)
+	require.Equal(t, get[int64](t, b, `SELECT id FROM customers WHERE code = 'MON'`), park.CustomerID)
+
+	again, err := books.Refresh(t.Context())
+	require.NoError(t, err)
+	require.Same(t, book, again, "nothing has changed")
+	b.exec(t, `UPDATE customers SET invoice_seq = 7, billing_hold = true`)
+	again, err = books.Refresh(t.Context())
+	require.NoError(t, err)
+	require.Same(t, book, again, "nothing has changed that a price depends on")
+
+	_, err = db.BeginRun(t.Context(), b.pool, book.Calendar, billing.NewDate(2026, 3, 8), db.ByHand, testNow)
+	require.NoError(t, err)
+	moved, err := books.Refresh(t.Context())
+	require.NoError(t, err)
+	require.NotSame(t, book, moved)
+	require.Equal(t, billing.NewDate(2026, 3, 8), moved.Cutoff)
+	require.Equal(t, billing.NewDate(2026, 3, 2), book.Cutoff, "a book stays what it was")
+	require.Equal(t, book.Version, moved.Version)
+	require.Equal(t, []string{"RUNWAY", "PARK"}, codes(moved, "EIDW", "EGLL"))
+
+	b.exec(t, `DELETE FROM tariffs WHERE code = 'PARK'; UPDATE billing_settings SET timezone = 'Asia/Tokyo'`)
+	require.Same(t, moved, books.Kept(), "until someone asks")
+	changed, err := books.Refresh(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"RUNWAY"}, codes(changed, "EIDW", "EGLL"))
+	require.Equal(t, "Asia/Tokyo", changed.Calendar.Location.String())
+	require.Greater(t, changed.Version, moved.Version)
+}
+
+func TestPriceBooksBeforeTheFirstStart(t *testing.T) {
+	t.Parallel()
+	b := setupUnstarted(t)
+	books := db.NewPriceBooks(b.pool)
+	_, err := books.Current(t.Context())
+	require.Error(t, err)
+	require.Nil(t, books.Kept())
+	_, err = db.EnsureSettings(t.Context(), b.pool, db.Settings{}, testNow)
+	require.NoError(t, err)
+	_, err = books.Current(t.Context())
+	require.NoError(t, err)
+}
+
+func TestPriceBooksCustomer(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO customer_aircraft SELECT 'EI-ABC', id FROM customers WHERE code = 'MON'`)
+	books := db.NewPriceBooks(b.pool)
+	book, err := books.Current(t.Context())
+	require.NoError(t, err)
+	payer := func(book *db.PriceBook, registration, operator string) (string, error) {
+		t.Helper()
+		customer, known, err := books.Customer(t.Context(), book, billing.Flight{ID: "F1", Registration: registration, Operator: operator})
+		require.Equal(t, known, customer.Code != "")
+		return customer.Code + " " + string(customer.Frequency), err
+	}
+	expect := func(book *db.PriceBook, registration, operator, want string) {
+		t.Helper()
+		code, err := payer(book, registration, operator)
+		require.NoError(t, err)
+		require.Equal(t, want, code)
+	}
+	expect(book, "", "WEEK", "WEEK weekly")
+	expect(book, "EI-ABC", "WEEK", "MON monthly") // the aircraft comes first
+	expect(book, "EI-XYZ", "WEEK", "WEEK weekly")
+	expect(book, "", "NOBODY", " ")
+
+	// The book is old: what it knows, it goes on saying, and a save will refuse
+	// it; what it would have to ask for, the caller learns that it is old.
+	b.exec(t, `UPDATE customers SET billing_frequency = 'per_flight', week_ends_on = NULL WHERE code = 'WEEK'`)
+	expect(book, "", "WEEK", "WEEK weekly")
+	_, err = payer(book, "EI-NEW", "WEEK")
+	require.True(t, db.BookChanged(err))
+	_, err = payer(book, "EI-NEW", "WEEK")
+	require.True(t, db.BookChanged(err), "an answer of another version is not kept")
+	book, err = books.Refresh(t.Context())
+	require.NoError(t, err)
+	expect(book, "", "WEEK", "WEEK per_flight")
+
+	// That nobody pays is asked again each time.
+	expect(book, "", "NOBODY", " ")
+	b.exec(t, `INSERT INTO customer_operators SELECT 'NOBODY', id FROM customers WHERE code = 'MON'`)
+	_, err = payer(book, "", "NOBODY")
+	require.True(t, db.BookChanged(err))
+	book, err = books.Refresh(t.Context())
+	require.NoError(t, err)
+	expect(book, "", "NOBODY", "MON monthly")
+}
+
+func TestFlightsSource(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	source := db.NewFlights(b.pool)
+	_, err := source.Flight(t.Context(), "F1")
+	var failure *billing.Error
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, billing.NotYet, failure.Kind)
+
+	b.exec(t, `INSERT INTO flights (flight_id) VALUES ('F1')`)
+	flight, err := source.Flight(t.Context(), "F1")
+	require.NoError(t, err)
+	require.Equal(t, billing.Flight{ID: "F1"}, flight, "what is not known stays so")
+	b.exec(t, `UPDATE flights SET callsign = 'BAW1', operator = 'BAW', registration = 'G-ABCD', aircraft_type = 'A320', mtow_kg = 70500,
+		origin = 'EIDW', destination = 'EGLL', departed_at = '2026-03-04 10:00+01', landed_at = '2026-03-04 10:15:30.5+00', distance_km = 449.123456789, passengers = 0`)
+	flight, err = source.Flight(t.Context(), "F1")
+	require.NoError(t, err)
+	require.Equal(t, "BAW1 BAW G-ABCD A320 EIDW EGLL", flight.Callsign+" "+flight.Operator+" "+flight.Registration+" "+flight.AircraftType+" "+flight.Origin+" "+flight.Destination)
+	require.Equal(t, time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC), *flight.DepartedAt)
+	require.Equal(t, time.Date(2026, 3, 4, 10, 15, 30, 500_000_000, time.UTC), *flight.LandedAt)
+	require.Equal(t, "449.123456789", flight.DistanceKm.String())
+	require.EqualValues(t, 70500, *flight.MTOWKg)
+	require.Zero(t, *flight.Passengers)
+}

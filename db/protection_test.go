@@ -1,0 +1,250 @@
+package db_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+)
+
+// setupInvoices has a draft (1, of WEEK) and an issued invoice (2, EACH-000001),
+// with a charge each: F1 and F2.
+func setupInvoices(t *testing.T) *testBundle {
+	t.Helper()
+	b := setup(t)
+	b.exec(t, `
+		INSERT INTO billed_flights SELECT f, c.id, '2026-03-04', '{}', now() FROM (VALUES ('F1', 'WEEK'), ('F2', 'EACH')) AS v (f, code) JOIN customers c USING (code);
+		INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT id, 'consolidated', '2026-03-08', 'EUR' FROM customers WHERE code = 'WEEK';
+		INSERT INTO invoices (customer_id, kind, currency) SELECT id, 'flight', 'EUR' FROM customers WHERE code = 'EACH';`)
+	b.charge(t, 1, "F1")
+	b.charge(t, 2, "F2")
+	b.issue(t, 2)
+	return b
+}
+
+func (b *testBundle) charge(t *testing.T, invoice int, flight string) {
+	t.Helper()
+	b.exec(t, addCharge, invoice, flight)
+}
+
+const addCharge = `INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
+	SELECT $1, $2, id, code, description, 5, 2, 10.00, 0.2, 2.00, '2026-03-04' FROM tariffs`
+
+func (b *testBundle) issue(t *testing.T, invoice int) {
+	t.Helper()
+	b.exec(t, `SELECT issue_drafts(ARRAY[$1::bigint], '2026-03-04 12:00Z', '2026-03-04')`, invoice)
+}
+
+func (b *testBundle) requireRefused(t *testing.T, sql string, parts ...string) {
+	t.Helper()
+	_, err := b.pool.Exec(t.Context(), sql)
+	require.Error(t, err, sql)
+	requireSQLError(t, err, raised, parts...)
+}
+
+func TestIssuedInvoiceStays(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	const whole = `SELECT jsonb_agg(to_jsonb(i) ORDER BY id)::text FROM invoices i`
+	before := get[string](t, b, whole)
+	require.Contains(t, before, "EACH-000001")
+
+	// Every column that there is, so that a new one is thought of.
+	values := map[string]string{
+		"number": "'EACH-000002'", "customer_id": "customer_id - 1", "kind": "'credit_note'", "closes_on": "'2026-03-08'", "currency": "'USD'",
+		"subtotal": "subtotal + 1, total = total + 1", "tax": "tax + 1, total = total + 1", "total": "total + 1, tax = tax + 1", "bill_to_name": "'Other'",
+		"opened_at": "now()", "issued_at": "now()", "due_on": "due_on + 1", "parked_at": "now()", "parked_reason": "'none'",
+		"id": "DEFAULT", "status": "'DRAFT'", "paid_at": "",
+	}
+	for _, column := range get[[]string](t, b, `SELECT array_agg(column_name::text) FROM information_schema.columns WHERE table_name = 'invoices'`) {
+		value, known := values[column]
+		require.True(t, known, "column %s: may an issued invoice change in it?", column)
+		if value != "" {
+			b.requireRefused(t, `UPDATE invoices SET `+column+` = `+value+` WHERE number = 'EACH-000001'`, "invoice EACH-000001 is PENDING")
+		}
+	}
+	b.requireRefused(t, `DELETE FROM invoices WHERE number = 'EACH-000001'`, "cannot be deleted", "credit note")
+	_, err := b.pool.Exec(t.Context(), `UPDATE invoices SET paid_at = now() WHERE number = 'EACH-000001'`)
+	require.ErrorContains(t, err, "invoices_paid_at_exactly_when_paid")
+	require.Equal(t, before, get[string](t, b, whole))
+}
+
+func TestInvoiceStatusChanges(t *testing.T) {
+	t.Parallel()
+	states := []string{"DRAFT", "PENDING", "OVERDUE", "PAID", "VOID"}
+	allowed := map[string]string{ // DRAFT to PENDING takes a number: only issue_drafts does it
+		"PENDING": "OVERDUE PAID VOID", "OVERDUE": "PAID VOID", "PAID": "VOID",
+	}
+	reach := map[string][]string{"PENDING": nil, "OVERDUE": {"OVERDUE"}, "PAID": {"PAID"}, "VOID": {"VOID"}}
+	const change = `UPDATE invoices SET status = '%s', paid_at = CASE WHEN '%[1]s' = 'PAID' THEN now() END WHERE id = 2`
+	b := setupInvoices(t)
+	for from, way := range reach {
+		for _, to := range states {
+			if to == from {
+				continue
+			}
+			tx := b.begin(t)
+			for _, status := range way {
+				_, err := tx.Exec(t.Context(), fmt.Sprintf(change, status))
+				require.NoError(t, err)
+			}
+			_, err := tx.Exec(t.Context(), fmt.Sprintf(change, to))
+			if strings.Contains(allowed[from], to) {
+				require.NoError(t, err, "%s to %s", from, to)
+			} else {
+				require.Error(t, err, "%s to %s", from, to)
+				requireSQLError(t, err, raised, "invoice EACH-000001 is "+from, "status "+to)
+			}
+			require.NoError(t, tx.Rollback(t.Context()))
+		}
+	}
+	for _, to := range []string{"OVERDUE", "PAID", "VOID"} {
+		b.requireRefused(t, `UPDATE invoices SET status = '`+to+`' WHERE id = 1`, "draft 1 is DRAFT")
+	}
+	_, err := b.pool.Exec(t.Context(), `UPDATE invoices SET status = 'PENDING' WHERE id = 1`)
+	require.ErrorContains(t, err, "invoices_draft_has_no_number")
+	_, err = b.pool.Exec(t.Context(), `UPDATE invoices SET status = 'SENT' WHERE id = 2`)
+	require.ErrorContains(t, err, "invoices_status_check")
+}
+
+func TestChargesOfAnIssuedInvoiceStay(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	for _, sql := range []string{
+		`UPDATE charges SET amount = 11 WHERE flight_id = 'F2'`, `UPDATE charges SET late = true WHERE flight_id = 'F2'`,
+		`UPDATE charges SET invoice_id = 1 WHERE flight_id = 'F2'`, `UPDATE charges SET invoice_id = 2 WHERE flight_id = 'F1'`,
+		`DELETE FROM charges WHERE flight_id = 'F2'`, `DELETE FROM charges`,
+		strings.NewReplacer("$1", "2", "$2", "'F1'").Replace(addCharge),
+	} {
+		b.requireRefused(t, sql, "EACH-000001")
+	}
+	b.exec(t, `UPDATE invoices SET status = 'VOID' WHERE id = 2`)
+	b.requireRefused(t, `DELETE FROM charges WHERE flight_id = 'F2'`, "EACH-000001")
+	require.Equal(t, "F1 1, F2 2", get[string](t, b, `SELECT string_agg(flight_id || ' ' || invoice_id, ', ' ORDER BY id) FROM charges WHERE amount = 10 AND NOT late`))
+}
+
+// A charge of a draft is being changed while the draft is issued: the invoice
+// waits, and its total is that of the charge as it becomes.
+func TestChargeChangedWhileItsDraftIsIssued(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	settings := db.Settings{Timezone: "UTC", Close: billing.PeriodEnd, BillingStart: billing.NewDate(2026, 3, 3)}
+	calendar, err := settings.Calendar()
+	require.NoError(t, err)
+	closesOn := billing.NewDate(2026, 3, 8)
+	began, err := db.BeginRun(t.Context(), b.pool, calendar, closesOn, db.ByHand, testNow)
+	require.NoError(t, err)
+	require.True(t, began)
+
+	clerk := b.begin(t)
+	_, err = clerk.Exec(t.Context(), `UPDATE charges SET amount = 25.00 WHERE flight_id = 'F1'`)
+	require.NoError(t, err)
+	issued := meanwhile(t, b, func() (db.Issued, error) {
+		issued, _, err := db.IssueChunk(t.Context(), b.pool, db.Run{ClosesOn: closesOn, StartedAt: testNow}, &db.Cursor{}, 10, testNow, closesOn)
+		return issued, err
+	})
+	require.NoError(t, clerk.Commit(t.Context()))
+	answer, err := issued()
+	require.NoError(t, err)
+	require.Equal(t, db.Issued{Invoices: 1, Charges: 1}, answer)
+	require.Equal(t, "25.00", get[string](t, b, `SELECT subtotal::text FROM invoices WHERE id = 1`))
+}
+
+func TestDraftsCanBeChanged(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	b.exec(t, `UPDATE charges SET amount = 11 WHERE flight_id = 'F1'`)
+	b.exec(t, `UPDATE invoices SET currency = 'USD', closes_on = '2026-03-15' WHERE id = 1`)
+	b.exec(t, `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, kind, '2026-03-08', currency FROM invoices WHERE id = 1`)
+	b.exec(t, `UPDATE charges SET invoice_id = 3 WHERE invoice_id = 1`)
+	b.exec(t, `DELETE FROM invoices WHERE id = 1`)
+	b.exec(t, `DELETE FROM charges WHERE invoice_id = 3`)
+	require.Equal(t, "2 3", get[string](t, b, `SELECT string_agg(id::text, ' ' ORDER BY id) FROM invoices`))
+}
+
+func TestLedgerStays(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	b.markBilled(t, "F3") // a flight without charges
+	b.requireRefused(t, `DELETE FROM billed_flights WHERE flight_id = 'F3'`, "kept for ever")
+	b.requireRefused(t, `UPDATE billed_flights SET flight_id = 'F4' WHERE flight_id = 'F3'`, "kept for ever")
+	for _, tables := range []string{
+		"billed_flights CASCADE", "charges", "invoices CASCADE", "invoices, charges, invoice_events", "customers CASCADE", "tariffs CASCADE",
+	} {
+		b.requireRefused(t, `TRUNCATE `+tables, "kept for ever")
+	}
+	require.Equal(t, 3, get[int](t, b, `SELECT count(*) FROM billed_flights`))
+	require.Equal(t, 2, get[int](t, b, `SELECT count(*) FROM charges`))
+}
+
+func TestInvoiceEvents(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	b.exec(t, `UPDATE invoices SET status = 'PENDING' WHERE id = 2`) // no change
+	b.exec(t, `UPDATE invoices SET parked_at = now(), parked_reason = 'why' WHERE id = 1`)
+	b.exec(t, `UPDATE invoices SET status = 'OVERDUE' WHERE status = 'PENDING'`)
+	b.exec(t, `SELECT mark_invoice_paid('EACH-000001')`)
+	b.exec(t, `UPDATE invoices SET status = 'VOID' WHERE id = 2`)
+	b.issue(t, 1)
+	const events = `SELECT string_agg(coalesce(from_status, '') || '>' || to_status, ' ' ORDER BY id) FROM invoice_events WHERE invoice_id = $1`
+	require.Equal(t, ">DRAFT DRAFT>PENDING", get[string](t, b, events, 1))
+	require.Equal(t, ">DRAFT DRAFT>PENDING PENDING>OVERDUE OVERDUE>PAID PAID>VOID", get[string](t, b, events, 2))
+	require.True(t, get[bool](t, b, `SELECT at = issued_at FROM invoice_events JOIN invoices i ON i.id = invoice_id WHERE invoice_id = 2 AND to_status = 'PENDING'`))
+}
+
+func TestOneInvoicePerPeriod(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	const another = `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, kind, closes_on, currency FROM invoices WHERE id = 1`
+	_, err := b.pool.Exec(t.Context(), another)
+	require.ErrorContains(t, err, "invoices_one_per_period")
+	b.issue(t, 1)
+	_, err = b.pool.Exec(t.Context(), another)
+	require.ErrorContains(t, err, "invoices_one_per_period")
+	b.exec(t, `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, kind, closes_on, 'USD' FROM invoices WHERE id = 1`)
+	b.exec(t, `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, 'credit_note', closes_on, currency FROM invoices WHERE id = 1`)
+	b.exec(t, `INSERT INTO invoices (customer_id, kind, currency) SELECT customer_id, 'flight', currency FROM invoices WHERE id = 2`)
+	b.exec(t, `UPDATE invoices SET status = 'VOID' WHERE id = 1`)
+	b.exec(t, another)
+}
+
+func TestMarkInvoicePaid(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	b.exec(t, `UPDATE billing_settings SET timezone = 'Pacific/Auckland'`)
+	for call, parts := range map[string][]string{
+		`'EACH-000009'`:               {"P0002", "invoice 'EACH-000009' is not known", "a draft has none"},
+		`NULL`:                        {"P0002", "invoice NULL is not known"},
+		`'EACH-000001', '9999-01-01'`: {invalidParameter, "that day is still to come in Pacific/Auckland"},
+		`'EACH-000001', 'infinity'`:   {invalidParameter, "still to come"},
+		`'EACH-000001', '2016-03-05'`: {invalidParameter, "it was issued on 2026-03-05"},
+		`'EACH-000001', '-infinity'`:  {invalidParameter, "it was issued on"},
+		`'EACH-000001', (now() AT TIME ZONE 'Pacific/Auckland')::date + 1`: {invalidParameter, "still to come"},
+	} {
+		_, err := b.pool.Exec(t.Context(), `SELECT mark_invoice_paid(`+call+`)`)
+		requireSQLError(t, err, parts[0], parts[1:]...)
+	}
+	const paid = `SELECT paid_at::text FROM invoices WHERE id = 2 AND status = 'PAID'`
+	for range 2 { // the second time changes nothing
+		b.exec(t, `SELECT mark_invoice_paid('EACH-000001', '2026-03-05')`)
+		require.Equal(t, "2026-03-04 11:00:00+00", get[string](t, b, paid), "the beginning of the day in the billing zone")
+	}
+	b.exec(t, `SELECT mark_invoice_paid('EACH-000001')`)
+	require.Equal(t, "2026-03-04 11:00:00+00", get[string](t, b, paid))
+	_, err := b.pool.Exec(t.Context(), `SELECT mark_invoice_paid('EACH-000001', '2026-03-06')`)
+	requireSQLError(t, err, "55000", "invoice EACH-000001 is PAID since 2026-03-05 and cannot be marked paid")
+	require.Equal(t, 3, get[int](t, b, `SELECT count(*) FROM invoice_events WHERE invoice_id = 2`))
+
+	// Paid without a date is paid today; to say which day that was is no other payment.
+	b.issue(t, 1)
+	b.exec(t, `UPDATE invoices SET status = 'OVERDUE' WHERE id = 1`)
+	b.exec(t, `SELECT mark_invoice_paid('WEEK-000001')`)
+	b.exec(t, `SELECT mark_invoice_paid('WEEK-000001', (paid_at AT TIME ZONE 'Pacific/Auckland')::date) FROM invoices WHERE id = 1`)
+	b.exec(t, `UPDATE invoices SET status = 'VOID' WHERE id = 1`)
+	_, err = b.pool.Exec(t.Context(), `SELECT mark_invoice_paid('WEEK-000001')`)
+	requireSQLError(t, err, "55000", "invoice WEEK-000001 is VOID and cannot be marked paid", "Only a PENDING or OVERDUE invoice can be paid.")
+}

@@ -1,0 +1,19 @@
+-- name: FlightGet :one
+SELECT flight_id, callsign, operator, registration, aircraft_type, mtow_kg, origin, destination,
+    departed_at, landed_at, distance_km, passengers
+FROM flights
+WHERE flight_id = @flight_id;
+
+-- One round trip, one transaction; the function in the migrations says how.
+-- name: FlightSave :one
+SELECT save_flight(
+    sqlc.narg('job_id')::bigint, sqlc.narg('job_attempt')::smallint, sqlc.narg('job_client')::text,
+    @price_book_version::bigint, @cutoff::date,
+    @flight_id::text, @customer_id::bigint, @landed_on::date, @facts::jsonb,
+    @closes_on::date, @late::boolean, @at::timestamptz, @today::date,
+    @tariff_ids::bigint[], @codes::text[], @descriptions::text[], CAST(@quantities::text[] AS numeric[]), CAST(@unit_rates::text[] AS numeric[]),
+    CAST(@amounts::text[] AS numeric[]), CAST(@tax_rates::text[] AS numeric[]), CAST(@tax_amounts::text[] AS numeric[]), @currencies::text[]
+)::text AS outcome;
+
+-- name: BilledFlightExists :one
+SELECT EXISTS (SELECT FROM billed_flights WHERE flight_id = @flight_id::text);

@@ -1,0 +1,23 @@
+-- name: PriceBookGet :one
+SELECT
+    (SELECT version FROM price_book)::bigint AS version,
+    (SELECT max(closes_on) FROM billing_runs)::date AS cutoff,
+    EXISTS (SELECT FROM billing_runs WHERE finished_at IS NULL) AS unfinished,
+    s.timezone, s.close, s.billing_start
+FROM billing_settings s;
+
+-- name: TariffList :many
+SELECT id, code, description, basis, coalesce(customer_id, 0)::bigint AS customer_id, coalesce(airport, '')::text AS airport,
+    applies_to, band_from, band_to, unit_rate, minimum, currency, tax_rate, valid_from, valid_to
+FROM tariffs
+ORDER BY id;
+
+-- The customer of a flight: by its aircraft first, else by its operator. The
+-- version tells whether the rest of the price book is still that of the answer.
+-- name: CustomerOfFlight :one
+SELECT c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on,
+    (SELECT version FROM price_book)::bigint AS version
+FROM customers c
+WHERE c.id = coalesce(
+    (SELECT a.customer_id FROM customer_aircraft a WHERE a.registration = @registration::text),
+    (SELECT o.customer_id FROM customer_operators o WHERE o.operator = @operator::text));

@@ -1,0 +1,50 @@
+-- name: QueueEnqueue :one
+SELECT e.enqueued::bigint AS enqueued, e.revived::bigint AS revived,
+    e.already_queued::bigint AS already_queued, e.already_billed::bigint AS already_billed
+FROM enqueue_flights(@flight_ids::text[]) AS e (enqueued, revived, already_queued, already_billed);
+
+-- Some clients insert into River's default queue, where no worker of
+-- flightbill looks.
+-- name: QueueAdoptStrays :one
+WITH moved AS (
+    UPDATE river_job SET queue = 'flights'
+    WHERE id IN (
+        SELECT s.id FROM river_job s
+        WHERE s.kind = 'ingest_flight' AND s.queue <> 'flights' AND s.state IN ('available', 'retryable', 'scheduled')
+        ORDER BY s.id
+        LIMIT 10000
+        FOR UPDATE SKIP LOCKED)
+    RETURNING 1
+), notice AS (
+    SELECT pg_notify('public.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM moved)
+)
+SELECT (SELECT count(*) FROM moved)::bigint AS moved, (SELECT count(*) FROM notice)::bigint AS notices;
+
+-- Whether a flight that was enqueued before an instant has still to have its
+-- first try: asked for half an hour from then, after that nobody waits for it.
+-- name: QueueHasUntried :one
+SELECT EXISTS (
+    SELECT FROM river_job
+    WHERE queue = 'flights' AND kind = 'ingest_flight' AND created_at <= @before::timestamptz
+        AND (state = 'available' AND attempt = 0 OR state = 'running' AND attempt = 1
+            OR state = 'scheduled' AND attempt = 0 AND scheduled_at <= @before::timestamptz)
+        AND NOT metadata ? 'snoozes'
+        AND now() - interval '30 minutes' < @before::timestamptz);
+
+-- name: QueueCounts :many
+SELECT state, coalesce(reason, '')::text AS reason, count(*)::bigint AS jobs FROM flight_processing_queue
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
+-- Flights that have not had their first try.
+-- name: QueueCountUntried :one
+SELECT count(*) FROM river_job
+WHERE queue = 'flights' AND kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
+    AND (state = 'available' AND attempt = 0 OR state = 'running' AND attempt = 1);
+
+-- Whether an attempt still has its job.
+-- name: QueueJobIsHeld :one
+SELECT EXISTS (
+    SELECT FROM river_job
+    WHERE id = @id AND state = 'running' AND attempt = @attempt::smallint
+        AND attempted_by[array_upper(attempted_by, 1)] = @client::text);

@@ -1,0 +1,208 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+// Trigger says what asked for a run.
+type Trigger string
+
+const (
+	BySchedule Trigger = "schedule"
+	ByHand     Trigger = "manual"
+)
+
+// Run is one closing date's run, as billing_runs records it.
+type Run struct {
+	ClosesOn  billing.Date
+	StartedAt time.Time
+}
+
+// Issued counts what a run, or a part of one, put out.
+type Issued struct {
+	Invoices int64
+	Charges  int64
+	Parked   []Parked
+}
+
+// Parked is a draft that could not be issued.
+type Parked struct {
+	ID     int64
+	Reason string
+}
+
+// BeginRun moves the cut-off to a closing date: every save that has begun is
+// waited for, every later one sees it. False means that the date has been run
+// before. The transaction is committed before any draft is touched, so that
+// saves wait for an instant only.
+func BeginRun(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, closesOn billing.Date, trigger Trigger, now time.Time) (began bool, err error) {
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		q := dbsqlc.New(tx)
+		if err := q.BillingRunLock(ctx); err != nil {
+			return err
+		}
+		cutoff, err := q.BillingRunCutoff(ctx)
+		if err != nil || !closesOn.After(cutoff) {
+			return err
+		}
+		began = true
+		runDate := calendar.RunDate(closesOn)
+		return q.BillingRunInsert(ctx, dbsqlc.BillingRunInsertParams{
+			ClosesOn: closesOn, RunDate: runDate, DueAt: calendar.RunTime(runDate), Trigger: string(trigger), StartedAt: now,
+		})
+	})
+	if err != nil {
+		return false, fmt.Errorf("begin the run for closing date %s: %w", closesOn, err)
+	}
+	return began, nil
+}
+
+// UnfinishedRuns returns the runs whose drafts are not all issued yet, in
+// order: what a crash left behind.
+func UnfinishedRuns(ctx context.Context, db dbsqlc.DBTX) ([]Run, error) {
+	rows, err := dbsqlc.New(db).BillingRunListUnfinished(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list unfinished runs: %w", err)
+	}
+	runs := make([]Run, len(rows))
+	for i, row := range rows {
+		runs[i] = Run{ClosesOn: row.ClosesOn, StartedAt: row.StartedAt}
+	}
+	return runs, nil
+}
+
+// Cursor is how far a run has got through its drafts.
+type Cursor struct{ customerID, invoiceID int64 }
+
+// IssueChunk issues the next drafts of a run, at most maxDrafts, in one
+// transaction, and moves the cursor on. done means that none were left. Drafts
+// that cannot be issued are found by halving and parked; all others are out.
+func IssueChunk(ctx context.Context, pool *pgxpool.Pool, run Run, cursor *Cursor, maxDrafts int32, now time.Time, today billing.Date) (issued Issued, done bool, err error) {
+	rows, err := dbsqlc.New(pool).InvoiceNextDue(ctx, dbsqlc.InvoiceNextDueParams{
+		ClosesOn: run.ClosesOn, RunStartedAt: run.StartedAt,
+		AfterCustomerID: cursor.customerID, AfterID: cursor.invoiceID, MaxRows: maxDrafts,
+	})
+	if err != nil {
+		return issued, false, fmt.Errorf("list the drafts due on %s: %w", run.ClosesOn, err)
+	}
+	if len(rows) == 0 {
+		return issued, true, nil
+	}
+	drafts := make([]int64, len(rows))
+	for i, row := range rows {
+		drafts[i] = row.ID
+	}
+	if err := issueOrPark(ctx, pool, run, drafts, now, today, &issued); err != nil {
+		return issued, false, err
+	}
+	last := rows[len(rows)-1]
+	*cursor = Cursor{last.CustomerID, last.ID}
+	return issued, false, nil
+}
+
+func issueOrPark(ctx context.Context, pool *pgxpool.Pool, run Run, drafts []int64, now time.Time, today billing.Date, issued *Issued) error {
+	part, err := issueDrafts(ctx, pool, run, drafts, now, today)
+	if err == nil {
+		issued.Invoices += part.Invoices
+		issued.Charges += part.Charges
+		return nil
+	}
+	if !isDataFault(err) {
+		return fmt.Errorf("issue the drafts due on %s: %w", run.ClosesOn, err)
+	}
+	if len(drafts) > 1 {
+		half := len(drafts) / 2
+		if err := issueOrPark(ctx, pool, run, slices.Clone(drafts[:half]), now, today, issued); err != nil {
+			return err
+		}
+		return issueOrPark(ctx, pool, run, slices.Clone(drafts[half:]), now, today, issued)
+	}
+	reason := parkedReason(err)
+	if err := dbsqlc.New(pool).InvoicePark(ctx, dbsqlc.InvoiceParkParams{ID: drafts[0], At: &now, Reason: &reason}); err != nil {
+		return fmt.Errorf("park draft %d, which cannot be issued (%s): %w", drafts[0], reason, err)
+	}
+	issued.Parked = append(issued.Parked, Parked{drafts[0], reason})
+	return nil
+}
+
+// parkedReason is what the database objected to, with the rows it names.
+func parkedReason(err error) string {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) {
+		return err.Error()
+	}
+	reason := pgErr.Message
+	switch {
+	case pgErr.ConstraintName == "invoices_draft_has_no_number":
+		reason = "the draft has no charges to sum, or its totals do not add up"
+	case pgErr.Detail != "":
+		reason += ": " + pgErr.Detail
+	}
+	if pgErr.Hint != "" {
+		reason += " (" + pgErr.Hint + ")"
+	}
+	return reason
+}
+
+func issueDrafts(ctx context.Context, pool *pgxpool.Pool, run Run, drafts []int64, now time.Time, today billing.Date) (Issued, error) {
+	var issued Issued
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		q := dbsqlc.New(tx)
+		if err := q.InvoiceLockCustomers(ctx, drafts); err != nil {
+			return err
+		}
+		locked, err := q.InvoiceLockDrafts(ctx, drafts)
+		if err != nil || len(locked) == 0 {
+			return err
+		}
+		// Summed in a statement after the one that locked: that one kept the
+		// snapshot from before it waited.
+		row, err := q.InvoiceIssue(ctx, dbsqlc.InvoiceIssueParams{Drafts: locked, At: now, Today: today})
+		if err != nil {
+			return err
+		}
+		issued = Issued{Invoices: row.Invoices, Charges: row.Charges}
+		return q.BillingRunAddIssued(ctx, dbsqlc.BillingRunAddIssuedParams{
+			Invoices: row.Invoices, Charges: row.Charges, ClosesOn: run.ClosesOn,
+		})
+	})
+	return issued, err
+}
+
+// FinishRun records that all drafts of a run are out, held or parked. Nil means
+// that another process had recorded it.
+func FinishRun(ctx context.Context, db dbsqlc.DBTX, run Run, now time.Time) (*dbsqlc.BillingRun, error) {
+	row, err := dbsqlc.New(db).BillingRunFinish(ctx, dbsqlc.BillingRunFinishParams{FinishedAt: &now, ClosesOn: run.ClosesOn})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // nothing to record is not an error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finish the run for closing date %s: %w", run.ClosesOn, err)
+	}
+	return &row, nil
+}
+
+// isDataFault reports whether an error comes from the rows themselves, so that
+// trying again as they are is no use.
+func isDataFault(err error) bool {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) {
+		return false
+	}
+	switch pgErr.Code[:2] {
+	case "22", "23", "P0": // data exception, constraint, raised by a trigger
+		return true
+	}
+	return false
+}

@@ -1,0 +1,93 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+// Outcome is what a save came to.
+type Outcome string
+
+const (
+	// Billed: the flight is in the ledger with its charges.
+	Billed Outcome = "billed"
+	// AlreadyBilled: it had been; only the job was completed.
+	AlreadyBilled Outcome = "already_billed"
+	// Stale: nothing was changed, because the price came from an old PriceBook.
+	Stale Outcome = "stale"
+)
+
+// Job names the attempt at a River job that a save completes.
+type Job struct {
+	ID      int64
+	Attempt int
+	Client  string // the River client that works this attempt
+}
+
+// Bill is a priced flight, ready to be saved.
+type Bill struct {
+	Flight   billing.Flight
+	Customer billing.Customer
+	LandedOn billing.Date
+	Charges  []billing.Charge
+	Book     *PriceBook // what it was priced from
+}
+
+// SaveFlight bills a flight and completes its job in one transaction and one
+// round trip. ErrJobLost means that the job is in other hands by now and that
+// nothing was saved. db may be a pool or a transaction.
+func SaveFlight(ctx context.Context, db dbsqlc.DBTX, job *Job, bill Bill, now time.Time) (Outcome, error) {
+	facts, err := json.Marshal(bill.Flight)
+	if err != nil {
+		return "", fmt.Errorf("encode the facts of flight %s: %w", bill.Flight.ID, err)
+	}
+	closesOn, late := bill.Book.Calendar.Period(bill.Customer, bill.LandedOn, bill.Book.Cutoff)
+	params := dbsqlc.FlightSaveParams{
+		PriceBookVersion: bill.Book.Version, Cutoff: bill.Book.Cutoff,
+		FlightID: bill.Flight.ID, CustomerID: bill.Customer.ID, LandedOn: bill.LandedOn, Facts: facts,
+		ClosesOn: closesOn, Late: late, At: now, Today: billing.DateOf(now, bill.Book.Calendar.Location),
+	}
+	if job != nil {
+		attempt := int16(job.Attempt) //nolint:gosec // River's column is a smallint
+		params.JobID, params.JobAttempt, params.JobClient = &job.ID, &attempt, &job.Client
+	}
+	for _, c := range bill.Charges {
+		addLine(&params, c)
+	}
+
+	outcome, err := dbsqlc.New(db).FlightSave(ctx, params)
+	if err != nil {
+		var pgErr *pgconn.PgError
+		if errors.As(err, &pgErr) && pgErr.Code == sqlStateJobLost {
+			return "", fmt.Errorf("%w: %s", ErrJobLost, pgErr.Message)
+		}
+		return "", fmt.Errorf("save flight %s: %w", bill.Flight.ID, err)
+	}
+	return Outcome(outcome), nil
+}
+
+// sqlStateJobLost is what save_flight raises for a job in other hands.
+const sqlStateJobLost = "FB001"
+
+// addLine adds a charge to the arrays of a save. Decimals go as text, so that
+// they arrive as they are; money with all decimals of its currency.
+func addLine(p *dbsqlc.FlightSaveParams, c billing.Charge) {
+	places, _ := billing.MinorUnits(c.Currency) // billing.Price knows the currency
+	p.TariffIds = append(p.TariffIds, c.TariffID)
+	p.Codes = append(p.Codes, c.Code)
+	p.Descriptions = append(p.Descriptions, c.Description)
+	p.Quantities = append(p.Quantities, c.Quantity.String())
+	p.UnitRates = append(p.UnitRates, c.UnitRate.String())
+	p.Amounts = append(p.Amounts, c.Amount.StringFixed(places))
+	p.TaxRates = append(p.TaxRates, c.TaxRate.String())
+	p.TaxAmounts = append(p.TaxAmounts, c.TaxAmount.StringFixed(places))
+	p.Currencies = append(p.Currencies, c.Currency)
+}

@@ -1,0 +1,1082 @@
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
+
+COMMENT ON EXTENSION btree_gist IS 'support for indexing common datatypes in GiST';
+
+CREATE TYPE public.river_job_state AS ENUM (
+    'available',
+    'cancelled',
+    'completed',
+    'discarded',
+    'pending',
+    'retryable',
+    'running',
+    'scheduled'
+);
+
+CREATE FUNCTION public.billing_runs_only_forward() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.closes_on <= (SELECT max(closes_on) FROM billing_runs) THEN
+            RAISE EXCEPTION 'closing date % has been run: the cut-off never moves back', NEW.closes_on;
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF TG_OP = 'UPDATE' AND NEW.closes_on = OLD.closes_on THEN
+        RETURN NEW;
+    END IF;
+    IF TG_OP = 'TRUNCATE' THEN
+        RAISE EXCEPTION 'closing dates have been run: their records cannot be removed';
+    END IF;
+    RAISE EXCEPTION 'closing date % has been run: its record cannot be changed or removed', OLD.closes_on;
+END
+$$;
+
+CREATE FUNCTION public.charges_join_drafts_only() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    issued text;
+BEGIN
+    SELECT i.number INTO issued
+    FROM new_rows n JOIN invoices i ON i.id = n.invoice_id
+    WHERE i.status <> 'DRAFT' LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'invoice % has been issued: no charge can be added to it', issued
+            USING HINT = 'A charge that comes late goes on the customer''s next draft.';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.charges_stay_as_issued() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    issued text;
+BEGIN
+    -- Locked, so that a draft is not issued, with the sums of before, while its
+    -- charge is being changed; looked at in a later statement, which sees what
+    -- was committed while this one waited.
+    PERFORM FROM invoices WHERE id = OLD.invoice_id OR TG_OP = 'UPDATE' AND id = NEW.invoice_id ORDER BY id FOR SHARE;
+    SELECT number INTO issued FROM invoices
+    WHERE status <> 'DRAFT' AND (id = OLD.invoice_id OR TG_OP = 'UPDATE' AND id = NEW.invoice_id);
+    IF FOUND THEN
+        RAISE EXCEPTION 'charge % stands on invoice %, which has been issued: it cannot be changed or removed', OLD.id, issued
+            USING HINT = 'An issued invoice is corrected by a credit note.';
+    END IF;
+    RETURN CASE TG_OP WHEN 'UPDATE' THEN NEW ELSE OLD END;
+END
+$$;
+
+CREATE FUNCTION public.enqueue_flights(flight_ids text[], priority smallint DEFAULT 1, process_after timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    bad      text;
+    wanted   bigint;
+    unbilled text[]; -- sorted, so that two callers with the same flights wait for each other instead of deadlocking
+    given_up boolean;
+    new_ids  bigint[]; -- inserted for flights that had been given up,
+    old_ids  bigint[]; -- and their jobs of then
+BEGIN
+    IF enqueue_flights.priority IS NULL OR enqueue_flights.priority NOT BETWEEN 1 AND 4 THEN
+        RAISE EXCEPTION 'flights cannot be enqueued with priority %', coalesce(enqueue_flights.priority::text, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
+    END IF;
+    IF NOT isfinite(enqueue_flights.process_after) THEN
+        RAISE EXCEPTION 'flights cannot be enqueued for %', enqueue_flights.process_after
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
+    END IF;
+    SELECT f.id INTO bad FROM unnest(flight_ids) AS f (id) WHERE NOT flight_id_is_valid(f.id) LIMIT 1;
+    IF FOUND THEN
+        PERFORM refuse_flight_id(bad);
+    END IF;
+
+    SELECT count(*), count(b.flight_id), array_agg(f.id ORDER BY f.id COLLATE "C") FILTER (WHERE b.flight_id IS NULL)
+    INTO wanted, already_billed, unbilled
+    FROM (SELECT DISTINCT u.id FROM unnest(flight_ids) AS u (id)) AS f
+    LEFT JOIN billed_flights b ON b.flight_id = f.id;
+    given_up := EXISTS (SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND kind = 'ingest_flight');
+
+    WITH inserted AS (
+        INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
+        SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
+            coalesce(enqueue_flights.process_after, now()),
+            CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled' ELSE 'available' END::river_job_state,
+            flight_job_key(f.flight_id), B'11110101'
+        FROM unnest(unbilled) AS f (flight_id)
+        ON CONFLICT (unique_key)
+            WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
+            DO NOTHING
+        RETURNING id, CASE WHEN given_up THEN (
+            SELECT o.id FROM river_job o
+            WHERE queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
+            ORDER BY o.finalized_at DESC LIMIT 1
+        ) END AS given_up_id
+    )
+    SELECT count(*), array_agg(id) FILTER (WHERE given_up_id IS NOT NULL), array_agg(given_up_id) FILTER (WHERE given_up_id IS NOT NULL)
+    INTO enqueued, new_ids, old_ids
+    FROM inserted;
+
+    revived := 0;
+    IF old_ids IS NOT NULL THEN
+        revived := revive_flight_jobs(new_ids, old_ids);
+    END IF;
+    enqueued := enqueued - revived;
+    already_queued := wanted - already_billed - enqueued - revived;
+    IF enqueued + revived > 0 AND (enqueue_flights.process_after IS NULL OR enqueue_flights.process_after <= now()) THEN
+        PERFORM pg_notify('public.river_insert', '{"queue": "flights"}');
+    END IF;
+    RETURN NEXT;
+END
+$$;
+
+CREATE FUNCTION public.flight_id_is_valid(flight_id text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE(((length(flight_id) <= 128) AND ((flight_id COLLATE "C") ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text)), false);
+
+CREATE FUNCTION public.flight_job_key(flight_id text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN sha256(decode((('&kind=ingest_flight&args={"flight_id":"'::text || flight_id) || '"}'::text), 'escape'::text));
+
+CREATE FUNCTION public.flight_processing_queue_delete() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    DELETE FROM river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed');
+    RETURN CASE WHEN FOUND THEN OLD END;
+END
+$$;
+
+CREATE FUNCTION public.flight_processing_queue_insert() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    new_id      bigint;
+    given_up_id bigint;
+BEGIN
+    IF NOT flight_id_is_valid(NEW.flight_id) THEN
+        PERFORM refuse_flight_id(NEW.flight_id);
+    END IF;
+    IF NEW.priority NOT BETWEEN 1 AND 4 THEN
+        RAISE EXCEPTION 'flight % cannot be enqueued with priority %', NEW.flight_id, NEW.priority
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
+    END IF;
+    IF NOT isfinite(NEW.process_after) THEN
+        RAISE EXCEPTION 'flight % cannot be enqueued for %', NEW.flight_id, NEW.process_after
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
+    END IF;
+    INSERT INTO river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
+    SELECT 'ingest_flight', jsonb_build_object('flight_id', NEW.flight_id), 'flights', coalesce(NEW.priority, 1), 25,
+        coalesce(NEW.process_after, now()),
+        CASE WHEN NEW.process_after > now() THEN 'scheduled' ELSE 'available' END::river_job_state,
+        flight_job_key(NEW.flight_id), B'11110101'
+    WHERE NOT EXISTS (SELECT FROM billed_flights b WHERE b.flight_id = NEW.flight_id)
+    ON CONFLICT (unique_key)
+        WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
+        DO NOTHING
+    RETURNING j.id INTO new_id;
+    IF new_id IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF current_setting('flightbill.given_up') = 'true' THEN
+        SELECT o.id INTO given_up_id FROM river_job o
+        WHERE queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND o.finalized_at IS NOT NULL
+        ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key
+        IF FOUND THEN
+            PERFORM revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
+        END IF;
+    END IF;
+    -- River's workers listen for this. Equal notices of one transaction are
+    -- sent once.
+    IF NEW.process_after IS NULL OR NEW.process_after <= now() THEN
+        PERFORM pg_notify('public.river_insert', '{"queue": "flights"}');
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION public.flight_processing_queue_statement() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_WHEN = 'BEFORE' THEN
+        PERFORM set_config('flightbill.enable_seqscan', current_setting('enable_seqscan'), true),
+            set_config('enable_seqscan', 'off', true),
+            set_config('flightbill.given_up', EXISTS (
+                SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND kind = 'ingest_flight'
+            )::text, true);
+    ELSE
+        PERFORM set_config('enable_seqscan', current_setting('flightbill.enable_seqscan'), true);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.flight_processing_queue_update() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'flight % is in the queue: what stands there cannot be changed', OLD.flight_id
+        USING ERRCODE = 'feature_not_supported', HINT = 'Take it back with DELETE and INSERT it again.';
+END
+$$;
+
+CREATE FUNCTION public.invoices_record_event() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO invoice_events (invoice_id, at, from_status, to_status)
+        SELECT id, opened_at, NULL, status FROM new_rows;
+    ELSE
+        INSERT INTO invoice_events (invoice_id, at, from_status, to_status)
+        SELECT n.id, CASE WHEN o.status = 'DRAFT' THEN n.issued_at ELSE now() END, o.status, n.status
+        FROM new_rows n JOIN old_rows o USING (id)
+        WHERE n.status <> o.status;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.invoices_stay_as_issued() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    allowed invoices;
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        RAISE EXCEPTION 'invoice % has been issued and cannot be deleted', OLD.number
+            USING HINT = 'An issued invoice is corrected by a credit note.';
+    END IF;
+    allowed := NEW;
+    allowed.status := OLD.status;
+    allowed.paid_at := OLD.paid_at;
+    IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
+        WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
+        WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
+        WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE')
+        WHEN 'PAID' THEN OLD.status IN ('PENDING', 'OVERDUE', 'PAID')
+        WHEN 'VOID' THEN OLD.status <> 'DRAFT'
+    END) THEN
+        RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
+            coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
+            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or VOID.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION public.issue_drafts(drafts bigint[], at timestamp with time zone, today date) RETURNS TABLE(invoice_id bigint, charges bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH due AS (
+        SELECT i.id, i.customer_id,
+            row_number() OVER (PARTITION BY i.customer_id ORDER BY i.closes_on NULLS FIRST, i.currency, i.id) AS nth
+        FROM invoices i
+        WHERE i.id = ANY (drafts) AND i.status = 'DRAFT'
+    ), sums AS (
+        SELECT c.invoice_id, count(*) AS lines, sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax
+        FROM charges c
+        WHERE c.invoice_id = ANY (drafts)
+        GROUP BY c.invoice_id
+    ), numbers AS (
+        UPDATE customers c SET invoice_seq = c.invoice_seq + d.wanted
+        FROM (SELECT customer_id, count(*) AS wanted FROM due GROUP BY customer_id) AS d
+        WHERE c.id = d.customer_id
+        RETURNING c.id, c.code, c.name, c.payment_terms_days, c.invoice_seq - d.wanted AS used
+    ), issued AS (
+        UPDATE invoices i
+        SET status = 'PENDING',
+            number = n.code || '-' || lpad((n.used + due.nth)::text, greatest(6, length((n.used + due.nth)::text)), '0'),
+            subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
+            bill_to_name = n.name, issued_at = at, due_on = today + n.payment_terms_days,
+            parked_at = NULL, parked_reason = NULL
+        FROM due JOIN numbers n ON n.id = due.customer_id LEFT JOIN sums s ON s.invoice_id = due.id
+        WHERE i.id = due.id
+        RETURNING i.id, s.lines
+    )
+    SELECT issued.id, issued.lines FROM issued;
+END
+$$;
+
+CREATE FUNCTION public.mark_invoice_paid(invoice_number text, paid_on date DEFAULT NULL::date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    invoice invoices;
+    zone    text;
+    paid    timestamptz;
+BEGIN
+    SELECT timezone INTO zone FROM billing_settings;
+    zone := coalesce(zone, 'UTC');
+    paid := coalesce(paid_on::timestamp AT TIME ZONE zone, now());
+    SELECT * INTO invoice FROM invoices WHERE number = invoice_number FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none.';
+    END IF;
+    IF paid > now() THEN
+        RAISE EXCEPTION 'invoice % cannot be paid on %: that day is still to come in %', invoice_number, paid_on, zone
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received.';
+    END IF;
+    IF paid_on < (invoice.issued_at AT TIME ZONE zone)::date THEN
+        RAISE EXCEPTION 'invoice % cannot be paid on %: it was issued on %', invoice_number, paid_on, (invoice.issued_at AT TIME ZONE zone)::date
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received; look at the year.';
+    END IF;
+    IF invoice.status = 'PAID' AND (paid_on IS NULL OR (invoice.paid_at AT TIME ZONE zone)::date = paid_on) THEN
+        RETURN;
+    END IF;
+    IF invoice.status NOT IN ('PENDING', 'OVERDUE') THEN
+        RAISE EXCEPTION 'invoice % is % and cannot be marked paid', invoice_number,
+            invoice.status || CASE WHEN invoice.status = 'PAID' THEN ' since ' || (invoice.paid_at AT TIME ZONE zone)::date ELSE '' END
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a PENDING or OVERDUE invoice can be paid.';
+    END IF;
+    UPDATE invoices SET status = 'PAID', paid_at = paid WHERE id = invoice.id;
+END
+$$;
+
+CREATE FUNCTION public.price_book_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE price_book SET version = version + 1;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.queued_flight(kind text, state public.river_job_state, args jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN ((kind = 'ingest_flight'::text) AND (state <> 'completed'::public.river_job_state)) THEN (args ->> 'flight_id'::text) ELSE NULL::text END;
+
+CREATE FUNCTION public.refuse_flight_id(flight_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'flight id % cannot be enqueued', coalesce(quote_literal(left(flight_id, 160)), 'NULL')
+        USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'A flight id is 1 to 128 characters of A-Z a-z 0-9 space . _ : / + # @ ~ - and starts with a letter or digit.';
+END
+$$;
+
+CREATE FUNCTION public.refuse_removal() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of % are kept for ever: they are what shows that no flight is billed twice', TG_TABLE_NAME;
+END
+$$;
+
+CREATE FUNCTION public.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+DECLARE
+    replaced bigint[];
+    revived  bigint[];
+BEGIN
+    WITH back AS (
+        UPDATE river_job o
+        SET state = n.state,
+            finalized_at = NULL,
+            scheduled_at = n.scheduled_at,
+            priority = n.priority,
+            queue = n.queue,
+            attempt = 0, -- a run lets it have its first try like a new one
+            max_attempts = n.max_attempts,
+            created_at = n.created_at,
+            metadata = o.metadata - 'waiting' - 'reason' - 'snoozes' - 'cancel_attempted_at',
+            unique_key = NULL, -- until the new row is gone
+            unique_states = n.unique_states
+        FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
+        JOIN river_job n ON n.id = pair.new_id
+        WHERE o.id = pair.old_id AND o.state IN ('cancelled', 'discarded')
+        RETURNING n.id AS new_id, o.id AS old_id
+    )
+    SELECT array_agg(new_id), array_agg(old_id) INTO replaced, revived FROM back;
+    DELETE FROM river_job WHERE id = ANY (replaced);
+    UPDATE river_job SET unique_key = flight_job_key(args ->> 'flight_id') WHERE id = ANY (revived);
+    RETURN coalesce(cardinality(revived), 0);
+END
+$$;
+
+CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE state
+        WHEN 'available' THEN get_bit(bitmask, 7)
+        WHEN 'cancelled' THEN get_bit(bitmask, 6)
+        WHEN 'completed' THEN get_bit(bitmask, 5)
+        WHEN 'discarded' THEN get_bit(bitmask, 4)
+        WHEN 'pending'   THEN get_bit(bitmask, 3)
+        WHEN 'retryable' THEN get_bit(bitmask, 2)
+        WHEN 'running'   THEN get_bit(bitmask, 1)
+        WHEN 'scheduled' THEN get_bit(bitmask, 0)
+        ELSE 0
+    END = 1;
+$$;
+
+CREATE FUNCTION public.save_flight(job_id bigint, job_attempt smallint, job_client text, price_book_version bigint, cutoff date, flight_id text, customer_id bigint, landed_on date, facts jsonb, closes_on date, late boolean, at timestamp with time zone, today date, tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    payer         customers;
+    line_currency text;
+    invoice       bigint;
+    outcome       text := 'billed';
+BEGIN
+    LOCK TABLE billing_run_lock IN SHARE MODE;
+
+    -- A per-flight invoice takes its customer's next number. Before the look at
+    -- the price book, which may change while this waits.
+    IF save_flight.closes_on IS NULL AND cardinality(codes) > 0 THEN
+        SELECT * INTO payer FROM customers c WHERE c.id = save_flight.customer_id FOR NO KEY UPDATE;
+    END IF;
+
+    IF save_flight.price_book_version IS DISTINCT FROM (SELECT version FROM price_book)
+        OR save_flight.cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM billing_runs r)
+    THEN
+        RETURN 'stale';
+    END IF;
+
+    INSERT INTO billed_flights AS b (flight_id, customer_id, landed_on, facts, billed_at)
+    VALUES (save_flight.flight_id, save_flight.customer_id, save_flight.landed_on, save_flight.facts, at)
+    ON CONFLICT (flight_id) DO NOTHING;
+
+    IF NOT FOUND THEN
+        outcome := 'already_billed';
+    ELSE
+        FOR line_currency IN SELECT DISTINCT c FROM unnest(currencies) AS c ORDER BY c LOOP
+            invoice := NULL;
+            IF save_flight.closes_on IS NOT NULL THEN
+                SELECT i.id INTO invoice FROM invoices i
+                WHERE i.customer_id = save_flight.customer_id AND i.currency = line_currency
+                    AND i.closes_on = save_flight.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
+            END IF;
+            IF invoice IS NULL THEN
+                INSERT INTO invoices AS i (customer_id, kind, closes_on, currency, opened_at)
+                VALUES (save_flight.customer_id, CASE WHEN save_flight.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
+                    save_flight.closes_on, line_currency, at)
+                ON CONFLICT (customer_id, currency, closes_on) WHERE kind = 'consolidated' AND status <> 'VOID' DO NOTHING
+                RETURNING i.id INTO invoice;
+            END IF;
+            IF invoice IS NULL THEN -- another save opened it meanwhile
+                SELECT i.id INTO STRICT invoice FROM invoices i
+                WHERE i.customer_id = save_flight.customer_id AND i.currency = line_currency
+                    AND i.closes_on = save_flight.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
+            END IF;
+
+            INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
+                tax_rate, tax_amount, flown_on, late)
+            SELECT invoice, save_flight.flight_id, l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
+                l.tax_rate, l.tax_amount, save_flight.landed_on, save_flight.late
+            FROM unnest(tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies)
+                AS l (tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency)
+            WHERE l.currency = line_currency;
+
+            IF save_flight.closes_on IS NULL AND NOT payer.billing_hold THEN
+                PERFORM issue_drafts(ARRAY[invoice], at, today);
+            END IF;
+        END LOOP;
+    END IF;
+
+    IF job_id IS NOT NULL THEN
+        UPDATE river_job j SET state = 'completed', finalized_at = now()
+        WHERE j.id = save_flight.job_id AND j.state = 'running' AND j.attempt = job_attempt
+            AND j.attempted_by[array_upper(j.attempted_by, 1)] = job_client;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'job % of flight % is no longer in the hands of attempt % by %',
+                job_id, save_flight.flight_id, job_attempt, job_client
+                USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
+        END IF;
+    END IF;
+    DELETE FROM river_job j
+    WHERE queued_flight(j.kind, j.state, j.args) = save_flight.flight_id AND j.state <> 'running';
+    RETURN outcome;
+END
+$$;
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+CREATE TABLE public.billed_flights (
+    flight_id text NOT NULL,
+    customer_id bigint NOT NULL,
+    landed_on date NOT NULL,
+    facts jsonb NOT NULL,
+    billed_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.billing_run_lock (
+);
+
+CREATE TABLE public.billing_runs (
+    closes_on date NOT NULL,
+    run_date date NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    trigger text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    invoices bigint DEFAULT 0 NOT NULL,
+    charges bigint DEFAULT 0 NOT NULL,
+    held bigint DEFAULT 0 NOT NULL,
+    parked bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT billing_runs_trigger_check CHECK ((trigger = ANY (ARRAY['start'::text, 'schedule'::text, 'manual'::text])))
+);
+
+CREATE TABLE public.billing_settings (
+    singleton boolean DEFAULT true NOT NULL,
+    timezone text NOT NULL,
+    close text NOT NULL,
+    billing_start date NOT NULL,
+    CONSTRAINT billing_settings_close_check CHECK ((close = ANY (ARRAY['period_end'::text, 'next_day'::text]))),
+    CONSTRAINT billing_settings_singleton_check CHECK (singleton)
+);
+
+CREATE TABLE public.charges (
+    id bigint NOT NULL,
+    invoice_id bigint NOT NULL,
+    flight_id text NOT NULL,
+    tariff_id bigint NOT NULL,
+    code text NOT NULL,
+    description text NOT NULL,
+    quantity numeric NOT NULL,
+    unit_rate numeric NOT NULL,
+    amount numeric NOT NULL,
+    tax_rate numeric NOT NULL,
+    tax_amount numeric NOT NULL,
+    flown_on date NOT NULL,
+    late boolean DEFAULT false NOT NULL
+);
+
+ALTER TABLE public.charges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.charges_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.customer_aircraft (
+    registration text NOT NULL,
+    customer_id bigint NOT NULL,
+    CONSTRAINT customer_aircraft_registration_check CHECK ((registration <> ''::text))
+);
+
+CREATE TABLE public.customer_operators (
+    operator text NOT NULL,
+    customer_id bigint NOT NULL,
+    CONSTRAINT customer_operators_operator_check CHECK ((operator <> ''::text))
+);
+
+CREATE TABLE public.customers (
+    id bigint NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    billing_frequency text NOT NULL,
+    week_ends_on smallint,
+    payment_terms_days integer DEFAULT 30 NOT NULL,
+    billing_hold boolean DEFAULT false NOT NULL,
+    invoice_seq bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT customers_billing_frequency_check CHECK ((billing_frequency = ANY (ARRAY['per_flight'::text, 'weekly'::text, 'monthly'::text]))),
+    CONSTRAINT customers_code_check CHECK ((code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'::text)),
+    CONSTRAINT customers_name_check CHECK ((name <> ''::text)),
+    CONSTRAINT customers_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 3650))),
+    CONSTRAINT customers_week_ends_on_check CHECK (((week_ends_on >= 1) AND (week_ends_on <= 7))),
+    CONSTRAINT customers_week_ends_on_exactly_when_weekly CHECK (((billing_frequency = 'weekly'::text) = (week_ends_on IS NOT NULL)))
+);
+
+ALTER TABLE public.customers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.customers_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.river_job (
+    id bigint NOT NULL,
+    state public.river_job_state DEFAULT 'available'::public.river_job_state NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint DEFAULT 25 NOT NULL,
+    attempted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finalized_at timestamp with time zone,
+    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL,
+    args jsonb NOT NULL,
+    attempted_by text[],
+    errors jsonb[],
+    kind text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue text DEFAULT 'default'::text NOT NULL,
+    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
+    unique_key bytea,
+    unique_states bit(8),
+    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::public.river_job_state, 'completed'::public.river_job_state, 'discarded'::public.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::public.river_job_state, 'completed'::public.river_job_state, 'discarded'::public.river_job_state]))))),
+    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
+    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
+    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
+    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
+);
+
+CREATE VIEW public.flight_processing_queue WITH (security_barrier='true') AS
+ SELECT public.queued_flight(river_job.kind, river_job.state, river_job.args) AS flight_id,
+    (river_job.state)::text AS state,
+    river_job.attempt AS attempts,
+        CASE
+            WHEN ((river_job.metadata ? 'waiting'::text) AND (river_job.state = ANY (ARRAY['available'::public.river_job_state, 'scheduled'::public.river_job_state, 'running'::public.river_job_state]))) THEN (river_job.metadata #>> '{waiting,reason}'::text[])
+            ELSE regexp_replace((river_job.errors[array_upper(river_job.errors, 1)] ->> 'error'::text), '^JobCancelError: '::text, ''::text)
+        END AS last_error,
+        CASE
+            WHEN (river_job.state = ANY (ARRAY['available'::public.river_job_state, 'scheduled'::public.river_job_state, 'running'::public.river_job_state, 'cancelled'::public.river_job_state])) THEN (river_job.metadata ->> 'reason'::text)
+            ELSE NULL::text
+        END AS reason,
+    river_job.priority,
+    river_job.scheduled_at AS process_after,
+    river_job.created_at AS enqueued_at,
+    river_job.id AS job_id
+   FROM public.river_job
+  WHERE (public.queued_flight(river_job.kind, river_job.state, river_job.args) IS NOT NULL);
+
+CREATE TABLE public.flights (
+    flight_id text NOT NULL,
+    callsign text,
+    operator text,
+    registration text,
+    aircraft_type text,
+    mtow_kg bigint,
+    origin text,
+    destination text,
+    departed_at timestamp with time zone,
+    landed_at timestamp with time zone,
+    distance_km numeric,
+    passengers bigint,
+    CONSTRAINT flights_departed_at_check CHECK (isfinite(departed_at)),
+    CONSTRAINT flights_distance_km_check CHECK ((abs(distance_km) < 'Infinity'::numeric)),
+    CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at))
+);
+
+CREATE TABLE public.goose_db_version (
+    id integer NOT NULL,
+    version_id bigint NOT NULL,
+    is_applied boolean NOT NULL,
+    tstamp timestamp without time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.goose_db_version ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.goose_db_version_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.invoice_events (
+    id bigint NOT NULL,
+    invoice_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    from_status text,
+    to_status text NOT NULL
+);
+
+ALTER TABLE public.invoice_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.invoice_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.invoices (
+    id bigint NOT NULL,
+    number text,
+    customer_id bigint NOT NULL,
+    kind text NOT NULL,
+    closes_on date,
+    currency text NOT NULL,
+    status text DEFAULT 'DRAFT'::text NOT NULL,
+    subtotal numeric,
+    tax numeric,
+    total numeric,
+    bill_to_name text,
+    opened_at timestamp with time zone DEFAULT now() NOT NULL,
+    issued_at timestamp with time zone,
+    due_on date,
+    paid_at timestamp with time zone,
+    parked_at timestamp with time zone,
+    parked_reason text,
+    CONSTRAINT invoices_check CHECK (((kind <> 'consolidated'::text) OR (closes_on IS NOT NULL))),
+    CONSTRAINT invoices_check1 CHECK (((kind <> 'flight'::text) OR (closes_on IS NULL))),
+    CONSTRAINT invoices_check2 CHECK (((parked_at IS NULL) = (parked_reason IS NULL))),
+    CONSTRAINT invoices_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT invoices_draft_has_no_number CHECK (
+CASE
+    WHEN (status = 'DRAFT'::text) THEN (num_nonnulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on, paid_at) = 0)
+    ELSE ((num_nulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on) = 0) AND (total = (subtotal + tax)) AND (parked_at IS NULL))
+END),
+    CONSTRAINT invoices_kind_check CHECK ((kind = ANY (ARRAY['flight'::text, 'consolidated'::text, 'credit_note'::text]))),
+    CONSTRAINT invoices_paid_at_exactly_when_paid CHECK ((((status = 'PAID'::text) = (paid_at IS NOT NULL)) OR (status = 'VOID'::text))),
+    CONSTRAINT invoices_status_check CHECK ((status = ANY (ARRAY['DRAFT'::text, 'PENDING'::text, 'OVERDUE'::text, 'PAID'::text, 'VOID'::text])))
+);
+
+ALTER TABLE public.invoices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.invoices_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.price_book (
+    singleton boolean DEFAULT true NOT NULL,
+    version bigint NOT NULL,
+    CONSTRAINT price_book_singleton_check CHECK (singleton)
+);
+
+CREATE SEQUENCE public.river_job_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.river_job_id_seq OWNED BY public.river_job.id;
+
+CREATE UNLOGGED TABLE public.river_leader (
+    elected_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    leader_id text NOT NULL,
+    name text DEFAULT 'default'::text NOT NULL,
+    CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
+    CONSTRAINT name_length CHECK ((name = 'default'::text))
+);
+
+CREATE TABLE public.river_migration (
+    line text NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT line_length CHECK (((char_length(line) > 0) AND (char_length(line) < 128))),
+    CONSTRAINT version_gte_1 CHECK ((version >= 1))
+);
+
+CREATE TABLE public.river_notification (
+    id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    payload text NOT NULL,
+    topic text NOT NULL,
+    CONSTRAINT topic_length CHECK (((length(topic) > 0) AND (length(topic) < 128)))
+);
+
+CREATE SEQUENCE public.river_notification_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.river_notification_id_seq OWNED BY public.river_notification.id;
+
+CREATE TABLE public.river_queue (
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    paused_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
+);
+
+CREATE TABLE public.tariffs (
+    id bigint NOT NULL,
+    code text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    basis text NOT NULL,
+    customer_id bigint,
+    airport text,
+    applies_to text NOT NULL,
+    band_from numeric,
+    band_to numeric,
+    unit_rate numeric NOT NULL,
+    minimum numeric DEFAULT 0 NOT NULL,
+    currency text NOT NULL,
+    tax_rate numeric DEFAULT 0 NOT NULL,
+    valid_from date NOT NULL,
+    valid_to date,
+    CONSTRAINT tariffs_airport_check CHECK ((airport <> ''::text)),
+    CONSTRAINT tariffs_applies_to_check CHECK ((applies_to = ANY (ARRAY['departure'::text, 'arrival'::text, 'any'::text]))),
+    CONSTRAINT tariffs_band_from_check CHECK (((band_from >= (0)::numeric) AND (band_from < 'Infinity'::numeric))),
+    CONSTRAINT tariffs_band_to_check CHECK (((band_to > (0)::numeric) AND (band_to < 'Infinity'::numeric))),
+    CONSTRAINT tariffs_basis_check CHECK ((basis = ANY (ARRAY['per_flight'::text, 'per_tonne'::text, 'per_km'::text, 'per_passenger'::text, 'route'::text, 'terminal'::text]))),
+    CONSTRAINT tariffs_check CHECK ((band_to > COALESCE(band_from, (0)::numeric))),
+    CONSTRAINT tariffs_check1 CHECK ((valid_to > valid_from)),
+    CONSTRAINT tariffs_code_check CHECK ((code <> ''::text)),
+    CONSTRAINT tariffs_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT tariffs_minimum_check CHECK (((minimum >= (0)::numeric) AND (minimum < 'Infinity'::numeric))),
+    CONSTRAINT tariffs_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate < 'Infinity'::numeric))),
+    CONSTRAINT tariffs_unit_rate_check CHECK (((unit_rate >= (0)::numeric) AND (unit_rate < 'Infinity'::numeric))),
+    CONSTRAINT tariffs_valid_from_check CHECK (isfinite(valid_from)),
+    CONSTRAINT tariffs_valid_to_check CHECK (isfinite(valid_to))
+);
+
+ALTER TABLE public.tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.tariffs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY public.river_job ALTER COLUMN id SET DEFAULT nextval('public.river_job_id_seq'::regclass);
+
+ALTER TABLE ONLY public.river_notification ALTER COLUMN id SET DEFAULT nextval('public.river_notification_id_seq'::regclass);
+
+ALTER TABLE ONLY public.billed_flights
+    ADD CONSTRAINT billed_flights_pkey PRIMARY KEY (flight_id);
+
+ALTER TABLE ONLY public.billing_runs
+    ADD CONSTRAINT billing_runs_pkey PRIMARY KEY (closes_on);
+
+ALTER TABLE ONLY public.billing_settings
+    ADD CONSTRAINT billing_settings_pkey PRIMARY KEY (singleton);
+
+ALTER TABLE ONLY public.charges
+    ADD CONSTRAINT charges_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.customer_aircraft
+    ADD CONSTRAINT customer_aircraft_pkey PRIMARY KEY (registration);
+
+ALTER TABLE ONLY public.customer_operators
+    ADD CONSTRAINT customer_operators_pkey PRIMARY KEY (operator);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_code_key UNIQUE (code);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.flights
+    ADD CONSTRAINT flights_pkey PRIMARY KEY (flight_id);
+
+ALTER TABLE ONLY public.goose_db_version
+    ADD CONSTRAINT goose_db_version_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.invoice_events
+    ADD CONSTRAINT invoice_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.invoices
+    ADD CONSTRAINT invoices_number_key UNIQUE (number);
+
+ALTER TABLE ONLY public.invoices
+    ADD CONSTRAINT invoices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.price_book
+    ADD CONSTRAINT price_book_pkey PRIMARY KEY (singleton);
+
+ALTER TABLE ONLY public.river_job
+    ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.river_leader
+    ADD CONSTRAINT river_leader_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.river_migration
+    ADD CONSTRAINT river_migration_pkey1 PRIMARY KEY (line, version);
+
+ALTER TABLE ONLY public.river_notification
+    ADD CONSTRAINT river_notification_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.river_queue
+    ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.tariffs
+    ADD CONSTRAINT tariffs_do_not_overlap EXCLUDE USING gist (code WITH =, COALESCE(airport, ''::text) WITH =, COALESCE(customer_id, (0)::bigint) WITH =, numrange(COALESCE(band_from, (0)::numeric), band_to, '(]'::text) WITH &&, daterange(valid_from, valid_to) WITH &&) DEFERRABLE;
+
+ALTER TABLE ONLY public.tariffs
+    ADD CONSTRAINT tariffs_key UNIQUE NULLS NOT DISTINCT (code, customer_id, airport, band_from, band_to, valid_from);
+
+ALTER TABLE ONLY public.tariffs
+    ADD CONSTRAINT tariffs_pkey PRIMARY KEY (id);
+
+CREATE INDEX billing_runs_unfinished_idx ON public.billing_runs USING btree (closes_on) WHERE (finished_at IS NULL);
+
+CREATE INDEX charges_flight_idx ON public.charges USING btree (flight_id);
+
+CREATE INDEX charges_invoice_idx ON public.charges USING btree (invoice_id);
+
+CREATE INDEX customer_aircraft_customer_idx ON public.customer_aircraft USING btree (customer_id);
+
+CREATE INDEX customer_operators_customer_idx ON public.customer_operators USING btree (customer_id);
+
+CREATE INDEX invoice_events_invoice_idx ON public.invoice_events USING btree (invoice_id);
+
+CREATE INDEX invoices_drafts_idx ON public.invoices USING btree (customer_id, closes_on) WHERE (status = 'DRAFT'::text);
+
+CREATE UNIQUE INDEX invoices_one_per_period ON public.invoices USING btree (customer_id, currency, closes_on) WHERE ((kind = 'consolidated'::text) AND (status <> 'VOID'::text));
+
+CREATE INDEX invoices_unpaid_idx ON public.invoices USING btree (due_on, id) WHERE (status = 'PENDING'::text);
+
+CREATE INDEX river_job_flight_idx ON public.river_job USING btree ((
+CASE
+    WHEN ((kind = 'ingest_flight'::text) AND (state <> 'completed'::public.river_job_state)) THEN (args ->> 'flight_id'::text)
+    ELSE NULL::text
+END)) WHERE (
+CASE
+    WHEN ((kind = 'ingest_flight'::text) AND (state <> 'completed'::public.river_job_state)) THEN (args ->> 'flight_id'::text)
+    ELSE NULL::text
+END IS NOT NULL);
+
+CREATE INDEX river_job_kind ON public.river_job USING btree (kind);
+
+CREATE INDEX river_job_prioritized_fetching_index ON public.river_job USING btree (state, queue, priority, scheduled_at, id);
+
+CREATE INDEX river_job_state_and_finalized_at_index ON public.river_job USING btree (state, finalized_at) WHERE (finalized_at IS NOT NULL);
+
+CREATE INDEX river_job_stray_flight_idx ON public.river_job USING btree (id) WHERE ((kind = 'ingest_flight'::text) AND (queue <> 'flights'::text) AND (state = ANY (ARRAY['available'::public.river_job_state, 'retryable'::public.river_job_state, 'scheduled'::public.river_job_state])));
+
+CREATE UNIQUE INDEX river_job_unique_idx ON public.river_job USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (unique_states IS NOT NULL) AND public.river_job_state_in_bitmask(unique_states, state));
+
+CREATE INDEX river_notification_created_at_idx ON public.river_notification USING btree (created_at);
+
+CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING btree (topic, id);
+
+CREATE TRIGGER enqueue INSTEAD OF INSERT ON public.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION public.flight_processing_queue_insert();
+
+CREATE TRIGGER join_drafts_only AFTER INSERT ON public.charges REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.charges_join_drafts_only();
+
+CREATE TRIGGER only_forward BEFORE INSERT OR DELETE OR UPDATE OF closes_on ON public.billing_runs FOR EACH ROW EXECUTE FUNCTION public.billing_runs_only_forward();
+
+CREATE TRIGGER prepare BEFORE INSERT ON public.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION public.flight_processing_queue_statement();
+
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.billing_settings FOR EACH STATEMENT EXECUTE FUNCTION public.price_book_changed();
+
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.customer_aircraft FOR EACH STATEMENT EXECUTE FUNCTION public.price_book_changed();
+
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.customer_operators FOR EACH STATEMENT EXECUTE FUNCTION public.price_book_changed();
+
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OF code, name, billing_frequency, week_ends_on OR TRUNCATE ON public.customers FOR EACH STATEMENT EXECUTE FUNCTION public.price_book_changed();
+
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.tariffs FOR EACH STATEMENT EXECUTE FUNCTION public.price_book_changed();
+
+CREATE TRIGGER record_change AFTER UPDATE ON public.invoices REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.invoices_record_event();
+
+CREATE TRIGGER record_opening AFTER INSERT ON public.invoices REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.invoices_record_event();
+
+CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON public.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION public.flight_processing_queue_update();
+
+CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id ON public.billed_flights FOR EACH ROW EXECUTE FUNCTION public.refuse_removal();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.billed_flights FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.billing_runs FOR EACH STATEMENT EXECUTE FUNCTION public.billing_runs_only_forward();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.charges FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.invoices FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
+
+CREATE TRIGGER restore AFTER INSERT ON public.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION public.flight_processing_queue_statement();
+
+CREATE TRIGGER stay_as_issued BEFORE DELETE OR UPDATE ON public.charges FOR EACH ROW EXECUTE FUNCTION public.charges_stay_as_issued();
+
+CREATE TRIGGER stay_as_issued BEFORE UPDATE ON public.invoices FOR EACH ROW WHEN (((old.status <> 'DRAFT'::text) OR (new.status <> ALL (ARRAY['DRAFT'::text, 'PENDING'::text])))) EXECUTE FUNCTION public.invoices_stay_as_issued();
+
+CREATE TRIGGER stay_when_issued BEFORE DELETE ON public.invoices FOR EACH ROW WHEN ((old.status <> 'DRAFT'::text)) EXECUTE FUNCTION public.invoices_stay_as_issued();
+
+CREATE TRIGGER take_back INSTEAD OF DELETE ON public.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION public.flight_processing_queue_delete();
+
+ALTER TABLE ONLY public.billed_flights
+    ADD CONSTRAINT billed_flights_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.charges
+    ADD CONSTRAINT charges_flight_id_fkey FOREIGN KEY (flight_id) REFERENCES public.billed_flights(flight_id);
+
+ALTER TABLE ONLY public.charges
+    ADD CONSTRAINT charges_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES public.invoices(id);
+
+ALTER TABLE ONLY public.charges
+    ADD CONSTRAINT charges_tariff_id_fkey FOREIGN KEY (tariff_id) REFERENCES public.tariffs(id);
+
+ALTER TABLE ONLY public.customer_aircraft
+    ADD CONSTRAINT customer_aircraft_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.customer_operators
+    ADD CONSTRAINT customer_operators_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.invoice_events
+    ADD CONSTRAINT invoice_events_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES public.invoices(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.invoices
+    ADD CONSTRAINT invoices_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.tariffs
+    ADD CONSTRAINT tariffs_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+REVOKE ALL ON FUNCTION public.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) TO flightbill_enqueuer;
+
+REVOKE ALL ON FUNCTION public.flight_id_is_valid(flight_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.flight_job_key(flight_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.flight_processing_queue_delete() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.flight_processing_queue_insert() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.flight_processing_queue_statement() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.flight_processing_queue_update() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.issue_drafts(drafts bigint[], at timestamp with time zone, today date) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.mark_invoice_paid(invoice_number text, paid_on date) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.refuse_flight_id(flight_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.save_flight(job_id bigint, job_attempt smallint, job_client text, price_book_version bigint, cutoff date, flight_id text, customer_id bigint, landed_on date, facts jsonb, closes_on date, late boolean, at timestamp with time zone, today date, tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) FROM PUBLIC;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.flight_processing_queue TO flightbill_enqueuer;

@@ -1,0 +1,216 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+// SchedulesQueue is the River queue of the scheduled jobs.
+const SchedulesQueue = "schedules"
+
+// ConsolidateInvoicesArgs asks for the run of a day, and for those missed
+// before it.
+type ConsolidateInvoicesArgs struct {
+	RunDate billing.Date `json:"run_date"`
+}
+
+// Kind is the job kind's name in the database.
+func (ConsolidateInvoicesArgs) Kind() string { return "consolidate_invoices" }
+
+// InsertOpts make one job of each run date at a time, however often it is found
+// due. A completed one does not stand in the way of another: what has been done
+// is for billing_runs to say.
+func (ConsolidateInvoicesArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: SchedulesQueue, MaxAttempts: 1000, UniqueOpts: river.UniqueOpts{
+		ByArgs: true,
+		ByState: []rivertype.JobState{
+			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+			rivertype.JobStateRunning, rivertype.JobStateScheduled,
+		},
+	}}
+}
+
+// ConsolidateInvoices is the daily run.
+type ConsolidateInvoices struct {
+	river.WorkerDefaults[ConsolidateInvoicesArgs]
+
+	Consolidator *Consolidator
+	Stats        *Stats
+}
+
+// slice is how long one attempt works before it puts its job back, so that the
+// job's timeout, and with it the time until a killed process's job is rescued,
+// stays short however long a run takes.
+const slice = 10 * time.Second
+
+// untriedCheck is how often a run that lets flights have their first try looks
+// whether they have had it.
+const untriedCheck = time.Second
+
+// Work lets the flights that were enqueued before the run have one try, then
+// runs.
+func (w *ConsolidateInvoices) Work(ctx context.Context, job *river.Job[ConsolidateInvoicesArgs]) error {
+	c := w.Consolidator
+	book, err := c.Books.Refresh(ctx)
+	if err != nil {
+		return err
+	}
+	if early := book.Calendar.RunTime(job.Args.RunDate).Sub(c.Now()); early > 0 {
+		return river.JobSnooze(early)
+	}
+	untried, err := dbsqlc.New(c.Pool).QueueHasUntried(ctx, job.CreatedAt)
+	if err != nil {
+		return err
+	}
+	if untried {
+		return river.JobSnooze(untriedCheck)
+	}
+
+	started := time.Now()
+	_, err = c.Run(ctx, job.Args.RunDate, db.BySchedule, func(Progress) error {
+		if time.Since(started) > slice {
+			return errSliceDone
+		}
+		return nil
+	})
+	if errors.Is(err, errSliceDone) {
+		return river.JobSnooze(0)
+	}
+	if err != nil && stopping(ctx, err) {
+		return err // River puts the job back as it was
+	}
+	w.Stats.scheduledRun("consolidate_invoices", time.Since(started), err)
+	if err != nil {
+		c.Logger.ErrorContext(ctx, "consolidated run failed and will be tried again", "run_date", job.Args.RunDate.String(), "error", err)
+	}
+	return err
+}
+
+var errSliceDone = errors.New("this attempt's time is up")
+
+// NextRetry tries again soon: an invoice must not be late because the database
+// was away at 01:00.
+func (w *ConsolidateInvoices) NextRetry(job *river.Job[ConsolidateInvoicesArgs]) time.Time {
+	return time.Now().Add(min(time.Duration(len(job.Errors)+1)*5*time.Second, time.Minute)) // River's clock
+}
+
+// Consolidator issues the invoices of the closing dates that have come.
+type Consolidator struct {
+	Pool   *pgxpool.Pool
+	Books  *db.PriceBooks
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// chunk is how many drafts are issued in one transaction.
+const chunk = 1_000
+
+// RunResult is what one closing date's run put out.
+type RunResult struct {
+	ClosesOn billing.Date  `json:"closes_on"`
+	RunDate  billing.Date  `json:"run_date"`
+	Invoices int64         `json:"invoices"`
+	Charges  int64         `json:"charges"`
+	Held     int64         `json:"held"`
+	Parked   int64         `json:"parked"`
+	LateBy   time.Duration `json:"late_by_ns"` // from when it was due to when it began
+}
+
+// Run does the runs missed up to a run date, in order, and that date's. Each has
+// its own cut-off. It takes up what a crash left of earlier ones, or what another
+// process is at, and finds nothing to do where all is done. step, if given, is
+// called after each chunk; its error ends the work there, with nothing half
+// done.
+func (c *Consolidator) Run(ctx context.Context, runDate billing.Date, trigger db.Trigger, step func(Progress) error) ([]RunResult, error) {
+	var results []RunResult
+	if step == nil {
+		step = func(Progress) error { return nil }
+	}
+	for {
+		unfinished, err := db.UnfinishedRuns(ctx, c.Pool)
+		if err != nil {
+			return results, err
+		}
+		for _, run := range unfinished {
+			result, err := c.finish(ctx, run, step)
+			if err != nil {
+				return results, err
+			}
+			if result != nil {
+				results = append(results, *result)
+			}
+		}
+		book, err := c.Books.Refresh(ctx)
+		if err != nil {
+			return results, err
+		}
+		next := book.Cutoff.AddDays(1)
+		if next.After(book.Calendar.ClosingDate(runDate)) {
+			return results, nil
+		}
+		if _, err := db.BeginRun(ctx, c.Pool, book.Calendar, next, trigger, c.Now()); err != nil {
+			return results, err
+		}
+	}
+}
+
+// Progress is what a run has just done.
+type Progress struct {
+	ClosesOn billing.Date
+	Invoices int64
+}
+
+// finish issues what is due in a run that has begun, and records it.
+func (c *Consolidator) finish(ctx context.Context, run db.Run, step func(Progress) error) (*RunResult, error) {
+	book, err := c.Books.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var cursor db.Cursor
+	for {
+		now := c.Now()
+		issued, done, err := db.IssueChunk(ctx, c.Pool, run, &cursor, chunk, now, billing.DateOf(now, book.Calendar.Location))
+		for _, p := range issued.Parked {
+			c.Logger.ErrorContext(ctx, "draft cannot be issued and is parked: put it right, and the next run issues it",
+				"draft", p.ID, "closes_on", run.ClosesOn.String(), "reason", p.Reason)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if done {
+			break
+		}
+		if err := step(Progress{run.ClosesOn, issued.Invoices}); err != nil {
+			return nil, err
+		}
+	}
+	row, err := db.FinishRun(ctx, c.Pool, run, c.Now())
+	if err != nil || row == nil {
+		return nil, err
+	}
+	result := &RunResult{
+		ClosesOn: row.ClosesOn, RunDate: row.RunDate, Invoices: row.Invoices, Charges: row.Charges,
+		Held: row.Held, Parked: row.Parked, LateBy: max(0, row.StartedAt.Sub(row.DueAt)),
+	}
+	level := slog.LevelInfo
+	if row.Parked > 0 {
+		level = slog.LevelError
+	}
+	c.Logger.Log(ctx, level, "consolidated invoices issued",
+		"run_date", row.RunDate.String(), "closes_on", row.ClosesOn.String(), "invoices", row.Invoices, "charges", row.Charges,
+		"held", row.Held, "parked", row.Parked, "late_by", result.LateBy.Round(time.Second))
+	return result, nil
+}
+
+var _ river.Worker[ConsolidateInvoicesArgs] = (*ConsolidateInvoices)(nil)
+var _ rivertype.JobArgs = ConsolidateInvoicesArgs{}

@@ -1,0 +1,199 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+// FlightsQueue is the River queue that flights are worked from.
+const FlightsQueue = "flights"
+
+// flightAttempts is how often a flight is tried again after an unexpected
+// failure: with River's own intervals, for three weeks.
+const flightAttempts = 25
+
+// IngestFlightArgs asks for one flight to be billed.
+type IngestFlightArgs struct {
+	FlightID string `json:"flight_id"`
+}
+
+// Kind is the name of the job kind in the database: the SQL interface and
+// other applications rely on it.
+func (IngestFlightArgs) Kind() string { return "ingest_flight" }
+
+// InsertOpts are those that the SQL interface uses too, so that a flight is
+// queued once whoever enqueues it.
+func (IngestFlightArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: FlightsQueue, MaxAttempts: flightAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true}}
+}
+
+// FlightSource is where the facts of flights are read. Errors of type
+// *billing.Error say what becomes of the flight; any other is tried again.
+type FlightSource interface {
+	Name() string
+	Flight(ctx context.Context, id string) (billing.Flight, error)
+}
+
+// IngestFlight bills one flight a job.
+type IngestFlight struct {
+	river.WorkerDefaults[IngestFlightArgs]
+
+	Pool   *pgxpool.Pool
+	Books  *db.PriceBooks
+	Source FlightSource
+	Wait   time.Duration // how long an unknown or unlanded flight is waited for
+	Now    func() time.Time
+	Stats  *Stats
+	Logger *slog.Logger
+}
+
+// maxStale bounds how often one job prices again because customers, tariffs or
+// the cut-off changed meanwhile. They change a few times a day.
+const maxStale = 10
+
+// Work fetches the flight outside any transaction, prices it, and saves it and
+// its job's completion in one.
+func (w *IngestFlight) Work(ctx context.Context, job *river.Job[IngestFlightArgs]) error {
+	done := w.Stats.flightStarted()
+	defer done()
+
+	outcome, err := w.bill(ctx, job)
+	if err == nil {
+		if outcome == db.Billed {
+			w.Stats.flightBilled(job.ScheduledAt)
+		}
+		return nil
+	}
+	var refusal *billing.Error
+	if errors.As(err, &refusal) && refusal.Kind != billing.Outage {
+		settled, lookupErr := w.settled(ctx, job)
+		if settled || lookupErr != nil {
+			return lookupErr
+		}
+	}
+	return w.verdict(ctx, job, err)
+}
+
+// settled looks whether a refusal still matters: not where the flight has been
+// billed, and not where the job was rescued meanwhile. River would put the
+// refusal on the attempt that has it now.
+func (w *IngestFlight) settled(ctx context.Context, job *river.Job[IngestFlightArgs]) (bool, error) {
+	q := dbsqlc.New(w.Pool)
+	billed, err := q.BilledFlightExists(ctx, job.Args.FlightID)
+	if err != nil {
+		return false, fmt.Errorf("look for flight %s in the ledger: %w", job.Args.FlightID, err)
+	}
+	if billed {
+		return true, nil
+	}
+	mine := jobOf(job)
+	held, err := q.QueueJobIsHeld(ctx, dbsqlc.QueueJobIsHeldParams{ID: mine.ID, Attempt: int16(mine.Attempt), Client: mine.Client}) //nolint:gosec // River's column is a smallint
+	if err != nil {
+		return false, fmt.Errorf("look who has the job of flight %s: %w", job.Args.FlightID, err)
+	}
+	if !held {
+		return false, w.verdict(ctx, job, fmt.Errorf("%w: flight %s", db.ErrJobLost, job.Args.FlightID))
+	}
+	return false, nil
+}
+
+func (w *IngestFlight) bill(ctx context.Context, job *river.Job[IngestFlightArgs]) (db.Outcome, error) {
+	id := job.Args.FlightID
+	if !ValidFlightID(id) {
+		return "", &billing.Error{
+			Kind: billing.Refused, Reason: billing.ReasonUnusableFacts,
+			Message: fmt.Sprintf("job %d names no flight that can be: %q is not a flight id; delete the job", job.ID, id),
+		}
+	}
+	flight, err := w.fetch(ctx, id)
+	if err != nil {
+		return "", err
+	}
+
+	book, err := w.Books.Current(ctx)
+	if err != nil {
+		return "", err
+	}
+	for range maxStale {
+		outcome, err := w.priceAndSave(ctx, job, book, flight)
+		var refusal *billing.Error
+		if outcome != db.Stale && !db.BookChanged(err) && !errors.As(err, &refusal) {
+			return outcome, err
+		}
+		// A refusal counts only when it comes from the book now in force.
+		current, refreshErr := w.Books.Refresh(ctx)
+		if refreshErr != nil {
+			return "", refreshErr
+		}
+		if current == book && refusal != nil {
+			return "", err
+		}
+		book = current
+	}
+	return "", fmt.Errorf("flight %s: customers and tariffs changed %d times while it was being saved", id, maxStale)
+}
+
+// fetchTimeout is how long a source may take for one flight, over all its
+// servers. It leaves the job's own timeout, which would spend an attempt, out of
+// an outage.
+const fetchTimeout = 12 * time.Second
+
+func (w *IngestFlight) fetch(ctx context.Context, id string) (billing.Flight, error) {
+	started := time.Now()
+	fetchCtx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	flight, err := w.Source.Flight(fetchCtx, id)
+	w.Stats.observe(stageFetch, time.Since(started))
+	if err != nil && errors.Is(fetchCtx.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
+		return flight, billing.SourceDown(w.Source.Name(), fmt.Sprintf("did not answer within %s", fetchTimeout), err)
+	}
+	return flight, err
+}
+
+func (w *IngestFlight) priceAndSave(ctx context.Context, job *river.Job[IngestFlightArgs], book *db.PriceBook, flight billing.Flight) (db.Outcome, error) {
+	if err := billing.CheckLanded(flight, w.Now()); err != nil {
+		return "", err
+	}
+	started := time.Now()
+	customer, known, err := w.Books.Customer(ctx, book, flight)
+	if err != nil {
+		return "", err
+	}
+	if !known {
+		return "", billing.NoCustomer(flight)
+	}
+	landedOn := book.Calendar.LandingDate(*flight.LandedAt)
+	charges, err := billing.Price(flight, customer, landedOn, book.Tariffs(flight))
+	w.Stats.observe(stagePrice, time.Since(started))
+	if err != nil {
+		return "", err
+	}
+
+	started = time.Now()
+	outcome, err := db.SaveFlight(ctx, w.Pool, jobOf(job), db.Bill{
+		Flight: flight, Customer: customer, LandedOn: landedOn, Charges: charges, Book: book,
+	}, w.Now())
+	w.Stats.observe(stageSave, time.Since(started))
+	return outcome, err
+}
+
+func jobOf(job *river.Job[IngestFlightArgs]) *db.Job {
+	return &db.Job{ID: job.ID, Attempt: job.Attempt, Client: job.AttemptedBy[len(job.AttemptedBy)-1]}
+}
+
+var flightID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]{0,127}$`)
+
+// ValidFlightID reports whether a flight of this id can be enqueued: the rule
+// of the SQL function flight_id_is_valid.
+func ValidFlightID(id string) bool { return flightID.MatchString(id) }

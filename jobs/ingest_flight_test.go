@@ -1,0 +1,291 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/jobs"
+)
+
+func landed(day, hour int) time.Time { return time.Date(2026, 3, day, hour, 0, 0, 0, time.UTC) }
+
+func TestIngestFlight(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "WEEK1", "WEEK", landed(4, 9))
+	b.flight(t, "EACH1", "EACH", landed(4, 9))
+	b.start(t)
+	b.enqueue(t, "WEEK1", "EACH1")
+	eventually(t, "both flights leave the queue", func() bool {
+		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue`) == 0
+	})
+
+	// 71 tonnes or parts of one × 2.00 = 142.00, tax 28.40.
+	require.Equal(t, "WEEK DRAFT 2026-03-08 142.00 28.40 false",
+		get[string](t, b, `SELECT concat_ws(' ', u.code, i.status, i.closes_on, c.amount, c.tax_amount, c.late::text)
+			FROM charges c JOIN invoices i ON i.id = c.invoice_id JOIN customers u ON u.id = i.customer_id WHERE c.flight_id = 'WEEK1'`))
+	require.Equal(t, "EACH-000001 PENDING 142.00 28.40 170.40 2026-03-18 Single Air",
+		get[string](t, b, `SELECT concat_ws(' ', i.number, i.status, i.subtotal, i.tax, i.total, i.due_on, i.bill_to_name)
+			FROM invoices i JOIN charges c ON c.invoice_id = i.id WHERE c.flight_id = 'EACH1'`))
+	require.Equal(t, 2, get[int](t, b, `SELECT count(*) FROM billed_flights`))
+	require.Equal(t, 2, get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'ingest_flight' AND state = 'completed' AND finalized_at IS NOT NULL`))
+}
+
+func TestIngestFlightRefusals(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "NOBODY1", "NOBODY", landed(4, 9))
+	b.flight(t, "MASS1", "WEEK", landed(4, 9))
+	b.exec(t, `UPDATE flights SET mtow_kg = NULL WHERE flight_id = 'MASS1'`)
+	b.flight(t, "MASS2", "WEEK", landed(4, 9))
+	b.exec(t, `UPDATE flights SET mtow_kg = -1 WHERE flight_id = 'MASS2'`)
+	b.flight(t, "EARLY1", "WEEK", landed(4, 9))
+	b.exec(t, `UPDATE flights SET landed_at = NULL WHERE flight_id = 'EARLY1'`)
+	b.flight(t, "OLD1", "WEEK", time.Date(2019, 12, 31, 9, 0, 0, 0, time.UTC))
+	b.flight(t, "GOOD1", "WEEK", landed(4, 9))
+	b.start(t)
+	b.enqueue(t, "NOBODY1", "MASS1", "MASS2", "EARLY1", "OLD1", "NOWHERE1", "GOOD1")
+	eventually(t, "all flights have been tried", func() bool {
+		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE reason IS NULL`) == 0
+	})
+
+	rows, err := b.pool.Query(t.Context(), `SELECT flight_id, state || ' ' || reason || ': ' || last_error FROM flight_processing_queue`)
+	require.NoError(t, err)
+	found := map[string]string{}
+	var id, text string
+	_, err = pgx.ForEachRow(rows, []any{&id, &text}, func() error { found[id] = text; return nil })
+	require.NoError(t, err)
+	for id, want := range map[string]string{
+		"NOBODY1":  "cancelled no_customer: flight NOBODY1 ",
+		"MASS1":    "cancelled missing_fact: flight MASS1 ",
+		"MASS2":    "cancelled unusable_facts: flight MASS2 ",
+		"OLD1":     "cancelled no_tariff: flight OLD1 ",
+		"EARLY1":   "scheduled not_landed: flight EARLY1 ",
+		"NOWHERE1": "scheduled flight_unknown: flight NOWHERE1 ",
+	} {
+		require.Truef(t, strings.HasPrefix(found[id], want), "%s: %s", id, found[id])
+		delete(found, id)
+	}
+	require.Empty(t, found)
+	require.Equal(t, "GOOD1", get[string](t, b, `SELECT string_agg(flight_id, ' ') FROM billed_flights`))
+}
+
+// A cancelled flight is enqueued again once its data are right; what was wrong
+// with the data of the first time does not stick to it.
+func TestIngestFlightPutRight(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "LATER1", "LATER", landed(4, 9))
+	b.start(t)
+	b.enqueue(t, "LATER1")
+	eventually(t, "it is cancelled", func() bool {
+		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled'`) == 1
+	})
+	b.exec(t, `INSERT INTO customer_operators SELECT 'LATER', id FROM customers WHERE code = 'WEEK'`)
+	b.enqueue(t, "LATER1")
+	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM river_job`), "the job was revived, not doubled")
+}
+
+func TestIngestFlightAircraftBeforeOperator(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "WEEK", landed(4, 9))
+	b.exec(t, `UPDATE flights SET registration = 'EI-ABC'`)
+	b.exec(t, `INSERT INTO customer_aircraft SELECT 'EI-ABC', id FROM customers WHERE code = 'MON'`)
+	b.start(t)
+	b.enqueue(t, "F1")
+	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+	require.Equal(t, "MON", get[string](t, b, `SELECT code FROM customers JOIN billed_flights ON customer_id = customers.id`))
+}
+
+// Clients that know nothing of uniqueness or of the queue's name: two jobs, one
+// of them in River's default queue.
+func TestIngestFlightTwoJobsOneBill(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "EACH", landed(4, 9))
+	for _, queue := range []string{"flights", "flights", "default"} {
+		b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts) VALUES ('ingest_flight', '{"flight_id": "F1"}', $1, 25)`, queue)
+	}
+	b.start(t)
+	eventually(t, "no job is left", func() bool { return get[int](t, b, `SELECT count(*) FROM flight_processing_queue`) == 0 })
+	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM charges`))
+	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM invoices`))
+}
+
+// A raw job of a flight that another job has billed, and whose data have become
+// unbillable since, is done with.
+func TestIngestFlightBilledBefore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "WEEK", landed(4, 9))
+	b.start(t)
+	b.enqueue(t, "F1")
+	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+	b.exec(t, `DELETE FROM flights`)
+	b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts) VALUES ('ingest_flight', '{"flight_id": "F1"}', 'flights', 25)`)
+	b.exec(t, `SELECT pg_notify('public.river_insert', '{"queue": "flights"}')`)
+	eventually(t, "the second job is completed", func() bool {
+		return get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'completed'`) == 2
+	})
+	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM charges`))
+}
+
+// sourceFunc is a flight source made of a function.
+type sourceFunc func(ctx context.Context, id string) (billing.Flight, error)
+
+func (f sourceFunc) Name() string                                                  { return "test" }
+func (f sourceFunc) Flight(ctx context.Context, id string) (billing.Flight, error) { return f(ctx, id) }
+
+// While an attempt fetches, its job is rescued and handed to another client. It
+// must save nothing, and must not complete the other's attempt.
+func TestIngestFlightRescuedMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "EACH", landed(4, 9))
+	var calls atomic.Int64
+	b.start(t, func(c *jobs.Config) {
+		source := c.Source
+		c.Source = sourceFunc(func(ctx context.Context, id string) (billing.Flight, error) {
+			if calls.Add(1) == 1 {
+				_, err := b.pool.Exec(ctx, `UPDATE river_job SET attempt = attempt + 1, attempted_by = attempted_by || 'another client'`)
+				if err != nil {
+					return billing.Flight{}, err
+				}
+			}
+			return source.Flight(ctx, id)
+		})
+	})
+	b.enqueue(t, "F1")
+	eventually(t, "it is billed by a later attempt", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+	require.GreaterOrEqual(t, calls.Load(), int64(2), "the first attempt saved nothing")
+	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM charges`))
+}
+
+// The cut-off moves between pricing and saving: the flight is priced again and
+// goes on the next draft, marked late.
+func TestIngestFlightRunBetweenPriceAndSave(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F0", "WEEK", landed(4, 9))
+	b.flight(t, "F1", "WEEK", landed(4, 9))
+	service := make(chan struct{})
+	b.start(t, func(c *jobs.Config) {
+		source := c.Source
+		c.Source = sourceFunc(func(ctx context.Context, id string) (billing.Flight, error) {
+			if id == "F1" {
+				<-service
+			}
+			return source.Flight(ctx, id)
+		})
+	})
+	b.enqueue(t, "F0", "F1")
+	eventually(t, "the first is billed, so that the price book has been read", func() bool {
+		return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1
+	})
+	_, err := b.consolidator().Run(t.Context(), billing.NewDate(2026, 3, 8), db.ByHand, nil)
+	require.NoError(t, err)
+	close(service)
+	eventually(t, "the second is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 2 })
+	require.Equal(t, "PENDING 2026-03-08 false, DRAFT 2026-03-15 true",
+		get[string](t, b, `SELECT string_agg(concat_ws(' ', i.status, i.closes_on, c.late::text), ', ' ORDER BY c.flight_id)
+			FROM charges c JOIN invoices i ON i.id = c.invoice_id`))
+}
+
+// What a save leaves of a job is what River's own JobCompleteTx leaves.
+func TestSaveCompletesAsRiverDoes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "WEEK", landed(4, 9))
+	b.start(t)
+	b.enqueue(t, "F1")
+	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+
+	workers := river.NewWorkers()
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[plainArgs]) error {
+		return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
+			_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
+			return err
+		})
+	}))
+	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{
+		Workers: workers, Queues: map[string]river.QueueConfig{"plain": {MaxWorkers: 1}}, FetchCooldown: time.Millisecond,
+	})
+	require.NoError(t, err)
+	require.NoError(t, client.Start(context.Background()))
+	t.Cleanup(func() { require.NoError(t, client.Stop(context.Background())) })
+	_, err = client.Insert(t.Context(), plainArgs{}, &river.InsertOpts{Queue: "plain"})
+	require.NoError(t, err)
+	eventually(t, "it is completed", func() bool {
+		return get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'plain' AND state = 'completed'`) == 1
+	})
+	const rest = `SELECT (to_jsonb(j) - ARRAY['id','kind','args','queue','unique_key','unique_states','created_at','scheduled_at','attempted_at','attempted_by','finalized_at'])::text
+		FROM river_job j WHERE kind = $1 AND finalized_at >= attempted_at`
+	require.Equal(t, get[string](t, b, rest, "plain"), get[string](t, b, rest, "ingest_flight"))
+}
+
+type plainArgs struct{}
+
+func (plainArgs) Kind() string { return "plain" }
+
+// An unexpected failure spends an attempt and is tried again.
+func TestIngestFlightTriedAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "WEEK", landed(4, 9))
+	var calls atomic.Int64
+	b.start(t, func(c *jobs.Config) {
+		source := c.Source
+		c.Source = sourceFunc(func(ctx context.Context, id string) (billing.Flight, error) {
+			if calls.Add(1) == 1 {
+				return billing.Flight{}, errors.New("connection reset")
+			}
+			return source.Flight(ctx, id)
+		})
+	})
+	b.enqueue(t, "F1")
+	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+	require.Equal(t, 2, get[int](t, b, `SELECT attempt FROM river_job`))
+}
+
+// An outage of the source puts flights back without spending an attempt, and
+// says why.
+func TestIngestFlightOutage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start(t, func(c *jobs.Config) {
+		c.Source = sourceFunc(func(context.Context, string) (billing.Flight, error) {
+			return billing.Flight{}, billing.SourceDown("pinot", "does not answer", errors.New("connection refused"))
+		})
+	})
+	b.enqueue(t, "F1")
+	eventually(t, "it waits", func() bool {
+		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'source_down' AND state = 'scheduled' AND attempts = 0`) == 1
+	})
+	require.Contains(t, get[string](t, b, `SELECT last_error FROM flight_processing_queue`), "connection refused")
+}
+
+// A flight that is waited for is given up when the time is over, and waited for
+// anew when it is enqueued again.
+func TestIngestFlightWaitIsOver(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start(t, func(c *jobs.Config) { c.FlightWait = 0 })
+	b.enqueue(t, "F1")
+	eventually(t, "it is cancelled", func() bool {
+		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled' AND reason = 'flight_unknown'`) == 1
+	})
+	require.Contains(t, get[string](t, b, `SELECT last_error FROM flight_processing_queue`), "flight F1 is not in the flight source")
+}

@@ -1,0 +1,81 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+// overdueBatch is how many invoices turn overdue in one transaction: few
+// enough that a payment waits for an instant only.
+const overdueBatch = 5_000
+
+// MarkOverdueArgs asks for the unpaid invoices past due to be turned OVERDUE.
+type MarkOverdueArgs struct {
+	Hour time.Time `json:"hour"` // the full hour it is for
+}
+
+// Kind is the job kind's name in the database.
+func (MarkOverdueArgs) Kind() string { return "mark_overdue" }
+
+// InsertOpts make one job of each hour, however many leaders insert it.
+func (MarkOverdueArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: SchedulesQueue, UniqueOpts: river.UniqueOpts{ByArgs: true}}
+}
+
+// MarkOverdue turns unpaid invoices past due from PENDING to OVERDUE.
+type MarkOverdue struct {
+	river.WorkerDefaults[MarkOverdueArgs]
+
+	Pool   *pgxpool.Pool
+	Books  *db.PriceBooks
+	Now    func() time.Time
+	Stats  *Stats
+	Logger *slog.Logger
+}
+
+// Work judges by the day it is now in the billing zone, not by the hour the job
+// was made for: what is overdue stays so.
+func (w *MarkOverdue) Work(ctx context.Context, _ *river.Job[MarkOverdueArgs]) error {
+	book, err := w.Books.Current(ctx)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	today := billing.DateOf(w.Now(), book.Calendar.Location)
+	marked, err := Overdue(ctx, w.Pool, today)
+	if err != nil && stopping(ctx, err) {
+		return err // River puts the job back as it was
+	}
+	w.Stats.scheduledRun("mark_overdue", time.Since(started), err)
+	if err != nil {
+		w.Logger.ErrorContext(ctx, "overdue run failed and will be tried again", "date", today.String(), "error", err)
+		return err
+	}
+	w.Logger.InfoContext(ctx, "overdue invoices marked", "date", today.String(), "invoices", marked)
+	return nil
+}
+
+// Overdue marks the invoices that were due before a day, in batches, and
+// returns how many. An invoice due on the day itself is not overdue.
+func Overdue(ctx context.Context, pool *pgxpool.Pool, today billing.Date) (int64, error) {
+	var marked int64
+	for {
+		n, err := dbsqlc.New(pool).InvoiceMarkOverdue(ctx, dbsqlc.InvoiceMarkOverdueParams{Today: today, MaxRows: overdueBatch})
+		if err != nil {
+			return marked, fmt.Errorf("mark invoices due before %s overdue (%d are): %w", today, marked, err)
+		}
+		marked += n
+		if n < overdueBatch {
+			return marked, nil
+		}
+	}
+}

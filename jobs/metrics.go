@@ -1,0 +1,103 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+// scrapeTimeout bounds the one query of a scrape.
+const scrapeTimeout = 5 * time.Second
+
+// Metrics is a Prometheus collector of the statistics and of the queue.
+type Metrics struct {
+	stats *Stats
+	pool  *pgxpool.Pool
+}
+
+// NewMetrics returns a collector.
+func NewMetrics(stats *Stats, pool *pgxpool.Pool) *Metrics { return &Metrics{stats: stats, pool: pool} }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("flightbill_"+name, help, labels, nil)
+}
+
+var (
+	flightsBilled    = desc("flights_billed_total", "Flights billed by this process.")
+	flightsFailed    = desc("flight_failures_total", "Attempts at flights that ended in an unexpected failure and are tried again.")
+	flightsSnoozed   = desc("flights_snoozed_total", "Times a flight was put back to wait.", "reason")
+	flightsCancelled = desc("flights_cancelled_total", "Flights given up until someone puts data right.", "reason")
+	flightSeconds    = desc("flight_seconds", "Seconds a stage of billing a flight took.", "stage")
+	runsDone         = desc("scheduled_runs_total", "Scheduled runs done by this process.", "job", "result")
+	queueJobs        = desc("queue_flights", "Flights in the queue, with the reason why they wait or were cancelled.", "state", "reason")
+	queueReadable    = desc("queue_readable", "1 where the queue could be read for this scrape.")
+	runAge           = desc("last_run_age_seconds", "Seconds since the last consolidated run finished.")
+)
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		flightsBilled, flightsFailed, flightsSnoozed, flightsCancelled, flightSeconds, runsDone, queueJobs, queueReadable, runAge,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, value int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+	}
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	s := m.stats.Snapshot()
+	counter(flightsBilled, s.Flights.Done)
+	counter(flightsFailed, s.Flights.Failed)
+	for reason, n := range s.Flights.Snoozed {
+		counter(flightsSnoozed, n, reason)
+	}
+	for reason, n := range s.Flights.Cancelled {
+		counter(flightsCancelled, n, reason)
+	}
+	for st, total := range m.stats.totals() {
+		q := s.Flights.MillisecondsOf[st]
+		ch <- prometheus.MustNewConstSummary(flightSeconds, uint64(max(0, q.Count)), total.Seconds(),
+			map[float64]float64{0.5: q.P50 / 1000, 0.9: q.P90 / 1000, 0.99: q.P99 / 1000}, st)
+	}
+	for kind, run := range s.Scheduled {
+		counter(runsDone, run.Done, kind, "done")
+		counter(runsDone, run.Failed, kind, "failed")
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	q := dbsqlc.New(m.pool)
+	counts, err := q.QueueCounts(ctx)
+	if err != nil {
+		gauge(queueReadable, 0)
+		return
+	}
+	gauge(queueReadable, 1)
+	for _, c := range counts {
+		gauge(queueJobs, float64(c.Jobs), c.State, c.Reason)
+	}
+	if last, err := q.BillingRunLast(ctx); err == nil && last.FinishedAt != nil {
+		gauge(runAge, time.Since(*last.FinishedAt).Seconds())
+	}
+}
+
+// totals are the sums of what the stages took.
+func (s *Stats) totals() map[string]time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	totals := map[string]time.Duration{}
+	for st, h := range s.stages {
+		totals[string(st)] = time.Duration(h.Mean()*float64(h.TotalCount())) * time.Microsecond
+	}
+	return totals
+}

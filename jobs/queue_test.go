@@ -1,0 +1,147 @@
+package jobs_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/riverqueue/river/rivertype"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/jobs"
+)
+
+// flightIDs draws ids that can be enqueued.
+func flightIDs() *rapid.Generator[string] {
+	return rapid.OneOf(
+		rapid.StringMatching(`[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]{0,127}`),
+		rapid.SampledFrom([]string{"0", "a ", "EI123/2026-11-23", "A._:/+#@~- ", strings.Repeat("z", 128), "null", "1e5"}),
+	)
+}
+
+// The SQL interface and River's client make the same job of a flight, and each
+// finds the other's.
+func TestEnqueuedAlikeBySQLAndRiver(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	service, err := jobs.New(jobs.Config{Pool: b.pool, Source: db.NewFlights(b.pool), Workers: 1, Now: b.clock.Now, Stats: b.stats, Logger: b.logger})
+	require.NoError(t, err)
+	const jobSQL = `SELECT (to_jsonb(j) - ARRAY['id', 'created_at', 'scheduled_at'])::text FROM river_job j`
+	byRiver := func(tx pgx.Tx, id string) (*rivertype.JobInsertResult, error) {
+		return service.Client().InsertTx(t.Context(), tx, jobs.IngestFlightArgs{FlightID: id}, nil)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		id := flightIDs().Draw(rt, "id")
+		var made, found [2]string
+		for i, sqlFirst := range []bool{true, false} {
+			tx, err := b.pool.Begin(t.Context())
+			require.NoError(rt, err)
+			defer func() { _ = tx.Rollback(context.Background()) }()
+			if !sqlFirst {
+				result, err := byRiver(tx, id)
+				require.NoError(rt, err)
+				require.False(rt, result.UniqueSkippedAsDuplicate)
+			}
+			_, err = tx.Exec(t.Context(), `INSERT INTO flight_processing_queue (flight_id) VALUES ($1)`, id)
+			require.NoError(rt, err)
+			require.NoError(rt, tx.QueryRow(t.Context(), jobSQL).Scan(&made[i]))
+			if sqlFirst {
+				result, err := byRiver(tx, id)
+				require.NoError(rt, err)
+				require.True(rt, result.UniqueSkippedAsDuplicate)
+			} else {
+				_, err = tx.Exec(t.Context(), `SELECT enqueue_flights(ARRAY[$1])`, id)
+				require.NoError(rt, err)
+			}
+			require.NoError(rt, tx.QueryRow(t.Context(), `SELECT string_agg(flight_id, '|') FROM flight_processing_queue`).Scan(&found[i]))
+			require.NoError(rt, tx.Rollback(t.Context()))
+		}
+		require.Equal(rt, [2]string{id, id}, found, "one job, whoever came first")
+		require.Equal(rt, made[0], made[1])
+		require.Contains(rt, made[0], `"unique_key": "\\x`)
+		require.Contains(rt, made[0], `"unique_states": "11110101"`)
+	})
+}
+
+func TestValidFlightIDAgreesWithSQL(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ids := rapid.SliceOfN(rapid.OneOf(
+		flightIDs(),
+		rapid.String(),
+		rapid.StringMatching(`[ ._:/+#@~-][A-Za-z0-9]*`),
+		rapid.StringMatching(`[A-Za-z0-9]{1,5}[^A-Za-z0-9]?[A-Za-z0-9]{0,5}\n?`),
+		rapid.StringMatching(`[A-Za-z0-9]{126,130}`),
+		rapid.SampledFrom([]string{"", "\n", "A\n", "A\nB", "É1", "1É", "٣", "Ⅷ", "a\u0301", "A\t", "A\"", `A\`, "A'", "A%", "A_"}),
+	), 50, 50)
+	rapid.Check(t, func(rt *rapid.T) {
+		var want, got []bool
+		var sent []string
+		for _, id := range ids.Draw(rt, "ids") {
+			if !strings.Contains(id, "\x00") { // no text to Postgres
+				sent = append(sent, id)
+				want = append(want, jobs.ValidFlightID(id))
+			}
+		}
+		rows, err := b.pool.Query(t.Context(), `SELECT flight_id_is_valid(id) FROM unnest($1::text[]) WITH ORDINALITY AS u (id, n) ORDER BY n`, sent)
+		require.NoError(rt, err)
+		got, err = pgx.CollectRows(rows, pgx.RowTo[bool])
+		require.NoError(rt, err)
+		require.Equal(rt, want, got, "%q", sent)
+	})
+	require.True(t, jobs.ValidFlightID(strings.Repeat("a", 128)))
+	for _, id := range []string{"", strings.Repeat("a", 129), "A\n", " A", "É1", "A\x00"} {
+		require.False(t, jobs.ValidFlightID(id), "%q", id)
+	}
+}
+
+// Inserting wakes workers once a transaction, however many rows.
+func TestOneNoticeATransaction(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	listener, err := pgx.Connect(t.Context(), b.pool.Config().ConnString())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close(context.Background()) })
+	_, err = listener.Exec(t.Context(), `LISTEN "public.river_insert"`)
+	require.NoError(t, err)
+	end := (pgx.Tx).Commit
+	rollback := (pgx.Tx).Rollback
+
+	for _, c := range []struct {
+		name, sql string
+		end       func(pgx.Tx, context.Context) error
+		notices   int
+		jobs      int
+	}{
+		{"view", `INSERT INTO flight_processing_queue (flight_id) SELECT 'A' || n FROM generate_series(1, 1000) AS n`, end, 1, 1000},
+		{"view, queued already", `INSERT INTO flight_processing_queue (flight_id) VALUES ('A1')`, end, 0, 1000},
+		{"function", `SELECT enqueue_flights(array_agg('B' || n)) FROM generate_series(1, 1000) AS n`, end, 1, 2000},
+		{"function, queued already", `SELECT enqueue_flights(ARRAY['B1', 'B2'])`, end, 0, 2000},
+		{"view, for later", `INSERT INTO flight_processing_queue (flight_id, process_after) VALUES ('C1', now() + interval '1 hour')`, end, 0, 2001},
+		{"function, for later", `SELECT enqueue_flights(ARRAY['C2'], process_after => now() + interval '1 hour')`, end, 0, 2002},
+		{"view, rolled back", `INSERT INTO flight_processing_queue (flight_id) VALUES ('D1')`, rollback, 0, 2002},
+		{"function, rolled back", `SELECT enqueue_flights(ARRAY['D1'])`, rollback, 0, 2002},
+	} {
+		tx := b.begin(t)
+		_, err := tx.Exec(t.Context(), c.sql)
+		require.NoError(t, err, c.name)
+		require.NoError(t, c.end(tx, t.Context()), c.name)
+		b.exec(t, `SELECT pg_notify('public.river_insert', 'end')`) // notices come in the order of commits
+		var heard []*pgconn.Notification
+		for {
+			notice, err := listener.WaitForNotification(t.Context())
+			require.NoError(t, err)
+			if notice.Payload == "end" {
+				break
+			}
+			require.JSONEq(t, `{"queue": "flights"}`, notice.Payload)
+			heard = append(heard, notice)
+		}
+		require.Len(t, heard, c.notices, c.name)
+		require.Equal(t, c.jobs, get[int](t, b, `SELECT count(*) FROM river_job`), c.name)
+	}
+}

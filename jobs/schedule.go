@@ -1,0 +1,66 @@
+package jobs
+
+import (
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+)
+
+// periodicJobs are what the leader schedules. Every process registers them.
+//
+// River forgets a run that was due while nobody led, and one whose insert
+// failed. So the daily run is inserted at its time, and every minute whatever
+// billing_runs says is not done: the job is unique by its run date while it is
+// not done, and one too many finds nothing to do.
+func periodicJobs(kept func() *db.PriceBook, now func() time.Time) []*river.PeriodicJob {
+	calendar := func() (billing.Calendar, bool) {
+		if book := kept(); book != nil {
+			return book.Calendar, true
+		}
+		return billing.Calendar{}, false
+	}
+	dueRun := func() (river.JobArgs, *river.InsertOpts) {
+		book := kept()
+		if book == nil {
+			return nil, nil
+		}
+		// River may call up to 100 ms early; the worker waits for the time itself.
+		runDate := book.Calendar.LastDueRun(now().Add(time.Second))
+		if runDate.IsZero() || !book.Unfinished && !book.Calendar.ClosingDate(runDate).After(book.Cutoff) {
+			return nil, nil
+		}
+		return ConsolidateInvoicesArgs{RunDate: runDate}, nil
+	}
+	thisHour := func() (river.JobArgs, *river.InsertOpts) {
+		return MarkOverdueArgs{Hour: now().Add(time.Second).UTC().Truncate(time.Hour)}, nil
+	}
+	return []*river.PeriodicJob{
+		river.NewPeriodicJob(atRunTime(calendar), dueRun, &river.PeriodicJobOpts{ID: "consolidate_invoices_daily"}),
+		river.NewPeriodicJob(every(time.Minute), dueRun, &river.PeriodicJobOpts{ID: "consolidate_invoices_missed", RunOnStart: true}),
+		river.NewPeriodicJob(every(time.Hour), thisHour, &river.PeriodicJobOpts{ID: "mark_overdue_hourly", RunOnStart: true}),
+	}
+}
+
+type scheduleFunc func(time.Time) time.Time
+
+func (f scheduleFunc) Next(t time.Time) time.Time { return f(t) }
+
+// atRunTime is at the time of each daily run.
+func atRunTime(calendar func() (billing.Calendar, bool)) scheduleFunc {
+	return func(t time.Time) time.Time {
+		c, known := calendar()
+		if !known {
+			return t.Add(time.Minute)
+		}
+		return c.NextRunTime(t)
+	}
+}
+
+// every is at the full minute, hour and so on, not so long after leadership was
+// won.
+func every(interval time.Duration) scheduleFunc {
+	return func(t time.Time) time.Time { return t.Truncate(interval).Add(interval) }
+}

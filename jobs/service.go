@@ -1,0 +1,190 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+const (
+	// jobTimeout and rescueAfter: a killed process's job is back at work within
+	// 30 to 66 seconds.
+	jobTimeout  = 20 * time.Second
+	rescueAfter = 30 * time.Second
+	// GracePeriod is how long running flights may take to finish at a stop.
+	GracePeriod = 30 * time.Second
+	// fetchCooldown is how long a client waits between two fetches. River's
+	// default of 100 ms lets 5 workers do 50 jobs a second.
+	fetchCooldown = time.Millisecond
+	// housekeepingInterval bounds how long a stray job waits, and how long an
+	// idle process goes by an old price book.
+	housekeepingInterval = 15 * time.Second
+)
+
+// Config is what a Service is made of.
+type Config struct {
+	Pool       *pgxpool.Pool
+	Source     FlightSource
+	Workers    int           // flights at once in this process
+	FlightWait time.Duration // how long an unknown or unlanded flight is waited for
+	Schedules  Schedules
+	Now        func() time.Time
+	Stats      *Stats
+	Logger     *slog.Logger
+}
+
+// Schedules says what a process does about scheduled runs.
+type Schedules int
+
+const (
+	// WorkSchedules inserts what is due, while leading, and works it.
+	WorkSchedules Schedules = iota
+	// InsertSchedules inserts what is due and leaves it to other processes.
+	InsertSchedules
+	// NoSchedules does neither: the runs are done by hand.
+	NoSchedules
+)
+
+// Service is this process's part in the queue: River's client, its workers and
+// schedules.
+type Service struct {
+	client    *river.Client[pgx.Tx]
+	pool      *pgxpool.Pool
+	books     *db.PriceBooks
+	ingestion *slog.Logger
+
+	stopHousekeeping context.CancelFunc
+	housekeeping     sync.WaitGroup
+}
+
+// New makes a service; Start starts it.
+func New(cfg Config) (*Service, error) {
+	books := db.NewPriceBooks(cfg.Pool)
+	ingestion := cfg.Logger.With("component", "INGESTION")
+	scheduled := cfg.Logger.With("component", "SCHEDULED")
+
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &IngestFlight{
+		Pool: cfg.Pool, Books: books, Source: cfg.Source, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
+	})
+	river.AddWorker(workers, &ConsolidateInvoices{
+		Consolidator: &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}, Stats: cfg.Stats,
+	})
+	river.AddWorker(workers, &MarkOverdue{Pool: cfg.Pool, Books: books, Now: cfg.Now, Stats: cfg.Stats, Logger: scheduled})
+
+	queues := map[string]river.QueueConfig{
+		FlightsQueue: {MaxWorkers: cfg.Workers},
+	}
+	if cfg.Schedules == WorkSchedules {
+		queues[SchedulesQueue] = river.QueueConfig{MaxWorkers: 2} // the daily run must not hold up the hourly one
+	}
+	var periodic []*river.PeriodicJob
+	if cfg.Schedules != NoSchedules {
+		periodic = periodicJobs(books.Kept, cfg.Now)
+	}
+	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
+		Queues:               queues,
+		Workers:              workers,
+		PeriodicJobs:         periodic,
+		FetchCooldown:        fetchCooldown,
+		JobTimeout:           jobTimeout,
+		RescueStuckJobsAfter: rescueAfter,
+		SoftStopTimeout:      GracePeriod,
+		// A cancelled flight is an unbilled one: River must not forget it.
+		CancelledJobRetentionPeriod: -1,
+		DiscardedJobRetentionPeriod: -1,
+		ReindexerIndexNames:         indexNames(),
+		Logger:                      riverLogger(cfg.Logger),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("prepare the queue: %w", err)
+	}
+	return &Service{client: client, pool: cfg.Pool, books: books, ingestion: ingestion}, nil
+}
+
+// indexNames are River's, but for the two that the migrations drop, and
+// flightbill's own on River's table.
+func indexNames() []string {
+	names := slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool {
+		return name == "river_job_args_index" || name == "river_job_metadata_index"
+	})
+	return append(names, "river_job_flight_idx")
+}
+
+// Client is the River client, for River UI.
+func (s *Service) Client() *river.Client[pgx.Tx] { return s.client }
+
+// Start begins to work. Cancelling ctx stops as Stop does.
+func (s *Service) Start(ctx context.Context) error {
+	if _, err := s.books.Current(ctx); err != nil {
+		return err
+	}
+	if err := s.client.Start(ctx); err != nil {
+		return fmt.Errorf("start the queue: %w", err)
+	}
+	ctx, s.stopHousekeeping = context.WithCancel(context.WithoutCancel(ctx))
+	s.housekeeping.Go(func() { s.keepHouse(ctx) })
+	return nil
+}
+
+// Stop takes no more jobs and waits for the running ones, GracePeriod at most;
+// then their contexts are cancelled and they go back as they were.
+func (s *Service) Stop(ctx context.Context) error {
+	defer s.endHousekeeping()
+	if err := s.client.Stop(ctx); err != nil {
+		return fmt.Errorf("stop the queue: %w", err)
+	}
+	return nil
+}
+
+// StopNow cancels the running jobs at once.
+func (s *Service) StopNow(ctx context.Context) error {
+	defer s.endHousekeeping()
+	if err := s.client.StopAndCancel(ctx); err != nil {
+		return fmt.Errorf("stop the queue at once: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) endHousekeeping() {
+	if s.stopHousekeeping != nil {
+		s.stopHousekeeping()
+	}
+	s.housekeeping.Wait()
+}
+
+// keepHouse is what every process does now and then, by itself: a job would
+// leave a row a time.
+func (s *Service) keepHouse(ctx context.Context) {
+	ticker := time.NewTicker(housekeepingInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if _, err := s.books.Refresh(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			s.ingestion.WarnContext(ctx, "customers and tariffs could not be read", "error", err)
+		}
+		strays, err := dbsqlc.New(s.pool).QueueAdoptStrays(ctx)
+		switch {
+		case err != nil && !errors.Is(err, context.Canceled):
+			s.ingestion.WarnContext(ctx, "flights in other queues could not be looked for", "error", err)
+		case strays.Moved > 0:
+			s.ingestion.InfoContext(ctx, "flights moved to their queue", "queue", FlightsQueue, "flights", strays.Moved)
+		}
+	}
+}

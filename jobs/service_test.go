@@ -1,0 +1,77 @@
+package jobs_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/jobs"
+)
+
+// blockingSource hands out each flight only when it is let, or when its
+// caller's time is over.
+type blockingSource struct {
+	jobs.FlightSource
+
+	entered chan string
+	let     chan struct{}
+}
+
+func (b *testBundle) blockingSource() *blockingSource {
+	return &blockingSource{db.NewFlights(b.pool), make(chan string, 100), make(chan struct{})}
+}
+
+func (s *blockingSource) Flight(ctx context.Context, id string) (billing.Flight, error) {
+	s.entered <- id
+	select {
+	case <-s.let:
+		return s.FlightSource.Flight(ctx, id)
+	case <-ctx.Done():
+		return billing.Flight{}, fmt.Errorf("fetch flight %s: %w", id, ctx.Err())
+	}
+}
+
+func (s *blockingSource) use(c *jobs.Config) { c.Source = s }
+
+// A graceful stop takes no more flights and waits for the one in hand.
+func TestStopWaitsForAFlight(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "WEEK", landed(4, 9))
+	b.flight(t, "F2", "WEEK", landed(4, 9))
+	source := b.blockingSource()
+	service := b.start(t, source.use, func(c *jobs.Config) { c.Workers = 1 }) // busy with F1 while the stop takes hold
+	b.enqueue(t, "F1")
+	require.Equal(t, "F1", <-source.entered)
+
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, service.Stop(impatient), context.Canceled, "it has begun to stop and waits")
+	b.enqueue(t, "F2")
+	close(source.let)
+	require.NoError(t, service.Stop(t.Context()))
+	require.Equal(t, "F1", get[string](t, b, `SELECT string_agg(flight_id, ' ') FROM billed_flights`))
+	require.Equal(t, "completed 1, available 0", get[string](t, b, `SELECT string_agg(state || ' ' || attempt, ', ' ORDER BY id) FROM river_job`))
+}
+
+// A stop at once puts the flight in hand back as it was.
+func TestStopNowPutsAFlightBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "WEEK", landed(4, 9))
+	source := b.blockingSource()
+	service := b.start(t, source.use)
+	b.enqueue(t, "F1")
+	<-source.entered
+	require.NoError(t, service.StopNow(t.Context()))
+	require.Equal(t, "available 0 0", get[string](t, b, `SELECT concat_ws(' ', state, attempt, coalesce(cardinality(errors), 0)) FROM river_job`))
+	require.Zero(t, b.stats.Snapshot().Flights.Failed, "nothing has failed")
+
+	b.start(t)
+	eventually(t, "a later service bills it", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+	require.Equal(t, 1, get[int](t, b, `SELECT attempt FROM river_job WHERE state = 'completed'`))
+}

@@ -1,0 +1,185 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/jobs"
+)
+
+// waitingState is what a waiting flight's job says.
+type waitingState struct {
+	since, until time.Time
+}
+
+// waiting waits until the flight waits for a look-up later than the one before.
+func (b *testBundle) waiting(t *testing.T, before waitingState) waitingState {
+	t.Helper()
+	var now waitingState
+	eventually(t, "the flight waits", func() bool {
+		if get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'scheduled' AND metadata #> '{waiting,until}' IS NOT NULL`) == 0 {
+			return false
+		}
+		require.NoError(t, b.pool.QueryRow(t.Context(), `SELECT (metadata #>> '{waiting,since}')::timestamptz, (metadata #>> '{waiting,until}')::timestamptz
+			FROM river_job`).Scan(&now.since, &now.until))
+		return !now.until.Equal(before.until)
+	})
+	return now
+}
+
+// pass makes all that a waiting job says older, and makes it due: as if so much
+// time had passed.
+func (b *testBundle) pass(t *testing.T, s waitingState, passed time.Duration) waitingState {
+	t.Helper()
+	aged := waitingState{s.since.Add(-passed), s.until.Add(-passed)}
+	b.exec(t, `UPDATE river_job SET state = 'available', scheduled_at = $2,
+		metadata = jsonb_set(jsonb_set(metadata, '{waiting,since}', to_jsonb($1::timestamptz)), '{waiting,until}', to_jsonb($2::timestamptz))`, aged.since, aged.until)
+	b.wake(t)
+	return aged
+}
+
+func (b *testBundle) wake(t *testing.T) {
+	t.Helper()
+	b.exec(t, `SELECT pg_notify('public.river_insert', '{"queue": "flights"}')`)
+}
+
+func (b *testBundle) cancelled(t *testing.T, s waitingState) {
+	t.Helper()
+	b.pass(t, s, 24*time.Hour)
+	eventually(t, "the flight is given up", func() bool {
+		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled' AND last_error LIKE '%waited 24h0m0s for it%'`) == 1
+	})
+}
+
+func TestWaitGrowsAndEnds(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start(t)
+	b.enqueue(t, "F1")
+	w := b.waiting(t, waitingState{})
+	require.Equal(t, 15*time.Second, w.until.Sub(w.since), "the first interval")
+
+	since := w.since
+	for _, c := range []struct{ passed, atLeast, atMost time.Duration }{
+		{10 * time.Minute, 5 * time.Minute, 8 * time.Minute}, // half of what was waited
+		{6 * time.Hour, 30 * time.Minute, 30 * time.Minute},
+		{17*time.Hour + 35*time.Minute, 0, 20 * time.Minute}, // no longer than the limit
+	} {
+		aged := b.pass(t, w, c.passed)
+		since = since.Add(-c.passed)
+		w = b.waiting(t, aged)
+		require.WithinDuration(t, since, w.since, time.Millisecond, "counted from the first not yet")
+		tried := get[time.Time](t, b, `SELECT attempted_at FROM river_job`)
+		require.GreaterOrEqual(t, w.until.Sub(tried).Round(time.Second), c.atLeast)
+		require.LessOrEqual(t, w.until.Sub(tried).Truncate(time.Minute), c.atMost)
+		require.Zero(t, get[int](t, b, `SELECT attempt FROM river_job`), "waiting spends no attempt")
+	}
+	require.Equal(t, 24*time.Hour, w.until.Sub(w.since).Round(time.Second))
+	b.cancelled(t, w)
+}
+
+// Whoever retries a flight, or enqueues it again, begins a wait anew.
+func TestWaitBeginsAnew(t *testing.T) {
+	t.Parallel()
+	type retry = func(t *testing.T, b *testBundle, service *jobs.Service, w waitingState)
+	riverUI := func(t *testing.T, b *testBundle, service *jobs.Service) {
+		t.Helper()
+		_, err := service.Client().JobRetry(t.Context(), get[int64](t, b, `SELECT id FROM river_job`))
+		require.NoError(t, err)
+		b.wake(t)
+	}
+	for name, retry := range map[string]retry{
+		"retried in River UI while it waits": func(t *testing.T, b *testBundle, service *jobs.Service, w waitingState) {
+			t.Helper()
+			b.exec(t, `UPDATE river_job SET scheduled_at = now() + interval '10 minutes',
+				metadata = jsonb_set(jsonb_set(metadata, '{waiting,since}', to_jsonb(now() - interval '20 hours')), '{waiting,until}', to_jsonb(now() + interval '10 minutes'))`)
+			riverUI(t, b, service)
+		},
+		"given up, retried in River UI": func(t *testing.T, b *testBundle, service *jobs.Service, w waitingState) {
+			t.Helper()
+			b.cancelled(t, w)
+			riverUI(t, b, service)
+		},
+		"given up, enqueued again": func(t *testing.T, b *testBundle, _ *jobs.Service, w waitingState) {
+			t.Helper()
+			b.cancelled(t, w)
+			b.enqueue(t, "F1")
+		},
+		"cancelled in River UI, retried there after the limit": func(t *testing.T, b *testBundle, service *jobs.Service, w waitingState) {
+			t.Helper()
+			_, err := service.Client().JobCancel(t.Context(), get[int64](t, b, `SELECT id FROM river_job`))
+			require.NoError(t, err)
+			b.exec(t, `UPDATE river_job SET scheduled_at = scheduled_at - interval '30 hours',
+				metadata = jsonb_set(jsonb_set(metadata, '{waiting,since}', to_jsonb(now() - interval '30 hours')), '{waiting,until}', to_jsonb(scheduled_at - interval '30 hours'))`)
+			riverUI(t, b, service)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			service := b.start(t)
+			b.enqueue(t, "F1")
+			w := b.waiting(t, waitingState{})
+			retry(t, b, service, w)
+			eventually(t, "it waits from now on", func() bool {
+				return get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'scheduled' AND (metadata #>> '{waiting,since}')::timestamptz > $1`, w.since) == 1
+			})
+			b.flight(t, "F1", "WEEK", landed(4, 9))
+			riverUI(t, b, service)
+			eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+		})
+	}
+}
+
+// What happens between two look-ups by itself does not begin the wait anew.
+func TestWaitGoesOn(t *testing.T) {
+	t.Parallel()
+	for name, between := range map[string]error{
+		"after an unexpected failure": errors.New("connection reset"),
+		"after an outage":             billing.SourceDown("test", "does not answer", errors.New("connection refused")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			var mu sync.Mutex
+			var fail error
+			b.start(t, func(c *jobs.Config) {
+				source := db.NewFlights(b.pool)
+				c.Source = sourceFunc(func(ctx context.Context, id string) (billing.Flight, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					if err := fail; err != nil {
+						fail = nil
+						return billing.Flight{}, err
+					}
+					return source.Flight(ctx, id)
+				})
+			})
+			b.enqueue(t, "F1")
+			w := b.waiting(t, waitingState{})
+			mu.Lock()
+			fail = between
+			mu.Unlock()
+			w = b.pass(t, w, 10*time.Hour)
+			if name == "after an outage" {
+				eventually(t, "it waits for the source", func() bool {
+					return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'source_down'`) == 1
+				})
+				outage := b.waiting(t, w)
+				require.WithinDuration(t, w.since, outage.since, time.Millisecond)
+				w = b.pass(t, outage, time.Hour)
+			}
+			again := b.waiting(t, w)
+			require.WithinDuration(t, w.since, again.since, time.Millisecond)
+			require.Equal(t, "flight_unknown", get[string](t, b, `SELECT reason FROM flight_processing_queue`))
+			b.cancelled(t, again)
+		})
+	}
+}

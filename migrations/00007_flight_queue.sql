@@ -1,0 +1,361 @@
+-- The SQL interface for other applications: enqueue, look, take back, and say
+-- that an invoice has been paid.
+
+-- +goose Up
+
+-- What is waiting or failing, and why. A completed job is not shown. A security
+-- barrier: else a function in somebody's WHERE could be called with other jobs'
+-- rows before they are left out.
+CREATE VIEW flight_processing_queue WITH (security_barrier) AS
+SELECT
+    queued_flight(kind, state, args) AS flight_id,
+    state::text          AS state,
+    attempt              AS attempts,
+    CASE WHEN metadata ? 'waiting' AND state IN ('available', 'scheduled', 'running')
+        THEN metadata #>> '{waiting,reason}'
+        ELSE regexp_replace(errors[array_upper(errors, 1)] ->> 'error', '^JobCancelError: ', '')
+    END                  AS last_error,
+    CASE WHEN state IN ('available', 'scheduled', 'running', 'cancelled')
+        THEN metadata ->> 'reason'
+    END                  AS reason,
+    priority,
+    scheduled_at         AS process_after,
+    created_at           AS enqueued_at,
+    id                   AS job_id
+FROM river_job
+WHERE queued_flight(kind, state, args) IS NOT NULL;
+
+-- +goose StatementBegin
+
+-- flight_job_key is the unique key that River's client computes for kind
+-- ingest_flight, unique by args. Ids are limited to characters that JSON
+-- writes as they are, so the text can be put together by hand.
+CREATE FUNCTION flight_job_key(flight_id text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN sha256(decode('&kind=ingest_flight&args={"flight_id":"' || flight_id || '"}', 'escape'));
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- flight_id_is_valid: what JSON, SQL and every client encode alike. The length is
+-- counted by itself: a pattern ending in {0,127} takes 15 µs an id of 33
+-- characters, this 0.5.
+CREATE FUNCTION flight_id_is_valid(flight_id text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN coalesce(length(flight_id) <= 128 AND flight_id COLLATE "C" ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$', false);
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION refuse_flight_id(flight_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'flight id % cannot be enqueued', coalesce(quote_literal(left(flight_id, 160)), 'NULL')
+        USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'A flight id is 1 to 128 characters of A-Z a-z 0-9 space . _ : / + # @ ~ - and starts with a letter or digit.';
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- revive_flight_jobs puts jobs that were cancelled or discarded back to work,
+-- each in place of the new job that was inserted for its flight. The new rows
+-- hold the unique keys until the transaction ends, so nobody else can take them
+-- while the old rows come back. An old job that has been taken back or retried
+-- meanwhile is left alone, and its flight keeps the new one. Returns how many
+-- came back.
+CREATE FUNCTION revive_flight_jobs(new_ids bigint[], old_ids bigint[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+    SET enable_seqscan = off
+    SET plan_cache_mode = force_generic_plan -- arrays are planned anew each time else: three times the work
+AS $$
+DECLARE
+    replaced bigint[];
+    revived  bigint[];
+BEGIN
+    WITH back AS (
+        UPDATE river_job o
+        SET state = n.state,
+            finalized_at = NULL,
+            scheduled_at = n.scheduled_at,
+            priority = n.priority,
+            queue = n.queue,
+            attempt = 0, -- a run lets it have its first try like a new one
+            max_attempts = n.max_attempts,
+            created_at = n.created_at,
+            metadata = o.metadata - 'waiting' - 'reason' - 'snoozes' - 'cancel_attempted_at',
+            unique_key = NULL, -- until the new row is gone
+            unique_states = n.unique_states
+        FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
+        JOIN river_job n ON n.id = pair.new_id
+        WHERE o.id = pair.old_id AND o.state IN ('cancelled', 'discarded')
+        RETURNING n.id AS new_id, o.id AS old_id
+    )
+    SELECT array_agg(new_id), array_agg(old_id) INTO replaced, revived FROM back;
+    DELETE FROM river_job WHERE id = ANY (replaced);
+    UPDATE river_job SET unique_key = flight_job_key(args ->> 'flight_id') WHERE id = ANY (revived);
+    RETURN coalesce(cardinality(revived), 0);
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- flight_processing_queue_statement does once a statement what its rows need:
+-- it looks whether any flight was given up before, and keeps the plans of the
+-- row trigger off sequential scans (a plan made for an empty table stays while
+-- it fills). As settings of the function itself, these take a fifth of its time.
+CREATE FUNCTION flight_processing_queue_statement() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = public, pg_temp
+AS $$
+BEGIN
+    IF TG_WHEN = 'BEFORE' THEN
+        PERFORM set_config('flightbill.enable_seqscan', current_setting('enable_seqscan'), true),
+            set_config('enable_seqscan', 'off', true),
+            set_config('flightbill.given_up', EXISTS (
+                SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND kind = 'ingest_flight'
+            )::text, true);
+    ELSE
+        PERFORM set_config('enable_seqscan', current_setting('flightbill.enable_seqscan'), true);
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION flight_processing_queue_insert() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = public, pg_temp
+AS $$
+DECLARE
+    new_id      bigint;
+    given_up_id bigint;
+BEGIN
+    IF NOT flight_id_is_valid(NEW.flight_id) THEN
+        PERFORM refuse_flight_id(NEW.flight_id);
+    END IF;
+    IF NEW.priority NOT BETWEEN 1 AND 4 THEN
+        RAISE EXCEPTION 'flight % cannot be enqueued with priority %', NEW.flight_id, NEW.priority
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
+    END IF;
+    IF NOT isfinite(NEW.process_after) THEN
+        RAISE EXCEPTION 'flight % cannot be enqueued for %', NEW.flight_id, NEW.process_after
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
+    END IF;
+    INSERT INTO river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
+    SELECT 'ingest_flight', jsonb_build_object('flight_id', NEW.flight_id), 'flights', coalesce(NEW.priority, 1), 25,
+        coalesce(NEW.process_after, now()),
+        CASE WHEN NEW.process_after > now() THEN 'scheduled' ELSE 'available' END::river_job_state,
+        flight_job_key(NEW.flight_id), B'11110101'
+    WHERE NOT EXISTS (SELECT FROM billed_flights b WHERE b.flight_id = NEW.flight_id)
+    ON CONFLICT (unique_key)
+        WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
+        DO NOTHING
+    RETURNING j.id INTO new_id;
+    IF new_id IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF current_setting('flightbill.given_up') = 'true' THEN
+        SELECT o.id INTO given_up_id FROM river_job o
+        WHERE queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND o.finalized_at IS NOT NULL
+        ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key
+        IF FOUND THEN
+            PERFORM revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
+        END IF;
+    END IF;
+    -- River's workers listen for this. Equal notices of one transaction are
+    -- sent once.
+    IF NEW.process_after IS NULL OR NEW.process_after <= now() THEN
+        PERFORM pg_notify('public.river_insert', '{"queue": "flights"}');
+    END IF;
+    RETURN NEW;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION flight_processing_queue_delete() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = public, pg_temp
+AS $$
+BEGIN
+    DELETE FROM river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed');
+    RETURN CASE WHEN FOUND THEN OLD END;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- Without this, Postgres would pass an UPDATE of the view on to River's rows,
+-- running ones too.
+CREATE FUNCTION flight_processing_queue_update() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'flight % is in the queue: what stands there cannot be changed', OLD.flight_id
+        USING ERRCODE = 'feature_not_supported', HINT = 'Take it back with DELETE and INSERT it again.';
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- enqueue_flights puts many flights in the queue in a few statements.
+CREATE FUNCTION enqueue_flights(flight_ids text[], priority smallint DEFAULT 1, process_after timestamptz DEFAULT NULL)
+    RETURNS TABLE (enqueued bigint, revived bigint, already_queued bigint, already_billed bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = public, pg_temp
+    SET enable_seqscan = off -- a plan made for an empty table stays while it fills
+AS $$
+#variable_conflict use_column
+DECLARE
+    bad      text;
+    wanted   bigint;
+    unbilled text[]; -- sorted, so that two callers with the same flights wait for each other instead of deadlocking
+    given_up boolean;
+    new_ids  bigint[]; -- inserted for flights that had been given up,
+    old_ids  bigint[]; -- and their jobs of then
+BEGIN
+    IF enqueue_flights.priority IS NULL OR enqueue_flights.priority NOT BETWEEN 1 AND 4 THEN
+        RAISE EXCEPTION 'flights cannot be enqueued with priority %', coalesce(enqueue_flights.priority::text, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
+    END IF;
+    IF NOT isfinite(enqueue_flights.process_after) THEN
+        RAISE EXCEPTION 'flights cannot be enqueued for %', enqueue_flights.process_after
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
+    END IF;
+    SELECT f.id INTO bad FROM unnest(flight_ids) AS f (id) WHERE NOT flight_id_is_valid(f.id) LIMIT 1;
+    IF FOUND THEN
+        PERFORM refuse_flight_id(bad);
+    END IF;
+
+    SELECT count(*), count(b.flight_id), array_agg(f.id ORDER BY f.id COLLATE "C") FILTER (WHERE b.flight_id IS NULL)
+    INTO wanted, already_billed, unbilled
+    FROM (SELECT DISTINCT u.id FROM unnest(flight_ids) AS u (id)) AS f
+    LEFT JOIN billed_flights b ON b.flight_id = f.id;
+    given_up := EXISTS (SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND kind = 'ingest_flight');
+
+    WITH inserted AS (
+        INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
+        SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
+            coalesce(enqueue_flights.process_after, now()),
+            CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled' ELSE 'available' END::river_job_state,
+            flight_job_key(f.flight_id), B'11110101'
+        FROM unnest(unbilled) AS f (flight_id)
+        ON CONFLICT (unique_key)
+            WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
+            DO NOTHING
+        RETURNING id, CASE WHEN given_up THEN (
+            SELECT o.id FROM river_job o
+            WHERE queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
+            ORDER BY o.finalized_at DESC LIMIT 1
+        ) END AS given_up_id
+    )
+    SELECT count(*), array_agg(id) FILTER (WHERE given_up_id IS NOT NULL), array_agg(given_up_id) FILTER (WHERE given_up_id IS NOT NULL)
+    INTO enqueued, new_ids, old_ids
+    FROM inserted;
+
+    revived := 0;
+    IF old_ids IS NOT NULL THEN
+        revived := revive_flight_jobs(new_ids, old_ids);
+    END IF;
+    enqueued := enqueued - revived;
+    already_queued := wanted - already_billed - enqueued - revived;
+    IF enqueued + revived > 0 AND (enqueue_flights.process_after IS NULL OR enqueue_flights.process_after <= now()) THEN
+        PERFORM pg_notify('public.river_insert', '{"queue": "flights"}');
+    END IF;
+    RETURN NEXT;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION mark_invoice_paid(invoice_number text, paid_on date DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+AS $$
+DECLARE
+    invoice invoices;
+    zone    text;
+    paid    timestamptz;
+BEGIN
+    SELECT timezone INTO zone FROM billing_settings;
+    zone := coalesce(zone, 'UTC');
+    paid := coalesce(paid_on::timestamp AT TIME ZONE zone, now());
+    SELECT * INTO invoice FROM invoices WHERE number = invoice_number FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none.';
+    END IF;
+    IF paid > now() THEN
+        RAISE EXCEPTION 'invoice % cannot be paid on %: that day is still to come in %', invoice_number, paid_on, zone
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received.';
+    END IF;
+    IF paid_on < (invoice.issued_at AT TIME ZONE zone)::date THEN
+        RAISE EXCEPTION 'invoice % cannot be paid on %: it was issued on %', invoice_number, paid_on, (invoice.issued_at AT TIME ZONE zone)::date
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received; look at the year.';
+    END IF;
+    IF invoice.status = 'PAID' AND (paid_on IS NULL OR (invoice.paid_at AT TIME ZONE zone)::date = paid_on) THEN
+        RETURN;
+    END IF;
+    IF invoice.status NOT IN ('PENDING', 'OVERDUE') THEN
+        RAISE EXCEPTION 'invoice % is % and cannot be marked paid', invoice_number,
+            invoice.status || CASE WHEN invoice.status = 'PAID' THEN ' since ' || (invoice.paid_at AT TIME ZONE zone)::date ELSE '' END
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a PENDING or OVERDUE invoice can be paid.';
+    END IF;
+    UPDATE invoices SET status = 'PAID', paid_at = paid WHERE id = invoice.id;
+END
+$$;
+
+-- +goose StatementEnd
+
+CREATE TRIGGER enqueue INSTEAD OF INSERT ON flight_processing_queue
+    FOR EACH ROW EXECUTE FUNCTION flight_processing_queue_insert();
+CREATE TRIGGER prepare BEFORE INSERT ON flight_processing_queue
+    FOR EACH STATEMENT EXECUTE FUNCTION flight_processing_queue_statement();
+CREATE TRIGGER restore AFTER INSERT ON flight_processing_queue
+    FOR EACH STATEMENT EXECUTE FUNCTION flight_processing_queue_statement();
+CREATE TRIGGER take_back INSTEAD OF DELETE ON flight_processing_queue
+    FOR EACH ROW EXECUTE FUNCTION flight_processing_queue_delete();
+CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON flight_processing_queue
+    FOR EACH ROW EXECUTE FUNCTION flight_processing_queue_update();
+
+REVOKE ALL ON FUNCTION flight_job_key(text), flight_id_is_valid(text), refuse_flight_id(text), revive_flight_jobs(bigint[], bigint[]),
+    flight_processing_queue_statement(), flight_processing_queue_insert(), flight_processing_queue_delete(), flight_processing_queue_update(),
+    enqueue_flights(text[], smallint, timestamptz), mark_invoice_paid(text, date) FROM PUBLIC;
+
+-- +goose StatementBegin
+DO $$
+BEGIN
+    -- Roles belong to the whole server: another database's migration may make
+    -- this one at the same moment.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'flightbill_enqueuer') THEN
+        BEGIN
+            CREATE ROLE flightbill_enqueuer NOLOGIN;
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN NULL;
+            WHEN insufficient_privilege THEN
+                RAISE EXCEPTION 'the role flightbill_enqueuer is missing and % may not make it', current_user
+                    USING HINT = 'Have an administrator run: CREATE ROLE flightbill_enqueuer NOLOGIN; then migrate again.';
+        END;
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+GRANT SELECT, INSERT, DELETE ON flight_processing_queue TO flightbill_enqueuer;
+GRANT EXECUTE ON FUNCTION enqueue_flights(text[], smallint, timestamptz) TO flightbill_enqueuer;
+
+-- +goose Down
+DROP FUNCTION mark_invoice_paid(text, date);
+DROP FUNCTION enqueue_flights(text[], smallint, timestamptz);
+DROP VIEW flight_processing_queue;
+DROP FUNCTION flight_processing_queue_update();
+DROP FUNCTION flight_processing_queue_delete();
+DROP FUNCTION flight_processing_queue_insert();
+DROP FUNCTION flight_processing_queue_statement();
+DROP FUNCTION revive_flight_jobs(bigint[], bigint[]);
+DROP FUNCTION refuse_flight_id(text);
+DROP FUNCTION flight_id_is_valid(text);
+DROP FUNCTION flight_job_key(text);

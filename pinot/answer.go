@@ -1,0 +1,249 @@
+package pinot
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+	pinotclient "github.com/startreedata/pinot-client-go/pinot"
+
+	"github.com/flightbill/flightbill/billing"
+)
+
+// vouch returns nil when the answer is complete: every server that holds a part of
+// the table was asked and responded. Pinot says everything else with HTTP status
+// 200 too, and without a server there is not even an exception.
+func vouch(r *pinotclient.BrokerResponse, partial bool, width int) error {
+	switch {
+	case len(r.Exceptions) > 0:
+		return newExceptionError(r.Exceptions[0])
+	case r.NumServersQueried <= 0:
+		return errors.New("it had no server to ask: Pinot's servers are down, or the table has no data yet")
+	case r.NumServersResponded < r.NumServersQueried:
+		return fmt.Errorf("only %d of %d servers responded", r.NumServersResponded, r.NumServersQueried)
+	case partial:
+		return errors.New("the result is partial")
+	case r.ResultTable == nil:
+		return errors.New("the answer has no result table")
+	}
+	if n := len(r.ResultTable.DataSchema.ColumnDataTypes); n != width {
+		return fmt.Errorf("the answer has %d columns instead of %d", n, width)
+	}
+	for _, row := range r.ResultTable.Rows {
+		if len(row) != width {
+			return fmt.Errorf("the answer has a row of %d values instead of %d", len(row), width)
+		}
+	}
+	return nil
+}
+
+// typeError is a value of a type that its column cannot have: a fault of table or
+// mapping, which every flight meets.
+type typeError struct {
+	column string
+	value  any
+	want   string
+}
+
+func (e *typeError) Error() string {
+	return fmt.Sprintf("PINOT_COLUMNS: column %s came as %s where %s is needed", e.column, describe(e.value), e.want)
+}
+
+// valueError is a value that cannot be right: a fault of one flight's data.
+type valueError struct {
+	column, problem string
+}
+
+func (e *valueError) Error() string { return fmt.Sprintf("has %s %s", e.column, e.problem) }
+
+// describe names a JSON value's type.
+func describe(value any) string {
+	switch value.(type) {
+	case string:
+		return "text"
+	case json.Number:
+		return "a number"
+	case bool:
+		return "true or false"
+	case []any:
+		return "a list"
+	default:
+		return "an object"
+	}
+}
+
+// readRow makes a flight of a row. Errors are *typeError or *valueError.
+func (s selection) readRow(row []any) (billing.Flight, error) {
+	var f billing.Flight
+	for i, c := range columns {
+		if s.index[i] < 0 {
+			continue
+		}
+		err := c.read(&f, row[s.index[i]])
+		var wrongType *typeError
+		var wrongValue *valueError
+		switch {
+		case errors.As(err, &wrongType):
+			wrongType.column = c.name
+		case errors.As(err, &wrongValue):
+			wrongValue.column = c.name
+		}
+		if err != nil {
+			return billing.Flight{}, err
+		}
+	}
+	return f, nil
+}
+
+// readText reads text as it is; a stand-in leaves it empty.
+func readText(to *string, value any) error {
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case string:
+		if !standIn(v) {
+			*to = v
+		}
+		return nil
+	default:
+		return &typeError{value: value, want: "text"}
+	}
+}
+
+// standIn says whether text is what Pinot has for absent text.
+func standIn(text string) bool {
+	text = strings.TrimSpace(text)
+	return text == "" || strings.EqualFold(text, "null")
+}
+
+// readDecimal reads a number exactly as it is written.
+func readDecimal(to **decimal.Decimal, value any) error {
+	n, err := readNumber(value)
+	if n != nil {
+		*to = n
+	}
+	return err
+}
+
+// readRounded reads a whole number, rounding half away from zero.
+func readRounded(to **int64, value any) error {
+	n, err := readNumber(value)
+	if n == nil {
+		return err
+	}
+	return setWhole(to, n.Round(0))
+}
+
+// readCount reads a whole number and refuses a fraction.
+func readCount(to **int64, value any) error {
+	n, err := readNumber(value)
+	if n == nil {
+		return err
+	}
+	if !n.IsInteger() {
+		return &valueError{problem: n.String() + ", which is not a whole number"}
+	}
+	return setWhole(to, *n)
+}
+
+func setWhole(to **int64, n decimal.Decimal) error {
+	if n.IsZero() {
+		return nil
+	}
+	if !n.BigInt().IsInt64() {
+		return &valueError{problem: n.String() + ", which is too large"}
+	}
+	whole := n.IntPart()
+	*to = &whole
+	return nil
+}
+
+// lastInstant is the last that RFC 3339, and so JSON, can write.
+var lastInstant = time.Date(9999, time.December, 31, 23, 59, 59, 999_000_000, time.UTC)
+
+// readInstant reads epoch ms as a time in UTC.
+func readInstant(to **time.Time, value any) error {
+	var ms *int64
+	if err := readRounded(&ms, value); err != nil {
+		return err
+	}
+	if ms == nil || *ms <= 0 {
+		return nil
+	}
+	if *ms > lastInstant.UnixMilli() {
+		return &valueError{problem: fmt.Sprintf("%d, which is after the year 9999: is it in milliseconds?", *ms)}
+	}
+	t := time.UnixMilli(*ms).UTC()
+	*to = &t
+	return nil
+}
+
+// Bounds of a number's text: a Java double has at most 24 characters and exponents
+// of ±324, a BIG_DECIMAL may be longer. Without bounds, 1E999999999 would be
+// written out in full by the first arithmetic.
+const (
+	maxNumberText     = 100
+	maxNumberExponent = 400
+)
+
+var (
+	absentInt  = decimal.NewFromInt(math.MinInt32)
+	absentLong = decimal.NewFromInt(math.MinInt64)
+)
+
+// readNumber reads a number from its text: exact, whatever its notation. It
+// returns nil for an absent one.
+func readNumber(value any) (*decimal.Decimal, error) {
+	var written string
+	switch v := value.(type) {
+	case nil:
+		return nil, nil //nolint:nilnil // absent
+	case json.Number:
+		written = v.String()
+	case string: // a BIG_DECIMAL, or a double that JSON has no number for
+		written = strings.TrimSpace(v)
+		if standIn(v) || written == "-Infinity" || written == "NaN" {
+			return nil, nil //nolint:nilnil // absent
+		}
+	default:
+		return nil, &typeError{value: value, want: "a number"}
+	}
+	if len(written) > maxNumberText {
+		return nil, &valueError{problem: fmt.Sprintf("with more than %d characters", maxNumberText)}
+	}
+	n, err := decimal.NewFromString(written)
+	if err != nil {
+		return nil, &valueError{problem: fmt.Sprintf("%q, which is not a number", written)}
+	}
+	if n.Exponent() > maxNumberExponent || n.Exponent() < -maxNumberExponent {
+		return nil, &valueError{problem: written + ", which is out of range"}
+	}
+	// A LONG that went through a double is a little below the exact stand-in.
+	if n.IsZero() || n.Equal(absentInt) || n.LessThanOrEqual(absentLong) {
+		return nil, nil //nolint:nilnil // absent
+	}
+	return &n, nil
+}
+
+// sameFlight says whether two rows hold the same facts, however they are written.
+func sameFlight(a, b billing.Flight) bool {
+	return a.ID == b.ID && a.Callsign == b.Callsign && a.Operator == b.Operator &&
+		a.Registration == b.Registration && a.AircraftType == b.AircraftType &&
+		a.Origin == b.Origin && a.Destination == b.Destination &&
+		same(a.MTOWKg, b.MTOWKg, func(x, y int64) bool { return x == y }) &&
+		same(a.Passengers, b.Passengers, func(x, y int64) bool { return x == y }) &&
+		same(a.DistanceKm, b.DistanceKm, decimal.Decimal.Equal) &&
+		same(a.DepartedAt, b.DepartedAt, time.Time.Equal) &&
+		same(a.LandedAt, b.LandedAt, time.Time.Equal)
+}
+
+func same[T any](a, b *T, equal func(T, T) bool) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return equal(*a, *b)
+}

@@ -1,0 +1,262 @@
+package pinot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// listAge is how long a controller's list of brokers is used before it is
+	// asked for again. A list that is out of date costs a failed try, no more.
+	listAge = 30 * time.Second
+	// listPause is the least time between two requests to the controller.
+	listPause = time.Second
+	// failedPause is how long a broker that failed is tried last, so that one
+	// frozen broker of several does not cost every second query its timeout.
+	failedPause = 10 * time.Second
+
+	controllerPath = "/v2/brokers/tables?state=ONLINE"
+)
+
+// broker is one address to ask.
+type broker struct {
+	url  string // with scheme, without a slash at the end; may hold credentials
+	name string // host and port: for logs and errors
+}
+
+// parseAddress reads host:port or an http(s) URL. Its errors do not repeat the
+// address, which may hold a password.
+func parseAddress(address string) (broker, error) {
+	address = strings.TrimRight(strings.TrimSpace(address), "/")
+	plain := !strings.Contains(address, "://")
+	if plain {
+		address = "http://" + address
+	}
+	u, err := url.Parse(address)
+	switch {
+	case err != nil, u.Hostname() == "":
+		return broker{}, errors.New("is not host:port or an http:// or https:// URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return broker{}, fmt.Errorf("has the scheme %s; only http and https are served", u.Scheme)
+	case plain && u.Port() == "":
+		return broker{}, errors.New("has no port")
+	case u.RawQuery != "" || u.Fragment != "" || plain && u.Path != "":
+		return broker{}, errors.New("has more than a host and a port")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return broker{}, errors.New("has a port that is not 1 to 65535")
+		}
+	}
+	return broker{url: u.String(), name: u.Host}, nil
+}
+
+// brokers knows whom to ask, in which order.
+type brokers struct {
+	controller *broker // nil where the brokers are given
+	table      string
+	client     *http.Client
+	timeout    time.Duration
+	logger     *slog.Logger
+	now        func() time.Time
+
+	// asking holds one token for the one that asks the controller.
+	asking chan struct{}
+
+	mu      sync.Mutex
+	known   []broker
+	next    int
+	failed  map[string]time.Time // by URL
+	asked   time.Time            // when the controller was asked last
+	listErr error                // what came of it
+}
+
+// list returns the brokers to try, in order: a rotating start, those that failed
+// lately at the end. With again, all known ones have just failed; the controller
+// is asked for others.
+func (b *brokers) list(ctx context.Context, again bool) ([]broker, error) {
+	if b.controller != nil {
+		if err := b.refresh(ctx, again); err != nil {
+			return nil, err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	start := b.next % len(b.known)
+	b.next = start + 1
+	ordered := slices.Concat(b.known[start:], b.known[:start])
+	now := b.now()
+	slices.SortStableFunc(ordered, func(x, y broker) int {
+		return b.penalty(x, now) - b.penalty(y, now)
+	})
+	return ordered, nil
+}
+
+// penalty is 1 for a broker that failed lately. The caller holds mu.
+func (b *brokers) penalty(of broker, now time.Time) int {
+	if at, ok := b.failed[of.url]; ok && now.Sub(at) < failedPause {
+		return 1
+	}
+	return 0
+}
+
+// report notes what came of a query; err is nil where it was answered. Only a
+// change is logged.
+func (b *brokers) report(ctx context.Context, of broker, err error) {
+	b.mu.Lock()
+	_, was := b.failed[of.url]
+	if err != nil {
+		b.failed[of.url] = b.now()
+	} else if was {
+		delete(b.failed, of.url)
+	}
+	b.mu.Unlock()
+	switch {
+	case err != nil && !was:
+		b.logger.WarnContext(ctx, "Pinot: broker gives no answer to rely on", "broker", of.name, "error", err)
+	case err == nil && was:
+		b.logger.InfoContext(ctx, "Pinot: broker answers again", "broker", of.name)
+	}
+}
+
+// refresh asks the controller where the list is due: old, or again. One asks at a
+// time. The others wait only where there is no list to go on with.
+func (b *brokers) refresh(ctx context.Context, again bool) error {
+	if due, err := b.due(again); !due {
+		return err
+	}
+	b.mu.Lock()
+	usable := len(b.known) > 0 && !again
+	b.mu.Unlock()
+	if usable {
+		select {
+		case b.asking <- struct{}{}:
+		default:
+			return nil
+		}
+	} else {
+		select {
+		case b.asking <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	defer func() { <-b.asking }()
+	if due, err := b.due(again); !due { // asked while we waited
+		return err
+	}
+	found, err := b.ask(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err() // says nothing about the controller
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked, b.listErr = b.now(), err
+	if err == nil {
+		b.known = found
+		for u := range b.failed {
+			if !slices.ContainsFunc(found, func(k broker) bool { return k.url == u }) {
+				delete(b.failed, u)
+			}
+		}
+	}
+	if len(b.known) == 0 {
+		return err
+	}
+	return nil // an old list serves while the controller is away
+}
+
+// due says whether to ask the controller. Where that was done a moment ago and
+// there is no list, it returns what was wrong then.
+func (b *brokers) due(again bool) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	age := listAge
+	if again || len(b.known) == 0 {
+		age = listPause
+	}
+	if b.asked.IsZero() || b.now().Sub(b.asked) >= age {
+		return true, nil
+	}
+	if len(b.known) == 0 {
+		return false, b.listErr
+	}
+	return false, nil
+}
+
+// ask fetches the table's online brokers from the controller. The client's own
+// selector for this has a goroutine that never ends.
+func (b *brokers) ask(ctx context.Context) ([]broker, error) {
+	attempt, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	found, err := b.fetch(attempt)
+	if err != nil && attempt.Err() != nil {
+		err = fmt.Errorf("no answer within %s", b.timeout)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("controller %s: %w", b.controller.name, err)
+	}
+	return found, nil
+}
+
+func (b *brokers) fetch(ctx context.Context) ([]broker, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.controller.url+controllerPath, http.NoBody)
+	if err != nil {
+		return nil, errors.New("its address cannot be used")
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := b.client.Do(req)
+	if err != nil {
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err // without the URL, which may hold credentials
+		}
+		return nil, err
+	}
+	text, err := readBody(resp)
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("HTTP status %s", resp.Status)
+	case err != nil:
+		return nil, err
+	}
+	var tables map[string][]struct {
+		Host string `json:"host"`
+		Port int    `json:"port"`
+	}
+	if err := json.Unmarshal(text, &tables); err != nil {
+		return nil, fmt.Errorf("not a list of brokers: %w", err)
+	}
+	var found []broker
+	for _, at := range tables[rawTable(b.table)] {
+		parsed, err := parseAddress(net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
+		if err != nil {
+			return nil, fmt.Errorf("the address of a broker %w", err)
+		}
+		found = append(found, parsed)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("it knows no online broker for table %s", b.table)
+	}
+	return found, nil
+}
+
+// rawTable is the name that the controller lists a table under.
+func rawTable(table string) string {
+	for _, suffix := range []string{"_OFFLINE", "_REALTIME"} {
+		if raw, ok := strings.CutSuffix(table, suffix); ok {
+			return raw
+		}
+	}
+	return table
+}

@@ -1,0 +1,92 @@
+package pinot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// familyTypes are Pinot's types whose values can be read. UNKNOWN is that of a
+// plain NULL.
+var familyTypes = map[family][]string{
+	asText:    {"STRING", "JSON", "UUID", "UNKNOWN"},
+	asNumber:  {"INT", "LONG", "FLOAT", "DOUBLE", "BIG_DECIMAL", "UNKNOWN"},
+	asInstant: {"LONG", "UNKNOWN"},
+}
+
+// Check asks Pinot whether table and mapping fit each other. Its error is a
+// *ConfigError that names the table or the column that does not fit, a
+// *billing.Error of kind Outage where Pinot cannot tell now, or wraps that of ctx.
+func (s *Source) Check(ctx context.Context) error {
+	a, err := s.ask(ctx, s.sampleQuery(s.selection.expressions...), len(s.selection.expressions))
+	if err != nil {
+		return s.explain(ctx, err)
+	}
+	// Column by column is not enough: the key must also serve as a filter.
+	if _, err := s.ask(ctx, s.flightQuery(""), len(s.selection.expressions)); err != nil {
+		if e, ok := errors.AsType[*exceptionError](err); ok && e.queryFault() {
+			return s.misfit(keyColumn, e)
+		}
+		return asOutage(ctx, "pinot: check", err)
+	}
+	if len(a.rows) == 0 {
+		return nil // without a row Pinot calls every column a STRING
+	}
+	for i, c := range columns {
+		at := s.selection.index[i]
+		if at >= 0 && !slices.Contains(familyTypes[c.family], a.types[at]) {
+			return s.misfit(i, fmt.Errorf("its type is %s", a.types[at]))
+		}
+	}
+	return nil
+}
+
+// explain finds what a failed query of all columns failed for, asking for them one
+// by one.
+func (s *Source) explain(ctx context.Context, err error) error {
+	all, ok := errors.AsType[*exceptionError](err)
+	switch {
+	case !ok:
+		return asOutage(ctx, "pinot: check", err)
+	case all.tableFault():
+		return &ConfigError{Setting: "PINOT_TABLE", Problem: fmt.Sprintf("Pinot has no table %s", s.table), Err: all}
+	case !all.queryFault():
+		return asOutage(ctx, "pinot: check", err)
+	}
+	key := s.selection.index[keyColumn]
+	for i := range columns {
+		at := s.selection.index[i]
+		probe := s.selection.expressions[key : key+1]
+		switch {
+		case at < 0:
+			continue
+		case at != key: // an aggregate works alone, and fails beside the key
+			probe = []string{probe[0], s.selection.expressions[at]}
+		}
+		_, err := s.ask(ctx, s.sampleQuery(probe...), len(probe))
+		if err == nil {
+			continue
+		}
+		if e, ok := errors.AsType[*exceptionError](err); ok && e.queryFault() {
+			return s.misfit(i, e)
+		}
+		return asOutage(ctx, "pinot: check", err)
+	}
+	if all.code == codeQueryExecution { // may have been a server's trouble that has passed
+		return asOutage(ctx, "pinot: check", err)
+	}
+	return &ConfigError{Setting: "PINOT_COLUMNS", Problem: "the columns do not work together", Err: all}
+}
+
+// misfit reports the column that does not fit, and what to do.
+func (s *Source) misfit(i int, err error) error {
+	c := columns[i]
+	needs := map[family]string{asText: "text", asNumber: "a number", asInstant: "a TIMESTAMP or epoch ms"}[c.family]
+	problem := fmt.Sprintf("column %s, read as %s, does not fit table %s; map it to an expression that gives %s",
+		c.name, s.mapping[i], s.table, needs)
+	if c.optional {
+		problem += fmt.Sprintf(", or write %s= where the table has no such fact", c.name)
+	}
+	return &ConfigError{Setting: "PINOT_COLUMNS", Problem: problem, Err: err}
+}

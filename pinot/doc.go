@@ -1,0 +1,40 @@
+// Package pinot is the flight source that reads flights from Apache Pinot.
+//
+// It has these duties:
+//
+//   - Ask for one flight with one SELECT: columns by name in a fixed order, the
+//     id as an escaped literal, an explicit LIMIT.
+//   - Serve an existing table as it is: PINOT_COLUMNS maps any column to a Pinot
+//     SQL expression, or away.
+//   - Believe only an answer that Pinot vouches for. Pinot reports most failures
+//     with HTTP status 200, and some of them look like "no such flight"; each
+//     becomes a billing error of kind Outage, never an unknown flight.
+//   - Read values exactly: numbers from their JSON text, never through a float,
+//     instants as epoch milliseconds, Pinot's stand-ins for absent values as
+//     absent.
+//   - Try the other brokers when one fails, and learn them from the controller
+//     where that is how Pinot is found.
+//
+// # What counts as absent
+//
+// Pinot stores a stand-in where a value is missing. These read as absent facts:
+// text that is empty, blank or "null" in any case (UPPER makes it "NULL"); a
+// number that is 0, -2147483648, -9223372036854775808 or less, "-Infinity" or
+// "NaN"; an instant at or before 1970-01-01T00:00:00Z; JSON null.
+//
+// A passenger count of 0 is absent too. Pinot's passengers column is normally a
+// metric, where 0 is what a missing count looks like. Taking it for a real 0
+// would let a flight pass without its passenger charge, unseen; taking it as
+// absent stops the flight with a reason, and only where a tariff needs the count.
+//
+// A stand-in that goes through arithmetic may be one no longer: where mtow_lb is
+// an INT dimension, map with CASE WHEN mtow_lb < 0 THEN 0 ELSE mtow_lb*0.45359237
+// END.
+//
+// # Fractions
+//
+// A mass is rounded to the nearest kg, half away from zero: certified masses are
+// whole kilograms, and fractions come from unit conversion (165347 lb × 0.45359237
+// = 75000.14 kg, which is 75 t and not the start of the 76th). A count of
+// passengers that is not whole is refused.
+package pinot

@@ -1,0 +1,24 @@
+package riverui
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+)
+
+// uiHandler passes on what River UI has to complain about. What it says of a
+// request for a job that is gone stays out, and so do the queries that end with a
+// closed browser tab or with the server, which River UI calls errors.
+type uiHandler struct{ slog.Handler }
+
+func (h uiHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && !errors.Is(ctx.Err(), context.Canceled) && h.Handler.Enabled(ctx, level)
+}
+
+func (h uiHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return uiHandler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h uiHandler) WithGroup(name string) slog.Handler {
+	return uiHandler{h.Handler.WithGroup(name)}
+}

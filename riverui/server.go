@@ -1,0 +1,179 @@
+package riverui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	ui "riverqueue.com/riverui"
+)
+
+// Server serves River UI, /metrics, /healthz and /readyz.
+type Server struct {
+	config Config // without the credentials
+	open   bool   // without credentials
+	logger *slog.Logger
+	ui     *ui.Handler
+	http   *http.Server
+
+	startCounts func() // see countsStarted
+	stopCounts  context.CancelFunc
+
+	mu     sync.Mutex
+	addr   net.Addr      // once it listens
+	served chan struct{} // closed when it serves no more; nil before Start
+}
+
+// New makes a server that does not listen yet.
+func New(config Config) (*Server, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	if err := config.validateParts(); err != nil {
+		return nil, err
+	}
+	logger := config.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	logger = logger.With(slog.String("component", "HTTP"))
+
+	handler, err := ui.NewHandler(&ui.HandlerOpts{
+		Endpoints: ui.NewEndpoints(config.Client, nil),
+		Logger:    slog.New(uiHandler{logger.Handler()}),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("prepare River UI: %w", err)
+	}
+
+	credentials := newCredentials(config.User, config.Password)
+	config.User, config.Password = "", ""
+	s := &Server{config: config, open: credentials == nil, logger: logger, ui: handler}
+	counts, stopCounts := context.WithCancel(context.Background())
+	s.stopCounts = stopCounts
+	s.startCounts = sync.OnceFunc(func() {
+		if err := handler.Start(counts); err != nil {
+			logger.ErrorContext(counts, "River UI's counts not started", "error", err)
+		}
+	})
+	s.http = &http.Server{
+		Handler:           s.routes(credentials),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute, // River UI gives up a query after 10 s; its largest file has 0.5 MB
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+	return s, nil
+}
+
+// routes puts everything behind the credentials but what is named here.
+func (s *Server) routes(credentials *credentials) http.Handler {
+	private := http.NewServeMux()
+	private.Handle("GET /metrics", s.config.Metrics)
+	private.Handle("GET /api/states", s.countsStarted(s.ui))
+	private.Handle("/", s.ui)
+
+	public := http.NewServeMux()
+	public.HandleFunc("GET /healthz", healthz)
+	public.Handle("GET /readyz", &readiness{check: s.config.Ready, credentials: credentials, logger: s.logger})
+	public.Handle("/", credentials.require(private, s.logger))
+
+	handler := sameOriginOnly(http.MaxBytesHandler(public, maxBody))
+	if s.open {
+		host, _, _ := net.SplitHostPort(s.config.addr())
+		handler = thisMachineOnly(host, handler, s.logger)
+	}
+	return withHeaders(handler)
+}
+
+// countsStarted starts River UI's background services with the first request for
+// what they count: the jobs in each state, up to 10,000 of each every 10 s, and
+// all of them every 30 s to 15 min, up to 2 % of the time. Every process
+// would do so for ever although nobody looks.
+func (s *Server) countsStarted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.startCounts()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Start listens and serves in the background until Shutdown, whatever becomes of
+// ctx meanwhile.
+func (s *Server) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.served != nil {
+		return errors.New("riverui: started already")
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", s.config.addr())
+	if err != nil {
+		return fmt.Errorf("FLIGHTBILL_HTTP_ADDR: cannot listen on %s; if another program does, "+
+			"set FLIGHTBILL_HTTP_ADDR to another host:port, with port 0 to any free one: %w", s.config.addr(), err)
+	}
+	// Validate looked the name up, and Listen again: between the two its address
+	// may have changed.
+	if addr, ok := listener.Addr().(*net.TCPAddr); s.open && (!ok || !addr.IP.IsLoopback()) {
+		_ = listener.Close()
+		return s.config.openError()
+	}
+	s.addr = listener.Addr()
+	s.served = make(chan struct{})
+	go s.serve(context.WithoutCancel(ctx), listener)
+	s.logger.InfoContext(ctx, "River UI, /metrics, /healthz and /readyz served", "url", s.url(), "credentials", !s.open)
+	return nil
+}
+
+func (s *Server) serve(ctx context.Context, listener net.Listener) {
+	defer close(s.served)
+	if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		s.logger.ErrorContext(ctx, "no longer served", "error", err)
+	}
+}
+
+// URL is where River UI is: as configured, with the port that was picked, and
+// with this machine's address for all interfaces.
+func (s *Server) URL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.url()
+}
+
+func (s *Server) url() string {
+	host, port, _ := net.SplitHostPort(s.config.addr())
+	if addr, err := netip.ParseAddr(host); host == "" || err == nil && addr.Unmap().IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	if s.addr != nil {
+		_, port, _ = net.SplitHostPort(s.addr.String())
+	}
+	return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port), Path: "/"}).String()
+}
+
+// Shutdown stops listening, lets the requests in hand finish, and cuts them off
+// when ctx ends. It does nothing to a server that was not started.
+func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.stopCounts()
+	s.mu.Lock()
+	served := s.served
+	s.mu.Unlock()
+	if served == nil {
+		return nil
+	}
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		_ = s.http.Close()
+		err = fmt.Errorf("HTTP requests cut off: %w", err)
+	}
+	<-served
+	return err
+}

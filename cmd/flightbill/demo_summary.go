@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -52,14 +53,29 @@ func (a *app) summarizeFlights(ctx context.Context, pool *pgxpool.Pool, snapshot
 		return fmt.Errorf("count the queue: %w", err)
 	}
 	rows := [][]string{{"billed", count(snapshot.Flights.Done), ""}}
-	for _, q := range queue {
-		outcome := q.State
-		if q.State == "available" || q.State == "scheduled" {
-			outcome = "waiting"
-		}
-		rows = append(rows, []string{outcome, count(q.Jobs), reasonWords[billing.Reason(q.Reason)]})
-	}
+	rows = append(rows, outcomes(queue)...)
 	return table(a.stdout, []string{"FLIGHTS", ">NUMBER", "WHY"}, rows)
+}
+
+// outcomes is a row for each outcome and reason: a flight that waits is first
+// scheduled, then available, for one and the same reason.
+func outcomes(queue []dbsqlc.QueueCountsRow) [][]string {
+	type outcome struct{ name, why string }
+	sums := map[outcome]int64{}
+	for _, q := range queue {
+		o := outcome{q.State, reasonWords[billing.Reason(q.Reason)]}
+		if slices.Contains([]string{"available", "running", "scheduled"}, q.State) {
+			o.name = "waiting"
+		}
+		sums[o] += q.Jobs
+	}
+	var rows [][]string
+	for _, o := range slices.SortedFunc(maps.Keys(sums), func(x, y outcome) int {
+		return cmp.Or(cmp.Compare(x.name, y.name), cmp.Compare(x.why, y.why))
+	}) {
+		rows = append(rows, []string{o.name, count(sums[o]), o.why})
+	}
+	return rows
 }
 
 func (a *app) summarizeInvoices(ctx context.Context, pool *pgxpool.Pool) error {

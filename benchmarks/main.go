@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/flightbill/flightbill/db/embedded"
 )
@@ -29,9 +30,15 @@ func main() {
 	embedded.Main()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	var err error
-	if len(os.Args) == 2 && os.Args[1] == bareRiver {
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == bareRiver:
 		err = runBareRiver(ctx, os.Getenv("DATABASE_URL"))
-	} else {
+	case len(os.Args) == 3 && os.Args[1] == answerServer:
+		var delay time.Duration
+		if delay, err = time.ParseDuration(os.Args[2]); err == nil {
+			err = serveAnswers(ctx, delay, os.Stdin, os.Stdout)
+		}
+	default:
 		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	}
 	stop()
@@ -61,6 +68,7 @@ type measurement struct {
 func measurements() []measurement {
 	return []measurement{
 		{"drain", (*bench).drain},
+		{"ahead", (*bench).ahead},
 		{"enqueue", (*bench).enqueue},
 		{"revive", (*bench).revive},
 		{"issue", (*bench).issue},

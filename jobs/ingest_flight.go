@@ -52,6 +52,7 @@ type IngestFlight struct {
 	Pool   *pgxpool.Pool
 	Books  *db.PriceBooks
 	Source FlightSource
+	Gate   *sourceGate
 	Wait   time.Duration // how long an unknown or unlanded flight is waited for
 	Now    func() time.Time
 	Stats  *Stats

@@ -64,6 +64,8 @@ type Service struct {
 	pool      *pgxpool.Pool
 	books     *db.PriceBooks
 	ingestion *slog.Logger
+	gate      *sourceGate
+	ahead     *readAhead // nil where the source reads one flight at a time
 
 	stopHousekeeping context.CancelFunc
 	housekeeping     sync.WaitGroup
@@ -75,9 +77,17 @@ func New(cfg Config) (*Service, error) {
 	ingestion := cfg.Logger.With("component", "INGESTION")
 	scheduled := cfg.Logger.With("component", "SCHEDULED")
 
+	q := dbsqlc.New(cfg.Pool)
+	gate := newSourceGate(cfg.Source, q.QueueCountReady, ingestion)
+	var ahead *readAhead
+	if source, ok := cfg.Source.(BatchSource); ok {
+		ahead = newReadAhead(source, cfg.Workers, q.QueueNextInLine, ingestion)
+		cfg.Source = ahead
+	}
+
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
-		Pool: cfg.Pool, Books: books, Source: cfg.Source, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
+		Pool: cfg.Pool, Books: books, Source: cfg.Source, Gate: gate, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
 	})
 	river.AddWorker(workers, &ConsolidateInvoices{
 		Consolidator: &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}, Stats: cfg.Stats,
@@ -94,7 +104,14 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Schedules != NoSchedules {
 		periodic = periodicJobs(books.Kept, cfg.Now)
 	}
-	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
+	driver := newRiverDriver(riverpgxv5.New(cfg.Pool), gate.Open)
+	gate.opened = driver.Fetch
+	driver.full = func() {
+		if ahead != nil {
+			ahead.More()
+		}
+	}
+	client, err := river.NewClient(driver, &river.Config{
 		Queues:               queues,
 		Workers:              workers,
 		PeriodicJobs:         periodic,
@@ -111,7 +128,7 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
-	return &Service{client: client, pool: cfg.Pool, books: books, ingestion: ingestion}, nil
+	return &Service{client: client, pool: cfg.Pool, books: books, ingestion: ingestion, gate: gate, ahead: ahead}, nil
 }
 
 // indexNames are River's, but for the two that the migrations drop, and
@@ -131,6 +148,7 @@ func (s *Service) Start(ctx context.Context) error {
 	if _, err := s.books.Current(ctx); err != nil {
 		return err
 	}
+	s.gate.Close() // until the source has answered once
 	if err := s.client.Start(ctx); err != nil {
 		return fmt.Errorf("start the queue: %w", err)
 	}
@@ -142,7 +160,7 @@ func (s *Service) Start(ctx context.Context) error {
 // Stop takes no more jobs and waits for the running ones, GracePeriod at most;
 // then their contexts are cancelled and they go back as they were.
 func (s *Service) Stop(ctx context.Context) error {
-	defer s.endHousekeeping()
+	defer s.endBackground()
 	if err := s.client.Stop(ctx); err != nil {
 		return fmt.Errorf("stop the queue: %w", err)
 	}
@@ -151,14 +169,18 @@ func (s *Service) Stop(ctx context.Context) error {
 
 // StopNow cancels the running jobs at once.
 func (s *Service) StopNow(ctx context.Context) error {
-	defer s.endHousekeeping()
+	defer s.endBackground()
 	if err := s.client.StopAndCancel(ctx); err != nil {
 		return fmt.Errorf("stop the queue at once: %w", err)
 	}
 	return nil
 }
 
-func (s *Service) endHousekeeping() {
+func (s *Service) endBackground() {
+	s.gate.Stop()
+	if s.ahead != nil {
+		s.ahead.Stop()
+	}
 	if s.stopHousekeeping != nil {
 		s.stopHousekeeping()
 	}

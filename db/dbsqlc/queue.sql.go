@@ -40,6 +40,20 @@ func (q *Queries) QueueAdoptStrays(ctx context.Context) (QueueAdoptStraysRow, er
 	return i, err
 }
 
+const queueCountReady = `-- name: QueueCountReady :one
+SELECT count(*) FROM river_job
+WHERE queue = 'flights' AND kind = 'ingest_flight'
+    AND (state = 'available' OR state = 'scheduled' AND metadata ->> 'reason' = 'source_down')
+`
+
+// Flights that only the flight source keeps waiting, while it is away.
+func (q *Queries) QueueCountReady(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, queueCountReady)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const queueCountUntried = `-- name: QueueCountUntried :one
 SELECT count(*) FROM river_job
 WHERE queue = 'flights' AND kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
@@ -149,4 +163,32 @@ func (q *Queries) QueueJobIsHeld(ctx context.Context, arg QueueJobIsHeldParams) 
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
+}
+
+const queueNextInLine = `-- name: QueueNextInLine :many
+SELECT (args ->> 'flight_id')::text AS flight_id FROM river_job
+WHERE state = 'available' AND queue = 'flights' AND kind = 'ingest_flight' AND scheduled_at <= now()
+ORDER BY priority, scheduled_at, id
+LIMIT $1
+`
+
+// The flights that are worked next.
+func (q *Queries) QueueNextInLine(ctx context.Context, limit int32) ([]string, error) {
+	rows, err := q.db.Query(ctx, queueNextInLine, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var flight_id string
+		if err := rows.Scan(&flight_id); err != nil {
+			return nil, err
+		}
+		items = append(items, flight_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

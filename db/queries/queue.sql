@@ -42,6 +42,19 @@ SELECT count(*) FROM river_job
 WHERE queue = 'flights' AND kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
     AND (state = 'available' AND attempt = 0 OR state = 'running' AND attempt = 1);
 
+-- The flights that are worked next.
+-- name: QueueNextInLine :many
+SELECT (args ->> 'flight_id')::text AS flight_id FROM river_job
+WHERE state = 'available' AND queue = 'flights' AND kind = 'ingest_flight' AND scheduled_at <= now()
+ORDER BY priority, scheduled_at, id
+LIMIT $1;
+
+-- Flights that only the flight source keeps waiting, while it is away.
+-- name: QueueCountReady :one
+SELECT count(*) FROM river_job
+WHERE queue = 'flights' AND kind = 'ingest_flight'
+    AND (state = 'available' OR state = 'scheduled' AND metadata ->> 'reason' = 'source_down');
+
 -- Whether an attempt still has its job.
 -- name: QueueJobIsHeld :one
 SELECT EXISTS (

@@ -14,6 +14,10 @@ import (
 	"github.com/flightbill/flightbill/billing"
 )
 
+// errNoServer is also what a broker says where the table's partitions rule out all
+// that was asked for.
+var errNoServer = errors.New("it had no server to ask: Pinot's servers are down, or the table has no data yet")
+
 // vouch returns nil when the answer is complete: every server that holds a part of
 // the table was asked and responded. Pinot says everything else with HTTP status
 // 200 too, and without a server there is not even an exception.
@@ -22,7 +26,7 @@ func vouch(r *pinotclient.BrokerResponse, partial bool, width int) error {
 	case len(r.Exceptions) > 0:
 		return newExceptionError(r.Exceptions[0])
 	case r.NumServersQueried <= 0:
-		return errors.New("it had no server to ask: Pinot's servers are down, or the table has no data yet")
+		return errNoServer
 	case r.NumServersResponded < r.NumServersQueried:
 		return fmt.Errorf("only %d of %d servers responded", r.NumServersResponded, r.NumServersQueried)
 	case partial:
@@ -97,6 +101,12 @@ func (s selection) readRow(row []any) (billing.Flight, error) {
 		}
 	}
 	return f, nil
+}
+
+// readID reads the flight id of a row, where it can be read.
+func (s selection) readID(row []any) (id string, ok bool) {
+	err := readText(&id, row[s.index[keyColumn]])
+	return id, err == nil
 }
 
 // readText reads text as it is; a stand-in leaves it empty.

@@ -24,7 +24,7 @@ func (s *Source) Check(ctx context.Context) error {
 		return s.explain(ctx, err)
 	}
 	// Column by column is not enough: the key must also serve as a filter.
-	if _, err := s.ask(ctx, s.flightQuery(""), len(s.selection.expressions)); err != nil {
+	if _, err := s.look(ctx, noFlight); err != nil {
 		if e, ok := errors.AsType[*exceptionError](err); ok && e.queryFault() {
 			return s.misfit(keyColumn, e)
 		}

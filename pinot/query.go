@@ -11,6 +11,10 @@ import (
 // returns 10.
 const rowLimit = 100
 
+// limitFor bounds the rows of several flights: low, since a cluster may refuse a
+// query for its LIMIT. Where it is reached, each flight can be asked for alone.
+func limitFor(flights int) int { return max(rowLimit, 10*flights) }
+
 // selection is what one query asks for: distinct expressions, and where among
 // them each of columns is found.
 type selection struct {
@@ -43,11 +47,22 @@ func newSelection(m mapping) selection {
 	return s
 }
 
-// flightQuery asks for the rows of one flight.
-func (s *Source) flightQuery(id string) string {
-	return fmt.Sprintf(`SELECT %s FROM "%s" WHERE (%s) = %s LIMIT %d`,
-		strings.Join(s.selection.expressions, ", "), s.table, s.mapping[keyColumn], literal(id), rowLimit)
+// flightQuery asks for the rows of flights.
+func (s *Source) flightQuery(ids []string) string {
+	literals := make([]string, len(ids))
+	for i, id := range ids {
+		literals[i] = literal(id)
+	}
+	condition := "= " + literals[0]
+	if len(ids) > 1 {
+		condition = "IN (" + strings.Join(literals, ", ") + ")"
+	}
+	return fmt.Sprintf(`SELECT %s FROM "%s" WHERE (%s) %s LIMIT %d`,
+		strings.Join(s.selection.expressions, ", "), s.table, s.mapping[keyColumn], condition, limitFor(len(ids)))
 }
+
+// countQuery asks all servers, whatever the table's partitions.
+func (s *Source) countQuery() string { return fmt.Sprintf(`SELECT COUNT(*) FROM "%s"`, s.table) }
 
 // sampleQuery asks for one row, whichever, of the given expressions.
 func (s *Source) sampleQuery(expressions ...string) string {

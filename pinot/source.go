@@ -1,18 +1,12 @@
 package pinot
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"regexp"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"github.com/flightbill/flightbill/billing"
 )
 
 const (
@@ -131,106 +125,3 @@ func (s *Source) Name() string { return "pinot (table " + s.table + ")" }
 // Close closes the connections that no query is using. A later query opens new
 // ones.
 func (s *Source) Close() { s.transport.CloseIdleConnections() }
-
-// Flight reads one flight. Times are in UTC, masses in kg, distances in km.
-//
-// Its errors are of type *billing.Error: kind Outage where Pinot gave no answer to
-// rely on, NotYet where it has no such flight, Refused where it has differing rows
-// or a value that cannot be right. Once ctx is done, its error is returned wrapped.
-// With several brokers, each is given Timeout before there is an outage.
-func (s *Source) Flight(ctx context.Context, id string) (billing.Flight, error) {
-	if standIn(id) || !utf8.ValidString(id) {
-		// No flight can have such an id; rows without an id would answer to it.
-		return billing.Flight{}, billing.UnknownFlight(id)
-	}
-	a, err := s.ask(ctx, s.flightQuery(id), len(s.selection.expressions))
-	if err != nil {
-		return billing.Flight{}, asOutage(ctx, fmt.Sprintf("pinot: flight %s", id), err)
-	}
-	var distinct []billing.Flight
-	for _, row := range a.rows {
-		f, err := s.selection.readRow(row)
-		if wrong, ok := errors.AsType[*valueError](err); ok {
-			return billing.Flight{}, billing.UnusableFlight(id, wrong.Error())
-		}
-		if err == nil && f.ID != id {
-			err = fmt.Errorf("asked for flight %q, got %q", id, f.ID)
-		}
-		if err != nil {
-			return billing.Flight{}, billing.SourceDown("pinot", "answers what cannot be read",
-				fmt.Errorf("broker %s: %w", a.broker, err))
-		}
-		if !containsFlight(distinct, f) {
-			distinct = append(distinct, f)
-		}
-	}
-	switch {
-	case len(distinct) == 0:
-		return billing.Flight{}, billing.UnknownFlight(id)
-	case len(distinct) > 1:
-		return billing.Flight{}, billing.AmbiguousFlight(id, len(distinct))
-	case len(a.rows) >= rowLimit:
-		// One more may differ.
-		return billing.Flight{}, billing.UnusableFlight(id, fmt.Sprintf("has %d rows or more", rowLimit))
-	}
-	return distinct[0], nil
-}
-
-func containsFlight(flights []billing.Flight, f billing.Flight) bool {
-	for _, other := range flights {
-		if sameFlight(other, f) {
-			return true
-		}
-	}
-	return false
-}
-
-// ask puts a query to one broker after the other until one gives an answer to rely
-// on. Its error joins what each of them said.
-func (s *Source) ask(ctx context.Context, sql string, width int) (*answer, error) {
-	var failures error
-	tried := map[string]bool{}
-	// The second round is for brokers that the controller names once all that it
-	// named before have failed.
-	for _, again := range []bool{false, true} {
-		list, err := s.brokers.list(ctx, again)
-		if err != nil {
-			return nil, joined(failures, err)
-		}
-		for _, b := range list {
-			if tried[b.url] {
-				continue
-			}
-			tried[b.url] = true
-			a, err := s.query(ctx, b, sql, width)
-			if ctx.Err() == nil || err == nil {
-				s.brokers.report(ctx, b, err)
-			}
-			if err == nil {
-				return a, nil
-			}
-			failures = joined(failures, fmt.Errorf("broker %s: %w", b.name, err))
-			if ctx.Err() != nil {
-				return nil, failures
-			}
-		}
-	}
-	return nil, failures
-}
-
-// joined is errors.Join on one line.
-func joined(a, b error) error {
-	if a == nil {
-		return b
-	}
-	return fmt.Errorf("%w; %w", a, b)
-}
-
-// asOutage makes an outage of an error of ask, unless ctx is done: then nothing is
-// known about Pinot.
-func asOutage(ctx context.Context, doing string, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", doing, ctx.Err())
-	}
-	return billing.SourceDown("pinot", "gave no answer to rely on", err)
-}

@@ -101,16 +101,16 @@ func startAnswers(ctx context.Context, delay time.Duration) (_ *pinot.Source, st
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
-	stop = func() error { return errors.Join(stdin.Close(), cmd.Wait()) }
+	end := func() error { return errors.Join(stdin.Close(), cmd.Wait()) }
 	address, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		return nil, nil, errors.Join(err, stop())
+		return nil, nil, errors.Join(err, end())
 	}
 	source, err := pinot.New(pinot.Config{Brokers: []string{strings.TrimSpace(address)}})
 	if err != nil {
-		return nil, nil, errors.Join(err, stop())
+		return nil, nil, errors.Join(err, end())
 	}
-	return source, func() error { source.Close(); return stop() }, nil
+	return source, func() error { source.Close(); return end() }, nil
 }
 
 // oneByOne hides that a source can read many flights at once.

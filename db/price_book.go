@@ -15,8 +15,9 @@ import (
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
-// maxKnownCustomers bounds how many look-ups of customers a PriceBook keeps.
-const maxKnownCustomers = 20_000
+// maxKnownPayers bounds how many aircraft, and how many operators, a PriceBook
+// remembers the payers of.
+const maxKnownPayers = 20_000
 
 // PriceBook is what flights are priced from, as it was at one version: the
 // calendar, the cut-off, the tariffs and the customers. A save refuses a price
@@ -32,11 +33,10 @@ type PriceBook struct {
 	everywhere []billing.Tariff            // tariffs without an airport
 	atAirport  map[string][]billing.Tariff // those of an airport
 
-	mu        sync.Mutex
-	customers map[payerKey]billing.Customer
+	mu         sync.Mutex
+	byAircraft map[string]*billing.Customer // by registration; nil: the operator pays
+	byOperator map[string]*billing.Customer
 }
-
-type payerKey struct{ registration, operator string }
 
 // errBookChanged: the database has a newer version than this book.
 var errBookChanged = errors.New("price book has changed")
@@ -101,12 +101,8 @@ func (p *PriceBooks) Refresh(ctx context.Context) (*PriceBook, error) {
 // Customer returns who pays for a flight; false where nobody does. An answer
 // "nobody" is not kept.
 func (p *PriceBooks) Customer(ctx context.Context, book *PriceBook, f billing.Flight) (billing.Customer, bool, error) {
-	key := payerKey{f.Registration, f.Operator}
-	book.mu.Lock()
-	customer, known := book.customers[key]
-	book.mu.Unlock()
-	if known {
-		return customer, true, nil
+	if customer := book.payer(f); customer != nil {
+		return *customer, true, nil
 	}
 	row, err := dbsqlc.New(p.pool).CustomerOfFlight(ctx, dbsqlc.CustomerOfFlightParams{
 		Registration: f.Registration, Operator: f.Operator,
@@ -117,20 +113,43 @@ func (p *PriceBooks) Customer(ctx context.Context, book *PriceBook, f billing.Fl
 	if err != nil {
 		return billing.Customer{}, false, fmt.Errorf("look up the customer of flight %s: %w", f.ID, err)
 	}
-	customer = billing.Customer{
+	customer := billing.Customer{
 		ID: row.ID, Code: row.Code, Name: row.Name,
 		Frequency: billing.Frequency(row.BillingFrequency), WeekEndsOn: int(row.WeekEndsOn),
 	}
 	if row.Version != book.Version {
 		return customer, true, errBookChanged
 	}
-	book.mu.Lock()
-	if len(book.customers) >= maxKnownCustomers {
-		clear(book.customers)
-	}
-	book.customers[key] = customer
-	book.mu.Unlock()
+	book.remember(f, &customer, row.ByAircraft)
 	return customer, true, nil
+}
+
+// payer returns who is known to pay for a flight, nil where the database must
+// be asked.
+func (b *PriceBook) payer(f billing.Flight) *billing.Customer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	payer, known := b.byAircraft[f.Registration]
+	if known && payer == nil {
+		return b.byOperator[f.Operator]
+	}
+	return payer
+}
+
+func (b *PriceBook) remember(f billing.Flight, payer *billing.Customer, byAircraft bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, known := range []map[string]*billing.Customer{b.byAircraft, b.byOperator} {
+		if len(known) >= maxKnownPayers {
+			clear(known)
+		}
+	}
+	if byAircraft {
+		b.byAircraft[f.Registration] = payer
+		return
+	}
+	b.byAircraft[f.Registration] = nil
+	b.byOperator[f.Operator] = payer
 }
 
 // BookChanged reports whether an error means that the caller holds an old book.
@@ -150,7 +169,8 @@ func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBoo
 	}
 	book := &PriceBook{
 		Version: head.Version, Calendar: calendar, Cutoff: head.Cutoff, Unfinished: head.Unfinished,
-		atAirport: map[string][]billing.Tariff{}, customers: map[payerKey]billing.Customer{},
+		atAirport:  map[string][]billing.Tariff{},
+		byAircraft: map[string]*billing.Customer{}, byOperator: map[string]*billing.Customer{},
 	}
 	if old != nil && old.Version == head.Version { // only the runs have moved on
 		book.everywhere, book.atAirport = old.everywhere, old.atAirport

@@ -140,6 +140,10 @@ func TestPriceBooksCustomer(t *testing.T) {
 	expect(book, "", "WEEK", "WEEK weekly")
 	expect(book, "EI-ABC", "WEEK", "MON monthly") // the aircraft comes first
 	expect(book, "EI-XYZ", "WEEK", "WEEK weekly")
+	expect(book, "EI-XYZ", "MON", "MON monthly") // whose aircraft is known to have no payer of its own
+	expect(book, "EI-ABC", "MON", "MON monthly")
+	expect(book, "EI-ABC", "NOBODY", "MON monthly")
+	expect(book, "EI-XYZ", "NOBODY", " ")
 	expect(book, "", "NOBODY", " ")
 
 	// The book is old: what it knows, it goes on saying, and a save will refuse

@@ -14,11 +14,12 @@ import (
 
 const customerOfFlight = `-- name: CustomerOfFlight :one
 SELECT c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on,
-    (SELECT version FROM price_book)::bigint AS version
-FROM customers c
-WHERE c.id = coalesce(
-    (SELECT a.customer_id FROM customer_aircraft a WHERE a.registration = $1::text),
-    (SELECT o.customer_id FROM customer_operators o WHERE o.operator = $2::text))
+    (p.aircraft IS NOT NULL)::bool AS by_aircraft, (SELECT version FROM price_book)::bigint AS version
+FROM (
+    SELECT (SELECT a.customer_id FROM customer_aircraft a WHERE a.registration = $1::text) AS aircraft,
+        (SELECT o.customer_id FROM customer_operators o WHERE o.operator = $2::text) AS operator
+) AS p
+JOIN customers c ON c.id = coalesce(p.aircraft, p.operator)
 `
 
 type CustomerOfFlightParams struct {
@@ -32,6 +33,7 @@ type CustomerOfFlightRow struct {
 	Name             string
 	BillingFrequency string
 	WeekEndsOn       int32
+	ByAircraft       bool
 	Version          int64
 }
 
@@ -46,6 +48,7 @@ func (q *Queries) CustomerOfFlight(ctx context.Context, arg CustomerOfFlightPara
 		&i.Name,
 		&i.BillingFrequency,
 		&i.WeekEndsOn,
+		&i.ByAircraft,
 		&i.Version,
 	)
 	return i, err

@@ -16,8 +16,9 @@ ORDER BY id;
 -- version tells whether the rest of the price book is still that of the answer.
 -- name: CustomerOfFlight :one
 SELECT c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on,
-    (SELECT version FROM price_book)::bigint AS version
-FROM customers c
-WHERE c.id = coalesce(
-    (SELECT a.customer_id FROM customer_aircraft a WHERE a.registration = @registration::text),
-    (SELECT o.customer_id FROM customer_operators o WHERE o.operator = @operator::text));
+    (p.aircraft IS NOT NULL)::bool AS by_aircraft, (SELECT version FROM price_book)::bigint AS version
+FROM (
+    SELECT (SELECT a.customer_id FROM customer_aircraft a WHERE a.registration = @registration::text) AS aircraft,
+        (SELECT o.customer_id FROM customer_operators o WHERE o.operator = @operator::text) AS operator
+) AS p
+JOIN customers c ON c.id = coalesce(p.aircraft, p.operator);

@@ -1,10 +1,12 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -41,37 +43,89 @@ type Bill struct {
 	Book     *PriceBook // what it was priced from
 }
 
+// Save is a bill to be saved, and the job that is completed with it.
+type Save struct {
+	Job  *Job // nil: a save without a job
+	Bill Bill
+	At   time.Time
+}
+
 // SaveFlight bills a flight and completes its job in one transaction and one
 // round trip. ErrJobLost means that the job is in other hands by now and that
 // nothing was saved. db may be a pool or a transaction.
 func SaveFlight(ctx context.Context, db dbsqlc.DBTX, job *Job, bill Bill, now time.Time) (Outcome, error) {
+	outcomes, err := SaveFlights(ctx, db, []Save{{job, bill, now}})
+	if err != nil {
+		return "", err
+	}
+	return outcomes[0], nil
+}
+
+// SaveFlights is SaveFlight for several flights in one transaction: where one
+// fails, nothing is saved of any. Two such transactions never wait for each
+// other in a circle, whatever flights they have.
+func SaveFlights(ctx context.Context, db dbsqlc.DBTX, saves []Save) ([]Outcome, error) {
+	params := make([]dbsqlc.FlightSaveParams, len(saves))
+	order := make([]int, len(saves))
+	for i, save := range saves {
+		var err error
+		if params[i], err = save.params(); err != nil {
+			return nil, err
+		}
+		order[i] = i
+	}
+	// The order in which locks are taken: that of drafts, then flights.
+	slices.SortFunc(order, func(i, j int) int {
+		x, y := &params[i], &params[j]
+		return cmp.Or(cmp.Compare(x.CustomerID, y.CustomerID), x.ClosesOn.Compare(y.ClosesOn), cmp.Compare(x.FlightID, y.FlightID))
+	})
+	sorted := make([]dbsqlc.FlightSaveParams, len(saves))
+	for at, i := range order {
+		sorted[at] = params[i]
+	}
+
+	outcomes := make([]Outcome, len(saves))
+	var failure error
+	dbsqlc.New(db).FlightSave(ctx, sorted).QueryRow(func(at int, outcome string, err error) {
+		outcomes[order[at]] = Outcome(outcome)
+		if err != nil && failure == nil { // what follows only says that there was one
+			failure = saveError(sorted[at].FlightID, err)
+		}
+	})
+	if failure != nil {
+		return nil, failure
+	}
+	return outcomes, nil
+}
+
+func saveError(flightID string, err error) error {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) && pgErr.Code == sqlStateJobLost {
+		return fmt.Errorf("%w: %s", ErrJobLost, pgErr.Message)
+	}
+	return fmt.Errorf("save flight %s: %w", flightID, err)
+}
+
+func (s Save) params() (dbsqlc.FlightSaveParams, error) {
+	bill := s.Bill
 	facts, err := json.Marshal(bill.Flight)
 	if err != nil {
-		return "", fmt.Errorf("encode the facts of flight %s: %w", bill.Flight.ID, err)
+		return dbsqlc.FlightSaveParams{}, fmt.Errorf("encode the facts of flight %s: %w", bill.Flight.ID, err)
 	}
 	closesOn, late := bill.Book.Calendar.Period(bill.Customer, bill.LandedOn, bill.Book.Cutoff)
 	params := dbsqlc.FlightSaveParams{
 		PriceBookVersion: bill.Book.Version, Cutoff: bill.Book.Cutoff,
 		FlightID: bill.Flight.ID, CustomerID: bill.Customer.ID, LandedOn: bill.LandedOn, Facts: facts,
-		ClosesOn: closesOn, Late: late, At: now, Today: billing.DateOf(now, bill.Book.Calendar.Location),
+		ClosesOn: closesOn, Late: late, At: s.At, Today: billing.DateOf(s.At, bill.Book.Calendar.Location),
 	}
-	if job != nil {
-		attempt := int16(job.Attempt) //nolint:gosec // River's column is a smallint
-		params.JobID, params.JobAttempt, params.JobClient = &job.ID, &attempt, &job.Client
+	if s.Job != nil {
+		attempt := int16(s.Job.Attempt) //nolint:gosec // River's column is a smallint
+		params.JobID, params.JobAttempt, params.JobClient = &s.Job.ID, &attempt, &s.Job.Client
 	}
 	for _, c := range bill.Charges {
 		addLine(&params, c)
 	}
-
-	outcome, err := dbsqlc.New(db).FlightSave(ctx, params)
-	if err != nil {
-		var pgErr *pgconn.PgError
-		if errors.As(err, &pgErr) && pgErr.Code == sqlStateJobLost {
-			return "", fmt.Errorf("%w: %s", ErrJobLost, pgErr.Message)
-		}
-		return "", fmt.Errorf("save flight %s: %w", bill.Flight.ID, err)
-	}
-	return Outcome(outcome), nil
+	return params, nil
 }
 
 // sqlStateJobLost is what save_flight raises for a job in other hands.

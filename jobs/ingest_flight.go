@@ -51,6 +51,7 @@ type IngestFlight struct {
 
 	Pool   *pgxpool.Pool
 	Books  *db.PriceBooks
+	Saver  *db.Saver
 	Source FlightSource
 	Gate   *sourceGate
 	Wait   time.Duration // how long an unknown or unlanded flight is waited for
@@ -182,9 +183,9 @@ func (w *IngestFlight) priceAndSave(ctx context.Context, job *river.Job[IngestFl
 	}
 
 	started = time.Now()
-	outcome, err := db.SaveFlight(ctx, w.Pool, jobOf(job), db.Bill{
+	outcome, err := w.Saver.Save(ctx, db.Save{Job: jobOf(job), At: w.Now(), Bill: db.Bill{
 		Flight: flight, Customer: customer, LandedOn: landedOn, Charges: charges, Book: book,
-	}, w.Now())
+	}})
 	w.Stats.observe(stageSave, time.Since(started))
 	return outcome, err
 }

@@ -7,9 +7,6 @@ package dbsqlc
 
 import (
 	"context"
-	"time"
-
-	"github.com/flightbill/flightbill/billing"
 )
 
 const billedFlightExists = `-- name: BilledFlightExists :one
@@ -48,71 +45,4 @@ func (q *Queries) FlightGet(ctx context.Context, flightID string) (Flight, error
 		&i.Passengers,
 	)
 	return i, err
-}
-
-const flightSave = `-- name: FlightSave :one
-SELECT save_flight(
-    $1::bigint, $2::smallint, $3::text,
-    $4::bigint, $5::date,
-    $6::text, $7::bigint, $8::date, $9::jsonb,
-    $10::date, $11::boolean, $12::timestamptz, $13::date,
-    $14::bigint[], $15::text[], $16::text[], CAST($17::text[] AS numeric[]), CAST($18::text[] AS numeric[]),
-    CAST($19::text[] AS numeric[]), CAST($20::text[] AS numeric[]), CAST($21::text[] AS numeric[]), $22::text[]
-)::text AS outcome
-`
-
-type FlightSaveParams struct {
-	JobID            *int64
-	JobAttempt       *int16
-	JobClient        *string
-	PriceBookVersion int64
-	Cutoff           billing.Date
-	FlightID         string
-	CustomerID       int64
-	LandedOn         billing.Date
-	Facts            []byte
-	ClosesOn         billing.Date
-	Late             bool
-	At               time.Time
-	Today            billing.Date
-	TariffIds        []int64
-	Codes            []string
-	Descriptions     []string
-	Quantities       []string
-	UnitRates        []string
-	Amounts          []string
-	TaxRates         []string
-	TaxAmounts       []string
-	Currencies       []string
-}
-
-// One round trip, one transaction; the function in the migrations says how.
-func (q *Queries) FlightSave(ctx context.Context, arg FlightSaveParams) (string, error) {
-	row := q.db.QueryRow(ctx, flightSave,
-		arg.JobID,
-		arg.JobAttempt,
-		arg.JobClient,
-		arg.PriceBookVersion,
-		arg.Cutoff,
-		arg.FlightID,
-		arg.CustomerID,
-		arg.LandedOn,
-		arg.Facts,
-		arg.ClosesOn,
-		arg.Late,
-		arg.At,
-		arg.Today,
-		arg.TariffIds,
-		arg.Codes,
-		arg.Descriptions,
-		arg.Quantities,
-		arg.UnitRates,
-		arg.Amounts,
-		arg.TaxRates,
-		arg.TaxAmounts,
-		arg.Currencies,
-	)
-	var outcome string
-	err := row.Scan(&outcome)
-	return outcome, err
 }

@@ -4,8 +4,8 @@ SELECT flight_id, callsign, operator, registration, aircraft_type, mtow_kg, orig
 FROM flights
 WHERE flight_id = @flight_id;
 
--- One round trip, one transaction; the function in the migrations says how.
--- name: FlightSave :one
+-- One round trip, one transaction, however many; the function in the migrations says how.
+-- name: FlightSave :batchone
 SELECT save_flight(
     sqlc.narg('job_id')::bigint, sqlc.narg('job_attempt')::smallint, sqlc.narg('job_client')::text,
     @price_book_version::bigint, @cutoff::date,

@@ -121,6 +121,21 @@ func TestInspectFailures(t *testing.T) {
 	require.Empty(t, r.Brokers[0].Problem, "the broker answers")
 }
 
+// An outage that begins in the middle is none of the flight's.
+func TestInspectOutageAtTheFlight(t *testing.T) {
+	t.Parallel()
+	fits, away := inspected(1, `"A1","UAL","N1","B738",1,"KEWR","KIAH",1,1,1,1`), recorded(t, "0.11-server-down")
+	b := newBroker(t, func(r *http.Request, sql string) (int, string) {
+		if strings.Contains(sql, "'A1'") {
+			return http.StatusOK, away
+		}
+		return fits(r, sql)
+	})
+	r, err := newSource(t, Config{Brokers: []string{b.URL}, Columns: "callsign="}).Inspect(t.Context(), "A1")
+	require.ErrorContains(t, err, "exception 425")
+	require.NoError(t, r.Refusal)
+}
+
 // A fact is called the same in a column, in JSON and in a report.
 func TestFactsAreCalledAsColumns(t *testing.T) {
 	t.Parallel()

@@ -37,6 +37,14 @@ func CheckLanded(f Flight, now time.Time) error {
 	return nil
 }
 
+// CheckFacts returns a Refused error for a flight with a fact that cannot be right.
+func CheckFacts(f Flight) error {
+	if what := unusableFact(&f); what != "" {
+		return UnusableFlight(f.ID, what)
+	}
+	return nil
+}
+
 // Price returns the charges for a landed flight of a customer, in the order of
 // their tariffs' codes and ids. landedOn is the landing date in the billing
 // zone; tariffs are those that could apply, and any others.
@@ -58,8 +66,8 @@ func Price(f Flight, cust Customer, landedOn Date, tariffs []Tariff) ([]Charge, 
 			return nil, lacksFact(f.ID, fact, t.Code)
 		}
 	}
-	if what := unusableFact(&f); what != "" {
-		return nil, UnusableFlight(f.ID, what)
+	if err := CheckFacts(f); err != nil {
+		return nil, err
 	}
 
 	var charges []Charge

@@ -83,24 +83,29 @@ func describe(value any) string {
 // readRow makes a flight of a row. Errors are *typeError or *valueError.
 func (s selection) readRow(row []any) (billing.Flight, error) {
 	var f billing.Flight
-	for i, c := range columns {
-		if s.index[i] < 0 {
-			continue
-		}
-		err := c.read(&f, row[s.index[i]])
-		var wrongType *typeError
-		var wrongValue *valueError
-		switch {
-		case errors.As(err, &wrongType):
-			wrongType.column = c.name
-		case errors.As(err, &wrongValue):
-			wrongValue.column = c.name
-		}
-		if err != nil {
+	for i := range columns {
+		if err := s.readColumn(&f, i, row); err != nil {
 			return billing.Flight{}, err
 		}
 	}
 	return f, nil
+}
+
+// readColumn reads one of columns, where the table has it.
+func (s selection) readColumn(f *billing.Flight, i int, row []any) error {
+	if s.index[i] < 0 {
+		return nil
+	}
+	err := columns[i].read(f, row[s.index[i]])
+	var wrongType *typeError
+	var wrongValue *valueError
+	switch {
+	case errors.As(err, &wrongType):
+		wrongType.column = columns[i].name
+	case errors.As(err, &wrongValue):
+		wrongValue.column = columns[i].name
+	}
+	return err
 }
 
 // readID reads the flight id of a row, where it can be read.

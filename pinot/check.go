@@ -19,7 +19,7 @@ var familyTypes = map[family][]string{
 // *ConfigError that names the table or the column that does not fit, a
 // *billing.Error of kind Outage where Pinot cannot tell now, or wraps that of ctx.
 func (s *Source) Check(ctx context.Context) error {
-	a, err := s.ask(ctx, s.sampleQuery(s.selection.expressions...), len(s.selection.expressions))
+	a, err := s.ask(ctx, s.sampleQuery(1, s.selection.expressions...), len(s.selection.expressions))
 	if err != nil {
 		return s.explain(ctx, err)
 	}
@@ -64,7 +64,7 @@ func (s *Source) explain(ctx context.Context, err error) error {
 		case at != key: // an aggregate works alone, and fails beside the key
 			probe = []string{probe[0], s.selection.expressions[at]}
 		}
-		_, err := s.ask(ctx, s.sampleQuery(probe...), len(probe))
+		_, err := s.ask(ctx, s.sampleQuery(1, probe...), len(probe))
 		if err == nil {
 			continue
 		}

@@ -2,8 +2,8 @@
 //
 // It has these duties:
 //
-//   - Ask for one flight with one SELECT: columns by name in a fixed order, the
-//     id as an escaped literal, an explicit LIMIT.
+//   - Ask for one flight, or for several, with one SELECT: columns by name in a
+//     fixed order, ids as escaped literals, an explicit LIMIT.
 //   - Serve an existing table as it is: PINOT_COLUMNS maps any column to a Pinot
 //     SQL expression, or away.
 //   - Believe only an answer that Pinot vouches for. Pinot reports most failures
@@ -14,6 +14,7 @@
 //     absent.
 //   - Try the other brokers when one fails, and learn them from the controller
 //     where that is how Pinot is found.
+//   - Say what it reads and what is missing, before anything is billed: Report.
 //
 // # What counts as absent
 //

@@ -64,9 +64,9 @@ func (s *Source) flightQuery(ids []string) string {
 // countQuery asks all servers, whatever the table's partitions.
 func (s *Source) countQuery() string { return fmt.Sprintf(`SELECT COUNT(*) FROM "%s"`, s.table) }
 
-// sampleQuery asks for one row, whichever, of the given expressions.
-func (s *Source) sampleQuery(expressions ...string) string {
-	return fmt.Sprintf(`SELECT %s FROM "%s" LIMIT 1`, strings.Join(expressions, ", "), s.table)
+// sampleQuery asks for rows, whichever, of the given expressions.
+func (s *Source) sampleQuery(limit int, expressions ...string) string {
+	return fmt.Sprintf(`SELECT %s FROM "%s" LIMIT %d`, strings.Join(expressions, ", "), s.table, limit)
 }
 
 // literal writes text as a SQL literal. In Pinot's SQL the quote is the only

@@ -136,12 +136,9 @@ func (a *app) openSource(ctx context.Context, pool *pgxpool.Pool) (jobs.FlightSo
 		return db.NewFlights(pool), func() {}, nil
 	}
 	logger := a.logger.With(componentKey, "INGESTION")
-	source, err := pinot.New(pinot.Config{
-		Brokers: a.config.PinotBrokers, Controller: a.config.PinotController,
-		Table: a.config.PinotTable, Columns: a.config.PinotColumns, Logger: logger,
-	})
+	source, err := a.newPinotSource(logger)
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, err
 	}
 	if err := source.Check(ctx); err != nil {
 		if _, ok := errors.AsType[*pinot.ConfigError](err); ok {

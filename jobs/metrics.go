@@ -15,12 +15,15 @@ const scrapeTimeout = 5 * time.Second
 
 // Metrics is a Prometheus collector of the statistics and of the queue.
 type Metrics struct {
-	stats *Stats
-	pool  *pgxpool.Pool
+	stats  *Stats
+	pool   *pgxpool.Pool
+	outage func() *Outage
 }
 
 // NewMetrics returns a collector.
-func NewMetrics(stats *Stats, pool *pgxpool.Pool) *Metrics { return &Metrics{stats: stats, pool: pool} }
+func NewMetrics(stats *Stats, pool *pgxpool.Pool, outage func() *Outage) *Metrics {
+	return &Metrics{stats: stats, pool: pool, outage: outage}
+}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("flightbill_"+name, help, labels, nil)
@@ -35,13 +38,16 @@ var (
 	runsDone         = desc("scheduled_runs_total", "Scheduled runs done by this process.", "job", "result")
 	queueJobs        = desc("queue_flights", "Flights in the queue, with the reason why they wait or were cancelled.", "state", "reason")
 	queueReadable    = desc("queue_readable", "1 where the queue could be read for this scrape.")
+	sourceUp         = desc("flight_source_up", "0 while the flight source is away: flights wait, without spending attempts.")
+	sourceAway       = desc("flight_source_outage_seconds", "Seconds since the flight source went away; 0 while it answers.")
 	runAge           = desc("last_run_age_seconds", "Seconds since the last consolidated run finished.")
 )
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		flightsBilled, flightsFailed, flightsSnoozed, flightsCancelled, flightSeconds, runsDone, queueJobs, queueReadable, runAge,
+		flightsBilled, flightsFailed, flightsSnoozed, flightsCancelled, flightSeconds, runsDone, queueJobs, queueReadable,
+		sourceUp, sourceAway, runAge,
 	} {
 		ch <- d
 	}
@@ -73,6 +79,13 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		counter(runsDone, run.Done, kind, "done")
 		counter(runsDone, run.Failed, kind, "failed")
 	}
+
+	up, away := 1.0, 0.0
+	if outage := m.outage(); outage != nil {
+		up, away = 0, time.Since(outage.Since).Seconds()
+	}
+	gauge(sourceUp, up)
+	gauge(sourceAway, away)
 
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()

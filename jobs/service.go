@@ -143,6 +143,10 @@ func indexNames() []string {
 // Client is the River client, for River UI.
 func (s *Service) Client() *river.Client[pgx.Tx] { return s.client }
 
+// Outage returns since when the flight source has been away, nil while it
+// answers.
+func (s *Service) Outage() *Outage { return s.gate.Outage() }
+
 // Start begins to work. Cancelling ctx stops as Stop does.
 func (s *Service) Start(ctx context.Context) error {
 	if _, err := s.books.Current(ctx); err != nil {

@@ -111,8 +111,9 @@ func (b *brokers) penalty(of broker, now time.Time) int {
 	return 0
 }
 
-// report notes what came of a query; err is nil where it was answered. Only a
-// change is logged.
+// report notes what came of a query; err is nil where it was answered. A change
+// is logged where there are other brokers to go on with; without, it is an outage,
+// which its caller tells of.
 func (b *brokers) report(ctx context.Context, of broker, err error) {
 	b.mu.Lock()
 	_, was := b.failed[of.url]
@@ -121,8 +122,10 @@ func (b *brokers) report(ctx context.Context, of broker, err error) {
 	} else if was {
 		delete(b.failed, of.url)
 	}
+	others := len(b.known) > 1
 	b.mu.Unlock()
 	switch {
+	case !others:
 	case err != nil && !was:
 		b.logger.WarnContext(ctx, "Pinot: broker gives no answer to rely on", "broker", of.name, "error", err)
 	case err == nil && was:

@@ -336,7 +336,7 @@ func TestCredentialsAreSentAndNotLogged(t *testing.T) {
 	})
 	var log strings.Builder
 	s := newSource(t, Config{
-		Brokers: []string{strings.Replace(b.URL, "http://", "http://flightbill:secret@", 1)},
+		Brokers: []string{strings.Replace(b.URL, "http://", "http://flightbill:secret@", 1), "http://flightbill:secret@127.0.0.1:1"},
 		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	_, err := s.Flight(t.Context(), "F1")

@@ -32,7 +32,10 @@ type Config struct {
 	Client  *river.Client[pgx.Tx]       // need not be started, nor have workers
 	Metrics http.Handler                // GET /metrics
 	Ready   func(context.Context) error // nil when the service can work; its message is shown to those with credentials
-	Logger  *slog.Logger                // nil: nothing is logged
+	// Degraded says, to all who ask, what is wrong with a service that is ready:
+	// what waits for another system, and needs River UI to be seen. Optional.
+	Degraded func() string
+	Logger   *slog.Logger // nil: nothing is logged
 }
 
 // Validate checks the settings, not the rest, so that it can be called before

@@ -24,6 +24,7 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 // reason may name the database's address.
 type readiness struct {
 	check       func(context.Context) error
+	degraded    func() string // may be nil
 	credentials *credentials
 	logger      *slog.Logger
 
@@ -42,7 +43,13 @@ func (p *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 	switch {
 	case err == nil:
-		answer(w, http.StatusOK, "ready")
+		text := "ready"
+		if p.degraded != nil {
+			if note := p.degraded(); note != "" {
+				text += ", but " + note
+			}
+		}
+		answer(w, http.StatusOK, text)
 	case p.credentials.match(r):
 		answer(w, http.StatusServiceUnavailable, err.Error())
 	default:

@@ -84,7 +84,7 @@ func (s *Server) routes(credentials *credentials) http.Handler {
 
 	public := http.NewServeMux()
 	public.HandleFunc("GET /healthz", healthz)
-	public.Handle("GET /readyz", &readiness{check: s.config.Ready, credentials: credentials, logger: s.logger})
+	public.Handle("GET /readyz", &readiness{check: s.config.Ready, degraded: s.config.Degraded, credentials: credentials, logger: s.logger})
 	public.Handle("/", credentials.require(private, s.logger))
 
 	handler := sameOriginOnly(http.MaxBytesHandler(public, maxBody))

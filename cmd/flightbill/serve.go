@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -145,9 +146,26 @@ func (a *app) openSource(ctx context.Context, pool *pgxpool.Pool) (jobs.FlightSo
 			source.Close()
 			return nil, nil, err
 		}
-		logger.Warn("flight source cannot be checked now; flights wait until it is back", "error", err)
+		return &uncheckedPinot{Source: source}, source.Close, nil
 	}
 	return source, source.Close, nil
+}
+
+// uncheckedPinot was away at the start: its first good answer to a probe is that
+// table and mapping fit each other.
+type uncheckedPinot struct {
+	*pinot.Source
+
+	fits atomic.Bool
+}
+
+func (s *uncheckedPinot) Probe(ctx context.Context) error {
+	if s.fits.Load() {
+		return s.Source.Probe(ctx)
+	}
+	err := s.Check(ctx)
+	s.fits.Store(err == nil)
+	return err
 }
 
 func (a *app) httpConfig() riverui.Config {
@@ -156,7 +174,7 @@ func (a *app) httpConfig() riverui.Config {
 
 func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.Service, stats *jobs.Stats) (*riverui.Server, error) {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(jobs.NewMetrics(stats, pool), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(jobs.NewMetrics(stats, pool, service.Outage), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	config := a.httpConfig()
 	config.Client = service.Client()
@@ -166,6 +184,13 @@ func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.S
 			return fmt.Errorf("database: %w", err)
 		}
 		return nil
+	}
+	config.Degraded = func() string {
+		outage := service.Outage()
+		if outage == nil {
+			return ""
+		}
+		return "the flight source is away since " + outage.Since.UTC().Format(time.RFC3339) + "; flights wait"
 	}
 	web, err := riverui.New(config)
 	if err != nil {

@@ -1,0 +1,190 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/billing"
+)
+
+// batchSourceStub knows all flights but those that start with X, and answers
+// after a while.
+type batchSourceStub struct {
+	answerAfter time.Duration
+	stuck       bool // a batch does not end by itself
+	batchErr    error
+
+	mu      sync.Mutex
+	singles []string
+	batches [][]string
+}
+
+func (*batchSourceStub) Name() string { return "stub" }
+
+func (s *batchSourceStub) Flight(_ context.Context, id string) (billing.Flight, error) {
+	time.Sleep(s.answerAfter)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.singles = append(s.singles, id)
+	return billing.Flight{ID: id, Callsign: "alone"}, nil
+}
+
+func (s *batchSourceStub) Flights(ctx context.Context, ids []string) (map[string]billing.Flight, error) {
+	if s.stuck {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	time.Sleep(s.answerAfter)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.batches = append(s.batches, ids)
+	if s.batchErr != nil {
+		return nil, s.batchErr
+	}
+	found := map[string]billing.Flight{}
+	for _, id := range ids {
+		if id[0] != 'X' {
+			found[id] = billing.Flight{ID: id, Callsign: "batch"}
+		}
+	}
+	return found, nil
+}
+
+// line is a queue of flights F1, F2, …
+func line(from, to int) (ids []string) {
+	for i := from; i <= to; i++ {
+		ids = append(ids, fmt.Sprintf("F%d", i))
+	}
+	return ids
+}
+
+func newTestReadAhead(t *testing.T, source *batchSourceStub, next func(limit int32) ([]string, error)) *readAhead {
+	t.Helper()
+	r := newReadAhead(source, 5, func(_ context.Context, limit int32) ([]string, error) { return next(limit) }, slog.New(slog.DiscardHandler))
+	t.Cleanup(r.Stop)
+	return r
+}
+
+func callsign(t *testing.T, r *readAhead, id string) string {
+	t.Helper()
+	f, err := r.Flight(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, id, f.ID)
+	return f.Callsign
+}
+
+func TestReadAheadReadsTheLineTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{answerAfter: 5 * time.Millisecond}
+		from := 1
+		r := newTestReadAhead(t, source, func(limit int32) ([]string, error) { return line(from, from+int(limit)-1), nil })
+		require.Equal(t, "alone", callsign(t, r, "F0"), "nothing was read yet")
+
+		r.More()
+		r.More() // once is enough
+		synctest.Wait()
+		began := time.Now()
+		require.Equal(t, "batch", callsign(t, r, "F1"), "waits for the batch that it is in")
+		require.LessOrEqual(t, time.Since(began), 5*time.Millisecond)
+		for _, id := range line(2, 20) {
+			require.Equal(t, "batch", callsign(t, r, id))
+		}
+		require.Equal(t, [][]string{line(1, 50)}, source.batches)
+		require.Equal(t, "alone", callsign(t, r, "F1"), "facts serve once")
+
+		r.More() // 30 are left: enough
+		synctest.Wait()
+		require.Len(t, source.batches, 1)
+		for _, id := range line(21, 30) {
+			require.Equal(t, "batch", callsign(t, r, id))
+		}
+		from = 31
+		r.More()
+		synctest.Wait()
+		time.Sleep(10 * time.Millisecond)
+		require.Equal(t, line(51, 80), source.batches[1], "what has been read is not read again")
+		require.Equal(t, []string{"F0", "F1"}, source.singles)
+	})
+}
+
+func TestReadAheadKeepsFactsForSecondsOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{}
+		r := newTestReadAhead(t, source, func(int32) ([]string, error) { return line(1, 50), nil })
+		r.More()
+		synctest.Wait()
+		time.Sleep(factsAge - time.Millisecond)
+		require.Equal(t, "batch", callsign(t, r, "F1"))
+		time.Sleep(time.Millisecond)
+		require.Equal(t, "alone", callsign(t, r, "F2"))
+	})
+}
+
+func TestReadAheadLeavesTheRestToFlight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{}
+		r := newTestReadAhead(t, source, func(int32) ([]string, error) { return []string{"F1", "X1"}, nil })
+		r.More()
+		synctest.Wait()
+		require.Equal(t, "batch", callsign(t, r, "F1"))
+		require.Equal(t, "alone", callsign(t, r, "X1"), "whatever is to be said of it, Flight says")
+	})
+}
+
+func TestReadAheadFails(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(*batchSourceStub) error{
+		"batch": func(s *batchSourceStub) error { s.batchErr = errors.New("Pinot is away"); return nil },
+		"line":  func(*batchSourceStub) error { return errors.New("the database is away") },
+		"slow":  func(s *batchSourceStub) error { s.stuck = true; return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				source := &batchSourceStub{answerAfter: time.Millisecond}
+				lineErr := fail(source)
+				looks := 0
+				r := newTestReadAhead(t, source, func(int32) ([]string, error) { looks++; return line(1, 50), lineErr })
+				r.More()
+				synctest.Wait()
+				began := time.Now()
+				callsign(t, r, "F1")
+				require.LessOrEqual(t, time.Since(began), batchTimeout+source.answerAfter, "a flight asks for itself after that")
+				r.More()
+				synctest.Wait()
+				require.Equal(t, 1, looks, "there is a pause")
+				time.Sleep(batchPause)
+				r.More()
+				synctest.Wait()
+				require.Equal(t, 2, looks)
+			})
+		})
+	}
+}
+
+func TestReadAheadStops(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{stuck: true}
+		r := newTestReadAhead(t, source, func(int32) ([]string, error) { return line(1, 50), nil })
+		r.More()
+		synctest.Wait()
+		began := time.Now()
+		r.Stop()
+		require.Zero(t, time.Since(began))
+		r.More()
+		synctest.Wait()
+		require.False(t, r.looking)
+	})
+}

@@ -71,6 +71,9 @@ func TestClusterServesWhatIsLoaded(t *testing.T) {
 	require.NoError(t, c.WaitRows(ctx, "t", 2))
 	require.NoError(t, c.Load(ctx, "t", JSON, strings.NewReader(`{"id": "d", "n": 3}`)))
 	require.NoError(t, c.WaitRows(ctx, "t", 3))
+	holders, err := c.Holders(ctx, "t")
+	require.NoError(t, err)
+	require.Equal(t, []*Process{c.Server(0)}, holders)
 	t.Logf("loaded after %s", time.Since(before))
 
 	// What is stopped or killed comes back with its rows.

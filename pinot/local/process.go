@@ -20,11 +20,12 @@ import (
 // Process is one process of a cluster. Its methods are safe to call at once, but what two of them make of each other is
 // the callers' affair.
 type Process struct {
-	cluster *Cluster
-	name    string   // such as "server-1"
-	args    []string // of java
-	address string   // host:port of what tells its health
-	health  bool     // it answers GET /health, as all but ZooKeeper do
+	cluster  *Cluster
+	name     string   // such as "server-1"
+	instance string   // a server's name in Pinot
+	args     []string // of java
+	address  string   // host:port of what tells its health
+	health   bool     // it answers GET /health, as all but ZooKeeper do
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd

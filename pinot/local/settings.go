@@ -88,7 +88,7 @@ func (c *Cluster) serverProcess(i int) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.pinot(name, "StartServer", "1g", admin, map[string]string{
+	p, err := c.pinot(name, "StartServer", "1g", admin, map[string]string{
 		"pinot.cluster.name":                               clusterName,
 		"pinot.zk.server":                                  c.zookeeper.address,
 		"pinot.server.netty.host":                          host,
@@ -101,6 +101,10 @@ func (c *Cluster) serverProcess(i int) (*Process, error) {
 		"pinot.server.instance.segmentTarDir":              c.path(name + "-segments"),
 		"pinot.server.shutdown.enableQueryCheck":           "false",
 	}, "-clusterName", clusterName, "-zkAddress", c.zookeeper.address)
+	if err == nil {
+		p.instance = fmt.Sprintf("Server_%s_%d", host, netty)
+	}
+	return p, err
 }
 
 // pinot is a process of Pinot's own.

@@ -82,6 +82,29 @@ func (c *Cluster) WaitRows(ctx context.Context, table string, rows int) error {
 	return nil
 }
 
+// Holders returns the servers that hold rows of a table.
+func (c *Cluster) Holders(ctx context.Context, table string) ([]*Process, error) {
+	text, err := c.do(ctx, http.MethodGet, c.controllerURL("/segments/"+table+"_OFFLINE/servers"), "", nil)
+	if err != nil {
+		return nil, fmt.Errorf("find the servers of %s: %w", table, err)
+	}
+	var tables []struct {
+		Segments map[string][]string `json:"serverToSegmentsMap"`
+	}
+	if err := json.Unmarshal(text, &tables); err != nil {
+		return nil, fmt.Errorf("find the servers of %s: %w", table, err)
+	}
+	var holders []*Process
+	for _, server := range c.servers {
+		for _, t := range tables {
+			if len(t.Segments[server.instance]) > 0 {
+				holders = append(holders, server)
+			}
+		}
+	}
+	return holders, nil
+}
+
 func (c *Cluster) count(ctx context.Context, broker *Process, table string) (int, error) {
 	query, err := json.Marshal(map[string]string{"sql": fmt.Sprintf(`SELECT COUNT(*) FROM "%s"`, table)})
 	if err != nil {

@@ -11,12 +11,22 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
+
+	"github.com/flightbill/flightbill/pinot/local"
+	"github.com/flightbill/flightbill/pinot/pinottest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The real cluster's Java is in a time zone that nobody would take for UTC. A short session makes it soon notice that a
+// process is gone.
+func TestMain(m *testing.M) {
+	pinottest.Main(m, local.Options{
+		Brokers: 2, Servers: 2, TimeZone: "America/St_Johns",
+		SessionTimeout: 4 * time.Second, QueryTimeout: 4 * time.Second,
+	})
+}
 
 // fakeBroker answers queries on loopback and remembers them.
 type fakeBroker struct {

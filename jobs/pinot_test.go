@@ -1,0 +1,116 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/jobs"
+	"github.com/flightbill/flightbill/pinot"
+	"github.com/flightbill/flightbill/pinot/local"
+)
+
+// startPinot starts a cluster of the test's own with a table of n landed flights,
+// P0 to P(n-1), half of them on each of two servers.
+func startPinot(t *testing.T, b *testBundle, n int) (*local.Cluster, *pinot.Source) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cluster, err := local.Start(ctx, local.Options{Servers: 2, QueryTimeout: 2 * time.Second})
+	if errors.Is(err, local.ErrNoJava) {
+		t.Skipf("needs a real Pinot: %v", err)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, cluster.Close()) })
+
+	schema, config := local.FlightsTable("flights")
+	require.NoError(t, cluster.CreateTable(ctx, schema, config))
+	landed := b.clock.Now().Add(-time.Hour)
+	for half := range 2 {
+		var rows strings.Builder
+		rows.WriteString("flight_id,operator,mtow_kg,origin,destination,departed_at,landed_at\n")
+		for i := half; i < n; i += 2 {
+			fmt.Fprintf(&rows, "P%d,WEEK,70500,EIDW,EGLL,%d,%d\n", i, landed.Add(-time.Hour).UnixMilli(), landed.UnixMilli())
+		}
+		require.NoError(t, cluster.Load(ctx, "flights", local.CSV, strings.NewReader(rows.String())))
+	}
+	require.NoError(t, cluster.WaitRows(ctx, "flights", n))
+	holders, err := cluster.Holders(ctx, "flights")
+	require.NoError(t, err)
+	require.Len(t, holders, 2)
+	source, err := pinot.New(pinot.Config{Brokers: cluster.BrokerAddresses(), Timeout: 4 * time.Second})
+	require.NoError(t, err)
+	t.Cleanup(source.Close)
+	return cluster, source
+}
+
+// A real Pinot loses one part after the other while 5,000 flights are queued:
+// each is billed once, and no attempt is spent.
+func TestPinotOutages(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const flights = 5000
+	cluster, source := startPinot(t, b, flights)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	defer cancel()
+	restart := func(processes ...*local.Process) {
+		t.Helper()
+		for _, p := range processes {
+			require.NoError(t, p.Restart(ctx), p.Name())
+		}
+	}
+
+	b.exec(t, `SELECT enqueue_flights(array_agg('P' || n)) FROM generate_series(0, $1::int - 1) AS n`, flights)
+	service := b.start(t, func(c *jobs.Config) { c.Source = source })
+	billed := func() int { return get[int](t, b, `SELECT count(*) FROM billed_flights`) }
+	waitFor := func(what string, holds func() bool) {
+		t.Helper()
+		require.Eventually(t, holds, 3*time.Minute, 20*time.Millisecond, what)
+	}
+	for _, step := range []struct {
+		what       string
+		away, back func()
+	}{
+		{
+			"one of two servers frozen",
+			func() { require.NoError(t, cluster.Server(0).Freeze()) },
+			func() { require.NoError(t, cluster.Server(0).Thaw()) },
+		}, {
+			"one of two servers killed",
+			func() { require.NoError(t, cluster.Server(1).Kill()) },
+			func() { restart(cluster.Server(1)) },
+		}, {
+			"the broker killed",
+			func() { require.NoError(t, cluster.Broker(0).Kill()) },
+			func() { restart(cluster.Broker(0)) },
+		}, {
+			"all servers down",
+			func() {
+				require.NoError(t, cluster.Server(0).Stop(ctx))
+				require.NoError(t, cluster.Server(1).Stop(ctx))
+			},
+			func() { restart(cluster.Server(0), cluster.Server(1)) },
+		},
+	} {
+		before := billed()
+		waitFor("flights are billed before: "+step.what, func() bool { return billed() >= before+100 })
+		require.Less(t, billed(), flights-100, "the queue must last: %s", step.what)
+		step.away()
+		waitFor(step.what+": the outage is seen", func() bool { return service.Outage() != nil })
+		atRest := billed()
+		step.back()
+		waitFor(step.what+": the outage ends", func() bool { return service.Outage() == nil })
+		back := time.Now()
+		waitFor(step.what+": flights are billed again", func() bool { return billed() > atRest })
+		require.Less(t, time.Since(back), 30*time.Second, step.what)
+	}
+	waitFor("every flight is billed", func() bool { return billed() == flights })
+	require.Equal(t, flights, get[int](t, b, `SELECT count(*) FROM charges`), "once")
+	require.Zero(t, get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'ingest_flight' AND (attempt > 1 OR errors IS NOT NULL)`),
+		"no attempt was spent")
+}

@@ -36,7 +36,11 @@ func (b *bench) latency(ctx context.Context) ([]row, error) {
 	var startP50, savedP50, savedP99, heardP50, sentP50, sentP99 []float64
 	figures, err := b.takeTurns(ctx,
 		func(ctx context.Context, pass int) (float64, error) {
-			toStart, saved, err := b.latencyOnce(ctx, pool, pass, inserts)
+			ids, err := makeFlights(ctx, pool, fmt.Sprintf("latency-%d", pass), inserts)
+			if err != nil {
+				return 0, err
+			}
+			toStart, saved, err := b.latencyOnce(ctx, pool, db.NewFlights(pool), ids)
 			if err != nil {
 				return 0, err
 			}
@@ -74,19 +78,15 @@ func (b *bench) latency(ctx context.Context) ([]row, error) {
 
 // latencyOnce returns each flight's time from its commit to its job's start, in
 // ms, and the service's own figures from INSERT to saved.
-func (b *bench) latencyOnce(ctx context.Context, pool *pgxpool.Pool, pass, inserts int) (toStart []float64, saved jobs.Quantiles, err error) {
-	ids, err := makeFlights(ctx, pool, fmt.Sprintf("latency-%d", pass), inserts)
-	if err != nil {
-		return nil, saved, err
-	}
+func (b *bench) latencyOnce(ctx context.Context, pool *pgxpool.Pool, flights jobs.FlightSource, ids []string) (toStart []float64, saved jobs.Quantiles, err error) {
 	var mu sync.Mutex
 	startedAt := map[string]time.Time{}
 	allFetched := make(chan struct{})
-	source := watchedSource{db.NewFlights(pool), func(id string) {
+	source := watchedSource{flights, func(id string) {
 		mu.Lock()
 		defer mu.Unlock()
 		startedAt[id] = time.Now()
-		if len(startedAt) == inserts {
+		if len(startedAt) == len(ids) {
 			close(allFetched)
 		}
 	}}
@@ -102,7 +102,7 @@ func (b *bench) latencyOnce(ctx context.Context, pool *pgxpool.Pool, pass, inser
 	time.Sleep(3 * time.Second)
 	inserted, err := insertApart(ctx, pool, "INSERT INTO flight_processing_queue (flight_id) VALUES ($1)", ids)
 	if err == nil {
-		err = waitUntilBilled(ctx, allFetched, stats, inserts)
+		err = waitUntilBilled(ctx, allFetched, stats, len(ids))
 	}
 	if err := errors.Join(err, service.Stop(context.WithoutCancel(ctx))); err != nil {
 		return nil, saved, err

@@ -73,6 +73,7 @@ func measurements() []measurement {
 		{"revive", (*bench).revive},
 		{"issue", (*bench).issue},
 		{"latency", (*bench).latency},
+		{"pinot", (*bench).pinot},
 		{"idle", (*bench).idle},
 		{"overdue", (*bench).overdue},
 	}

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -35,7 +37,8 @@ var (
 )
 
 func (a *app) newDemoCommand() *cobra.Command {
-	return &cobra.Command{
+	var onPinot bool
+	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Bill a month of real flights on an embedded Postgres in a fresh folder, to issued invoices and River UI",
 		Args:  cobra.NoArgs,
@@ -45,9 +48,11 @@ func (a *app) newDemoCommand() *cobra.Command {
 			a.config.DatabaseURL, a.config.FlightSource, a.config.Results = "", sourcePostgres, ""
 			a.config.Billing = db.Settings{Timezone: "UTC", Close: billing.PeriodEnd, BillingStart: demoStart}
 			a.logger = quieter(a.logger)
-			return a.demo(cmd.Context())
+			return a.demo(cmd.Context(), onPinot)
 		},
 	}
+	cmd.Flags().BoolVar(&onPinot, "pinot", false, "read the flights from an Apache Pinot, started for the demo (needs Java and Maven)")
+	return cmd
 }
 
 // quieter leaves the screen to the demo's own words.
@@ -65,12 +70,22 @@ func (h levelHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return levelHandler{h.Handler.WithAttrs(attrs), h.level}
 }
 
-func (a *app) demo(ctx context.Context) error {
+func (a *app) demo(ctx context.Context, onPinot bool) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	say := func(format string, args ...any) { fmt.Fprintf(a.stdout, format+"\n", args...) }
 	if err := a.httpConfig().Validate(); err != nil {
 		return usageError{err}
+	}
+
+	var onlyInPinot *demoPinot
+	if onPinot { // first: it is what may be missing here
+		var err error
+		if onlyInPinot, err = a.startDemoPinot(ctx); err != nil {
+			return fmt.Errorf("demo --pinot: %w", err)
+		}
+		defer onlyInPinot.stop()
+		say("Loaded %s flights of January 2013 into Pinot.", count(int64(len(onlyInPinot.ids))))
 	}
 
 	say("Starting Postgres 18 in a fresh folder (the first time, it is downloaded: 15 MB) …")
@@ -91,21 +106,14 @@ func (a *app) demo(ctx context.Context) error {
 		return err
 	}
 
-	imported, err := importDemoData(ctx, pool)
+	source, flights, err := a.demoQueue(ctx, pool, onlyInPinot)
 	if err != nil {
 		return err
 	}
-	say("Imported %s flights of January 2013, %s customers, %s tariffs.", count(imported["flights"]), count(imported["customers"]), count(imported["tariffs"]))
-
-	tag, err := pool.Exec(ctx, `INSERT INTO flight_processing_queue (flight_id) SELECT flight_id FROM flights`)
-	if err != nil {
-		return fmt.Errorf("enqueue the flights: %w", err)
-	}
-	say("Enqueued them: INSERT INTO flight_processing_queue (flight_id) SELECT flight_id FROM flights.")
 
 	stats := jobs.NewStats()
 	service, err := jobs.New(jobs.Config{
-		Pool: pool, Source: db.NewFlights(pool), Workers: a.config.Workers, FlightWait: a.config.FlightWait,
+		Pool: pool, Source: source, Workers: a.config.Workers, FlightWait: a.config.FlightWait,
 		Schedules: jobs.NoSchedules, Now: at(demoEnd.AddDays(2).Start(time.UTC)), Stats: stats, Logger: a.logger,
 	})
 	if err != nil {
@@ -121,7 +129,7 @@ func (a *app) demo(ctx context.Context) error {
 			_ = stopService()
 		}
 	}()
-	if err := a.waitForFlights(ctx, pool, tag.RowsAffected()); err != nil {
+	if err := a.waitForFlights(ctx, pool, flights); err != nil {
 		return err
 	}
 	runs, issued, overdue, err := a.demoRuns(ctx, pool)
@@ -136,12 +144,45 @@ func (a *app) demo(ctx context.Context) error {
 	return a.demoUI(ctx, pool, service, stats)
 }
 
-func importDemoData(ctx context.Context, pool *pgxpool.Pool) (rows map[db.ImportKind]int64, err error) {
+// demoQueue imports the demo's data, but for flights that are in Pinot, and
+// enqueues the flights.
+func (a *app) demoQueue(ctx context.Context, pool *pgxpool.Pool, onlyInPinot *demoPinot) (source jobs.FlightSource, flights int64, err error) {
+	files := []demoFile{{db.ImportCustomers, "customers.csv"}, {db.ImportTariffs, "tariffs.csv"}}
+	if onlyInPinot == nil {
+		files = append(files, demoFile{db.ImportFlights, demoFlights})
+	}
+	imported, err := importDemoData(ctx, pool, files)
+	if err != nil {
+		return nil, 0, err
+	}
+	what := []string{count(imported[db.ImportCustomers]) + " customers", count(imported[db.ImportTariffs]) + " tariffs"}
+	enqueue, args := "SELECT flight_id FROM flights", []any(nil)
+	source = db.NewFlights(pool)
+	if onlyInPinot == nil {
+		what = slices.Insert(what, 0, count(imported[db.ImportFlights])+" flights of January 2013")
+	} else {
+		enqueue, args = "SELECT unnest($1::text[])", []any{onlyInPinot.ids}
+		source = onlyInPinot.source
+	}
+	fmt.Fprintf(a.stdout, "Imported %s.\n", strings.Join(what, ", "))
+
+	enqueue = "INSERT INTO flight_processing_queue (flight_id) " + enqueue
+	tag, err := pool.Exec(ctx, enqueue, args...)
+	if err != nil {
+		return nil, 0, fmt.Errorf("enqueue the flights: %w", err)
+	}
+	fmt.Fprintf(a.stdout, "Enqueued the flights: %s.\n", enqueue)
+	return source, tag.RowsAffected(), nil
+}
+
+type demoFile struct {
+	kind db.ImportKind
+	name string
+}
+
+func importDemoData(ctx context.Context, pool *pgxpool.Pool, files []demoFile) (rows map[db.ImportKind]int64, err error) {
 	rows = map[db.ImportKind]int64{}
-	for _, file := range []struct {
-		kind db.ImportKind
-		name string
-	}{{"customers", "customers.csv"}, {"tariffs", "tariffs.csv"}, {"flights", "flights-2013-01.csv.gz"}} {
+	for _, file := range files {
 		content, err := demoData.ReadFile("demodata/" + file.name)
 		if err != nil {
 			return nil, fmt.Errorf("read the demo's data: %w", err)

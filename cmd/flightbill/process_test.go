@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -42,9 +41,16 @@ func (p *process) said() string {
 // startServe starts "flightbill serve" and waits until it works.
 func startServe(t *testing.T, env ...string) *process {
 	t.Helper()
+	p := startProcess(t, []string{"serve"}, env...)
+	eventually(t, "serve works", func() bool { return strings.Contains(p.said(), "flightbill is working") })
+	return p
+}
+
+func startProcess(t *testing.T, args []string, env ...string) *process {
+	t.Helper()
 	binary, err := os.Executable()
 	require.NoError(t, err)
-	p := &process{Cmd: exec.Command(binary, "serve"), ended: make(chan struct{})}
+	p := &process{Cmd: exec.Command(binary, args...), ended: make(chan struct{})}
 	p.Env = append(os.Environ(), asCommand+"=1", "FLIGHTBILL_HTTP_ADDR=127.0.0.1:0", "FLIGHTBILL_RESULTS=")
 	p.Env = append(p.Env, env...)
 	p.Stdout, p.Stderr = p, p
@@ -60,7 +66,6 @@ func startServe(t *testing.T, env ...string) *process {
 			t.Log(p.said())
 		}
 	})
-	eventually(t, "serve works", func() bool { return strings.Contains(p.said(), "flightbill is working") })
 	return p
 }
 
@@ -227,24 +232,4 @@ func TestServeEmbedded(t *testing.T) {
 	var failures strings.Builder
 	require.Equal(t, exitDone, run(t.Context(), []string{"enqueue", "F1"}, env, strings.NewReader(""), &out, &failures), &failures)
 	require.Contains(t, out.String(), "1 already queued")
-}
-
-func TestDemo(t *testing.T) {
-	t.Parallel()
-	var out strings.Builder
-	var failures strings.Builder
-	env := func(name string) (string, bool) {
-		if name == "FLIGHTBILL_HTTP_ADDR" {
-			return "127.0.0.1:0", true
-		}
-		return "", false
-	}
-	require.Equal(t, exitDone, run(t.Context(), []string{"demo"}, env, strings.NewReader(""), &out, &failures), &failures)
-	for _, line := range []string{
-		"billed      3,763", "cancelled     705  a fact is missing", "waiting        85  not landed yet",
-		"31 daily runs issued 40 consolidated invoices", "126 invoices issued, 6,506,412.83 USD", "River UI was at http://127.0.0.1:",
-	} {
-		require.Contains(t, out.String(), line)
-	}
-	require.NotContains(t, fmt.Sprint(&failures), "ERROR")
 }

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/pinot/local"
+)
+
+// runDemo returns what the demo says, and skips the test where this machine
+// cannot run it.
+func runDemo(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, failures strings.Builder
+	env := func(name string) (string, bool) {
+		if name == "FLIGHTBILL_HTTP_ADDR" {
+			return "127.0.0.1:0", true
+		}
+		return "", false
+	}
+	status := run(t.Context(), append([]string{"demo"}, args...), env, strings.NewReader(""), &out, &failures)
+	skipWithoutJava(t, failures.String())
+	require.Equal(t, exitDone, status, &failures)
+	require.NotContains(t, failures.String(), "ERROR")
+	return out.String()
+}
+
+func skipWithoutJava(t *testing.T, failures string) {
+	t.Helper()
+	if strings.Contains(failures, local.ErrNoJava.Error()) {
+		t.Skip("needs a real Pinot: " + strings.TrimSpace(failures))
+	}
+}
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	said := runDemo(t)
+	for _, line := range []string{
+		"billed      3,763", "cancelled     705  a fact is missing", "waiting        85  not landed yet",
+		"31 daily runs issued 40 consolidated invoices", "126 invoices issued, 6,506,412.83 USD", "River UI was at http://127.0.0.1:",
+	} {
+		require.Contains(t, said, line)
+	}
+
+	// With the flights in Pinot, whatever it makes of facts that are not there, the
+	// same comes out.
+	t.Run("pinot", func(t *testing.T) {
+		t.Parallel()
+		saidOnPinot := runDemo(t, "--pinot")
+		require.Contains(t, saidOnPinot, "Loaded 4,553 flights of January 2013 into Pinot.")
+		require.Equal(t, demoResults(t, said), demoResults(t, saidOnPinot))
+	})
+}
+
+// demoResults is what a demo says of flights and invoices, without what varies.
+func demoResults(t *testing.T, said string) string {
+	t.Helper()
+	from, to := strings.Index(said, "Ran the closing dates"), strings.Index(said, "flights a second")
+	require.Positive(t, from)
+	require.Greater(t, to, from)
+	results := said[from:to]
+	return results[:strings.LastIndex(results, "\n")]
+}
+
+// Killed, the demo leaves nothing behind: no process and no folder.
+func TestDemoOnPinotKilled(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("/tmp", "flightbill-test-")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o777)) //nolint:gosec // as a folder for temporary files is: root's Postgres runs as another user, and cleans up as that
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+
+	demo := startProcess(t, []string{"demo", "--pinot"}, "TMPDIR="+dir)
+	eventually(t, "the demo has a Postgres and a Pinot", func() bool { return strings.Contains(demo.said(), "Enqueued the flights") || demo.hasEnded() })
+	skipWithoutJava(t, demo.said())
+	require.False(t, demo.hasEnded())
+	for _, pattern := range []string{"flightbill-pinot-*", "flightbill-postgres-*"} {
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		require.NoError(t, err)
+		require.Len(t, found, 1, pattern)
+	}
+	require.NoError(t, demo.Process.Kill())
+	<-demo.ended
+	eventually(t, "nothing is left", func() bool {
+		left, err := os.ReadDir(dir)
+		return err == nil && len(left) == 0 && processesNaming(t, dir) == 0
+	})
+}
+
+// processesNaming counts the processes with a text in their command line, where
+// the system tells.
+func processesNaming(t *testing.T, text string) (n int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	for _, file := range files {
+		// One that has just ended is not there to be read.
+		if content, err := os.ReadFile(file); err == nil && strings.Contains(string(content), text) {
+			n++
+		}
+	}
+	return n
+}

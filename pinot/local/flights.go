@@ -32,7 +32,7 @@ const flightsConfig = `{
 	"tableName": %q,
 	"tableType": "OFFLINE",
 	"segmentsConfig": {"replication": "1"},
-	"tenants": {},
+	"tenants": {"broker": "DefaultTenant", "server": "DefaultTenant"},
 	"tableIndexConfig": {"loadMode": "MMAP", "invertedIndexColumns": ["flight_id"], "bloomFilterColumns": ["flight_id"]},
 	"ingestionConfig": {"batchIngestionConfig": {"segmentIngestionType": "APPEND", "segmentIngestionFrequency": "DAILY"}},
 	"metadata": {}

@@ -53,6 +53,7 @@ type IngestFlight struct {
 	Books  *db.PriceBooks
 	Saver  *db.Saver
 	Source FlightSource
+	Ahead  *readAhead // nil where the source reads one flight at a time
 	Gate   *sourceGate
 	Wait   time.Duration // how long an unknown or unlanded flight is waited for
 	Now    func() time.Time
@@ -118,7 +119,7 @@ func (w *IngestFlight) bill(ctx context.Context, job *river.Job[IngestFlightArgs
 			Message: fmt.Sprintf("job %d names no flight that can be: %q is not a flight id; delete the job", job.ID, id),
 		}
 	}
-	flight, err := w.fetch(ctx, id)
+	flight, err := w.fetch(ctx, job)
 	if err != nil {
 		return "", err
 	}
@@ -151,11 +152,15 @@ func (w *IngestFlight) bill(ctx context.Context, job *river.Job[IngestFlightArgs
 // an outage.
 const fetchTimeout = 12 * time.Second
 
-func (w *IngestFlight) fetch(ctx context.Context, id string) (billing.Flight, error) {
+func (w *IngestFlight) fetch(ctx context.Context, job *river.Job[IngestFlightArgs]) (flight billing.Flight, err error) {
 	started := time.Now()
 	fetchCtx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	flight, err := w.Source.Flight(fetchCtx, id)
+	if w.Ahead != nil {
+		flight, err = w.Ahead.Flight(fetchCtx, job.Args.FlightID, job.ScheduledAt)
+	} else {
+		flight, err = w.Source.Flight(fetchCtx, job.Args.FlightID)
+	}
 	w.Stats.observe(stageFetch, time.Since(started))
 	if err != nil && errors.Is(fetchCtx.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
 		return flight, billing.SourceDown(w.Source.Name(), fmt.Sprintf("did not answer within %s", fetchTimeout), err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
 // BatchSource is a flight source that reads many flights for about the price of
@@ -29,16 +30,18 @@ const (
 	batchTimeout = 2 * time.Second
 	// batchPause is how long nothing is read ahead after a batch that failed.
 	batchPause = time.Second
+	// lookPause is the least time between two looks at the line where enough should
+	// be read, but other processes have taken those flights.
+	lookPause = 20 * time.Millisecond
 )
 
-// readAhead is a flight source that reads the flights next in line together,
-// while those before them are being billed. A flight that finds nothing read is
-// asked for alone: it never waits for others.
+// readAhead reads the flights next in line together, while those before them are
+// being billed. A flight that finds nothing read is asked for alone: it never waits
+// for others.
 type readAhead struct {
-	BatchSource
-
-	next   func(ctx context.Context, limit int32) ([]string, error) // the flights next in line
-	target int32                                                    // how many to have read
+	source BatchSource
+	next   nextInLine
+	target int32 // how many to have read
 	logger *slog.Logger
 
 	//nolint:containedctx // of the batches, which nobody waits for
@@ -50,17 +53,23 @@ type readAhead struct {
 	read     map[string]facts
 	coming   map[string]chan struct{} // closed when the batch that a flight is in ends
 	looking  bool
+	short    bool // a flight found nothing read since the last look
+	looked   time.Time
 	pausedTo time.Time
 }
+
+// nextInLine returns the flights that are worked next, with the times of their jobs.
+type nextInLine func(ctx context.Context, limit int32) ([]dbsqlc.QueueNextInLineRow, error)
 
 type facts struct {
 	flight billing.Flight
 	asked  time.Time
+	due    time.Time // the job's own
 }
 
-func newReadAhead(source BatchSource, workers int, next func(ctx context.Context, limit int32) ([]string, error), logger *slog.Logger) *readAhead {
+func newReadAhead(source BatchSource, workers int, next nextInLine, logger *slog.Logger) *readAhead {
 	r := &readAhead{
-		BatchSource: source, next: next, logger: logger,
+		source: source, next: next, logger: logger,
 		target: int32(max(batchSize, 4*workers)), //nolint:gosec // a number of workers
 		read:   map[string]facts{}, coming: map[string]chan struct{}{},
 	}
@@ -68,42 +77,51 @@ func newReadAhead(source BatchSource, workers int, next func(ctx context.Context
 	return r
 }
 
-// Flight returns what has been read, or asks for it.
-func (r *readAhead) Flight(ctx context.Context, id string) (billing.Flight, error) {
-	flight, coming, ok := r.take(id)
+// Flight returns what has been read for the job that is due then, or asks for it.
+// Whoever retries a flight, since its facts were put right, changes that time: facts
+// from before do not serve.
+func (r *readAhead) Flight(ctx context.Context, id string, due time.Time) (billing.Flight, error) {
+	flight, coming, ok := r.take(id, due)
 	if coming != nil {
 		select {
 		case <-coming:
-			flight, _, ok = r.take(id)
+			flight, _, ok = r.take(id, due)
 		case <-ctx.Done():
 		}
 	}
 	if ok {
 		return flight, nil
 	}
-	return r.BatchSource.Flight(ctx, id)
+	return r.source.Flight(ctx, id)
 }
 
 // take returns a flight's facts, once, or what to wait for.
-func (r *readAhead) take(id string) (billing.Flight, <-chan struct{}, bool) {
+func (r *readAhead) take(id string, due time.Time) (billing.Flight, <-chan struct{}, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f, ok := r.read[id]
 	delete(r.read, id)
-	if ok && time.Since(f.asked) < factsAge {
+	if ok && f.due.Equal(due) && time.Since(f.asked) < factsAge {
 		return f.flight, nil, true
 	}
-	return billing.Flight{}, r.coming[id], false
+	coming := r.coming[id]
+	r.short = r.short || coming == nil
+	return billing.Flight{}, coming, false
 }
 
 // More reads on, in the background, where little is left of what was read.
 func (r *readAhead) More() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.looking || len(r.read)+len(r.coming) > int(r.target)/2 || r.ctx.Err() != nil || time.Now().Before(r.pausedTo) {
+	now := time.Now()
+	if r.looking || r.ctx.Err() != nil || now.Before(r.pausedTo) {
 		return
 	}
-	r.looking = true
+	enough := len(r.read)+len(r.coming) > int(r.target)/2
+	if enough && (!r.short || now.Sub(r.looked) < lookPause) {
+		return
+	}
+	r.looking, r.short, r.looked = true, false, now
 	r.batches.Go(r.look)
 }
 
@@ -124,30 +142,34 @@ func (r *readAhead) look() {
 			delete(r.read, id)
 		}
 	}
-	line = slices.DeleteFunc(line, func(id string) bool {
-		_, read := r.read[id]
-		return read || r.coming[id] != nil
+	line = slices.DeleteFunc(line, func(job dbsqlc.QueueNextInLineRow) bool {
+		f, read := r.read[job.FlightID]
+		return read && f.due.Equal(job.ScheduledAt) || r.coming[job.FlightID] != nil
 	})
-	for ids := range slices.Chunk(line, batchSize) {
+	for batch := range slices.Chunk(line, batchSize) {
 		done := make(chan struct{})
-		for _, id := range ids {
-			r.coming[id] = done
+		for _, job := range batch {
+			r.coming[job.FlightID] = done
 		}
-		r.batches.Go(func() { r.readBatch(ids, done) })
+		r.batches.Go(func() { r.readBatch(batch, done) })
 	}
 }
 
-func (r *readAhead) readBatch(ids []string, done chan struct{}) {
+func (r *readAhead) readBatch(batch []dbsqlc.QueueNextInLineRow, done chan struct{}) {
+	ids := make([]string, len(batch))
+	for i, job := range batch {
+		ids[i] = job.FlightID
+	}
 	ctx, cancel := context.WithTimeout(r.ctx, batchTimeout)
 	defer cancel()
 	asked := time.Now()
-	flights, err := r.Flights(ctx, ids)
+	flights, err := r.source.Flights(ctx, ids)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, id := range ids {
-		delete(r.coming, id)
-		if flight, ok := flights[id]; ok {
-			r.read[id] = facts{flight, asked}
+	for _, job := range batch {
+		delete(r.coming, job.FlightID)
+		if flight, ok := flights[job.FlightID]; ok {
+			r.read[job.FlightID] = facts{flight, asked, job.ScheduledAt}
 		}
 	}
 	close(done)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
 // batchSourceStub knows all flights but those that start with X, and answers
@@ -66,16 +67,25 @@ func line(from, to int) (ids []string) {
 	return ids
 }
 
+// testDue is when every job of these tests is due.
+var testDue = time.Date(2026, 3, 4, 12, 0, 0, 123_456_000, time.UTC)
+
 func newTestReadAhead(t *testing.T, source *batchSourceStub, next func(limit int32) ([]string, error)) *readAhead {
 	t.Helper()
-	r := newReadAhead(source, 5, func(_ context.Context, limit int32) ([]string, error) { return next(limit) }, slog.New(slog.DiscardHandler))
+	r := newReadAhead(source, 5, func(_ context.Context, limit int32) (jobs []dbsqlc.QueueNextInLineRow, err error) {
+		ids, err := next(limit)
+		for _, id := range ids {
+			jobs = append(jobs, dbsqlc.QueueNextInLineRow{FlightID: id, ScheduledAt: testDue})
+		}
+		return jobs, err
+	}, slog.New(slog.DiscardHandler))
 	t.Cleanup(r.Stop)
 	return r
 }
 
 func callsign(t *testing.T, r *readAhead, id string) string {
 	t.Helper()
-	f, err := r.Flight(t.Context(), id)
+	f, err := r.Flight(t.Context(), id, testDue)
 	require.NoError(t, err)
 	require.Equal(t, id, f.ID)
 	return f.Callsign
@@ -127,6 +137,49 @@ func TestReadAheadKeepsFactsForSecondsOnly(t *testing.T) {
 		require.Equal(t, "batch", callsign(t, r, "F1"))
 		time.Sleep(time.Millisecond)
 		require.Equal(t, "alone", callsign(t, r, "F2"))
+	})
+}
+
+// Another process took the flight and gave it up; its facts were put right, and it
+// was enqueued again.
+func TestReadAheadForgetsFactsFromBeforeARetry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{}
+		r := newTestReadAhead(t, source, func(int32) ([]string, error) { return line(1, 50), nil })
+		r.More()
+		synctest.Wait()
+		f, err := r.Flight(t.Context(), "F1", testDue.Add(time.Second))
+		require.NoError(t, err)
+		require.Equal(t, "alone", f.Callsign)
+	})
+}
+
+// What other processes have taken does not count as read.
+func TestReadAheadBesideOtherProcesses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{}
+		from := 1
+		r := newTestReadAhead(t, source, func(limit int32) ([]string, error) { return line(from, from+int(limit)-1), nil })
+		r.More()
+		synctest.Wait()
+		from = 101 // all of it
+		time.Sleep(lookPause)
+		require.Equal(t, "alone", callsign(t, r, "F100"))
+		r.More()
+		synctest.Wait()
+		require.Equal(t, "batch", callsign(t, r, "F101"))
+		r.More()
+		synctest.Wait()
+		require.Len(t, source.batches, 2, "enough has been read")
+
+		from = 201
+		require.Equal(t, "alone", callsign(t, r, "F200"))
+		time.Sleep(factsAge)
+		r.More()
+		synctest.Wait()
+		require.Len(t, r.read, 50, "what nobody came for is gone")
 	})
 }
 

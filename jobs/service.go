@@ -82,12 +82,11 @@ func New(cfg Config) (*Service, error) {
 	var ahead *readAhead
 	if source, ok := cfg.Source.(BatchSource); ok {
 		ahead = newReadAhead(source, cfg.Workers, q.QueueNextInLine, ingestion)
-		cfg.Source = ahead
 	}
 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
-		Pool: cfg.Pool, Books: books, Saver: db.NewSaver(cfg.Pool), Source: cfg.Source, Gate: gate, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
+		Pool: cfg.Pool, Books: books, Saver: db.NewSaver(cfg.Pool), Source: cfg.Source, Ahead: ahead, Gate: gate, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
 	})
 	river.AddWorker(workers, &ConsolidateInvoices{
 		Consolidator: &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}, Stats: cfg.Stats,

@@ -166,26 +166,31 @@ func (q *Queries) QueueJobIsHeld(ctx context.Context, arg QueueJobIsHeldParams) 
 }
 
 const queueNextInLine = `-- name: QueueNextInLine :many
-SELECT (args ->> 'flight_id')::text AS flight_id FROM river_job
+SELECT (args ->> 'flight_id')::text AS flight_id, scheduled_at FROM river_job
 WHERE state = 'available' AND queue = 'flights' AND kind = 'ingest_flight' AND scheduled_at <= now()
 ORDER BY priority, scheduled_at, id
 LIMIT $1
 `
 
+type QueueNextInLineRow struct {
+	FlightID    string
+	ScheduledAt time.Time
+}
+
 // The flights that are worked next.
-func (q *Queries) QueueNextInLine(ctx context.Context, limit int32) ([]string, error) {
+func (q *Queries) QueueNextInLine(ctx context.Context, limit int32) ([]QueueNextInLineRow, error) {
 	rows, err := q.db.Query(ctx, queueNextInLine, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []string
+	var items []QueueNextInLineRow
 	for rows.Next() {
-		var flight_id string
-		if err := rows.Scan(&flight_id); err != nil {
+		var i QueueNextInLineRow
+		if err := rows.Scan(&i.FlightID, &i.ScheduledAt); err != nil {
 			return nil, err
 		}
-		items = append(items, flight_id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

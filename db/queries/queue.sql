@@ -44,7 +44,7 @@ WHERE queue = 'flights' AND kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
 
 -- The flights that are worked next.
 -- name: QueueNextInLine :many
-SELECT (args ->> 'flight_id')::text AS flight_id FROM river_job
+SELECT (args ->> 'flight_id')::text AS flight_id, scheduled_at FROM river_job
 WHERE state = 'available' AND queue = 'flights' AND kind = 'ingest_flight' AND scheduled_at <= now()
 ORDER BY priority, scheduled_at, id
 LIMIT $1;

@@ -1,0 +1,67 @@
+package jobs_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/jobs"
+)
+
+// batchSource is the table flights behind something that takes 5 ms for an answer,
+// of one flight or many.
+type batchSource struct {
+	table            *db.Flights
+	singles, batches atomic.Int64
+}
+
+func (s *batchSource) Name() string { return s.table.Name() }
+
+func (s *batchSource) Flight(ctx context.Context, id string) (billing.Flight, error) {
+	s.singles.Add(1)
+	time.Sleep(5 * time.Millisecond)
+	return s.table.Flight(ctx, id)
+}
+
+func (s *batchSource) Flights(ctx context.Context, ids []string) (map[string]billing.Flight, error) {
+	s.batches.Add(1)
+	time.Sleep(5 * time.Millisecond)
+	found := map[string]billing.Flight{}
+	for _, id := range ids {
+		f, err := s.table.Flight(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		found[id] = f
+	}
+	return found, nil
+}
+
+// A queue that is full is read ahead, by two processes too; a lone flight is not.
+func TestFullQueueIsReadAhead(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const flights = 1000
+	b.exec(t, `INSERT INTO flights (flight_id, operator, mtow_kg, origin, destination, departed_at, landed_at, distance_km)
+		SELECT 'F' || n, 'WEEK', 70500, 'EIDW', 'EGLL', $1::timestamptz - interval '1 hour', $1, 449 FROM generate_series(0, $2::int) AS n`,
+		b.clock.Now().Add(-time.Hour), flights)
+	source := &batchSource{table: db.NewFlights(b.pool)}
+	for range 2 {
+		b.start(t, func(c *jobs.Config) { c.Source = source })
+	}
+	billed := func() int { return get[int](t, b, `SELECT count(*) FROM billed_flights`) }
+	b.enqueue(t, "F0")
+	eventually(t, "the lone flight is billed", func() bool { return billed() == 1 })
+	require.EqualValues(t, 1, source.singles.Load())
+	require.Zero(t, source.batches.Load())
+
+	b.exec(t, `SELECT enqueue_flights(array_agg('F' || n)) FROM generate_series(1, $1::int) AS n`, flights)
+	eventually(t, "all flights are billed", func() bool { return billed() == flights+1 })
+	require.Less(t, source.singles.Load(), int64(flights/2), "most were read in %d batches", source.batches.Load())
+	t.Logf("%d alone, %d batches", source.singles.Load(), source.batches.Load())
+}

@@ -32,7 +32,9 @@ func serveAnswers(ctx context.Context, delay time.Duration, stdin io.Reader, std
 		return err
 	}
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var query struct{ SQL string }
+		var query struct {
+			SQL string `json:"sql"`
+		}
 		if err := json.NewDecoder(r.Body).Decode(&query); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
@@ -76,7 +78,7 @@ func composeAnswer(sql string) []byte {
 			landed.Add(-time.Hour).UnixMilli(), landed.UnixMilli(), 300 + n%3000, 100 + n%80,
 		})
 	}
-	answer, _ := json.Marshal(map[string]any{
+	answer, _ := json.Marshal(map[string]any{ //nolint:errchkjson // of values that JSON can hold
 		"resultTable": map[string]any{"dataSchema": map[string]any{"columnNames": names, "columnDataTypes": types}, "rows": rows},
 		"exceptions":  []any{}, "numServersQueried": 1, "numServersResponded": 1, "numDocsScanned": len(rows), "totalDocs": 1_000_000,
 	})
@@ -89,7 +91,7 @@ func startAnswers(ctx context.Context, delay time.Duration) (_ *pinot.Source, st
 	if err != nil {
 		return nil, nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, answerServer, delay.String()) //nolint:gosec // this program
+	cmd := exec.CommandContext(ctx, self, answerServer, delay.String())
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, nil, err

@@ -163,7 +163,14 @@ func (w *IngestFlight) fetch(ctx context.Context, job *river.Job[IngestFlightArg
 	}
 	w.Stats.observe(stageFetch, time.Since(started))
 	if err != nil && errors.Is(fetchCtx.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-		return flight, billing.SourceDown(w.Source.Name(), fmt.Sprintf("did not answer within %s", fetchTimeout), err)
+		err = billing.SourceDown(w.Source.Name(), fmt.Sprintf("did not answer within %s", fetchTimeout), err)
+	}
+	var said *billing.Error
+	switch {
+	case errors.As(err, &said) && said.Kind == billing.Outage:
+		w.Gate.Met(started, err)
+	case err == nil || said != nil:
+		w.Gate.Read(started)
 	}
 	return flight, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +67,8 @@ func TestPinotOutages(t *testing.T) {
 	}
 
 	b.exec(t, `SELECT enqueue_flights(array_agg('P' || n)) FROM generate_series(0, $1::int - 1) AS n`, flights)
-	service := b.start(t, func(c *jobs.Config) { c.Source = source })
+	log := &logBuffer{}
+	service := b.start(t, func(c *jobs.Config) { c.Source, c.Logger = source, slog.New(slog.NewTextHandler(log, nil)) })
 	billed := func() int { return get[int](t, b, `SELECT count(*) FROM billed_flights`) }
 	waitFor := func(what string, holds func() bool) {
 		t.Helper()
@@ -100,6 +102,7 @@ func TestPinotOutages(t *testing.T) {
 		before := billed()
 		waitFor("flights are billed before: "+step.what, func() bool { return billed() >= before+100 })
 		require.Less(t, billed(), flights-100, "the queue must last: %s", step.what)
+		told := log.count("flight source is away")
 		step.away()
 		waitFor(step.what+": the outage is seen", func() bool { return service.Outage() != nil })
 		atRest := billed()
@@ -108,8 +111,12 @@ func TestPinotOutages(t *testing.T) {
 		back := time.Now()
 		waitFor(step.what+": flights are billed again", func() bool { return billed() > atRest })
 		require.Less(t, time.Since(back), 30*time.Second, step.what)
+		// Twice where Pinot gives up a killed server, answers without it, and then
+		// with exceptions while that comes back.
+		require.LessOrEqual(t, log.count("flight source is away")-told, 2, "an outage is told of once: %s", step.what)
 	}
 	waitFor("every flight is billed", func() bool { return billed() == flights })
+	waitFor("each outage is told to be over", func() bool { return log.count("flight source is back") == log.count("flight source is away") })
 	require.Equal(t, flights, get[int](t, b, `SELECT count(*) FROM charges`), "once")
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'ingest_flight' AND (attempt > 1 OR errors IS NOT NULL)`),
 		"no attempt was spent")

@@ -187,6 +187,13 @@ func (r *readAhead) pause(ctx context.Context, err error) {
 	}
 }
 
+// Forget drops what has been read: it says nothing of a source that has gone away.
+func (r *readAhead) Forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.read)
+}
+
 // Stop ends what is being read.
 func (r *readAhead) Stop() {
 	r.stop()

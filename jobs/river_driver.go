@@ -14,24 +14,24 @@ import (
 // riverDriver is River's own driver for pgx with two additions, at places that
 // River keeps for extensions of its own and may move in any release:
 //
-//   - before River takes flights, it asks whether this process may take any now
-//     (see sourceGate), and it tells when there were flights for every free slot;
+//   - before River takes flights, it asks how many this process may take now (see
+//     sourceGate), and it tells when there were flights for every free slot;
 //   - a fetch can be called for. River makes none for slots that become free
 //     while one is under way: with 5 workers they stand empty until the next
 //     flight ends, and at the end of a backlog until the next poll.
 type riverDriver struct {
 	*riverpgxv5.Driver
 
-	mayTake func() bool
-	full    func() // told when there were flights for every free slot
-	wake    chan struct{}
+	gate *sourceGate
+	full func() // told when there were flights for every free slot
+	wake chan struct{}
 }
 
 // driverOver is what River asks for in riverDriver.
 var _ riverdriver.Driver[pgx.Tx] = (*riverDriver)(nil)
 
-func newRiverDriver(driver *riverpgxv5.Driver, mayTake func() bool) *riverDriver {
-	return &riverDriver{Driver: driver, mayTake: mayTake, full: func() {}, wake: make(chan struct{}, 1)}
+func newRiverDriver(driver *riverpgxv5.Driver, gate *sourceGate) *riverDriver {
+	return &riverDriver{Driver: driver, gate: gate, full: func() {}, wake: make(chan struct{}, 1)}
 }
 
 // PluginInit does nothing; River looks for it beside PluginPilot.
@@ -42,7 +42,7 @@ func (d *riverDriver) PluginPilot() riverpilot.Pilot { return &pilot{driver: d} 
 
 // GetListener is River's own, which also hears Fetch.
 func (d *riverDriver) GetListener(params *riverdriver.GetListenenerParams) riverdriver.Listener {
-	return &listener{Listener: d.Driver.GetListener(params), wake: d.wake}
+	return &listener{Listener: d.Driver.GetListener(params), driver: d}
 }
 
 // Fetch makes River look for flights if it has a free slot.
@@ -65,11 +65,17 @@ func (p *pilot) JobGetAvailable(
 	if params.Queue != FlightsQueue {
 		return p.StandardPilot.JobGetAvailable(ctx, exec, state, params)
 	}
-	if !p.driver.mayTake() {
+	most := p.driver.gate.Take(params.MaxToLock)
+	if most == 0 {
 		return &riverdriver.JobGetAvailableResult{}, nil
 	}
-	result, err := p.StandardPilot.JobGetAvailable(ctx, exec, state, params)
-	if err == nil && len(result.Jobs) == params.MaxToLock {
+	allowed := *params
+	allowed.MaxToLock = most
+	result, err := p.StandardPilot.JobGetAvailable(ctx, exec, state, &allowed)
+	switch {
+	case err != nil || len(result.Jobs) == 0:
+		p.driver.gate.Untaken()
+	case len(result.Jobs) == params.MaxToLock:
 		p.driver.full()
 		p.driver.Fetch()
 	}
@@ -81,7 +87,7 @@ func (p *pilot) JobGetAvailable(
 type listener struct {
 	riverdriver.Listener
 
-	wake <-chan struct{}
+	driver *riverDriver
 }
 
 func (l *listener) WaitForNotification(ctx context.Context) (*riverdriver.Notification, error) {
@@ -99,15 +105,14 @@ func (l *listener) WaitForNotification(ctx context.Context) (*riverdriver.Notifi
 	select {
 	case h := <-result:
 		return h.notification, h.err
-	case <-l.wake:
+	case <-l.driver.wake:
 	}
 	stop()
-	// The connection serves one at a time, and may have had something to tell.
-	switch h := <-result; {
-	case h.err == nil:
-		return h.notification, nil // whatever it is, River's next fetch is not far
-	case !errors.Is(h.err, context.Canceled) || ctx.Err() != nil:
-		return nil, h.err
+	// The connection serves one at a time, and may have had something to tell. Then
+	// the notice is for the next time.
+	if h := <-result; h.err == nil || !errors.Is(h.err, context.Canceled) || ctx.Err() != nil {
+		l.driver.Fetch()
+		return h.notification, h.err
 	}
 	return &riverdriver.Notification{Topic: "river_insert", Payload: `{"queue": "` + FlightsQueue + `"}`}, nil
 }

@@ -103,12 +103,10 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Schedules != NoSchedules {
 		periodic = periodicJobs(books.Kept, cfg.Now)
 	}
-	driver := newRiverDriver(riverpgxv5.New(cfg.Pool), gate.Open)
+	driver := newRiverDriver(riverpgxv5.New(cfg.Pool), gate)
 	gate.opened = driver.Fetch
-	driver.full = func() {
-		if ahead != nil {
-			ahead.More()
-		}
+	if ahead != nil {
+		driver.full, gate.left = ahead.More, ahead.Forget
 	}
 	client, err := river.NewClient(driver, &river.Config{
 		Queues:               queues,
@@ -151,8 +149,9 @@ func (s *Service) Start(ctx context.Context) error {
 	if _, err := s.books.Current(ctx); err != nil {
 		return err
 	}
-	s.gate.Close() // until the source has answered once
+	s.gate.Start()
 	if err := s.client.Start(ctx); err != nil {
+		s.endBackground()
 		return fmt.Errorf("start the queue: %w", err)
 	}
 	ctx, s.stopHousekeeping = context.WithCancel(context.WithoutCancel(ctx))

@@ -48,7 +48,6 @@ func (w *IngestFlight) verdict(ctx context.Context, job *river.Job[IngestFlightA
 		return w.cancel(ctx, job, failure)
 
 	case failure.Kind == billing.Outage:
-		w.Gate.Close()
 		w.Stats.flightSnoozed(string(failure.Reason))
 		w.Logger.DebugContext(ctx, "flight waits", "flight_id", job.Args.FlightID, "error", err)
 		why := waiting{Reason: failure.Error()}

@@ -139,6 +139,14 @@ func TestStartSaysWhatToInstall(t *testing.T) {
 	_, err = Start(t.Context(), Options{})
 	require.ErrorIs(t, err, ErrNoJava)
 	require.ErrorContains(t, err, "1.8.0_392")
+
+	// Java alone serves once the jars are there.
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	require.NoError(t, os.WriteFile(old, []byte("#!/bin/sh\necho 'openjdk version \"17.0.15\"' >&2\n"), 0o700))
+	_, err = Start(t.Context(), Options{})
+	require.ErrorIs(t, err, ErrNoJava)
+	require.ErrorContains(t, err, "there is no mvn on PATH")
 }
 
 func pids(c *Cluster) (all []int) {

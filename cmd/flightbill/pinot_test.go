@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -28,10 +29,15 @@ const pinotColumns = "callsign=,passengers="
 // newPinotBroker answers as a broker of that table.
 func newPinotBroker(t *testing.T) string {
 	t.Helper()
+	return startPinotBroker(t, "127.0.0.1:0")
+}
+
+func startPinotBroker(t *testing.T, address string) string {
+	t.Helper()
 	const answer = `{"resultTable":{"dataSchema":{"columnDataTypes":[%s]},"rows":[%s]},
 		"exceptions":[],"numServersQueried":1,"numServersResponded":1}`
 	const types = `"STRING","STRING","STRING","STRING","INT","STRING","STRING","LONG","LONG","DOUBLE"`
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sql, _ := io.ReadAll(r.Body)
 		switch {
 		case bytes.Contains(sql, []byte(`passengers`)):
@@ -55,6 +61,11 @@ func newPinotBroker(t *testing.T) string {
 		}
 		fmt.Fprintf(w, answer, types, strings.Join(rows, ","))
 	}))
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+	require.NoError(t, err)
+	require.NoError(t, server.Listener.Close())
+	server.Listener = listener
+	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL
 }

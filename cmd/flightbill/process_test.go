@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -232,4 +235,51 @@ func TestServeEmbedded(t *testing.T) {
 	var failures strings.Builder
 	require.Equal(t, exitDone, run(t.Context(), []string{"enqueue", "F1"}, env, strings.NewReader(""), &out, &failures), &failures)
 	require.Contains(t, out.String(), "1 already queued")
+}
+
+var servedAt = regexp.MustCompile(`/readyz served url=(http://[^/ ]+)`)
+
+// page returns what serve's HTTP says.
+func (p *process) page(t *testing.T, path string) string {
+	t.Helper()
+	at := servedAt.FindStringSubmatch(p.said())
+	require.Len(t, at, 2, p.said())
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at[1]+path, http.NoBody)
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return string(body)
+}
+
+// Pinot is away when serve starts, and comes back with another table than before.
+func TestServeWithoutPinot(t *testing.T) {
+	t.Parallel()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := listener.Addr().String()
+	require.NoError(t, listener.Close())
+
+	url, pool := queueDatabase(t, 1)
+	_, err = pool.Exec(t.Context(), enqueueAll)
+	require.NoError(t, err)
+	serve := startServe(t, "DATABASE_URL="+url, "FLIGHTBILL_FLIGHT_SOURCE=pinot", "PINOT_BROKERS="+address, "PINOT_COLUMNS=callsign=")
+	eventually(t, "it tells that Pinot is away", func() bool {
+		return strings.Contains(serve.said(), "flight source is away: flights wait") && strings.Contains(serve.said(), "flights_waiting=1")
+	})
+	require.Contains(t, serve.page(t, "/readyz"), "ready, but the flight source is away since 2")
+	metrics := serve.page(t, "/metrics")
+	require.Contains(t, metrics, "flightbill_flight_source_up 0\n")
+	require.Regexp(t, `\nflightbill_flight_source_outage_seconds [0-9.]*[1-9]`, metrics)
+
+	startPinotBroker(t, address)
+	eventually(t, "it tells what does not fit", func() bool {
+		return strings.Contains(serve.said(), "flight source does not fit its settings") &&
+			strings.Contains(serve.said(), "PINOT_COLUMNS: column passengers")
+	})
+	require.Equal(t, 1, strings.Count(serve.said(), "flight source is away"), serve.said())
+	require.Equal(t, 1, number(t, pool, `SELECT count(*) FROM flight_processing_queue WHERE state = 'available' AND attempts = 0`))
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
@@ -66,6 +65,7 @@ type Service struct {
 	ingestion *slog.Logger
 	gate      *sourceGate
 	ahead     *readAhead // nil where the source reads one flight at a time
+	hand      *hand
 
 	stopHousekeeping context.CancelFunc
 	housekeeping     sync.WaitGroup
@@ -85,9 +85,17 @@ func New(cfg Config) (*Service, error) {
 		cfg.Source = ahead
 	}
 
+	driver := newRiverDriver(cfg.Pool, gate.Open, ingestion)
+	gate.opened = driver.Fetch
+	driver.full = func() {
+		if ahead != nil {
+			ahead.More()
+		}
+	}
+
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
-		Pool: cfg.Pool, Books: books, Saver: db.NewSaver(cfg.Pool), Source: cfg.Source, Gate: gate, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
+		Pool: cfg.Pool, Books: books, Saver: db.NewSaver(cfg.Pool, driver), Saved: driver.Saved, Source: cfg.Source, Gate: gate, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
 	})
 	river.AddWorker(workers, &ConsolidateInvoices{
 		Consolidator: &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}, Stats: cfg.Stats,
@@ -103,13 +111,6 @@ func New(cfg Config) (*Service, error) {
 	var periodic []*river.PeriodicJob
 	if cfg.Schedules != NoSchedules {
 		periodic = periodicJobs(books.Kept, cfg.Now)
-	}
-	driver := newRiverDriver(riverpgxv5.New(cfg.Pool), gate.Open)
-	gate.opened = driver.Fetch
-	driver.full = func() {
-		if ahead != nil {
-			ahead.More()
-		}
 	}
 	client, err := river.NewClient(driver, &river.Config{
 		Queues:               queues,
@@ -128,7 +129,7 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
-	return &Service{client: client, pool: cfg.Pool, books: books, ingestion: ingestion, gate: gate, ahead: ahead}, nil
+	return &Service{client: client, pool: cfg.Pool, books: books, ingestion: ingestion, gate: gate, ahead: ahead, hand: driver.hand}, nil
 }
 
 // indexNames are River's, but for the two that the migrations drop, and
@@ -165,6 +166,7 @@ func (s *Service) Start(ctx context.Context) error {
 // then their contexts are cancelled and they go back as they were.
 func (s *Service) Stop(ctx context.Context) error {
 	defer s.endBackground()
+	s.hand.stopTaking()
 	if err := s.client.Stop(ctx); err != nil {
 		return fmt.Errorf("stop the queue: %w", err)
 	}
@@ -174,6 +176,7 @@ func (s *Service) Stop(ctx context.Context) error {
 // StopNow cancels the running jobs at once.
 func (s *Service) StopNow(ctx context.Context) error {
 	defer s.endBackground()
+	s.hand.stopTaking()
 	if err := s.client.StopAndCancel(ctx); err != nil {
 		return fmt.Errorf("stop the queue at once: %w", err)
 	}
@@ -181,6 +184,7 @@ func (s *Service) StopNow(ctx context.Context) error {
 }
 
 func (s *Service) endBackground() {
+	s.hand.close()
 	s.gate.Stop()
 	if s.ahead != nil {
 		s.ahead.Stop()

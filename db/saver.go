@@ -22,8 +22,12 @@ const (
 // Saver saves what comes while a save is under way together, in one transaction:
 // one commit for all. A flight that comes alone is saved at once. Where one of a
 // group fails, each is saved by itself.
+//
+// While flights are waiting, the transaction that completes some takes as many
+// others in their place.
 type Saver struct {
 	pool *pgxpool.Pool
+	next NextFlights
 
 	mu      sync.Mutex
 	queue   []*queuedSave
@@ -40,8 +44,18 @@ type queuedSave struct {
 	alone   bool // it was the group
 }
 
-// NewSaver returns a Saver that uses a connection a group.
-func NewSaver(pool *pgxpool.Pool) *Saver { return &Saver{pool: pool} }
+// NextFlights is who works the flights that a Saver takes.
+type NextFlights interface {
+	// Wanted reports whether flights are to be taken in the place of those that
+	// are saved.
+	Wanted() bool
+	// Taken is given what was taken, before the saves are told to be done.
+	Taken(taken Taken)
+}
+
+// NewSaver returns a Saver that uses a connection a group. Without next it takes
+// no flights.
+func NewSaver(pool *pgxpool.Pool, next NextFlights) *Saver { return &Saver{pool: pool, next: next} }
 
 // Save is SaveFlight. Once its group is under way it waits for that to end,
 // whatever becomes of ctx: the flight may be in it.
@@ -104,7 +118,7 @@ func (s *Saver) saveGroup(ctx context.Context, group []*queuedSave) {
 	for i, q := range group {
 		saves[i] = q.save
 	}
-	outcomes, err := SaveFlights(ctx, s.pool, saves)
+	outcomes, err := s.saveAndTake(ctx, saves)
 	for i, q := range group {
 		q.err, q.alone = err, len(group) == 1
 		if err == nil {
@@ -112,4 +126,24 @@ func (s *Saver) saveGroup(ctx context.Context, group []*queuedSave) {
 		}
 		close(q.done)
 	}
+}
+
+// saveAndTake is SaveFlights, and takes others in their place where that is wanted.
+func (s *Saver) saveAndTake(ctx context.Context, saves []Save) ([]Outcome, error) {
+	taking := &takingBatch{DBTX: s.pool}
+	for _, save := range saves {
+		if save.Job != nil {
+			taking.client = save.Job.Client
+			taking.insteadOf = append(taking.insteadOf, save.Job.ID)
+		}
+	}
+	if s.next == nil || taking.client == "" || !s.next.Wanted() {
+		return SaveFlights(ctx, s.pool, saves)
+	}
+	taking.most = len(taking.insteadOf)
+	outcomes, err := SaveFlights(ctx, taking, saves)
+	if err == nil {
+		s.next.Taken(taking.taken)
+	}
+	return outcomes, err
 }

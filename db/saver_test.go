@@ -46,7 +46,7 @@ func TestSaverSavesTogetherWhatComesTogether(t *testing.T) {
 		id := fmt.Sprintf("F%d", i)
 		saves = append(saves, db.Save{Job: b.running(t, id), Bill: b.priced(t, books, id, "WEEK"), At: testNow})
 	}
-	outcomes, errs := b.saveAll(t, db.NewSaver(open(t, b.url, 15)), saves)
+	outcomes, errs := b.saveAll(t, db.NewSaver(open(t, b.url, 15), nil), saves)
 	for i := range saves {
 		require.NoError(t, errs[i])
 		require.Equal(t, db.Billed, outcomes[i])
@@ -71,7 +71,7 @@ func TestSaverOneOfAGroupFails(t *testing.T) {
 	require.ErrorContains(t, err, "flight F3", "the error is that of the one that failed")
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM billed_flights`))
 
-	outcomes, errs := b.saveAll(t, db.NewSaver(open(t, b.url, 10)), saves)
+	outcomes, errs := b.saveAll(t, db.NewSaver(open(t, b.url, 10), nil), saves)
 	for i := range saves {
 		if i == 3 {
 			require.ErrorIs(t, errs[i], db.ErrJobLost)

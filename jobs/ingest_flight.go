@@ -55,7 +55,8 @@ type IngestFlight struct {
 	Source FlightSource
 	Ahead  *readAhead // nil where the source reads one flight at a time
 	Gate   *sourceGate
-	Wait   time.Duration // how long an unknown or unlanded flight is waited for
+	Saved  func(jobID int64) // told of a job that a save has completed
+	Wait   time.Duration     // how long an unknown or unlanded flight is waited for
 	Now    func() time.Time
 	Stats  *Stats
 	Logger *slog.Logger
@@ -73,6 +74,7 @@ func (w *IngestFlight) Work(ctx context.Context, job *river.Job[IngestFlightArgs
 
 	outcome, err := w.bill(ctx, job)
 	if err == nil {
+		w.Saved(job.ID)
 		if outcome == db.Billed {
 			w.Stats.flightBilled(job.ScheduledAt)
 		}

@@ -3,35 +3,66 @@ package jobs
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivershared/baseservice"
 	"github.com/riverqueue/river/rivershared/riverpilot"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/flightbill/flightbill/db"
 )
 
-// riverDriver is River's own driver for pgx with two additions, at places that
-// River keeps for extensions of its own and may move in any release:
+// takeTimeout is how long a fetch may take; River's own bound.
+const takeTimeout = 10 * time.Second
+
+// riverDriver is River's own driver for pgx with additions, at places that River
+// keeps for extensions of its own and may move in any release:
 //
 //   - before River takes flights, it asks how many this process may take now (see
 //     sourceGate), and it tells when there were flights for every free slot;
 //   - a fetch can be called for. River makes none for slots that become free
 //     while one is under way: with 5 workers they stand empty until the next
-//     flight ends, and at the end of a backlog until the next poll.
+//     flight ends, and at the end of a backlog until the next poll;
+//   - a fetch is given first what was taken in the transaction that completed
+//     other flights (see hand);
+//   - River is not let complete once more, 250 ms later, what a save has completed.
 type riverDriver struct {
 	*riverpgxv5.Driver
 
+	pool *pgxpool.Pool
 	gate *sourceGate
 	full func() // told when there were flights for every free slot
 	wake chan struct{}
+	hand *hand
+
+	saved sync.Map // ids of jobs that a save has completed and River has not yet been told of
 }
 
 // driverOver is what River asks for in riverDriver.
 var _ riverdriver.Driver[pgx.Tx] = (*riverDriver)(nil)
 
-func newRiverDriver(driver *riverpgxv5.Driver, gate *sourceGate) *riverDriver {
-	return &riverDriver{Driver: driver, gate: gate, full: func() {}, wake: make(chan struct{}, 1)}
+func newRiverDriver(pool *pgxpool.Pool, gate *sourceGate, logger *slog.Logger) *riverDriver {
+	d := &riverDriver{Driver: riverpgxv5.New(pool), pool: pool, gate: gate, full: func() {}, wake: make(chan struct{}, 1)}
+	d.hand = newHand(pool, d.Fetch, logger)
+	return d
+}
+
+// Saved is told of a job that a save has completed, before its worker returns.
+func (d *riverDriver) Saved(jobID int64) { d.saved.Store(jobID, nil) }
+
+// Wanted implements db.NextFlights.
+func (d *riverDriver) Wanted() bool { return d.gate.Open() && d.hand.wanted() }
+
+// Taken implements db.NextFlights.
+func (d *riverDriver) Taken(taken db.Taken) {
+	d.hand.put(taken)
+	d.full()
 }
 
 // PluginInit does nothing; River looks for it beside PluginPilot.
@@ -62,24 +93,58 @@ type pilot struct {
 func (p *pilot) JobGetAvailable(
 	ctx context.Context, exec riverdriver.Executor, state riverpilot.ProducerState, params *riverdriver.JobGetAvailableParams,
 ) (*riverdriver.JobGetAvailableResult, error) {
-	if params.Queue != FlightsQueue {
+	if params.Queue != FlightsQueue || params.Kind != nil || params.Now != nil {
 		return p.StandardPilot.JobGetAvailable(ctx, exec, state, params)
 	}
 	most := p.driver.gate.Take(params.MaxToLock)
-	if most == 0 {
+	if most <= 0 {
 		return &riverdriver.JobGetAvailableResult{}, nil
 	}
-	allowed := *params
-	allowed.MaxToLock = most
-	result, err := p.StandardPilot.JobGetAvailable(ctx, exec, state, &allowed)
-	switch {
-	case err != nil || len(result.Jobs) == 0:
+	taken := p.driver.hand.take(most)
+	if missing := most - len(taken.Jobs); missing > 0 {
+		ctx, cancel := context.WithTimeout(ctx, takeTimeout)
+		defer cancel()
+		more, err := db.TakeFlights(ctx, p.driver.pool, params.ClientID, missing)
+		if err != nil && len(taken.Jobs) == 0 {
+			p.driver.gate.Untaken()
+			return nil, err
+		}
+		taken.Add(more)
+		p.driver.hand.sawMore(len(more.Jobs) == missing)
+	}
+	switch len(taken.Jobs) {
+	case 0:
 		p.driver.gate.Untaken()
-	case len(result.Jobs) == params.MaxToLock:
+	case params.MaxToLock:
 		p.driver.full()
 		p.driver.Fetch()
 	}
-	return result, err
+	return &riverdriver.JobGetAvailableResult{Jobs: taken.Jobs, DecodeErrors: taken.Unreadable}, nil
+}
+
+// JobSetStateIfRunningMany leaves out what saves have completed: it would lock
+// each row once more to find that there is nothing to do.
+func (p *pilot) JobSetStateIfRunningMany(
+	ctx context.Context, exec riverdriver.Executor, params *riverdriver.JobSetStateIfRunningManyParams,
+) ([]*rivertype.JobRow, error) {
+	left := &riverdriver.JobSetStateIfRunningManyParams{Schema: params.Schema, Now: params.Now}
+	for i, id := range params.ID {
+		if _, saved := p.driver.saved.LoadAndDelete(id); saved && params.State[i] == rivertype.JobStateCompleted && !params.MetadataDoMerge[i] {
+			continue
+		}
+		left.ID = append(left.ID, id)
+		left.Attempt = append(left.Attempt, params.Attempt[i])
+		left.ErrData = append(left.ErrData, params.ErrData[i])
+		left.FinalizedAt = append(left.FinalizedAt, params.FinalizedAt[i])
+		left.MetadataDoMerge = append(left.MetadataDoMerge, params.MetadataDoMerge[i])
+		left.MetadataUpdates = append(left.MetadataUpdates, params.MetadataUpdates[i])
+		left.ScheduledAt = append(left.ScheduledAt, params.ScheduledAt[i])
+		left.State = append(left.State, params.State[i])
+	}
+	if len(left.ID) == 0 {
+		return nil, nil
+	}
+	return p.StandardPilot.JobSetStateIfRunningMany(ctx, exec, left)
 }
 
 // listener adds to what Postgres tells the notice that Fetch asks for: the one

@@ -28,7 +28,7 @@ func (l *tellingListener) WaitForNotification(ctx context.Context) (*riverdriver
 func TestListenerLosesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		driver := newRiverDriver(nil, nil)
+		driver := newRiverDriver(nil, nil, nil)
 		l := &listener{Listener: &tellingListener{tell: &riverdriver.Notification{Topic: "river_leadership"}}, driver: driver}
 		driver.Fetch()
 		driver.Fetch()

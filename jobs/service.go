@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
@@ -66,6 +65,7 @@ type Service struct {
 	ingestion *slog.Logger
 	gate      *sourceGate
 	ahead     *readAhead // nil where the source reads one flight at a time
+	hand      *hand
 
 	stopHousekeeping context.CancelFunc
 	housekeeping     sync.WaitGroup
@@ -84,9 +84,15 @@ func New(cfg Config) (*Service, error) {
 		ahead = newReadAhead(source, cfg.Workers, q.QueueNextInLine, ingestion)
 	}
 
+	driver := newRiverDriver(cfg.Pool, gate, ingestion)
+	gate.opened = driver.Fetch
+	if ahead != nil {
+		driver.full, gate.left = ahead.More, ahead.Forget
+	}
+
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
-		Pool: cfg.Pool, Books: books, Saver: db.NewSaver(cfg.Pool), Source: cfg.Source, Ahead: ahead, Gate: gate, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
+		Pool: cfg.Pool, Books: books, Saver: db.NewSaver(cfg.Pool, driver), Saved: driver.Saved, Source: cfg.Source, Ahead: ahead, Gate: gate, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
 	})
 	river.AddWorker(workers, &ConsolidateInvoices{
 		Consolidator: &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}, Stats: cfg.Stats,
@@ -102,11 +108,6 @@ func New(cfg Config) (*Service, error) {
 	var periodic []*river.PeriodicJob
 	if cfg.Schedules != NoSchedules {
 		periodic = periodicJobs(books.Kept, cfg.Now)
-	}
-	driver := newRiverDriver(riverpgxv5.New(cfg.Pool), gate)
-	gate.opened = driver.Fetch
-	if ahead != nil {
-		driver.full, gate.left = ahead.More, ahead.Forget
 	}
 	client, err := river.NewClient(driver, &river.Config{
 		Queues:               queues,
@@ -125,7 +126,7 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
-	return &Service{client: client, pool: cfg.Pool, books: books, ingestion: ingestion, gate: gate, ahead: ahead}, nil
+	return &Service{client: client, pool: cfg.Pool, books: books, ingestion: ingestion, gate: gate, ahead: ahead, hand: driver.hand}, nil
 }
 
 // indexNames are River's, but for the two that the migrations drop, and
@@ -163,6 +164,7 @@ func (s *Service) Start(ctx context.Context) error {
 // then their contexts are cancelled and they go back as they were.
 func (s *Service) Stop(ctx context.Context) error {
 	defer s.endBackground()
+	s.hand.stopTaking()
 	if err := s.client.Stop(ctx); err != nil {
 		return fmt.Errorf("stop the queue: %w", err)
 	}
@@ -172,6 +174,7 @@ func (s *Service) Stop(ctx context.Context) error {
 // StopNow cancels the running jobs at once.
 func (s *Service) StopNow(ctx context.Context) error {
 	defer s.endBackground()
+	s.hand.stopTaking()
 	if err := s.client.StopAndCancel(ctx); err != nil {
 		return fmt.Errorf("stop the queue at once: %w", err)
 	}
@@ -179,6 +182,7 @@ func (s *Service) StopNow(ctx context.Context) error {
 }
 
 func (s *Service) endBackground() {
+	s.hand.close()
 	s.gate.Stop()
 	if s.ahead != nil {
 		s.ahead.Stop()

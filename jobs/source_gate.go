@@ -104,6 +104,13 @@ func (g *sourceGate) Take(most int) int {
 	}
 }
 
+// Open reports whether all flights may be taken.
+func (g *sourceGate) Open() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.state == gateOpen
+}
+
 // Untaken says that there was none of those that Take allowed.
 func (g *sourceGate) Untaken() {
 	g.mu.Lock()

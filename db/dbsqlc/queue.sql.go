@@ -197,3 +197,23 @@ func (q *Queries) QueueNextInLine(ctx context.Context, limit int32) ([]QueueNext
 	}
 	return items, nil
 }
+
+const queueReturn = `-- name: QueueReturn :exec
+WITH back AS (
+    UPDATE river_job SET state = 'available', attempt = attempt - 1, attempted_by = attempted_by[:cardinality(attempted_by) - 1]
+    WHERE id = ANY ($1::bigint[]) AND state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $2::text
+    RETURNING 1
+)
+SELECT pg_notify('public.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM back)
+`
+
+type QueueReturnParams struct {
+	Ids    []int64
+	Client string
+}
+
+// Puts back, as they were, flights that were taken and not begun.
+func (q *Queries) QueueReturn(ctx context.Context, arg QueueReturnParams) error {
+	_, err := q.db.Exec(ctx, queueReturn, arg.Ids, arg.Client)
+	return err
+}

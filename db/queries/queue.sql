@@ -61,3 +61,12 @@ SELECT EXISTS (
     SELECT FROM river_job
     WHERE id = @id AND state = 'running' AND attempt = @attempt::smallint
         AND attempted_by[array_upper(attempted_by, 1)] = @client::text);
+
+-- Puts back, as they were, flights that were taken and not begun.
+-- name: QueueReturn :exec
+WITH back AS (
+    UPDATE river_job SET state = 'available', attempt = attempt - 1, attempted_by = attempted_by[:cardinality(attempted_by) - 1]
+    WHERE id = ANY (@ids::bigint[]) AND state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = @client::text
+    RETURNING 1
+)
+SELECT pg_notify('public.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM back);

@@ -1,0 +1,116 @@
+package db_test
+
+import (
+	"testing"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
+)
+
+func flightsOf(t *testing.T, taken db.Taken) (ids []string) {
+	t.Helper()
+	for _, job := range taken.Jobs {
+		ids = append(ids, string(job.EncodedArgs))
+	}
+	return ids
+}
+
+func TestTakeFlights(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO flight_processing_queue (flight_id, priority, process_after) VALUES
+		('F1', 2, NULL), ('F2', 1, NULL), ('F3', 1, NULL), ('LATER', 1, now() + interval '1 hour')`)
+
+	taken, err := db.TakeFlights(t.Context(), b.pool, "me", 2)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{`{"flight_id": "F2"}`, `{"flight_id": "F3"}`}, flightsOf(t, taken))
+	taken, err = db.TakeFlights(t.Context(), b.pool, "me", 2)
+	require.NoError(t, err)
+	require.Equal(t, []string{`{"flight_id": "F1"}`}, flightsOf(t, taken))
+	require.Equal(t, "running 1 {me}", get[string](t, b, `SELECT DISTINCT concat_ws(' ', state, attempt, attempted_by) FROM river_job WHERE state <> 'scheduled'`))
+
+	require.NoError(t, db.ReturnFlights(t.Context(), b.pool, taken))
+	require.Equal(t, "available 0 {}", get[string](t, b, `SELECT concat_ws(' ', state, attempt, attempted_by) FROM river_job WHERE args ->> 'flight_id' = 'F1'`))
+}
+
+// A job that somebody else has by now is not put back.
+func TestReturnFlightsLeavesOthersAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.enqueue(t, "F1")
+	taken, err := db.TakeFlights(t.Context(), b.pool, "me", 1)
+	require.NoError(t, err)
+	b.exec(t, `UPDATE river_job SET attempt = 2, attempted_by = attempted_by || '{other}'`)
+	require.NoError(t, db.ReturnFlights(t.Context(), b.pool, taken))
+	require.Equal(t, "running 2", get[string](t, b, `SELECT concat_ws(' ', state, attempt) FROM river_job`))
+}
+
+// What is taken is what River would have, and its list of clients stays short.
+func TestTakeFlightsReadsJobsAsRiverDoes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.enqueue(t, "F1")
+	b.exec(t, `UPDATE river_job SET attempt = 150, tags = '{a,b}', metadata = '{"reason": "not_landed"}', max_attempts = 200,
+		attempted_by = (SELECT array_agg('client ' || n ORDER BY n) FROM generate_series(1, 100) n),
+		errors = ARRAY['{"at": "2026-03-01T10:00:00Z", "attempt": 1, "error": "no", "trace": "here"}'::jsonb]`)
+	taken, err := db.TakeFlights(t.Context(), b.pool, "me", 5)
+	require.NoError(t, err)
+	require.Len(t, taken.Jobs, 1)
+	require.Empty(t, taken.Unreadable)
+
+	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{})
+	require.NoError(t, err)
+	want, err := client.JobGet(t.Context(), taken.Jobs[0].ID)
+	require.NoError(t, err)
+	require.Len(t, want.AttemptedBy, 100)
+	require.Equal(t, "me", want.AttemptedBy[99])
+	got := taken.Jobs[0]
+	require.True(t, want.CreatedAt.Equal(got.CreatedAt) && want.ScheduledAt.Equal(got.ScheduledAt) && want.AttemptedAt.Equal(*got.AttemptedAt))
+	got.CreatedAt, got.ScheduledAt, got.AttemptedAt = want.CreatedAt, want.ScheduledAt, want.AttemptedAt
+	got.UniqueKey, got.UniqueStates = want.UniqueKey, want.UniqueStates // nothing to a worker
+	require.Equal(t, want, got)
+}
+
+// A save takes no more than it completes.
+func TestSaverTakesInThePlaceOfWhatIsSaved(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	books := db.NewPriceBooks(b.pool)
+	save := db.Save{Job: b.running(t, "F1"), Bill: b.priced(t, books, "F1", "WEEK"), At: testNow}
+	b.exec(t, `INSERT INTO flight_processing_queue (flight_id) VALUES ('F2'), ('F3')`)
+	next := &nextStub{}
+	saver := db.NewSaver(b.pool, next)
+
+	outcome, err := saver.Save(t.Context(), save)
+	require.NoError(t, err)
+	require.Equal(t, db.Billed, outcome)
+	require.Empty(t, next.taken.Jobs, "not wanted")
+
+	next.want = true
+	save = db.Save{Job: b.running(t, "F4"), Bill: b.priced(t, books, "F4", "WEEK"), At: testNow}
+	_, err = saver.Save(t.Context(), save)
+	require.NoError(t, err)
+	require.Equal(t, []string{`{"flight_id": "F2"}`}, flightsOf(t, next.taken))
+	require.Equal(t, save.Job.Client, next.taken.Jobs[0].AttemptedBy[0])
+
+	// A price that is stale completes nothing, so that nothing is taken.
+	next.taken = db.Taken{}
+	stale := db.Save{Job: b.running(t, "F5"), Bill: b.priced(t, books, "F5", "WEEK"), At: testNow}
+	b.exec(t, `UPDATE price_book SET version = version + 1`)
+	outcome, err = saver.Save(t.Context(), stale)
+	require.NoError(t, err)
+	require.Equal(t, db.Stale, outcome)
+	require.Empty(t, next.taken.Jobs)
+	require.Equal(t, "F3", get[string](t, b, `SELECT flight_id FROM flight_processing_queue WHERE state = 'available'`))
+}
+
+type nextStub struct {
+	want  bool
+	taken db.Taken
+}
+
+func (n *nextStub) Wanted() bool         { return n.want }
+func (n *nextStub) Taken(taken db.Taken) { n.taken.Add(taken) }

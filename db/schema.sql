@@ -227,6 +227,11 @@ BEGIN
               WHERE rebilled_at IS NULL AND flight_id = ANY (flight_ids) GROUP BY flight_id ORDER BY flight_id COLLATE "C") AS v;
         already_billed := already_billed - coalesce(cardinality(again), 0) - coalesce(cardinality(voided), 0);
         IF again IS NOT NULL THEN
+            -- The job that billed it holds the unique key for as long as River keeps
+            -- it: for a day.
+            UPDATE river_job j SET unique_key = NULL
+            WHERE j.unique_key = ANY (ARRAY(SELECT flight_job_key(u.id) FROM unnest(again) AS u (id)))
+                AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND river_job_state_in_bitmask(j.unique_states, j.state) AND j.state = 'completed';
             unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
         END IF;
         IF voided IS NOT NULL THEN
@@ -318,7 +323,7 @@ BEGIN
     RETURNING j.id INTO new_id;
     IF new_id IS NULL THEN -- queued or billed
         IF EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
-            PERFORM FROM enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1), NEW.process_after) AS e
+            PERFORM FROM enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1)::smallint, NEW.process_after) AS e
             WHERE e.enqueued + e.revived + e.refused > 0;
             RETURN CASE WHEN FOUND THEN NEW END;
         END IF;
@@ -594,6 +599,8 @@ BEGIN
         RAISE EXCEPTION 'the flights of invoice % have been sent to be billed again already', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'flight_processing_queue shows those that wait, and why; enqueue what was taken back.';
     END IF;
+    PERFORM FROM billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
+    UPDATE billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
     PERFORM FROM enqueue_flights(flights);
     RETURN cardinality(flights);
 END
@@ -1349,6 +1356,8 @@ CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON public.flight_processing_queue
 
 CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id ON public.billed_flights FOR EACH ROW EXECUTE FUNCTION public.refuse_removal();
 
+CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_id ON public.voided_flights FOR EACH ROW EXECUTE FUNCTION public.refuse_removal();
+
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.billed_flights FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.billing_runs FOR EACH STATEMENT EXECUTE FUNCTION public.billing_runs_only_forward();
@@ -1356,6 +1365,8 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.billing_runs FOR EACH S
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.charges FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.invoices FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.voided_flights FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
 
 CREATE TRIGGER restore AFTER INSERT ON public.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION public.flight_processing_queue_statement();
 

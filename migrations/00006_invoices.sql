@@ -239,6 +239,9 @@ CREATE TRIGGER join_drafts_only AFTER INSERT ON charges
 CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id ON billed_flights
     FOR EACH ROW EXECUTE FUNCTION refuse_removal();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON billed_flights EXECUTE FUNCTION refuse_removal();
+CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_id ON voided_flights
+    FOR EACH ROW EXECUTE FUNCTION refuse_removal();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON voided_flights EXECUTE FUNCTION refuse_removal();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON invoices EXECUTE FUNCTION refuse_removal();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON charges EXECUTE FUNCTION refuse_removal();
 

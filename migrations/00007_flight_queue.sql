@@ -201,7 +201,7 @@ BEGIN
     RETURNING j.id INTO new_id;
     IF new_id IS NULL THEN -- queued or billed
         IF EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
-            PERFORM FROM enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1), NEW.process_after) AS e
+            PERFORM FROM enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1)::smallint, NEW.process_after) AS e
             WHERE e.enqueued + e.revived + e.refused > 0;
             RETURN CASE WHEN FOUND THEN NEW END;
         END IF;
@@ -298,6 +298,11 @@ BEGIN
               WHERE rebilled_at IS NULL AND flight_id = ANY (flight_ids) GROUP BY flight_id ORDER BY flight_id COLLATE "C") AS v;
         already_billed := already_billed - coalesce(cardinality(again), 0) - coalesce(cardinality(voided), 0);
         IF again IS NOT NULL THEN
+            -- The job that billed it holds the unique key for as long as River keeps
+            -- it: for a day.
+            UPDATE river_job j SET unique_key = NULL
+            WHERE j.unique_key = ANY (ARRAY(SELECT flight_job_key(u.id) FROM unnest(again) AS u (id)))
+                AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND river_job_state_in_bitmask(j.unique_states, j.state) AND j.state = 'completed';
             unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
         END IF;
         IF voided IS NOT NULL THEN

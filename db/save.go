@@ -1,7 +1,6 @@
 package db
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +24,12 @@ const (
 	AlreadyBilled Outcome = "already_billed"
 	// Stale: nothing was changed, because the price came from an old PriceBook.
 	Stale Outcome = "stale"
+	// Voided: nothing was changed, because it had been billed and its invoice was
+	// voided.
+	Voided Outcome = "voided"
+	// Changed: nothing was changed, because the ledger is newer than what was read
+	// of it.
+	Changed Outcome = "changed"
 )
 
 // Job names the attempt at a River job that a save completes.
@@ -62,76 +67,77 @@ func SaveFlight(ctx context.Context, db dbsqlc.DBTX, job *Job, bill Bill, now ti
 }
 
 // SaveFlights is SaveFlight for several flights in one transaction: where one
-// fails, nothing is saved of any. Two such transactions never wait for each
-// other in a circle, whatever flights they have.
+// fails, nothing is saved of any. They are priced from one book, their jobs are
+// one client's, and no flight comes twice. Two such transactions never wait for
+// each other in a circle, whatever flights they have.
 func SaveFlights(ctx context.Context, db dbsqlc.DBTX, saves []Save) ([]Outcome, error) {
-	params := make([]dbsqlc.FlightSaveParams, len(saves))
-	order := make([]int, len(saves))
-	for i, save := range saves {
-		var err error
-		if params[i], err = save.params(); err != nil {
+	first := saves[0]
+	book := first.Bill.Book
+	params := dbsqlc.FlightSaveParams{
+		PriceBookVersion: book.Version, Cutoff: book.Cutoff,
+		At: first.At, Today: billing.DateOf(first.At, book.Calendar.Location),
+	}
+	for _, save := range saves {
+		if err := add(&params, book, save); err != nil {
 			return nil, err
 		}
-		order[i] = i
 	}
-	// The order in which locks are taken: that of drafts, then flights.
-	slices.SortFunc(order, func(i, j int) int {
-		x, y := &params[i], &params[j]
-		return cmp.Or(cmp.Compare(x.CustomerID, y.CustomerID), x.ClosesOn.Compare(y.ClosesOn), cmp.Compare(x.FlightID, y.FlightID))
-	})
-	sorted := make([]dbsqlc.FlightSaveParams, len(saves))
-	for at, i := range order {
-		sorted[at] = params[i]
+	rows, err := dbsqlc.New(db).FlightSave(ctx, params)
+	if err != nil {
+		return nil, saveError(saves, err)
 	}
-
 	outcomes := make([]Outcome, len(saves))
-	var failure error
-	batch := dbsqlc.New(db).FlightSave(ctx, sorted)
-	batch.QueryRow(func(at int, outcome string, err error) {
-		outcomes[order[at]] = Outcome(outcome)
-		if err != nil && failure == nil { // what follows only says that there was one
-			failure = saveError(sorted[at].FlightID, err)
-		}
-	})
-	// Postgres commits after the last outcome: whether it could shows only here.
-	// QueryRow, which has closed the batch, does not say.
-	if err := batch.Close(); err != nil && failure == nil {
-		failure = fmt.Errorf("commit the save of %d flights, %s first: %w", len(sorted), sorted[0].FlightID, err)
-	}
-	if failure != nil {
-		return nil, failure
+	for i := range outcomes {
+		outcomes[i] = Outcome(rows[i])
 	}
 	return outcomes, nil
 }
 
-func saveError(flightID string, err error) error {
+func saveError(saves []Save, err error) error {
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) && pgErr.Code == sqlStateJobLost {
 		return fmt.Errorf("%w: %s", ErrJobLost, pgErr.Message)
 	}
-	return fmt.Errorf("save flight %s: %w", flightID, err)
+	if others := len(saves) - 1; others > 0 {
+		return fmt.Errorf("save flight %s and %d others: %w", saves[0].Bill.Flight.ID, others, err)
+	}
+	return fmt.Errorf("save flight %s: %w", saves[0].Bill.Flight.ID, err)
 }
 
-func (s Save) params() (dbsqlc.FlightSaveParams, error) {
-	bill := s.Bill
+// add adds a flight, its job and its charges to the arrays of a save.
+func add(p *dbsqlc.FlightSaveParams, book *PriceBook, save Save) error {
+	bill := save.Bill
+	id := bill.Flight.ID
 	facts, err := json.Marshal(bill.Flight)
 	if err != nil {
-		return dbsqlc.FlightSaveParams{}, fmt.Errorf("encode the facts of flight %s: %w", bill.Flight.ID, err)
+		return fmt.Errorf("encode the facts of flight %s: %w", id, err)
 	}
-	closesOn, late := bill.Book.Calendar.Period(bill.Customer, bill.LandedOn, bill.Book.Cutoff)
-	params := dbsqlc.FlightSaveParams{
-		PriceBookVersion: bill.Book.Version, Cutoff: bill.Book.Cutoff,
-		FlightID: bill.Flight.ID, CustomerID: bill.Customer.ID, LandedOn: bill.LandedOn, Facts: facts,
-		ClosesOn: closesOn, Late: late, At: s.At, Today: billing.DateOf(s.At, bill.Book.Calendar.Location),
+	var job Job
+	if save.Job != nil {
+		job = *save.Job
+		if p.JobClient != "" && p.JobClient != job.Client {
+			return fmt.Errorf("flight %s: the saves of one transaction are for jobs of %s and of %s", id, p.JobClient, job.Client)
+		}
+		p.JobClient = job.Client
 	}
-	if s.Job != nil {
-		attempt := int16(s.Job.Attempt) //nolint:gosec // River's column is a smallint
-		params.JobID, params.JobAttempt, params.JobClient = &s.Job.ID, &attempt, &s.Job.Client
+	if bill.Book != book || slices.Contains(p.FlightIds, id) {
+		return fmt.Errorf("flight %s comes twice in one transaction, or is priced from another book than the rest", id)
 	}
+	p.JobIds = append(p.JobIds, job.ID)
+	p.JobAttempts = append(p.JobAttempts, int16(job.Attempt)) //nolint:gosec // River's column is a smallint
+
+	closesOn, late := book.Calendar.Period(bill.Customer, bill.LandedOn, book.Cutoff)
+	p.FlightIds = append(p.FlightIds, id)
+	p.CustomerIds = append(p.CustomerIds, bill.Customer.ID)
+	p.LandedOn = append(p.LandedOn, bill.LandedOn)
+	p.Facts = append(p.Facts, facts)
+	p.ClosesOn = append(p.ClosesOn, closesOn)
+	p.Late = append(p.Late, late)
 	for _, c := range bill.Charges {
-		addLine(&params, c)
+		p.LineOf = append(p.LineOf, int32(len(p.FlightIds))) //nolint:gosec // at most maxGroup
+		addLine(p, c)
 	}
-	return params, nil
+	return nil
 }
 
 // sqlStateJobLost is what save_flight raises for a job in other hands.

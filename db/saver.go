@@ -97,7 +97,7 @@ func (s *Saver) start(ctx context.Context) {
 func (s *Saver) work(ctx context.Context) {
 	for {
 		s.mu.Lock()
-		group := s.queue[:min(len(s.queue), maxGroup)]
+		group := s.queue[:together(s.queue)]
 		s.queue = s.queue[len(group):]
 		if len(group) == 0 {
 			s.queue = nil
@@ -109,6 +109,19 @@ func (s *Saver) work(ctx context.Context) {
 		}
 		s.saveGroup(ctx, group)
 	}
+}
+
+// together returns how many of the first can be saved in one transaction.
+func together(queue []*queuedSave) int {
+	flights := map[string]bool{}
+	for n, q := range queue {
+		bill := q.save.Bill
+		if n == maxGroup || bill.Book != queue[0].save.Bill.Book || flights[bill.Flight.ID] {
+			return n
+		}
+		flights[bill.Flight.ID] = true
+	}
+	return len(queue)
 }
 
 func (s *Saver) saveGroup(ctx context.Context, group []*queuedSave) {
@@ -130,20 +143,19 @@ func (s *Saver) saveGroup(ctx context.Context, group []*queuedSave) {
 
 // saveAndTake is SaveFlights, and takes others in their place where that is wanted.
 func (s *Saver) saveAndTake(ctx context.Context, saves []Save) ([]Outcome, error) {
-	taking := &takingBatch{DBTX: s.pool}
+	t := &taking{Pool: s.pool}
 	for _, save := range saves {
 		if save.Job != nil {
-			taking.client = save.Job.Client
-			taking.insteadOf = append(taking.insteadOf, save.Job.ID)
+			t.client = save.Job.Client
+			t.insteadOf = append(t.insteadOf, save.Job.ID)
 		}
 	}
-	if s.next == nil || taking.client == "" || !s.next.Wanted() {
+	if s.next == nil || t.client == "" || !s.next.Wanted() {
 		return SaveFlights(ctx, s.pool, saves)
 	}
-	taking.most = len(taking.insteadOf)
-	outcomes, err := SaveFlights(ctx, taking, saves)
+	outcomes, err := SaveFlights(ctx, t, saves)
 	if err == nil {
-		s.next.Taken(taking.taken)
+		s.next.Taken(t.taken)
 	}
 	return outcomes, err
 }

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func TestSaverOneOfAGroupFails(t *testing.T) {
 	require.Equal(t, "F3", get[string](t, b, `SELECT string_agg(args ->> 'flight_id', ' ') FROM river_job WHERE state = 'running'`))
 }
 
-// One flight in two jobs, saved in one transaction.
+// One flight in two jobs that come together: one bills it, the next finds it billed.
 func TestSaverSameFlightTwice(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -93,11 +94,16 @@ func TestSaverSameFlightTwice(t *testing.T) {
 	second := &db.Job{ID: get[int64](t, b, `INSERT INTO river_job (kind, args, queue, state, attempt, attempted_at, attempted_by, max_attempts)
 		SELECT kind, args, queue, state, attempt, attempted_at, attempted_by, max_attempts FROM river_job RETURNING id`), Attempt: 1, Client: "here"}
 	bill := b.priced(t, books, "F1", "WEEK")
-	outcomes, err := db.SaveFlights(t.Context(), b.pool, []db.Save{{first, bill, testNow}, {second, bill, testNow}})
-	require.NoError(t, err)
+	other := db.Save{Job: b.running(t, "F2"), Bill: b.priced(t, books, "F2", "WEEK"), At: testNow}
+	saves := []db.Save{other, {first, bill, testNow}, {second, bill, testNow}}
+	_, err := db.SaveFlights(t.Context(), b.pool, saves)
+	require.ErrorContains(t, err, "flight F1 comes twice")
+	outcomes, errs := b.saveAll(t, db.NewSaver(open(t, b.url, 5), nil), saves)
+	require.NoError(t, errors.Join(errs...))
+	outcomes = outcomes[1:]
 	require.ElementsMatch(t, []db.Outcome{db.Billed, db.AlreadyBilled}, outcomes)
-	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM charges`))
-	require.Equal(t, 2, get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'completed'`))
+	require.Equal(t, 2, get[int](t, b, `SELECT count(*) FROM charges`))
+	require.Equal(t, 3, get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'completed'`))
 }
 
 // Groups of several processes with the same customers, each in an order of its

@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivertype"
 
@@ -74,27 +75,33 @@ func ReturnFlights(ctx context.Context, db dbsqlc.DBTX, taken Taken) error {
 	return nil
 }
 
-// takingBatch adds to a batch that completes jobs the taking of others in their
-// place, in the same round trip and transaction.
-type takingBatch struct {
-	dbsqlc.DBTX
+// taking adds to a query that completes jobs the taking of others in their place,
+// in the same round trip and transaction.
+type taking struct {
+	*pgxpool.Pool
 
 	client    string
-	most      int
 	insteadOf []int64
 
 	taken Taken
 }
 
-// SendBatch sends the batch and one query more, whose rows are read when the
-// batch is closed.
-func (t *takingBatch) SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults {
-	batch.Queue(takeFlights, t.client, t.most, t.insteadOf).Query(func(rows pgx.Rows) (err error) {
-		t.taken, err = readTaken(rows)
-		return err
+// QueryRow asks both. Its row is scanned once both are committed.
+func (t *taking) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return scanFunc(func(dest ...any) error {
+		batch := &pgx.Batch{}
+		batch.Queue(sql, args...).QueryRow(func(row pgx.Row) error { return row.Scan(dest...) })
+		batch.Queue(takeFlights, t.client, len(t.insteadOf), t.insteadOf).Query(func(rows pgx.Rows) (err error) {
+			t.taken, err = readTaken(rows)
+			return err
+		})
+		return t.SendBatch(ctx, batch).Close()
 	})
-	return t.DBTX.SendBatch(ctx, batch)
 }
+
+type scanFunc func(dest ...any) error
+
+func (f scanFunc) Scan(dest ...any) error { return f(dest...) }
 
 func readTaken(rows pgx.Rows) (Taken, error) {
 	taken := Taken{Unreadable: map[int64]error{}}

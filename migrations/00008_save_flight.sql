@@ -1,110 +1,199 @@
--- The save: the one transaction that bills a flight, in one round trip.
+-- The save: the one transaction that bills flights, in one round trip.
 
 -- +goose Up
 -- +goose StatementBegin
 
--- save_flight bills a flight that has been priced, and completes its job.
+-- save_flights bills flights that have been priced, and completes their jobs. It
+-- works on all of them at once: for five, a statement each takes twice as long.
 --
--- It returns 'billed'; 'already_billed' where the ledger had the flight (the
--- job is completed, nothing else changes); or 'stale', with nothing changed,
--- where the price was made from an older price book or under an older cut-off
--- than are now in force: price again and call again.
+-- Its result has for each flight 'billed'; 'already_billed' where the ledger had the
+-- flight (the job is completed, nothing else changes); or 'voided', with nothing
+-- changed, where the ledger had it and its invoice was voided. All are 'stale', with
+-- nothing changed, where the prices were made from an older price book or under an
+-- older cut-off than are now in force: price again and call again. No flight may
+-- come twice.
 --
--- It fails with SQLSTATE FB001 where the job is no longer this attempt's: it
--- was rescued, and the attempt that has it now will save the flight. This does
--- what River's JobCompleteTx does and checks what that does not.
+-- It fails with SQLSTATE FB001 where a job is no longer this attempt's: it was
+-- rescued, and the attempt that has it now will save the flight. This does what
+-- River's JobCompleteTx does and checks what that does not.
 --
 -- Locks are taken in one order: the run lock in a statement of its own (each
 -- statement here reads what was committed before it began), customers, flights,
--- and job rows last.
-CREATE FUNCTION save_flight(
-    job_id bigint, job_attempt smallint, job_client text,  -- null: a save without a job
-    price_book_version bigint, cutoff date,
-    flight_id text, customer_id bigint, landed_on date, facts jsonb,
-    closes_on date, late boolean,                          -- null, false: billed per flight
-    at timestamptz, today date,                            -- now, and the local date it falls on
-    tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[],
+-- drafts, and job rows last, each sorted.
+CREATE FUNCTION save_flights(
+    price_book_version bigint, cutoff date, at timestamptz, today date, -- now, and the local date it falls on
+    job_ids bigint[], job_attempts smallint[], job_client text,         -- 0: a save without a job
+    flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[],
+    closes_on date[], late boolean[],                                   -- null, false: billed per flight
+    -- Of each charge the flight, counted from 1, and the rest.
+    line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[],
     amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]
-) RETURNS text
+) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path = public, pg_temp
     SET enable_seqscan = off -- a plan made for empty tables stays while they fill
+    SET plan_cache_mode = force_generic_plan -- arrays are planned anew each time else
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
-    payer         customers;
-    line_currency text;
-    invoice       bigint;
-    outcome       text := 'billed';
+    outcomes      text[];
+    added         text[]; -- flights new to the ledger
+    draft         record;
+    own_of        integer[]; -- invoices for single flights: the flight,
+    own_currency  text[];
+    own_invoice   bigint[];
+    to_issue      bigint[];
 BEGIN
     LOCK TABLE billing_run_lock IN SHARE MODE;
 
-    -- A per-flight invoice takes its customer's next number. Before the look at
-    -- the price book, which may change while this waits.
-    IF save_flight.closes_on IS NULL AND cardinality(codes) > 0 THEN
-        SELECT * INTO payer FROM customers c WHERE c.id = save_flight.customer_id FOR NO KEY UPDATE;
+    -- An invoice for a single flight takes its customer's next number. Before the
+    -- look at the price book, which may change while this waits.
+    IF array_position(closes_on, NULL) IS NOT NULL THEN
+        PERFORM FROM customers c
+        WHERE c.id IN (SELECT f.id FROM unnest(customer_ids, closes_on) AS f (id, closes) WHERE f.closes IS NULL)
+        ORDER BY c.id FOR NO KEY UPDATE;
     END IF;
 
-    IF save_flight.price_book_version IS DISTINCT FROM (SELECT version FROM price_book)
-        OR save_flight.cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM billing_runs r)
+    IF price_book_version IS DISTINCT FROM (SELECT p.version FROM price_book p)
+        OR cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM billing_runs r)
     THEN
-        RETURN 'stale';
+        RETURN array_fill('stale'::text, ARRAY[cardinality(flight_ids)]);
     END IF;
 
-    INSERT INTO billed_flights AS b (flight_id, customer_id, landed_on, facts, billed_at)
-    VALUES (save_flight.flight_id, save_flight.customer_id, save_flight.landed_on, save_flight.facts, at)
-    ON CONFLICT (flight_id) DO NOTHING;
-
-    IF NOT FOUND THEN
-        outcome := 'already_billed';
+    WITH ledger AS (
+        INSERT INTO billed_flights AS b (flight_id, customer_id, landed_on, facts, billed_at)
+        SELECT f.id, f.customer, f.landed, f.fact, at
+        FROM unnest(flight_ids, customer_ids, landed_on, facts) AS f (id, customer, landed, fact)
+        ORDER BY f.id COLLATE "C"
+        ON CONFLICT ON CONSTRAINT billed_flights_pkey DO NOTHING
+        RETURNING b.flight_id
+    )
+    SELECT array_agg(ledger.flight_id) INTO added FROM ledger;
+    IF cardinality(added) = cardinality(flight_ids) THEN
+        outcomes := array_fill('billed'::text, ARRAY[cardinality(flight_ids)]);
     ELSE
-        FOR line_currency IN SELECT DISTINCT c FROM unnest(currencies) AS c ORDER BY c LOOP
-            invoice := NULL;
-            IF save_flight.closes_on IS NOT NULL THEN
-                SELECT i.id INTO invoice FROM invoices i
-                WHERE i.customer_id = save_flight.customer_id AND i.currency = line_currency
-                    AND i.closes_on = save_flight.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
-            END IF;
-            IF invoice IS NULL THEN
-                INSERT INTO invoices AS i (customer_id, kind, closes_on, currency, opened_at)
-                VALUES (save_flight.customer_id, CASE WHEN save_flight.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
-                    save_flight.closes_on, line_currency, at)
-                ON CONFLICT (customer_id, currency, closes_on) WHERE kind = 'consolidated' AND status <> 'VOID' DO NOTHING
-                RETURNING i.id INTO invoice;
-            END IF;
-            IF invoice IS NULL THEN -- another save opened it meanwhile
-                SELECT i.id INTO STRICT invoice FROM invoices i
-                WHERE i.customer_id = save_flight.customer_id AND i.currency = line_currency
-                    AND i.closes_on = save_flight.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
-            END IF;
+        outcomes := ARRAY(
+            SELECT CASE
+                WHEN f.id = ANY (added) THEN 'billed'
+                WHEN EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = f.id AND v.rebilled_at IS NULL) THEN 'voided'
+                ELSE 'already_billed'
+            END
+            FROM unnest(flight_ids) WITH ORDINALITY AS f (id, nr) ORDER BY f.nr);
+    END IF;
 
-            INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-                tax_rate, tax_amount, flown_on, late)
-            SELECT invoice, save_flight.flight_id, l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-                l.tax_rate, l.tax_amount, save_flight.landed_on, save_flight.late
-            FROM unnest(tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies)
-                AS l (tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency)
-            WHERE l.currency = line_currency;
-
-            IF save_flight.closes_on IS NULL AND NOT payer.billing_hold THEN
-                PERFORM issue_drafts(ARRAY[invoice], at, today);
+    IF 'billed' = ANY (outcomes) AND cardinality(codes) > 0 THEN
+        FOR draft IN
+            SELECT DISTINCT customer_ids[l.nr] AS customer, closes_on[l.nr] AS closes, l.currency,
+                CASE WHEN closes_on[l.nr] IS NULL THEN l.nr END AS own
+            FROM unnest(line_of, currencies) AS l (nr, currency)
+            WHERE outcomes[l.nr] = 'billed' AND (closes_on[l.nr] IS NULL OR NOT EXISTS (
+                SELECT FROM invoices i
+                WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
+                    AND i.kind = 'consolidated' AND i.status <> 'VOID'))
+            ORDER BY customer, closes, own, currency
+        LOOP
+            IF draft.own IS NULL THEN
+                PERFORM open_draft(draft.customer, draft.closes, draft.currency, at);
+            ELSE
+                own_of := own_of || draft.own;
+                own_currency := own_currency || draft.currency;
+                own_invoice := own_invoice || open_draft(draft.customer, NULL, draft.currency, at);
             END IF;
         END LOOP;
-    END IF;
 
-    IF job_id IS NOT NULL THEN
-        UPDATE river_job j SET state = 'completed', finalized_at = now()
-        WHERE j.id = save_flight.job_id AND j.state = 'running' AND j.attempt = job_attempt
-            AND j.attempted_by[array_upper(j.attempted_by, 1)] = job_client;
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'job % of flight % is no longer in the hands of attempt % by %',
-                job_id, save_flight.flight_id, job_attempt, job_client
-                USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
+        INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
+            tax_rate, tax_amount, flown_on, late)
+        SELECT CASE
+                WHEN closes_on[l.nr] IS NULL THEN (
+                    SELECT o.invoice FROM unnest(own_of, own_currency, own_invoice) AS o (nr, currency, invoice)
+                    WHERE o.nr = l.nr AND o.currency = l.currency)
+                ELSE (
+                    SELECT i.id FROM invoices i
+                    WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
+                        AND i.kind = 'consolidated' AND i.status <> 'VOID')
+            END,
+            flight_ids[l.nr], l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
+            l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr]
+        FROM unnest(line_of, tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies)
+            AS l (nr, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency)
+        WHERE outcomes[l.nr] = 'billed';
+
+        IF own_invoice IS NOT NULL THEN
+            to_issue := ARRAY(
+                SELECT o.invoice FROM unnest(own_of, own_invoice) AS o (nr, invoice)
+                JOIN customers c ON c.id = customer_ids[o.nr] WHERE NOT c.billing_hold);
+            IF to_issue <> '{}' THEN
+                PERFORM issue_drafts(to_issue, at, today);
+            END IF;
         END IF;
     END IF;
+
+    PERFORM complete_flight_jobs(
+        ARRAY(SELECT CASE WHEN outcomes[j.nr] = 'voided' THEN 0 ELSE j.id END FROM unnest(job_ids) WITH ORDINALITY AS j (id, nr) ORDER BY j.nr),
+        job_attempts, job_client,
+        ARRAY(SELECT CASE WHEN outcomes[f.nr] = 'voided' THEN '' ELSE f.id END FROM unnest(flight_ids) WITH ORDINALITY AS f (id, nr) ORDER BY f.nr));
+    RETURN outcomes;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- open_draft opens a customer's draft, or finds the one that another transaction
+-- opened meanwhile. Without a closing date it opens a new one each time.
+CREATE FUNCTION open_draft(customer_id bigint, closes_on date, currency text, at timestamptz) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+    SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    draft bigint;
+BEGIN
+    INSERT INTO invoices AS i (customer_id, kind, closes_on, currency, opened_at)
+    VALUES (open_draft.customer_id, CASE WHEN open_draft.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
+        open_draft.closes_on, open_draft.currency, at)
+    ON CONFLICT (customer_id, currency, closes_on) WHERE kind = 'consolidated' AND status <> 'VOID' DO NOTHING
+    RETURNING i.id INTO draft;
+    IF draft IS NULL THEN
+        SELECT i.id INTO STRICT draft FROM invoices i
+        WHERE i.customer_id = open_draft.customer_id AND i.currency = open_draft.currency
+            AND i.closes_on = open_draft.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
+    END IF;
+    RETURN draft;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- complete_flight_jobs completes jobs, each if it is still this attempt's, and clears
+-- away what other jobs of the flights there are. Id 0 is no job, '' no flight.
+CREATE FUNCTION complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+    SET enable_seqscan = off
+    SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    completed bigint[];
+    lost      record;
+BEGIN
+    WITH done AS (
+        UPDATE river_job j SET state = 'completed', finalized_at = now()
+        FROM unnest(job_ids, job_attempts) AS mine (id, attempt)
+        WHERE j.id = mine.id AND j.state = 'running' AND j.attempt = mine.attempt
+            AND j.attempted_by[array_upper(j.attempted_by, 1)] = job_client
+        RETURNING j.id
+    )
+    SELECT array_agg(done.id) INTO completed FROM done;
+    IF coalesce(cardinality(completed), 0) < cardinality(array_remove(job_ids, 0)) THEN
+        SELECT mine.id, mine.attempt, mine.flight INTO lost
+        FROM unnest(job_ids, job_attempts, flight_ids) AS mine (id, attempt, flight)
+        WHERE mine.id <> 0 AND mine.id <> ALL (coalesce(completed, '{}')) LIMIT 1;
+        RAISE EXCEPTION 'job % of flight % is no longer in the hands of attempt % by %', lost.id, lost.flight, lost.attempt, job_client
+            USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
+    END IF;
     DELETE FROM river_job j
-    WHERE queued_flight(j.kind, j.state, j.args) = save_flight.flight_id AND j.state <> 'running';
-    RETURN outcome;
+    WHERE queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state <> 'running';
 END
 $$;
 -- +goose StatementEnd
@@ -190,12 +279,15 @@ $$;
 -- +goose StatementEnd
 
 REVOKE ALL ON FUNCTION take_flights(text, integer, bigint[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION issue_drafts(bigint[], timestamptz, date) FROM PUBLIC;
-REVOKE ALL ON FUNCTION save_flight(bigint, smallint, text, bigint, date, text, bigint, date, jsonb, date, boolean, timestamptz,
-    date, bigint[], text[], text[], numeric[], numeric[], numeric[], numeric[], numeric[], text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION issue_drafts(bigint[], timestamptz, date), open_draft(bigint, date, text, timestamptz),
+    complete_flight_jobs(bigint[], smallint[], text, text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION save_flights(bigint, date, timestamptz, date, bigint[], smallint[], text, text[], bigint[], date[], jsonb[], date[], boolean[],
+    integer[], bigint[], text[], text[], numeric[], numeric[], numeric[], numeric[], numeric[], text[]) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION take_flights(text, integer, bigint[]);
-DROP FUNCTION save_flight(bigint, smallint, text, bigint, date, text, bigint, date, jsonb, date, boolean, timestamptz,
-    date, bigint[], text[], text[], numeric[], numeric[], numeric[], numeric[], numeric[], text[]);
+DROP FUNCTION save_flights(bigint, date, timestamptz, date, bigint[], smallint[], text, text[], bigint[], date[], jsonb[], date[], boolean[],
+    integer[], bigint[], text[], text[], numeric[], numeric[], numeric[], numeric[], numeric[], text[]);
 DROP FUNCTION issue_drafts(bigint[], timestamptz, date);
+DROP FUNCTION complete_flight_jobs(bigint[], smallint[], text, text[]);
+DROP FUNCTION open_draft(bigint, date, text, timestamptz);

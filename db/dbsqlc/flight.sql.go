@@ -7,17 +7,28 @@ package dbsqlc
 
 import (
 	"context"
+	"time"
+
+	"github.com/flightbill/flightbill/billing"
 )
 
-const billedFlightExists = `-- name: BilledFlightExists :one
-SELECT EXISTS (SELECT FROM billed_flights WHERE flight_id = $1::text)
+const billedFlightState = `-- name: BilledFlightState :one
+SELECT EXISTS (SELECT FROM billed_flights b WHERE b.flight_id = $1::text) AS billed,
+    EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = $1::text AND v.rebilled_at IS NULL) AS voided
 `
 
-func (q *Queries) BilledFlightExists(ctx context.Context, flightID string) (bool, error) {
-	row := q.db.QueryRow(ctx, billedFlightExists, flightID)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
+type BilledFlightStateRow struct {
+	Billed bool
+	Voided bool
+}
+
+// Whether a flight is in the ledger, and whether an invoice of it was voided for
+// which it has not been billed again.
+func (q *Queries) BilledFlightState(ctx context.Context, flightID string) (BilledFlightStateRow, error) {
+	row := q.db.QueryRow(ctx, billedFlightState, flightID)
+	var i BilledFlightStateRow
+	err := row.Scan(&i.Billed, &i.Voided)
+	return i, err
 }
 
 const flightGet = `-- name: FlightGet :one
@@ -45,4 +56,72 @@ func (q *Queries) FlightGet(ctx context.Context, flightID string) (Flight, error
 		&i.Passengers,
 	)
 	return i, err
+}
+
+const flightSave = `-- name: FlightSave :one
+SELECT save_flights(
+    $1::bigint, $2::date, $3::timestamptz, $4::date,
+    $5::bigint[], $6::smallint[], $7::text,
+    $8::text[], $9::bigint[], $10::date[], $11::jsonb[], $12::date[], $13::boolean[],
+    $14::integer[], $15::bigint[], $16::text[], $17::text[], CAST($18::text[] AS numeric[]), CAST($19::text[] AS numeric[]),
+    CAST($20::text[] AS numeric[]), CAST($21::text[] AS numeric[]), CAST($22::text[] AS numeric[]), $23::text[]
+)::text[] AS outcomes
+`
+
+type FlightSaveParams struct {
+	PriceBookVersion int64
+	Cutoff           billing.Date
+	At               time.Time
+	Today            billing.Date
+	JobIds           []int64
+	JobAttempts      []int16
+	JobClient        string
+	FlightIds        []string
+	CustomerIds      []int64
+	LandedOn         []billing.Date
+	Facts            [][]byte
+	ClosesOn         []billing.Date
+	Late             []bool
+	LineOf           []int32
+	TariffIds        []int64
+	Codes            []string
+	Descriptions     []string
+	Quantities       []string
+	UnitRates        []string
+	Amounts          []string
+	TaxRates         []string
+	TaxAmounts       []string
+	Currencies       []string
+}
+
+// One round trip, one transaction, however many; the function in the migrations says how.
+func (q *Queries) FlightSave(ctx context.Context, arg FlightSaveParams) ([]string, error) {
+	row := q.db.QueryRow(ctx, flightSave,
+		arg.PriceBookVersion,
+		arg.Cutoff,
+		arg.At,
+		arg.Today,
+		arg.JobIds,
+		arg.JobAttempts,
+		arg.JobClient,
+		arg.FlightIds,
+		arg.CustomerIds,
+		arg.LandedOn,
+		arg.Facts,
+		arg.ClosesOn,
+		arg.Late,
+		arg.LineOf,
+		arg.TariffIds,
+		arg.Codes,
+		arg.Descriptions,
+		arg.Quantities,
+		arg.UnitRates,
+		arg.Amounts,
+		arg.TaxRates,
+		arg.TaxAmounts,
+		arg.Currencies,
+	)
+	var outcomes []string
+	err := row.Scan(&outcomes)
+	return outcomes, err
 }

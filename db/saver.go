@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -95,6 +96,7 @@ func (s *Saver) start(ctx context.Context) {
 
 // work saves what is queued until nothing is.
 func (s *Saver) work(ctx context.Context) {
+	runtime.Gosched() // those that are about to come, since they were taken together, come first
 	for {
 		s.mu.Lock()
 		group := s.queue[:together(s.queue)]

@@ -33,6 +33,7 @@ const (
 	ReasonNoTariff        Reason = "no_tariff"
 	ReasonMissingFact     Reason = "missing_fact"
 	ReasonUnusableFacts   Reason = "unusable_facts"
+	ReasonInvoiceVoided   Reason = "invoice_voided" // before all others, where it was billed before
 )
 
 // Error says why a flight was not billed: what happened, to which flight, and

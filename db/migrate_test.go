@@ -21,7 +21,7 @@ import (
 )
 
 // steps is how many migrations there are in all.
-const steps = db.RiverVersion + 8
+const steps = db.RiverVersion + 9
 
 func setupEmpty(t *testing.T) *testBundle {
 	t.Helper()

@@ -58,7 +58,7 @@ func TestIssuedInvoiceStays(t *testing.T) {
 		"number": "'EACH-000002'", "customer_id": "customer_id - 1", "kind": "'credit_note'", "closes_on": "'2026-03-08'", "currency": "'USD'",
 		"subtotal": "subtotal + 1, total = total + 1", "tax": "tax + 1, total = total + 1", "total": "total + 1, tax = tax + 1", "bill_to_name": "'Other'",
 		"opened_at": "now()", "issued_at": "now()", "due_on": "due_on + 1", "parked_at": "now()", "parked_reason": "'none'",
-		"id": "DEFAULT", "status": "'DRAFT'", "paid_at": "",
+		"id": "DEFAULT", "status": "'DRAFT'", "paid_at": "", "credits_invoice_id": "1", "reason": "'why'",
 	}
 	for _, column := range get[[]string](t, b, `SELECT array_agg(column_name::text) FROM information_schema.columns WHERE table_name = 'invoices'`) {
 		value, known := values[column]
@@ -73,11 +73,13 @@ func TestIssuedInvoiceStays(t *testing.T) {
 	require.Equal(t, before, get[string](t, b, whole))
 }
 
+const voidInvoice = `SELECT void_invoice('EACH-000001', 'wrong tariff')`
+
 func TestInvoiceStatusChanges(t *testing.T) {
 	t.Parallel()
 	states := []string{"DRAFT", "PENDING", "OVERDUE", "PAID", "VOID"}
-	allowed := map[string]string{ // DRAFT to PENDING takes a number: only issue_drafts does it
-		"PENDING": "OVERDUE PAID VOID", "OVERDUE": "PAID VOID", "PAID": "VOID",
+	allowed := map[string]string{ // DRAFT to PENDING takes a number: only issue_drafts does it; VOID a credit note: void_invoice
+		"PENDING": "OVERDUE PAID", "OVERDUE": "PAID",
 	}
 	reach := map[string][]string{"PENDING": nil, "OVERDUE": {"OVERDUE"}, "PAID": {"PAID"}, "VOID": {"VOID"}}
 	const change = `UPDATE invoices SET status = '%s', paid_at = CASE WHEN '%[1]s' = 'PAID' THEN now() END WHERE id = 2`
@@ -89,7 +91,11 @@ func TestInvoiceStatusChanges(t *testing.T) {
 			}
 			tx := b.begin(t)
 			for _, status := range way {
-				_, err := tx.Exec(t.Context(), fmt.Sprintf(change, status))
+				sql := fmt.Sprintf(change, status)
+				if status == "VOID" {
+					sql = voidInvoice
+				}
+				_, err := tx.Exec(t.Context(), sql)
 				require.NoError(t, err)
 			}
 			_, err := tx.Exec(t.Context(), fmt.Sprintf(change, to))
@@ -122,8 +128,11 @@ func TestChargesOfAnIssuedInvoiceStay(t *testing.T) {
 	} {
 		b.requireRefused(t, sql, "EACH-000001")
 	}
-	b.exec(t, `UPDATE invoices SET status = 'VOID' WHERE id = 2`)
-	b.requireRefused(t, `DELETE FROM charges WHERE flight_id = 'F2'`, "EACH-000001")
+	b.exec(t, voidInvoice)
+	b.requireRefused(t, `DELETE FROM charges WHERE flight_id = 'F2' AND amount > 0`, "EACH-000001")
+	b.requireRefused(t, `DELETE FROM charges WHERE flight_id = 'F2' AND amount < 0`, "EACH-CN000001")
+	b.requireRefused(t, `UPDATE charges SET amount = 0 WHERE amount < 0`, "EACH-CN000001")
+	b.requireRefused(t, strings.NewReplacer("$1", "3", "$2", "'F1'").Replace(addCharge), "EACH-CN000001")
 	require.Equal(t, "F1 1, F2 2", get[string](t, b, `SELECT string_agg(flight_id || ' ' || invoice_id, ', ' ORDER BY id) FROM charges WHERE amount = 10 AND NOT late`))
 }
 
@@ -173,7 +182,7 @@ func TestLedgerStays(t *testing.T) {
 	b.requireRefused(t, `DELETE FROM billed_flights WHERE flight_id = 'F3'`, "kept for ever")
 	b.requireRefused(t, `UPDATE billed_flights SET flight_id = 'F4' WHERE flight_id = 'F3'`, "kept for ever")
 	for _, tables := range []string{
-		"billed_flights CASCADE", "charges", "invoices CASCADE", "invoices, charges, invoice_events", "customers CASCADE", "tariffs CASCADE",
+		"billed_flights CASCADE", "charges", "voided_flights", "invoices CASCADE", "invoices, charges, invoice_events, voided_flights", "customers CASCADE", "tariffs CASCADE",
 	} {
 		b.requireRefused(t, `TRUNCATE `+tables, "kept for ever")
 	}
@@ -184,15 +193,25 @@ func TestLedgerStays(t *testing.T) {
 func TestInvoiceEvents(t *testing.T) {
 	t.Parallel()
 	b := setupInvoices(t)
-	b.exec(t, `UPDATE invoices SET status = 'PENDING' WHERE id = 2`) // no change
-	b.exec(t, `UPDATE invoices SET parked_at = now(), parked_reason = 'why' WHERE id = 1`)
+	b.exec(t, `UPDATE invoices SET status = 'PENDING' WHERE id = 2`)          // no change
+	for _, reason := range []string{"no charges", "no charges", "too many"} { // the second says nothing new
+		b.exec(t, `UPDATE invoices SET parked_at = now(), parked_reason = $1 WHERE id = 1`, reason)
+	}
 	b.exec(t, `UPDATE invoices SET status = 'OVERDUE' WHERE status = 'PENDING'`)
-	b.exec(t, `SELECT mark_invoice_paid('EACH-000001')`)
-	b.exec(t, `UPDATE invoices SET status = 'VOID' WHERE id = 2`)
+	b.exec(t, `SELECT mark_invoice_paid('EACH-000001', '2026-03-06')`)
+	b.exec(t, voidInvoice)
+	b.exec(t, `SELECT mark_invoice_paid('EACH-CN000001', (now() AT TIME ZONE 'UTC')::date)`)
 	b.issue(t, 1)
-	const events = `SELECT string_agg(coalesce(from_status, '') || '>' || to_status, ' ' ORDER BY id) FROM invoice_events WHERE invoice_id = $1`
-	require.Equal(t, ">DRAFT DRAFT>PENDING", get[string](t, b, events, 1))
-	require.Equal(t, ">DRAFT DRAFT>PENDING PENDING>OVERDUE OVERDUE>PAID PAID>VOID", get[string](t, b, events, 2))
+	b.exec(t, `SELECT void_invoice('WEEK-000001', 'sent twice')`)
+	const events = `SELECT string_agg(coalesce(from_status, '') || '>' || to_status || coalesce(' ' || replace(note, current_date::text, 'TODAY'), ''), '; ' ORDER BY id)
+		FROM invoice_events WHERE invoice_id = $1`
+	require.Equal(t, ">DRAFT; DRAFT>DRAFT parked: no charges; DRAFT>DRAFT parked: too many; DRAFT>PENDING no longer parked; PENDING>VOID WEEK-CN000001: sent twice",
+		get[string](t, b, events, 1))
+	require.Equal(t, ">DRAFT; DRAFT>PENDING; PENDING>OVERDUE; OVERDUE>PAID paid on 2026-03-06; PAID>VOID EACH-CN000001: wrong tariff",
+		get[string](t, b, events, 2))
+	require.Equal(t, ">DRAFT; DRAFT>PENDING voids EACH-000001, which was paid: the amount is owed back: wrong tariff; PENDING>PAID paid on TODAY",
+		get[string](t, b, events, 3))
+	require.Equal(t, ">DRAFT; DRAFT>PENDING voids WEEK-000001: sent twice; PENDING>PAID set against WEEK-000001", get[string](t, b, events, 4))
 	require.True(t, get[bool](t, b, `SELECT at = issued_at FROM invoice_events JOIN invoices i ON i.id = invoice_id WHERE invoice_id = 2 AND to_status = 'PENDING'`))
 }
 
@@ -206,9 +225,8 @@ func TestOneInvoicePerPeriod(t *testing.T) {
 	_, err = b.pool.Exec(t.Context(), another)
 	require.ErrorContains(t, err, "invoices_one_per_period")
 	b.exec(t, `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, kind, closes_on, 'USD' FROM invoices WHERE id = 1`)
-	b.exec(t, `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, 'credit_note', closes_on, currency FROM invoices WHERE id = 1`)
 	b.exec(t, `INSERT INTO invoices (customer_id, kind, currency) SELECT customer_id, 'flight', currency FROM invoices WHERE id = 2`)
-	b.exec(t, `UPDATE invoices SET status = 'VOID' WHERE id = 1`)
+	b.exec(t, `SELECT void_invoice('WEEK-000001', 'why')`)
 	b.exec(t, another)
 }
 
@@ -244,7 +262,7 @@ func TestMarkInvoicePaid(t *testing.T) {
 	b.exec(t, `UPDATE invoices SET status = 'OVERDUE' WHERE id = 1`)
 	b.exec(t, `SELECT mark_invoice_paid('WEEK-000001')`)
 	b.exec(t, `SELECT mark_invoice_paid('WEEK-000001', (paid_at AT TIME ZONE 'Pacific/Auckland')::date) FROM invoices WHERE id = 1`)
-	b.exec(t, `UPDATE invoices SET status = 'VOID' WHERE id = 1`)
+	b.exec(t, `SELECT void_invoice('WEEK-000001', 'why')`)
 	_, err = b.pool.Exec(t.Context(), `SELECT mark_invoice_paid('WEEK-000001')`)
 	requireSQLError(t, err, "55000", "invoice WEEK-000001 is VOID and cannot be marked paid", "Only a PENDING or OVERDUE invoice can be paid.")
 }

@@ -46,7 +46,8 @@ func TestEnqueuerMayNot(t *testing.T) {
 		`INSERT INTO flights (flight_id) VALUES ('F1')`, `DELETE FROM river_job`, `SELECT nextval('river_job_id_seq')`,
 		`UPDATE flight_processing_queue SET priority = 1`, `UPDATE river_job SET priority = 1`, `TRUNCATE river_job`,
 		`SELECT save_flight(NULL, NULL, NULL, 1, NULL, 'F1', 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
-		`SELECT issue_drafts(NULL, now(), current_date)`, `SELECT mark_invoice_paid('EACH-000001')`, `SELECT revive_flight_jobs(NULL, NULL)`,
+		`SELECT issue_drafts(NULL, now(), current_date)`, `SELECT mark_invoice_paid('EACH-000001')`, `SELECT void_invoice('EACH-000001', 'why')`,
+		`SELECT rebill_invoice('EACH-000001')`, `SELECT revive_flight_jobs(NULL, NULL)`,
 		`CREATE TABLE public.mine ()`, `CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql RETURN 1`, `CREATE SCHEMA mine`,
 		`CREATE OR REPLACE FUNCTION flight_id_is_valid(flight_id text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true`,
 		`CREATE TRIGGER mine BEFORE INSERT ON river_job EXECUTE FUNCTION flight_processing_queue_insert()`,
@@ -91,7 +92,7 @@ func TestEnqueuerHasNothingElse(t *testing.T) {
 func TestDefinersFixTheirSearchPath(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.Equal(t, "enqueue_flights flight_processing_queue_delete flight_processing_queue_insert flight_processing_queue_statement", get[string](t, b,
+	require.Equal(t, "enqueue_flights flight_processing_queue_delete flight_processing_queue_insert flight_processing_queue_statement rebill_invoice void_invoice", get[string](t, b,
 		`SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace`))
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_proc
 		WHERE prosecdef AND pronamespace = 'public'::regnamespace AND NOT 'search_path=public, pg_temp' = ANY (coalesce(proconfig, '{}'))`))

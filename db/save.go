@@ -25,6 +25,12 @@ const (
 	AlreadyBilled Outcome = "already_billed"
 	// Stale: nothing was changed, because the price came from an old PriceBook.
 	Stale Outcome = "stale"
+	// Voided: nothing was changed, because it had been billed and its invoice was
+	// voided.
+	Voided Outcome = "voided"
+	// Changed: nothing was changed, because the ledger is newer than what was read
+	// of it.
+	Changed Outcome = "changed"
 )
 
 // Job names the attempt at a River job that a save completes.

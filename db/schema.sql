@@ -13,6 +13,21 @@ CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 
 COMMENT ON EXTENSION btree_gist IS 'support for indexing common datatypes in GiST';
 
+CREATE TYPE public.flight_line AS (
+	customer_id bigint,
+	closes_on date,
+	tariff_id bigint,
+	code text,
+	description text,
+	quantity numeric,
+	unit_rate numeric,
+	amount numeric,
+	tax_rate numeric,
+	tax_amount numeric,
+	currency text,
+	flown_on date
+);
+
 CREATE TYPE public.river_job_state AS ENUM (
     'available',
     'cancelled',
@@ -23,6 +38,74 @@ CREATE TYPE public.river_job_state AS ENUM (
     'running',
     'scheduled'
 );
+
+CREATE FUNCTION public.adjust_flight(job_id bigint, job_attempt smallint, job_client text, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    part    record;
+    invoice bigint;
+    why     text;
+BEGIN
+    LOCK TABLE billing_run_lock IN SHARE MODE;
+    PERFORM FROM customers c
+    WHERE c.id IN (SELECT l.customer_id FROM jsonb_populate_recordset(NULL::flight_line, lines) AS l WHERE l.closes_on IS NULL)
+    ORDER BY c.id FOR NO KEY UPDATE;
+    IF adjust_flight.price_book_version IS DISTINCT FROM (SELECT version FROM price_book)
+        OR adjust_flight.cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM billing_runs r)
+    THEN
+        RETURN 'stale';
+    END IF;
+
+    UPDATE billed_flights b
+    SET customer_id = adjust_flight.customer_id, landed_on = adjust_flight.landed_on, facts = adjust_flight.facts, revision = b.revision + 1
+    WHERE b.flight_id = adjust_flight.flight_id AND b.revision = adjust_flight.revision;
+    IF NOT FOUND THEN
+        RETURN 'changed';
+    END IF;
+    IF adjust_flight.origin = 'rebilled' THEN
+        UPDATE voided_flights v SET rebilled_at = at
+        WHERE v.flight_id = adjust_flight.flight_id AND v.rebill AND v.rebilled_at IS NULL;
+    END IF;
+
+    FOR part IN
+        SELECT l.customer_id, l.closes_on, l.currency, l.closes_on IS NULL AND sum(l.amount + l.tax_amount) < 0 AS credit
+        FROM jsonb_populate_recordset(NULL::flight_line, lines) AS l
+        GROUP BY l.customer_id, l.closes_on, l.currency
+        ORDER BY l.customer_id, l.closes_on, l.currency
+    LOOP
+        IF part.credit THEN
+            SELECT 'flight ' || adjust_flight.flight_id || ' corrected; it was charged on ' || string_agg(DISTINCT i.number, ', ') INTO why
+            FROM charges c JOIN invoices i ON i.id = c.invoice_id
+            WHERE c.flight_id = adjust_flight.flight_id AND i.customer_id = part.customer_id AND i.currency = part.currency;
+            INSERT INTO invoices AS i (customer_id, kind, currency, opened_at, reason)
+            VALUES (part.customer_id, 'credit_note', part.currency, at, coalesce(why, 'flight ' || adjust_flight.flight_id || ' corrected'))
+            RETURNING i.id INTO invoice;
+        ELSE
+            invoice := open_draft(part.customer_id, part.closes_on, part.currency, at);
+        END IF;
+        INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
+            tax_rate, tax_amount, flown_on, late, origin)
+        SELECT invoice, adjust_flight.flight_id, l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
+            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin
+        FROM jsonb_populate_recordset(NULL::flight_line, lines) AS l
+        WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on;
+        -- A hold keeps back what the customer is to pay, not what it gets back.
+        IF part.credit THEN
+            PERFORM issue_credit_note(invoice, at, today);
+        ELSIF part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM customers c WHERE c.id = part.customer_id) THEN
+            PERFORM issue_drafts(ARRAY[invoice], at, today);
+        END IF;
+    END LOOP;
+    IF job_id IS NOT NULL THEN
+        PERFORM complete_flight_job(job_id, job_attempt, job_client, adjust_flight.flight_id);
+    END IF;
+    RETURN 'billed';
+END
+$$;
 
 CREATE FUNCTION public.billing_runs_only_forward() RETURNS trigger
     LANGUAGE plpgsql
@@ -84,7 +167,26 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.enqueue_flights(flight_ids text[], priority smallint DEFAULT 1, process_after timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint)
+CREATE FUNCTION public.complete_flight_job(job_id bigint, job_attempt smallint, job_client text, flight_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF job_id IS NOT NULL THEN
+        UPDATE river_job j SET state = 'completed', finalized_at = now()
+        WHERE j.id = job_id AND j.state = 'running' AND j.attempt = job_attempt
+            AND j.attempted_by[array_upper(j.attempted_by, 1)] = job_client;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'job % of flight % is no longer in the hands of attempt % by %', job_id, flight_id, job_attempt, job_client
+                USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
+        END IF;
+    END IF;
+    DELETE FROM river_job j
+    WHERE queued_flight(j.kind, j.state, j.args) = flight_id AND j.state <> 'running';
+END
+$$;
+
+CREATE FUNCTION public.enqueue_flights(flight_ids text[], priority smallint DEFAULT 1, process_after timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -94,6 +196,8 @@ DECLARE
     bad      text;
     wanted   bigint;
     unbilled text[]; -- sorted, so that two callers with the same flights wait for each other instead of deadlocking
+    again    text[]; -- billed before, and to be billed again
+    voided   text[]; -- billed before, and neither to be billed again nor to be kept quiet about
     given_up boolean;
     new_ids  bigint[]; -- inserted for flights that had been given up,
     old_ids  bigint[]; -- and their jobs of then
@@ -115,14 +219,34 @@ BEGIN
     INTO wanted, already_billed, unbilled
     FROM (SELECT DISTINCT u.id FROM unnest(flight_ids) AS u (id)) AS f
     LEFT JOIN billed_flights b ON b.flight_id = f.id;
+    refused := 0;
+    IF already_billed > 0 THEN
+        SELECT array_agg(v.flight_id) FILTER (WHERE v.rebill), array_agg(v.flight_id) FILTER (WHERE NOT v.rebill)
+        INTO again, voided
+        FROM (SELECT flight_id, bool_or(rebill) AS rebill FROM voided_flights
+              WHERE rebilled_at IS NULL AND flight_id = ANY (flight_ids) GROUP BY flight_id ORDER BY flight_id COLLATE "C") AS v;
+        already_billed := already_billed - coalesce(cardinality(again), 0) - coalesce(cardinality(voided), 0);
+        IF again IS NOT NULL THEN
+            -- The job that billed it holds the unique key for as long as River keeps
+            -- it: for a day.
+            UPDATE river_job j SET unique_key = NULL
+            WHERE j.unique_key = ANY (ARRAY(SELECT flight_job_key(u.id) FROM unnest(again) AS u (id)))
+                AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND river_job_state_in_bitmask(j.unique_states, j.state) AND j.state = 'completed';
+            unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
+        END IF;
+        IF voided IS NOT NULL THEN
+            refused := refuse_voided_flights(voided, enqueue_flights.priority);
+        END IF;
+    END IF;
     given_up := EXISTS (SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND kind = 'ingest_flight');
 
     WITH inserted AS (
-        INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
+        INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
         SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
             coalesce(enqueue_flights.process_after, now()),
             CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled' ELSE 'available' END::river_job_state,
-            flight_job_key(f.flight_id), B'11110101'
+            flight_job_key(f.flight_id), B'11110101',
+            CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}' ELSE '{}' END::jsonb
         FROM unnest(unbilled) AS f (flight_id)
         ON CONFLICT (unique_key)
             WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
@@ -142,7 +266,7 @@ BEGIN
         revived := revive_flight_jobs(new_ids, old_ids);
     END IF;
     enqueued := enqueued - revived;
-    already_queued := wanted - already_billed - enqueued - revived;
+    already_queued := wanted - already_billed - enqueued - revived - refused;
     IF enqueued + revived > 0 AND (enqueue_flights.process_after IS NULL OR enqueue_flights.process_after <= now()) THEN
         PERFORM pg_notify('public.river_insert', '{"queue": "flights"}');
     END IF;
@@ -197,7 +321,12 @@ BEGIN
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
         DO NOTHING
     RETURNING j.id INTO new_id;
-    IF new_id IS NULL THEN
+    IF new_id IS NULL THEN -- queued or billed
+        IF EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
+            PERFORM FROM enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1)::smallint, NEW.process_after) AS e
+            WHERE e.enqueued + e.revived + e.refused > 0;
+            RETURN CASE WHEN FOUND THEN NEW END;
+        END IF;
         RETURN NULL;
     END IF;
     IF current_setting('flightbill.given_up') = 'true' THEN
@@ -254,10 +383,22 @@ BEGIN
         INSERT INTO invoice_events (invoice_id, at, from_status, to_status)
         SELECT id, opened_at, NULL, status FROM new_rows;
     ELSE
-        INSERT INTO invoice_events (invoice_id, at, from_status, to_status)
-        SELECT n.id, CASE WHEN o.status = 'DRAFT' THEN n.issued_at ELSE now() END, o.status, n.status
+        INSERT INTO invoice_events (invoice_id, at, from_status, to_status, note)
+        SELECT n.id, CASE WHEN n.status = 'DRAFT' THEN coalesce(n.parked_at, now()) WHEN o.status = 'DRAFT' THEN n.issued_at ELSE now() END,
+            o.status, n.status,
+            CASE
+                WHEN n.status = 'DRAFT' THEN coalesce('parked: ' || n.parked_reason, 'no longer parked')
+                WHEN n.status = 'PAID' AND n.credits_invoice_id IS NOT NULL AND n.paid_at = n.issued_at
+                    THEN 'set against ' || (SELECT c.number FROM invoices c WHERE c.id = n.credits_invoice_id)
+                WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM billing_settings s), 'UTC'))::date
+                WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM invoices c WHERE c.credits_invoice_id = n.id)
+                WHEN n.kind = 'credit_note' AND o.status = 'DRAFT' THEN coalesce((
+                    SELECT 'voids ' || c.number || CASE WHEN c.status = 'PAID' THEN ', which was paid: the amount is owed back' ELSE '' END || ': '
+                    FROM invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
+                WHEN o.parked_at IS NOT NULL THEN 'no longer parked'
+            END
         FROM new_rows n JOIN old_rows o USING (id)
-        WHERE n.status <> o.status;
+        WHERE n.status <> o.status OR n.parked_reason IS DISTINCT FROM o.parked_reason;
     END IF;
     RETURN NULL;
 END
@@ -280,15 +421,39 @@ BEGIN
     IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
         WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
         WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
-        WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE')
+        WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE') AND OLD.kind <> 'credit_note'
         WHEN 'PAID' THEN OLD.status IN ('PENDING', 'OVERDUE', 'PAID')
         WHEN 'VOID' THEN OLD.status <> 'DRAFT'
+            AND EXISTS (SELECT FROM invoices c WHERE c.credits_invoice_id = OLD.id AND c.status <> 'DRAFT')
     END) THEN
         RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
             coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
-            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or VOID.';
+            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by void_invoice, VOID.';
     END IF;
     RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION public.issue_credit_note(draft bigint, at timestamp with time zone, today date) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    payer  customers;
+    issued text;
+BEGIN
+    UPDATE customers c SET credit_note_seq = c.credit_note_seq + 1
+    WHERE c.id = (SELECT i.customer_id FROM invoices i WHERE i.id = draft)
+    RETURNING * INTO payer;
+    UPDATE invoices i
+    SET status = 'PENDING',
+        number = payer.code || '-CN' || lpad(payer.credit_note_seq::text, greatest(6, length(payer.credit_note_seq::text)), '0'),
+        subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
+        bill_to_name = payer.name, issued_at = at, due_on = today
+    FROM (SELECT sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax FROM charges c WHERE c.invoice_id = draft) AS s
+    WHERE i.id = draft AND i.kind = 'credit_note' AND i.status = 'DRAFT'
+    RETURNING i.number INTO STRICT issued;
+    RETURN issued;
 END
 $$;
 
@@ -367,6 +532,29 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    draft bigint;
+BEGIN
+    INSERT INTO invoices AS i (customer_id, kind, closes_on, currency, opened_at)
+    VALUES (open_draft.customer_id, CASE WHEN open_draft.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
+        open_draft.closes_on, open_draft.currency, at)
+    ON CONFLICT (customer_id, currency, closes_on) WHERE kind = 'consolidated' AND status <> 'VOID' DO NOTHING
+    RETURNING i.id INTO draft;
+    IF draft IS NULL THEN
+        SELECT i.id INTO STRICT draft FROM invoices i
+        WHERE i.customer_id = open_draft.customer_id AND i.currency = open_draft.currency
+            AND i.closes_on = open_draft.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
+    END IF;
+    RETURN draft;
+END
+$$;
+
 CREATE FUNCTION public.price_book_changed() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -380,6 +568,43 @@ $$;
 CREATE FUNCTION public.queued_flight(kind text, state public.river_job_state, args jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN ((kind = 'ingest_flight'::text) AND (state <> 'completed'::public.river_job_state)) THEN (args ->> 'flight_id'::text) ELSE NULL::text END;
+
+CREATE FUNCTION public.rebill_invoice(invoice_number text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    original invoices;
+    flights  text[];
+BEGIN
+    SELECT * INTO original FROM invoices i WHERE i.number = invoice_number FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123.';
+    END IF;
+    IF original.status <> 'VOID' THEN
+        RAISE EXCEPTION 'invoice % is % and its flights are billed', invoice_number, original.status
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: void_invoice has its flights billed again with rebill => true.';
+    END IF;
+    WITH asked AS (
+        UPDATE voided_flights v SET rebill = true
+        WHERE v.credit_note_id = (SELECT c.id FROM invoices c WHERE c.credits_invoice_id = original.id)
+            AND v.rebilled_at IS NULL AND NOT v.rebill
+        RETURNING v.flight_id
+    )
+    SELECT array_agg(flight_id) INTO flights FROM asked;
+    IF flights IS NULL THEN
+        RAISE EXCEPTION 'the flights of invoice % have been sent to be billed again already', invoice_number
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'flight_processing_queue shows those that wait, and why; enqueue what was taken back.';
+    END IF;
+    PERFORM FROM billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
+    UPDATE billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
+    PERFORM FROM enqueue_flights(flights);
+    RETURN cardinality(flights);
+END
+$$;
 
 CREATE FUNCTION public.refuse_flight_id(flight_id text) RETURNS void
     LANGUAGE plpgsql
@@ -398,6 +623,27 @@ CREATE FUNCTION public.refuse_removal() RETURNS trigger
     AS $$
 BEGIN
     RAISE EXCEPTION 'rows of % are kept for ever: they are what shows that no flight is billed twice', TG_TABLE_NAME;
+END
+$$;
+
+CREATE FUNCTION public.refuse_voided_flights(flight_ids text[], priority smallint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+DECLARE
+    refused bigint;
+BEGIN
+    DELETE FROM river_job j
+    WHERE queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded');
+    INSERT INTO river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
+    SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
+        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || voided_flight_message(f.flight_id))],
+        '{"billed_before": true, "reason": "invoice_voided"}', flight_job_key(f.flight_id), B'11110101'
+    FROM unnest(flight_ids) AS f (flight_id)
+    WHERE NOT EXISTS (SELECT FROM river_job j WHERE queued_flight(j.kind, j.state, j.args) = f.flight_id);
+    GET DIAGNOSTICS refused = ROW_COUNT;
+    RETURN refused;
 END
 $$;
 
@@ -421,7 +667,7 @@ BEGIN
             attempt = 0, -- a run lets it have its first try like a new one
             max_attempts = n.max_attempts,
             created_at = n.created_at,
-            metadata = o.metadata - 'waiting' - 'reason' - 'snoozes' - 'cancel_attempted_at',
+            metadata = (o.metadata - 'waiting' - 'reason' - 'snoozes' - 'cancel_attempted_at') || n.metadata,
             unique_key = NULL, -- until the new row is gone
             unique_states = n.unique_states
         FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
@@ -483,6 +729,9 @@ BEGIN
     ON CONFLICT (flight_id) DO NOTHING;
 
     IF NOT FOUND THEN
+        IF EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = save_flight.flight_id AND v.rebilled_at IS NULL) THEN
+            RETURN 'voided';
+        END IF;
         outcome := 'already_billed';
     ELSE
         FOR line_currency IN SELECT DISTINCT c FROM unnest(currencies) AS c ORDER BY c LOOP
@@ -493,16 +742,7 @@ BEGIN
                     AND i.closes_on = save_flight.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
             END IF;
             IF invoice IS NULL THEN
-                INSERT INTO invoices AS i (customer_id, kind, closes_on, currency, opened_at)
-                VALUES (save_flight.customer_id, CASE WHEN save_flight.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
-                    save_flight.closes_on, line_currency, at)
-                ON CONFLICT (customer_id, currency, closes_on) WHERE kind = 'consolidated' AND status <> 'VOID' DO NOTHING
-                RETURNING i.id INTO invoice;
-            END IF;
-            IF invoice IS NULL THEN -- another save opened it meanwhile
-                SELECT i.id INTO STRICT invoice FROM invoices i
-                WHERE i.customer_id = save_flight.customer_id AND i.currency = line_currency
-                    AND i.closes_on = save_flight.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
+                invoice := open_draft(save_flight.customer_id, save_flight.closes_on, line_currency, at);
             END IF;
 
             INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
@@ -519,19 +759,100 @@ BEGIN
         END LOOP;
     END IF;
 
-    IF job_id IS NOT NULL THEN
-        UPDATE river_job j SET state = 'completed', finalized_at = now()
-        WHERE j.id = save_flight.job_id AND j.state = 'running' AND j.attempt = job_attempt
-            AND j.attempted_by[array_upper(j.attempted_by, 1)] = job_client;
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'job % of flight % is no longer in the hands of attempt % by %',
-                job_id, save_flight.flight_id, job_attempt, job_client
-                USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
+    PERFORM complete_flight_job(job_id, job_attempt, job_client, save_flight.flight_id);
+    RETURN outcome;
+END
+$$;
+
+CREATE FUNCTION public.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    original invoices;
+    note     invoices;
+    flights  text[];
+    billed_elsewhere text;
+BEGIN
+    IF coalesce(btrim(void_invoice.reason), '') = '' THEN
+        RAISE EXCEPTION 'invoice % cannot be voided without a reason', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand on the credit note.';
+    END IF;
+    SELECT * INTO original FROM invoices i WHERE i.number = invoice_number;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'no_data_found',
+                HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none: it is no invoice yet, and there is nothing to void.';
+    END IF;
+    -- In the order of all: the customer, the invoice, its flights; each looked at
+    -- in a statement after the one that locked it.
+    PERFORM FROM customers c WHERE c.id = original.customer_id FOR NO KEY UPDATE;
+    PERFORM FROM invoices i WHERE i.id = original.id FOR UPDATE;
+    SELECT * INTO original FROM invoices i WHERE i.id = original.id;
+    IF original.kind = 'credit_note' THEN
+        RAISE EXCEPTION '% is a credit note and cannot be voided', invoice_number
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Have its flights billed again instead, or corrected.';
+    END IF;
+    IF original.status = 'VOID' THEN
+        SELECT * INTO note FROM invoices i WHERE i.credits_invoice_id = original.id;
+        RAISE EXCEPTION 'invoice % is VOID already, by credit note % of %', invoice_number, note.number, note.issued_at::date
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call rebill_invoice.';
+    END IF;
+
+    SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM charges c WHERE c.invoice_id = original.id;
+    PERFORM FROM billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
+    IF NOT coalesce(void_invoice.rebill, false) THEN
+        SELECT c.flight_id || ' (' || string_agg(DISTINCT coalesce(i.number, 'draft ' || i.id), ', ') || ')' INTO billed_elsewhere
+        FROM charges c JOIN invoices i ON i.id = c.invoice_id
+        WHERE c.flight_id = ANY (flights) AND i.id <> original.id AND i.currency = original.currency
+        GROUP BY c.flight_id
+        HAVING sum(c.amount) <> 0 OR sum(c.tax_amount) <> 0
+        ORDER BY c.flight_id LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'invoice % cannot be voided without billing its flights again: flight % has charges elsewhere too', invoice_number, billed_elsewhere
+                USING ERRCODE = 'object_not_in_prerequisite_state',
+                    HINT = 'It was corrected. Void the invoice with rebill => true, which sets that right as well.';
         END IF;
     END IF;
-    DELETE FROM river_job j
-    WHERE queued_flight(j.kind, j.state, j.args) = save_flight.flight_id AND j.state <> 'running';
-    RETURN outcome;
+
+    INSERT INTO invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
+    VALUES (original.customer_id, 'credit_note', original.currency, now(), original.id, btrim(void_invoice.reason))
+    RETURNING * INTO note;
+    INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
+    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on
+    FROM charges c WHERE c.invoice_id = original.id ORDER BY c.id;
+    note.number := issue_credit_note(note.id, now(),
+        (now() AT TIME ZONE coalesce((SELECT s.timezone FROM billing_settings s), 'UTC'))::date);
+    UPDATE invoices i SET status = 'VOID' WHERE i.id = original.id;
+    IF original.status <> 'PAID' THEN
+        UPDATE invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
+    END IF;
+
+    UPDATE billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
+    INSERT INTO voided_flights (flight_id, credit_note_id, currency, rebill)
+    SELECT f.id, note.id, original.currency, false FROM unnest(flights) AS f (id);
+    IF void_invoice.rebill THEN
+        PERFORM rebill_invoice(original.number);
+    END IF;
+    RETURN note.number;
+END
+$$;
+
+CREATE FUNCTION public.voided_flight_message(flight_id text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN (
+        SELECT format('flight %s is not billed again: its invoice %s was voided by %s without that (%s); take the flight off the queue, '
+            'or have the invoice''s flights billed again: SELECT rebill_invoice(%L)', v.flight_id, i.number, c.number, c.reason, i.number)
+        FROM voided_flights v
+        JOIN invoices c ON c.id = v.credit_note_id
+        JOIN invoices i ON i.id = c.credits_invoice_id
+        WHERE v.flight_id = voided_flight_message.flight_id AND v.rebilled_at IS NULL AND NOT v.rebill
+        ORDER BY v.credit_note_id DESC LIMIT 1);
 END
 $$;
 
@@ -544,7 +865,8 @@ CREATE TABLE public.billed_flights (
     customer_id bigint NOT NULL,
     landed_on date NOT NULL,
     facts jsonb NOT NULL,
-    billed_at timestamp with time zone NOT NULL
+    billed_at timestamp with time zone NOT NULL,
+    revision integer DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE public.billing_run_lock (
@@ -586,7 +908,9 @@ CREATE TABLE public.charges (
     tax_rate numeric NOT NULL,
     tax_amount numeric NOT NULL,
     flown_on date NOT NULL,
-    late boolean DEFAULT false NOT NULL
+    late boolean DEFAULT false NOT NULL,
+    origin text,
+    CONSTRAINT charges_origin_check CHECK ((origin = ANY (ARRAY['rebilled'::text, 'correction'::text])))
 );
 
 ALTER TABLE public.charges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -619,6 +943,7 @@ CREATE TABLE public.customers (
     payment_terms_days integer DEFAULT 30 NOT NULL,
     billing_hold boolean DEFAULT false NOT NULL,
     invoice_seq bigint DEFAULT 0 NOT NULL,
+    credit_note_seq bigint DEFAULT 0 NOT NULL,
     CONSTRAINT customers_billing_frequency_check CHECK ((billing_frequency = ANY (ARRAY['per_flight'::text, 'weekly'::text, 'monthly'::text]))),
     CONSTRAINT customers_code_check CHECK ((code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'::text)),
     CONSTRAINT customers_name_check CHECK ((name <> ''::text)),
@@ -720,7 +1045,8 @@ CREATE TABLE public.invoice_events (
     invoice_id bigint NOT NULL,
     at timestamp with time zone NOT NULL,
     from_status text,
-    to_status text NOT NULL
+    to_status text NOT NULL,
+    note text
 );
 
 ALTER TABLE public.invoice_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -750,9 +1076,12 @@ CREATE TABLE public.invoices (
     paid_at timestamp with time zone,
     parked_at timestamp with time zone,
     parked_reason text,
-    CONSTRAINT invoices_check CHECK (((kind <> 'consolidated'::text) OR (closes_on IS NOT NULL))),
-    CONSTRAINT invoices_check1 CHECK (((kind <> 'flight'::text) OR (closes_on IS NULL))),
-    CONSTRAINT invoices_check2 CHECK (((parked_at IS NULL) = (parked_reason IS NULL))),
+    credits_invoice_id bigint,
+    reason text,
+    CONSTRAINT invoices_check CHECK (((kind = 'consolidated'::text) = (closes_on IS NOT NULL))),
+    CONSTRAINT invoices_check1 CHECK (((kind = 'credit_note'::text) = (reason IS NOT NULL))),
+    CONSTRAINT invoices_check2 CHECK (((kind = 'credit_note'::text) OR (credits_invoice_id IS NULL))),
+    CONSTRAINT invoices_check3 CHECK (((parked_at IS NULL) = (parked_reason IS NULL))),
     CONSTRAINT invoices_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT invoices_draft_has_no_number CHECK (
 CASE
@@ -761,6 +1090,7 @@ CASE
 END),
     CONSTRAINT invoices_kind_check CHECK ((kind = ANY (ARRAY['flight'::text, 'consolidated'::text, 'credit_note'::text]))),
     CONSTRAINT invoices_paid_at_exactly_when_paid CHECK ((((status = 'PAID'::text) = (paid_at IS NOT NULL)) OR (status = 'VOID'::text))),
+    CONSTRAINT invoices_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT invoices_status_check CHECK ((status = ANY (ARRAY['DRAFT'::text, 'PENDING'::text, 'OVERDUE'::text, 'PAID'::text, 'VOID'::text])))
 );
 
@@ -871,6 +1201,14 @@ ALTER TABLE public.tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.voided_flights (
+    flight_id text NOT NULL,
+    credit_note_id bigint NOT NULL,
+    currency text NOT NULL,
+    rebill boolean NOT NULL,
+    rebilled_at timestamp with time zone
+);
+
 ALTER TABLE ONLY public.river_job ALTER COLUMN id SET DEFAULT nextval('public.river_job_id_seq'::regclass);
 
 ALTER TABLE ONLY public.river_notification ALTER COLUMN id SET DEFAULT nextval('public.river_notification_id_seq'::regclass);
@@ -941,6 +1279,9 @@ ALTER TABLE ONLY public.tariffs
 ALTER TABLE ONLY public.tariffs
     ADD CONSTRAINT tariffs_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.voided_flights
+    ADD CONSTRAINT voided_flights_pkey PRIMARY KEY (flight_id, credit_note_id);
+
 CREATE INDEX billing_runs_unfinished_idx ON public.billing_runs USING btree (closes_on) WHERE (finished_at IS NULL);
 
 CREATE INDEX charges_flight_idx ON public.charges USING btree (flight_id);
@@ -957,7 +1298,9 @@ CREATE INDEX invoices_drafts_idx ON public.invoices USING btree (customer_id, cl
 
 CREATE UNIQUE INDEX invoices_one_per_period ON public.invoices USING btree (customer_id, currency, closes_on) WHERE ((kind = 'consolidated'::text) AND (status <> 'VOID'::text));
 
-CREATE INDEX invoices_unpaid_idx ON public.invoices USING btree (due_on, id) WHERE (status = 'PENDING'::text);
+CREATE INDEX invoices_unpaid_idx ON public.invoices USING btree (due_on, id) WHERE ((status = 'PENDING'::text) AND (total > (0)::numeric) AND (kind <> 'credit_note'::text));
+
+CREATE UNIQUE INDEX invoices_voided_once ON public.invoices USING btree (credits_invoice_id) WHERE (credits_invoice_id IS NOT NULL);
 
 CREATE INDEX river_job_flight_idx ON public.river_job USING btree ((
 CASE
@@ -982,6 +1325,10 @@ CREATE UNIQUE INDEX river_job_unique_idx ON public.river_job USING btree (unique
 CREATE INDEX river_notification_created_at_idx ON public.river_notification USING btree (created_at);
 
 CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING btree (topic, id);
+
+CREATE INDEX voided_flights_credit_note_idx ON public.voided_flights USING btree (credit_note_id);
+
+CREATE INDEX voided_flights_open_idx ON public.voided_flights USING btree (flight_id) WHERE (rebilled_at IS NULL);
 
 CREATE TRIGGER enqueue INSTEAD OF INSERT ON public.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION public.flight_processing_queue_insert();
 
@@ -1009,6 +1356,8 @@ CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON public.flight_processing_queue
 
 CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id ON public.billed_flights FOR EACH ROW EXECUTE FUNCTION public.refuse_removal();
 
+CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_id ON public.voided_flights FOR EACH ROW EXECUTE FUNCTION public.refuse_removal();
+
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.billed_flights FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.billing_runs FOR EACH STATEMENT EXECUTE FUNCTION public.billing_runs_only_forward();
@@ -1016,6 +1365,8 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.billing_runs FOR EACH S
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.charges FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.invoices FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.voided_flights FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
 
 CREATE TRIGGER restore AFTER INSERT ON public.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION public.flight_processing_queue_statement();
 
@@ -1049,10 +1400,23 @@ ALTER TABLE ONLY public.invoice_events
     ADD CONSTRAINT invoice_events_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES public.invoices(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.invoices
+    ADD CONSTRAINT invoices_credits_invoice_id_fkey FOREIGN KEY (credits_invoice_id) REFERENCES public.invoices(id);
+
+ALTER TABLE ONLY public.invoices
     ADD CONSTRAINT invoices_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
 ALTER TABLE ONLY public.tariffs
     ADD CONSTRAINT tariffs_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.voided_flights
+    ADD CONSTRAINT voided_flights_credit_note_id_fkey FOREIGN KEY (credit_note_id) REFERENCES public.invoices(id);
+
+ALTER TABLE ONLY public.voided_flights
+    ADD CONSTRAINT voided_flights_flight_id_fkey FOREIGN KEY (flight_id) REFERENCES public.billed_flights(flight_id);
+
+REVOKE ALL ON FUNCTION public.adjust_flight(job_id bigint, job_attempt smallint, job_client text, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.complete_flight_job(job_id bigint, job_attempt smallint, job_client text, flight_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) TO flightbill_enqueuer;
@@ -1069,14 +1433,26 @@ REVOKE ALL ON FUNCTION public.flight_processing_queue_statement() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.flight_processing_queue_update() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.issue_credit_note(draft bigint, at timestamp with time zone, today date) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.issue_drafts(drafts bigint[], at timestamp with time zone, today date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.mark_invoice_paid(invoice_number text, paid_on date) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.rebill_invoice(invoice_number text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.refuse_flight_id(flight_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.refuse_voided_flights(flight_ids text[], priority smallint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.save_flight(job_id bigint, job_attempt smallint, job_client text, price_book_version bigint, cutoff date, flight_id text, customer_id bigint, landed_on date, facts jsonb, closes_on date, late boolean, at timestamp with time zone, today date, tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.void_invoice(invoice_number text, reason text, rebill boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.voided_flight_message(flight_id text) FROM PUBLIC;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.flight_processing_queue TO flightbill_enqueuer;

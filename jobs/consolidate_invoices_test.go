@@ -105,7 +105,8 @@ func (b *testBundle) requireSound(t *testing.T) {
 		SELECT invoice_id, sum(amount) AS amount, sum(tax_amount) AS tax_amount FROM charges GROUP BY 1) AS s ON s.invoice_id = i.id
 		WHERE status <> 'DRAFT' AND (subtotal, tax, total) IS DISTINCT FROM (s.amount, s.tax_amount, s.amount + s.tax_amount)`), "totals that are not the sums of the lines")
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM (
-		SELECT u.code || '-' || lpad(n::text, 6, '0') AS number FROM customers u, generate_series(1, u.invoice_seq) AS n) AS expected
+		SELECT u.code || '-' || lpad(n::text, 6, '0') AS number FROM customers u, generate_series(1, u.invoice_seq) AS n
+		UNION ALL SELECT u.code || '-CN' || lpad(n::text, 6, '0') FROM customers u, generate_series(1, u.credit_note_seq) AS n) AS expected
 		FULL JOIN (SELECT number FROM invoices WHERE number IS NOT NULL) AS given USING (number)
 		WHERE expected.number IS NULL OR given.number IS NULL`), "numbers missing or beyond the sequence")
 	require.Equal(t, get[int64](t, b, `SELECT count(*) FROM invoices WHERE kind = 'consolidated' AND status <> 'DRAFT'`),

@@ -71,43 +71,47 @@ func (w *IngestFlight) Work(ctx context.Context, job *river.Job[IngestFlightArgs
 	defer done()
 
 	outcome, err := w.bill(ctx, job)
-	if err == nil {
-		if outcome == db.Billed {
-			w.Stats.flightBilled(job.ScheduledAt)
-		}
-		return nil
-	}
 	var refusal *billing.Error
 	if errors.As(err, &refusal) && refusal.Kind != billing.Outage {
-		settled, lookupErr := w.settled(ctx, job)
-		if settled || lookupErr != nil {
-			return lookupErr
-		}
+		outcome, err = w.reconsider(ctx, job, refusal)
 	}
-	return w.verdict(ctx, job, err)
+	if err != nil {
+		return w.verdict(ctx, job, err)
+	}
+	if outcome == db.Billed {
+		w.Stats.flightBilled(job.ScheduledAt)
+	}
+	return nil
 }
 
-// settled looks whether a refusal still matters: not where the flight has been
+// reconsider looks whether a refusal still matters: not where the flight has been
 // billed, and not where the job was rescued meanwhile. River would put the
-// refusal on the attempt that has it now.
-func (w *IngestFlight) settled(ctx context.Context, job *river.Job[IngestFlightArgs]) (bool, error) {
+// refusal on the attempt that has it now. Of a flight of a voided invoice the
+// flight source need not know any more.
+func (w *IngestFlight) reconsider(ctx context.Context, job *river.Job[IngestFlightArgs], refusal error) (db.Outcome, error) {
 	q := dbsqlc.New(w.Pool)
-	billed, err := q.BilledFlightExists(ctx, job.Args.FlightID)
-	if err != nil {
-		return false, fmt.Errorf("look for flight %s in the ledger: %w", job.Args.FlightID, err)
-	}
-	if billed {
-		return true, nil
+	ledger, err := q.BilledFlightState(ctx, job.Args.FlightID)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("look for flight %s in the ledger: %w", job.Args.FlightID, err)
+	case ledger.Voided && !billedBefore(job.JobRow):
+		outcome, err := w.rebill(ctx, job)
+		if err == nil {
+			return outcome, nil
+		}
+		refusal = err
+	case ledger.Billed && !ledger.Voided:
+		return db.AlreadyBilled, nil
 	}
 	mine := jobOf(job)
 	held, err := q.QueueJobIsHeld(ctx, dbsqlc.QueueJobIsHeldParams{ID: mine.ID, Attempt: int16(mine.Attempt), Client: mine.Client}) //nolint:gosec // River's column is a smallint
 	if err != nil {
-		return false, fmt.Errorf("look who has the job of flight %s: %w", job.Args.FlightID, err)
+		return "", fmt.Errorf("look who has the job of flight %s: %w", job.Args.FlightID, err)
 	}
 	if !held {
-		return false, w.verdict(ctx, job, fmt.Errorf("%w: flight %s", db.ErrJobLost, job.Args.FlightID))
+		return "", fmt.Errorf("%w: flight %s", db.ErrJobLost, job.Args.FlightID)
 	}
-	return false, nil
+	return "", refusal
 }
 
 func (w *IngestFlight) bill(ctx context.Context, job *river.Job[IngestFlightArgs]) (db.Outcome, error) {
@@ -118,19 +122,33 @@ func (w *IngestFlight) bill(ctx context.Context, job *river.Job[IngestFlightArgs
 			Message: fmt.Sprintf("job %d names no flight that can be: %q is not a flight id; delete the job", job.ID, id),
 		}
 	}
+	if billedBefore(job.JobRow) {
+		return w.rebill(ctx, job)
+	}
 	flight, err := w.fetch(ctx, id)
 	if err != nil {
 		return "", err
 	}
+	outcome, err := w.withCurrentBook(ctx, id, func(book *db.PriceBook) (db.Outcome, error) {
+		return w.priceAndSave(ctx, job, book, flight)
+	})
+	if outcome == db.Voided {
+		return w.rebill(ctx, job)
+	}
+	return outcome, err
+}
 
+// withCurrentBook prices and saves, and does so again where customers, tariffs, the
+// cut-off or the ledger changed meanwhile.
+func (w *IngestFlight) withCurrentBook(ctx context.Context, id string, save func(*db.PriceBook) (db.Outcome, error)) (db.Outcome, error) {
 	book, err := w.Books.Current(ctx)
 	if err != nil {
 		return "", err
 	}
 	for range maxStale {
-		outcome, err := w.priceAndSave(ctx, job, book, flight)
+		outcome, err := save(book)
 		var refusal *billing.Error
-		if outcome != db.Stale && !db.BookChanged(err) && !errors.As(err, &refusal) {
+		if outcome != db.Stale && outcome != db.Changed && !db.BookChanged(err) && !errors.As(err, &refusal) {
 			return outcome, err
 		}
 		// A refusal counts only when it comes from the book now in force.
@@ -164,30 +182,40 @@ func (w *IngestFlight) fetch(ctx context.Context, id string) (billing.Flight, er
 }
 
 func (w *IngestFlight) priceAndSave(ctx context.Context, job *river.Job[IngestFlightArgs], book *db.PriceBook, flight billing.Flight) (db.Outcome, error) {
-	if err := billing.CheckLanded(flight, w.Now()); err != nil {
+	bill, err := w.price(ctx, book, flight)
+	if err != nil {
 		return "", err
 	}
 	started := time.Now()
-	customer, known, err := w.Books.Customer(ctx, book, flight)
+	outcome, err := w.Saver.Save(ctx, db.Save{Job: jobOf(job), At: w.Now(), Bill: bill})
+	w.Stats.observe(stageSave, time.Since(started))
+	return outcome, err
+}
+
+func (w *IngestFlight) price(ctx context.Context, book *db.PriceBook, flight billing.Flight) (db.Bill, error) {
+	started := time.Now()
+	bill, err := price(ctx, w.Books, book, flight, w.Now())
+	w.Stats.observe(stagePrice, time.Since(started))
+	return bill, err
+}
+
+func price(ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, now time.Time) (db.Bill, error) {
+	if err := billing.CheckLanded(flight, now); err != nil {
+		return db.Bill{}, err
+	}
+	customer, known, err := books.Customer(ctx, book, flight)
 	if err != nil {
-		return "", err
+		return db.Bill{}, err
 	}
 	if !known {
-		return "", billing.NoCustomer(flight)
+		return db.Bill{}, billing.NoCustomer(flight)
 	}
 	landedOn := book.Calendar.LandingDate(*flight.LandedAt)
 	charges, err := billing.Price(flight, customer, landedOn, book.Tariffs(flight))
-	w.Stats.observe(stagePrice, time.Since(started))
 	if err != nil {
-		return "", err
+		return db.Bill{}, err
 	}
-
-	started = time.Now()
-	outcome, err := w.Saver.Save(ctx, db.Save{Job: jobOf(job), At: w.Now(), Bill: db.Bill{
-		Flight: flight, Customer: customer, LandedOn: landedOn, Charges: charges, Book: book,
-	}})
-	w.Stats.observe(stageSave, time.Since(started))
-	return outcome, err
+	return db.Bill{Flight: flight, Customer: customer, LandedOn: landedOn, Charges: charges, Book: book}, nil
 }
 
 func jobOf(job *river.Job[IngestFlightArgs]) *db.Job {

@@ -33,6 +33,7 @@ CREATE TABLE customers (
     payment_terms_days integer NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 3650),
     billing_hold       boolean NOT NULL DEFAULT false,
     invoice_seq        bigint  NOT NULL DEFAULT 0, -- the last invoice number given out
+    credit_note_seq    bigint  NOT NULL DEFAULT 0, -- the last credit note's
     CONSTRAINT customers_week_ends_on_exactly_when_weekly
         CHECK ((billing_frequency = 'weekly') = (week_ends_on IS NOT NULL))
 );
@@ -49,7 +50,7 @@ CREATE TABLE customer_aircraft (
 );
 CREATE INDEX customer_aircraft_customer_idx ON customer_aircraft (customer_id);
 
--- invoice_seq and billing_hold change without changing a price: not listed.
+-- invoice_seq, credit_note_seq and billing_hold change without changing a price: not listed.
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE OF code, name, billing_frequency, week_ends_on
     ON customers FOR EACH STATEMENT EXECUTE FUNCTION price_book_changed();
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE

@@ -4,10 +4,10 @@
 -- +goose Up
 CREATE TABLE invoices (
     id            bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    number        text    UNIQUE,              -- CODE-000001; null while a draft
+    number        text    UNIQUE,              -- CODE-000001, of a credit note CODE-CN000001; null while a draft
     customer_id   bigint  NOT NULL REFERENCES customers,
     kind          text    NOT NULL CHECK (kind IN ('flight', 'consolidated', 'credit_note')),
-    closes_on     date,                        -- the period's closing date; null for kind flight
+    closes_on     date,                        -- the period's closing date; only for kind consolidated
     currency      text    NOT NULL CHECK (currency ~ '^[A-Z]{3}$'), -- ISO 4217
     status        text    NOT NULL DEFAULT 'DRAFT' CHECK (status IN ('DRAFT', 'PENDING', 'OVERDUE', 'PAID', 'VOID')),
     subtotal      numeric,                     -- sum of the lines' amounts; null until issue
@@ -16,12 +16,15 @@ CREATE TABLE invoices (
     bill_to_name  text,                        -- the customer's name as it was at issue
     opened_at     timestamptz NOT NULL DEFAULT now(),
     issued_at     timestamptz,
-    due_on        date,                        -- local date of issue + payment terms
+    due_on        date,                        -- local date of issue + payment terms; of a credit note, of issue
     paid_at       timestamptz,
     parked_at     timestamptz,                 -- a run could not issue this draft
     parked_reason text,
-    CHECK (kind <> 'consolidated' OR closes_on IS NOT NULL),
-    CHECK (kind <> 'flight' OR closes_on IS NULL),
+    credits_invoice_id bigint REFERENCES invoices, -- of a credit note that voids an invoice: that invoice
+    reason        text CHECK (reason <> ''),   -- of a credit note: what it is for
+    CHECK ((kind = 'consolidated') = (closes_on IS NOT NULL)),
+    CHECK ((kind = 'credit_note') = (reason IS NOT NULL)),
+    CHECK (kind = 'credit_note' OR credits_invoice_id IS NULL),
     CHECK ((parked_at IS NULL) = (parked_reason IS NULL)),
     CONSTRAINT invoices_draft_has_no_number CHECK (
         CASE WHEN status = 'DRAFT'
@@ -35,15 +38,19 @@ CREATE TABLE invoices (
 CREATE UNIQUE INDEX invoices_one_per_period ON invoices (customer_id, currency, closes_on)
     WHERE kind = 'consolidated' AND status <> 'VOID';
 CREATE INDEX invoices_drafts_idx ON invoices (customer_id, closes_on) WHERE status = 'DRAFT';
-CREATE INDEX invoices_unpaid_idx ON invoices (due_on, id) WHERE status = 'PENDING';
+-- Who has nothing to pay is never overdue.
+CREATE INDEX invoices_unpaid_idx ON invoices (due_on, id) WHERE status = 'PENDING' AND total > 0 AND kind <> 'credit_note';
+-- An invoice is voided once, whoever else voids it at the same moment.
+CREATE UNIQUE INDEX invoices_voided_once ON invoices (credits_invoice_id) WHERE credits_invoice_id IS NOT NULL;
 
 -- One row per flight ever billed: what makes billing idempotent, for ever.
 CREATE TABLE billed_flights (
     flight_id   text PRIMARY KEY,
     customer_id bigint NOT NULL REFERENCES customers,
     landed_on   date   NOT NULL,               -- landing date in the billing zone
-    facts       jsonb  NOT NULL,               -- what it was priced from
-    billed_at   timestamptz NOT NULL
+    facts       jsonb  NOT NULL,               -- what it was priced from last
+    billed_at   timestamptz NOT NULL,
+    revision    integer NOT NULL DEFAULT 0     -- grows with each void, re-billing and correction
 );
 
 CREATE TABLE charges (
@@ -59,18 +66,35 @@ CREATE TABLE charges (
     tax_rate    numeric NOT NULL,              -- 0.20 is 20 %
     tax_amount  numeric NOT NULL,              -- rounded likewise
     flown_on    date    NOT NULL,              -- landing date in the billing zone
-    late        boolean NOT NULL DEFAULT false -- its own period had been run
+    late        boolean NOT NULL DEFAULT false, -- its own period had been run, or the flight had been billed before
+    origin      text CHECK (origin IN ('rebilled', 'correction')) -- why the flight is charged again; null: it is not
 );
 CREATE INDEX charges_invoice_idx ON charges (invoice_id);
 CREATE INDEX charges_flight_idx ON charges (flight_id);
 
--- One row for every change of status.
+-- One row for each flight of a voided invoice: its charges in that currency are
+-- undone by the credit note.
+CREATE TABLE voided_flights (
+    flight_id      text    NOT NULL REFERENCES billed_flights,
+    credit_note_id bigint  NOT NULL REFERENCES invoices,
+    currency       text    NOT NULL,
+    rebill         boolean NOT NULL,           -- asked for
+    rebilled_at    timestamptz,                -- null: it has not been billed again
+    PRIMARY KEY (flight_id, credit_note_id)
+);
+CREATE INDEX voided_flights_credit_note_idx ON voided_flights (credit_note_id);
+-- What an enqueueing looks through.
+CREATE INDEX voided_flights_open_idx ON voided_flights (flight_id) WHERE rebilled_at IS NULL;
+
+-- One row for every change of status, and for a draft that is parked or no
+-- longer is.
 CREATE TABLE invoice_events (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     invoice_id  bigint NOT NULL REFERENCES invoices ON DELETE CASCADE,
     at          timestamptz NOT NULL,
     from_status text,                          -- null: the draft was opened
-    to_status   text NOT NULL
+    to_status   text NOT NULL,
+    note        text                           -- what else there is to say: why, on which day, by which other document
 );
 CREATE INDEX invoice_events_invoice_idx ON invoice_events (invoice_id);
 
@@ -84,10 +108,22 @@ BEGIN
         INSERT INTO invoice_events (invoice_id, at, from_status, to_status)
         SELECT id, opened_at, NULL, status FROM new_rows;
     ELSE
-        INSERT INTO invoice_events (invoice_id, at, from_status, to_status)
-        SELECT n.id, CASE WHEN o.status = 'DRAFT' THEN n.issued_at ELSE now() END, o.status, n.status
+        INSERT INTO invoice_events (invoice_id, at, from_status, to_status, note)
+        SELECT n.id, CASE WHEN n.status = 'DRAFT' THEN coalesce(n.parked_at, now()) WHEN o.status = 'DRAFT' THEN n.issued_at ELSE now() END,
+            o.status, n.status,
+            CASE
+                WHEN n.status = 'DRAFT' THEN coalesce('parked: ' || n.parked_reason, 'no longer parked')
+                WHEN n.status = 'PAID' AND n.credits_invoice_id IS NOT NULL AND n.paid_at = n.issued_at
+                    THEN 'set against ' || (SELECT c.number FROM invoices c WHERE c.id = n.credits_invoice_id)
+                WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM billing_settings s), 'UTC'))::date
+                WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM invoices c WHERE c.credits_invoice_id = n.id)
+                WHEN n.kind = 'credit_note' AND o.status = 'DRAFT' THEN coalesce((
+                    SELECT 'voids ' || c.number || CASE WHEN c.status = 'PAID' THEN ', which was paid: the amount is owed back' ELSE '' END || ': '
+                    FROM invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
+                WHEN o.parked_at IS NOT NULL THEN 'no longer parked'
+            END
         FROM new_rows n JOIN old_rows o USING (id)
-        WHERE n.status <> o.status;
+        WHERE n.status <> o.status OR n.parked_reason IS DISTINCT FROM o.parked_reason;
     END IF;
     RETURN NULL;
 END
@@ -112,13 +148,14 @@ BEGIN
     IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
         WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
         WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
-        WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE')
+        WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE') AND OLD.kind <> 'credit_note'
         WHEN 'PAID' THEN OLD.status IN ('PENDING', 'OVERDUE', 'PAID')
         WHEN 'VOID' THEN OLD.status <> 'DRAFT'
+            AND EXISTS (SELECT FROM invoices c WHERE c.credits_invoice_id = OLD.id AND c.status <> 'DRAFT')
     END) THEN
         RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
             coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
-            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or VOID.';
+            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by void_invoice, VOID.';
     END IF;
     RETURN NEW;
 END
@@ -202,11 +239,15 @@ CREATE TRIGGER join_drafts_only AFTER INSERT ON charges
 CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id ON billed_flights
     FOR EACH ROW EXECUTE FUNCTION refuse_removal();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON billed_flights EXECUTE FUNCTION refuse_removal();
+CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_id ON voided_flights
+    FOR EACH ROW EXECUTE FUNCTION refuse_removal();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON voided_flights EXECUTE FUNCTION refuse_removal();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON invoices EXECUTE FUNCTION refuse_removal();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON charges EXECUTE FUNCTION refuse_removal();
 
 -- +goose Down
 DROP TABLE invoice_events;
+DROP TABLE voided_flights;
 DROP TABLE charges;
 DROP TABLE billed_flights;
 DROP TABLE invoices;

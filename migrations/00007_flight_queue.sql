@@ -84,7 +84,7 @@ BEGIN
             attempt = 0, -- a run lets it have its first try like a new one
             max_attempts = n.max_attempts,
             created_at = n.created_at,
-            metadata = o.metadata - 'waiting' - 'reason' - 'snoozes' - 'cancel_attempted_at',
+            metadata = (o.metadata - 'waiting' - 'reason' - 'snoozes' - 'cancel_attempted_at') || n.metadata,
             unique_key = NULL, -- until the new row is gone
             unique_states = n.unique_states
         FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
@@ -96,6 +96,51 @@ BEGIN
     DELETE FROM river_job WHERE id = ANY (replaced);
     UPDATE river_job SET unique_key = flight_job_key(args ->> 'flight_id') WHERE id = ANY (revived);
     RETURN coalesce(cardinality(revived), 0);
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- voided_flight_message says why a flight is not billed again, and what to do.
+CREATE FUNCTION voided_flight_message(flight_id text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = public, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT format('flight %s is not billed again: its invoice %s was voided by %s without that (%s); take the flight off the queue, '
+            'or have the invoice''s flights billed again: SELECT rebill_invoice(%L)', v.flight_id, i.number, c.number, c.reason, i.number)
+        FROM voided_flights v
+        JOIN invoices c ON c.id = v.credit_note_id
+        JOIN invoices i ON i.id = c.credits_invoice_id
+        WHERE v.flight_id = voided_flight_message.flight_id AND v.rebilled_at IS NULL AND NOT v.rebill
+        ORDER BY v.credit_note_id DESC LIMIT 1);
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- refuse_voided_flights has flights in the queue as given up, each with the
+-- reason why it is not billed again. One that is queued already stays as it is.
+-- Returns how many were refused.
+CREATE FUNCTION refuse_voided_flights(flight_ids text[], priority smallint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+    SET enable_seqscan = off
+AS $$
+DECLARE
+    refused bigint;
+BEGIN
+    DELETE FROM river_job j
+    WHERE queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded');
+    INSERT INTO river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
+    SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
+        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || voided_flight_message(f.flight_id))],
+        '{"billed_before": true, "reason": "invoice_voided"}', flight_job_key(f.flight_id), B'11110101'
+    FROM unnest(flight_ids) AS f (flight_id)
+    WHERE NOT EXISTS (SELECT FROM river_job j WHERE queued_flight(j.kind, j.state, j.args) = f.flight_id);
+    GET DIAGNOSTICS refused = ROW_COUNT;
+    RETURN refused;
 END
 $$;
 -- +goose StatementEnd
@@ -154,7 +199,12 @@ BEGIN
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
         DO NOTHING
     RETURNING j.id INTO new_id;
-    IF new_id IS NULL THEN
+    IF new_id IS NULL THEN -- queued or billed
+        IF EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
+            PERFORM FROM enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1)::smallint, NEW.process_after) AS e
+            WHERE e.enqueued + e.revived + e.refused > 0;
+            RETURN CASE WHEN FOUND THEN NEW END;
+        END IF;
         RETURN NULL;
     END IF;
     IF current_setting('flightbill.given_up') = 'true' THEN
@@ -202,9 +252,12 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- enqueue_flights puts many flights in the queue in a few statements.
+-- enqueue_flights puts many flights in the queue in a few statements. A flight of
+-- a voided invoice goes back to work where that was asked for; its job is marked,
+-- since it is priced from the facts that were kept, and not from the flight
+-- source. Else it is refused.
 CREATE FUNCTION enqueue_flights(flight_ids text[], priority smallint DEFAULT 1, process_after timestamptz DEFAULT NULL)
-    RETURNS TABLE (enqueued bigint, revived bigint, already_queued bigint, already_billed bigint)
+    RETURNS TABLE (enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = public, pg_temp
     SET enable_seqscan = off -- a plan made for an empty table stays while it fills
@@ -214,6 +267,8 @@ DECLARE
     bad      text;
     wanted   bigint;
     unbilled text[]; -- sorted, so that two callers with the same flights wait for each other instead of deadlocking
+    again    text[]; -- billed before, and to be billed again
+    voided   text[]; -- billed before, and neither to be billed again nor to be kept quiet about
     given_up boolean;
     new_ids  bigint[]; -- inserted for flights that had been given up,
     old_ids  bigint[]; -- and their jobs of then
@@ -235,14 +290,34 @@ BEGIN
     INTO wanted, already_billed, unbilled
     FROM (SELECT DISTINCT u.id FROM unnest(flight_ids) AS u (id)) AS f
     LEFT JOIN billed_flights b ON b.flight_id = f.id;
+    refused := 0;
+    IF already_billed > 0 THEN
+        SELECT array_agg(v.flight_id) FILTER (WHERE v.rebill), array_agg(v.flight_id) FILTER (WHERE NOT v.rebill)
+        INTO again, voided
+        FROM (SELECT flight_id, bool_or(rebill) AS rebill FROM voided_flights
+              WHERE rebilled_at IS NULL AND flight_id = ANY (flight_ids) GROUP BY flight_id ORDER BY flight_id COLLATE "C") AS v;
+        already_billed := already_billed - coalesce(cardinality(again), 0) - coalesce(cardinality(voided), 0);
+        IF again IS NOT NULL THEN
+            -- The job that billed it holds the unique key for as long as River keeps
+            -- it: for a day.
+            UPDATE river_job j SET unique_key = NULL
+            WHERE j.unique_key = ANY (ARRAY(SELECT flight_job_key(u.id) FROM unnest(again) AS u (id)))
+                AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND river_job_state_in_bitmask(j.unique_states, j.state) AND j.state = 'completed';
+            unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
+        END IF;
+        IF voided IS NOT NULL THEN
+            refused := refuse_voided_flights(voided, enqueue_flights.priority);
+        END IF;
+    END IF;
     given_up := EXISTS (SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND kind = 'ingest_flight');
 
     WITH inserted AS (
-        INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
+        INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
         SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
             coalesce(enqueue_flights.process_after, now()),
             CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled' ELSE 'available' END::river_job_state,
-            flight_job_key(f.flight_id), B'11110101'
+            flight_job_key(f.flight_id), B'11110101',
+            CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}' ELSE '{}' END::jsonb
         FROM unnest(unbilled) AS f (flight_id)
         ON CONFLICT (unique_key)
             WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
@@ -262,7 +337,7 @@ BEGIN
         revived := revive_flight_jobs(new_ids, old_ids);
     END IF;
     enqueued := enqueued - revived;
-    already_queued := wanted - already_billed - enqueued - revived;
+    already_queued := wanted - already_billed - enqueued - revived - refused;
     IF enqueued + revived > 0 AND (enqueue_flights.process_after IS NULL OR enqueue_flights.process_after <= now()) THEN
         PERFORM pg_notify('public.river_insert', '{"queue": "flights"}');
     END IF;
@@ -323,6 +398,7 @@ CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON flight_processing_queue
     FOR EACH ROW EXECUTE FUNCTION flight_processing_queue_update();
 
 REVOKE ALL ON FUNCTION flight_job_key(text), flight_id_is_valid(text), refuse_flight_id(text), revive_flight_jobs(bigint[], bigint[]),
+    voided_flight_message(text), refuse_voided_flights(text[], smallint),
     flight_processing_queue_statement(), flight_processing_queue_insert(), flight_processing_queue_delete(), flight_processing_queue_update(),
     enqueue_flights(text[], smallint, timestamptz), mark_invoice_paid(text, date) FROM PUBLIC;
 
@@ -355,6 +431,8 @@ DROP FUNCTION flight_processing_queue_update();
 DROP FUNCTION flight_processing_queue_delete();
 DROP FUNCTION flight_processing_queue_insert();
 DROP FUNCTION flight_processing_queue_statement();
+DROP FUNCTION refuse_voided_flights(text[], smallint);
+DROP FUNCTION voided_flight_message(text);
 DROP FUNCTION revive_flight_jobs(bigint[], bigint[]);
 DROP FUNCTION refuse_flight_id(text);
 DROP FUNCTION flight_id_is_valid(text);

@@ -6,9 +6,10 @@
 -- save_flight bills a flight that has been priced, and completes its job.
 --
 -- It returns 'billed'; 'already_billed' where the ledger had the flight (the
--- job is completed, nothing else changes); or 'stale', with nothing changed,
--- where the price was made from an older price book or under an older cut-off
--- than are now in force: price again and call again.
+-- job is completed, nothing else changes); or, with nothing changed, 'voided',
+-- where the ledger had it and its invoice was voided, and 'stale', where the
+-- price was made from an older price book or under an older cut-off than are now
+-- in force: price again and call again.
 --
 -- It fails with SQLSTATE FB001 where the job is no longer this attempt's: it
 -- was rescued, and the attempt that has it now will save the flight. This does
@@ -56,6 +57,9 @@ BEGIN
     ON CONFLICT (flight_id) DO NOTHING;
 
     IF NOT FOUND THEN
+        IF EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = save_flight.flight_id AND v.rebilled_at IS NULL) THEN
+            RETURN 'voided';
+        END IF;
         outcome := 'already_billed';
     ELSE
         FOR line_currency IN SELECT DISTINCT c FROM unnest(currencies) AS c ORDER BY c LOOP
@@ -66,16 +70,7 @@ BEGIN
                     AND i.closes_on = save_flight.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
             END IF;
             IF invoice IS NULL THEN
-                INSERT INTO invoices AS i (customer_id, kind, closes_on, currency, opened_at)
-                VALUES (save_flight.customer_id, CASE WHEN save_flight.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
-                    save_flight.closes_on, line_currency, at)
-                ON CONFLICT (customer_id, currency, closes_on) WHERE kind = 'consolidated' AND status <> 'VOID' DO NOTHING
-                RETURNING i.id INTO invoice;
-            END IF;
-            IF invoice IS NULL THEN -- another save opened it meanwhile
-                SELECT i.id INTO STRICT invoice FROM invoices i
-                WHERE i.customer_id = save_flight.customer_id AND i.currency = line_currency
-                    AND i.closes_on = save_flight.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
+                invoice := open_draft(save_flight.customer_id, save_flight.closes_on, line_currency, at);
             END IF;
 
             INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
@@ -92,19 +87,58 @@ BEGIN
         END LOOP;
     END IF;
 
+    PERFORM complete_flight_job(job_id, job_attempt, job_client, save_flight.flight_id);
+    RETURN outcome;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- open_draft opens a customer's draft, or finds the one that another transaction
+-- opened meanwhile. Without a closing date it opens a new one each time.
+CREATE FUNCTION open_draft(customer_id bigint, closes_on date, currency text, at timestamptz) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+    SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    draft bigint;
+BEGIN
+    INSERT INTO invoices AS i (customer_id, kind, closes_on, currency, opened_at)
+    VALUES (open_draft.customer_id, CASE WHEN open_draft.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
+        open_draft.closes_on, open_draft.currency, at)
+    ON CONFLICT (customer_id, currency, closes_on) WHERE kind = 'consolidated' AND status <> 'VOID' DO NOTHING
+    RETURNING i.id INTO draft;
+    IF draft IS NULL THEN
+        SELECT i.id INTO STRICT draft FROM invoices i
+        WHERE i.customer_id = open_draft.customer_id AND i.currency = open_draft.currency
+            AND i.closes_on = open_draft.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
+    END IF;
+    RETURN draft;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- complete_flight_job completes a flight's job, where there is one and it is still
+-- this attempt's, and clears away the flight's others.
+CREATE FUNCTION complete_flight_job(job_id bigint, job_attempt smallint, job_client text, flight_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+AS $$
+BEGIN
     IF job_id IS NOT NULL THEN
         UPDATE river_job j SET state = 'completed', finalized_at = now()
-        WHERE j.id = save_flight.job_id AND j.state = 'running' AND j.attempt = job_attempt
+        WHERE j.id = job_id AND j.state = 'running' AND j.attempt = job_attempt
             AND j.attempted_by[array_upper(j.attempted_by, 1)] = job_client;
         IF NOT FOUND THEN
-            RAISE EXCEPTION 'job % of flight % is no longer in the hands of attempt % by %',
-                job_id, save_flight.flight_id, job_attempt, job_client
+            RAISE EXCEPTION 'job % of flight % is no longer in the hands of attempt % by %', job_id, flight_id, job_attempt, job_client
                 USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
         END IF;
     END IF;
     DELETE FROM river_job j
-    WHERE queued_flight(j.kind, j.state, j.args) = save_flight.flight_id AND j.state <> 'running';
-    RETURN outcome;
+    WHERE queued_flight(j.kind, j.state, j.args) = flight_id AND j.state <> 'running';
 END
 $$;
 -- +goose StatementEnd
@@ -155,7 +189,8 @@ END
 $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION issue_drafts(bigint[], timestamptz, date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION issue_drafts(bigint[], timestamptz, date), open_draft(bigint, date, text, timestamptz),
+    complete_flight_job(bigint, smallint, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION save_flight(bigint, smallint, text, bigint, date, text, bigint, date, jsonb, date, boolean, timestamptz,
     date, bigint[], text[], text[], numeric[], numeric[], numeric[], numeric[], numeric[], text[]) FROM PUBLIC;
 
@@ -163,3 +198,5 @@ REVOKE ALL ON FUNCTION save_flight(bigint, smallint, text, bigint, date, text, b
 DROP FUNCTION save_flight(bigint, smallint, text, bigint, date, text, bigint, date, jsonb, date, boolean, timestamptz,
     date, bigint[], text[], text[], numeric[], numeric[], numeric[], numeric[], numeric[], text[]);
 DROP FUNCTION issue_drafts(bigint[], timestamptz, date);
+DROP FUNCTION complete_flight_job(bigint, smallint, text, text);
+DROP FUNCTION open_draft(bigint, date, text, timestamptz);

@@ -56,8 +56,12 @@ func (a *app) newEnqueueCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(a.stdout, "%s enqueued, %s brought back to work, %s already queued, %s already billed\n",
-					count(total.Enqueued), count(total.Revived), count(total.AlreadyQueued), count(total.AlreadyBilled))
+				refused := ""
+				if total.Refused > 0 {
+					refused = fmt.Sprintf(", %s refused since their invoice was voided", count(total.Refused))
+				}
+				fmt.Fprintf(a.stdout, "%s enqueued, %s brought back to work, %s already queued, %s already billed%s\n",
+					count(total.Enqueued), count(total.Revived), count(total.AlreadyQueued), count(total.AlreadyBilled), refused)
 				return nil
 			})
 		},
@@ -100,6 +104,7 @@ func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(str
 			total.Revived += row.Revived
 			total.AlreadyQueued += row.AlreadyQueued
 			total.AlreadyBilled += row.AlreadyBilled
+			total.Refused += row.Refused
 			sent += int64(len(batch))
 			bar.set(sent)
 			batch = batch[:0]

@@ -126,6 +126,9 @@ type invoiceDetail struct {
 	IssuedAt     *time.Time          `json:"issued_at"`
 	DueOn        billing.Date        `json:"due_on"`
 	PaidAt       *time.Time          `json:"paid_at"`
+	Credits      *string             `json:"credits"`     // of a credit note: the invoice that it voids
+	CreditedBy   string              `json:"credited_by"` // of a voided invoice: its credit note
+	Reason       *string             `json:"reason"`      // of a credit note
 	Charges      []chargeView        `json:"charges"`
 	Events       []eventView         `json:"events"`
 }
@@ -141,12 +144,14 @@ type chargeView struct {
 	TaxRate     decimal.Decimal `json:"tax_rate"`
 	TaxAmount   decimal.Decimal `json:"tax_amount"`
 	Late        bool            `json:"late"`
+	Origin      *string         `json:"origin"` // why the flight is charged again
 }
 
 type eventView struct {
 	At   time.Time `json:"at"`
 	From *string   `json:"from_status"`
 	To   string    `json:"to_status"`
+	Note *string   `json:"note"`
 }
 
 func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoiceDetail, error) {
@@ -166,21 +171,22 @@ func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoice
 	}
 	detail := &invoiceDetail{
 		v.ID, v.Number, v.Customer, v.BillToName, v.Kind, v.ClosesOn, v.Status, v.BillingHold && v.Status == "DRAFT", v.ParkedReason,
-		v.Currency, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, []chargeView{}, []eventView{},
+		v.Currency, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, v.Credits, v.CreditedBy, v.Reason,
+		[]chargeView{}, []eventView{},
 	}
 	charges, err := q.InvoiceCharges(ctx, v.ID)
 	if err != nil {
 		return nil, fmt.Errorf("read the charges of invoice %s: %w", name, err)
 	}
 	for _, c := range charges {
-		detail.Charges = append(detail.Charges, chargeView{c.FlightID, c.FlownOn, c.Code, c.Description, c.Quantity, c.UnitRate, c.Amount, c.TaxRate, c.TaxAmount, c.Late})
+		detail.Charges = append(detail.Charges, chargeView{c.FlightID, c.FlownOn, c.Code, c.Description, c.Quantity, c.UnitRate, c.Amount, c.TaxRate, c.TaxAmount, c.Late, c.Origin})
 	}
 	events, err := q.InvoiceEvents(ctx, v.ID)
 	if err != nil {
 		return nil, fmt.Errorf("read the story of invoice %s: %w", name, err)
 	}
 	for _, e := range events {
-		detail.Events = append(detail.Events, eventView{e.At, e.FromStatus, e.ToStatus})
+		detail.Events = append(detail.Events, eventView{e.At, e.FromStatus, e.ToStatus, e.Note})
 	}
 	return detail, nil
 }
@@ -194,13 +200,24 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		return printJSON(a.stdout, v)
 	}
 	say := func(format string, args ...any) { fmt.Fprintf(a.stdout, format+"\n", args...) }
-	if v.Status == "DRAFT" {
+	switch {
+	case v.Status == "DRAFT":
 		say("Draft %d: not an invoice yet", v.ID)
-	} else {
+	case v.Credits != nil:
+		say("Credit note %s for invoice %s", *v.Number, *v.Credits)
+	case v.Reason != nil:
+		say("Credit note %s", *v.Number)
+	default:
 		say("Invoice %s", *v.Number)
+	}
+	if v.Reason != nil {
+		say("Reason     %s", *v.Reason)
 	}
 	say("Bill to    %s (%s)", v.BillToName, v.Customer)
 	say("Status     %s", v.Status)
+	if v.CreditedBy != "" {
+		say("           by credit note %s", v.CreditedBy)
+	}
 	if v.OnHold {
 		say("           kept open: the customer is on billing hold")
 	}
@@ -224,6 +241,9 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		if c.Late {
 			late = "late"
 		}
+		if c.Origin != nil {
+			late += ", " + *c.Origin
+		}
 		rows[i] = []string{c.FlownOn.String(), c.FlightID, c.Code, c.Quantity.String(), c.UnitRate.String(), money(c.Amount, v.Currency), money(c.TaxAmount, v.Currency), late}
 		subtotal, tax = subtotal.Add(c.Amount), tax.Add(c.TaxAmount)
 	}
@@ -237,7 +257,11 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		if e.From != nil {
 			from = *e.From + " to"
 		}
-		say("%s  %s %s", e.At.UTC().Format(time.RFC3339), from, e.To)
+		note := ""
+		if e.Note != nil {
+			note = ": " + *e.Note
+		}
+		say("%s  %s %s%s", e.At.UTC().Format(time.RFC3339), from, e.To, note)
 	}
 	return nil
 }

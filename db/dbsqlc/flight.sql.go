@@ -9,15 +9,23 @@ import (
 	"context"
 )
 
-const billedFlightExists = `-- name: BilledFlightExists :one
-SELECT EXISTS (SELECT FROM billed_flights WHERE flight_id = $1::text)
+const billedFlightState = `-- name: BilledFlightState :one
+SELECT EXISTS (SELECT FROM billed_flights b WHERE b.flight_id = $1::text) AS billed,
+    EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = $1::text AND v.rebilled_at IS NULL) AS voided
 `
 
-func (q *Queries) BilledFlightExists(ctx context.Context, flightID string) (bool, error) {
-	row := q.db.QueryRow(ctx, billedFlightExists, flightID)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
+type BilledFlightStateRow struct {
+	Billed bool
+	Voided bool
+}
+
+// Whether a flight is in the ledger, and whether an invoice of it was voided for
+// which it has not been billed again.
+func (q *Queries) BilledFlightState(ctx context.Context, flightID string) (BilledFlightStateRow, error) {
+	row := q.db.QueryRow(ctx, billedFlightState, flightID)
+	var i BilledFlightStateRow
+	err := row.Scan(&i.Billed, &i.Voided)
+	return i, err
 }
 
 const flightGet = `-- name: FlightGet :one

@@ -58,7 +58,7 @@ func (q *Queries) CustomerList(ctx context.Context) ([]CustomerListRow, error) {
 }
 
 const invoiceCharges = `-- name: InvoiceCharges :many
-SELECT flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late
+SELECT flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin
 FROM charges
 WHERE invoice_id = $1
 ORDER BY flown_on, flight_id, id
@@ -75,6 +75,7 @@ type InvoiceChargesRow struct {
 	TaxAmount   decimal.Decimal
 	FlownOn     billing.Date
 	Late        bool
+	Origin      *string
 }
 
 func (q *Queries) InvoiceCharges(ctx context.Context, invoiceID int64) ([]InvoiceChargesRow, error) {
@@ -97,6 +98,7 @@ func (q *Queries) InvoiceCharges(ctx context.Context, invoiceID int64) ([]Invoic
 			&i.TaxAmount,
 			&i.FlownOn,
 			&i.Late,
+			&i.Origin,
 		); err != nil {
 			return nil, err
 		}
@@ -109,7 +111,7 @@ func (q *Queries) InvoiceCharges(ctx context.Context, invoiceID int64) ([]Invoic
 }
 
 const invoiceEvents = `-- name: InvoiceEvents :many
-SELECT at, from_status, to_status FROM invoice_events
+SELECT at, from_status, to_status, note FROM invoice_events
 WHERE invoice_id = $1
 ORDER BY id
 `
@@ -118,6 +120,7 @@ type InvoiceEventsRow struct {
 	At         time.Time
 	FromStatus *string
 	ToStatus   string
+	Note       *string
 }
 
 func (q *Queries) InvoiceEvents(ctx context.Context, invoiceID int64) ([]InvoiceEventsRow, error) {
@@ -129,7 +132,12 @@ func (q *Queries) InvoiceEvents(ctx context.Context, invoiceID int64) ([]Invoice
 	var items []InvoiceEventsRow
 	for rows.Next() {
 		var i InvoiceEventsRow
-		if err := rows.Scan(&i.At, &i.FromStatus, &i.ToStatus); err != nil {
+		if err := rows.Scan(
+			&i.At,
+			&i.FromStatus,
+			&i.ToStatus,
+			&i.Note,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -142,9 +150,12 @@ func (q *Queries) InvoiceEvents(ctx context.Context, invoiceID int64) ([]Invoice
 
 const invoiceGet = `-- name: InvoiceGet :one
 SELECT i.id, i.number, c.code AS customer, coalesce(i.bill_to_name, c.name)::text AS bill_to_name, i.kind, i.closes_on, i.currency, i.status,
-    i.subtotal, i.tax, i.total, i.opened_at, i.issued_at, i.due_on, i.paid_at, i.parked_reason, c.billing_hold
+    i.subtotal, i.tax, i.total, i.opened_at, i.issued_at, i.due_on, i.paid_at, i.parked_reason, c.billing_hold,
+    i.reason, o.number AS credits, coalesce(n.number, '')::text AS credited_by
 FROM invoices i
 JOIN customers c ON c.id = i.customer_id
+LEFT JOIN invoices o ON o.id = i.credits_invoice_id
+LEFT JOIN invoices n ON n.credits_invoice_id = i.id
 WHERE i.number = $1::text OR i.id = $2::bigint
 `
 
@@ -171,6 +182,9 @@ type InvoiceGetRow struct {
 	PaidAt       *time.Time
 	ParkedReason *string
 	BillingHold  bool
+	Reason       *string
+	Credits      *string
+	CreditedBy   string
 }
 
 func (q *Queries) InvoiceGet(ctx context.Context, arg InvoiceGetParams) (InvoiceGetRow, error) {
@@ -194,6 +208,9 @@ func (q *Queries) InvoiceGet(ctx context.Context, arg InvoiceGetParams) (Invoice
 		&i.PaidAt,
 		&i.ParkedReason,
 		&i.BillingHold,
+		&i.Reason,
+		&i.Credits,
+		&i.CreditedBy,
 	)
 	return i, err
 }
@@ -454,7 +471,7 @@ const invoiceMarkOverdue = `-- name: InvoiceMarkOverdue :execrows
 UPDATE invoices SET status = 'OVERDUE'
 WHERE status = 'PENDING' AND id IN (
     SELECT d.id FROM invoices d
-    WHERE d.status = 'PENDING' AND d.due_on < $1::date
+    WHERE d.status = 'PENDING' AND d.total > 0 AND d.kind <> 'credit_note' AND d.due_on < $1::date
     ORDER BY d.due_on, d.id
     LIMIT $2
     FOR UPDATE SKIP LOCKED)

@@ -102,8 +102,8 @@ func (q *Queries) QueueCounts(ctx context.Context) ([]QueueCountsRow, error) {
 
 const queueEnqueue = `-- name: QueueEnqueue :one
 SELECT e.enqueued::bigint AS enqueued, e.revived::bigint AS revived,
-    e.already_queued::bigint AS already_queued, e.already_billed::bigint AS already_billed
-FROM enqueue_flights($1::text[]) AS e (enqueued, revived, already_queued, already_billed)
+    e.already_queued::bigint AS already_queued, e.already_billed::bigint AS already_billed, e.refused::bigint AS refused
+FROM enqueue_flights($1::text[]) AS e (enqueued, revived, already_queued, already_billed, refused)
 `
 
 type QueueEnqueueRow struct {
@@ -111,6 +111,7 @@ type QueueEnqueueRow struct {
 	Revived       int64
 	AlreadyQueued int64
 	AlreadyBilled int64
+	Refused       int64
 }
 
 func (q *Queries) QueueEnqueue(ctx context.Context, flightIds []string) (QueueEnqueueRow, error) {
@@ -121,6 +122,7 @@ func (q *Queries) QueueEnqueue(ctx context.Context, flightIds []string) (QueueEn
 		&i.Revived,
 		&i.AlreadyQueued,
 		&i.AlreadyBilled,
+		&i.Refused,
 	)
 	return i, err
 }

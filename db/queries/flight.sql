@@ -15,5 +15,8 @@ SELECT save_flight(
     CAST(@amounts::text[] AS numeric[]), CAST(@tax_rates::text[] AS numeric[]), CAST(@tax_amounts::text[] AS numeric[]), @currencies::text[]
 )::text AS outcome;
 
--- name: BilledFlightExists :one
-SELECT EXISTS (SELECT FROM billed_flights WHERE flight_id = @flight_id::text);
+-- Whether a flight is in the ledger, and whether an invoice of it was voided for
+-- which it has not been billed again.
+-- name: BilledFlightState :one
+SELECT EXISTS (SELECT FROM billed_flights b WHERE b.flight_id = @flight_id::text) AS billed,
+    EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = @flight_id::text AND v.rebilled_at IS NULL) AS voided;

@@ -50,7 +50,7 @@ ORDER BY c.code, i.closes_on NULLS FIRST, i.currency, i.id;
 UPDATE invoices SET status = 'OVERDUE'
 WHERE status = 'PENDING' AND id IN (
     SELECT d.id FROM invoices d
-    WHERE d.status = 'PENDING' AND d.due_on < @today::date
+    WHERE d.status = 'PENDING' AND d.total > 0 AND d.kind <> 'credit_note' AND d.due_on < @today::date
     ORDER BY d.due_on, d.id
     LIMIT @max_rows
     FOR UPDATE SKIP LOCKED);
@@ -74,19 +74,22 @@ LIMIT @max_rows;
 
 -- name: InvoiceGet :one
 SELECT i.id, i.number, c.code AS customer, coalesce(i.bill_to_name, c.name)::text AS bill_to_name, i.kind, i.closes_on, i.currency, i.status,
-    i.subtotal, i.tax, i.total, i.opened_at, i.issued_at, i.due_on, i.paid_at, i.parked_reason, c.billing_hold
+    i.subtotal, i.tax, i.total, i.opened_at, i.issued_at, i.due_on, i.paid_at, i.parked_reason, c.billing_hold,
+    i.reason, o.number AS credits, coalesce(n.number, '')::text AS credited_by
 FROM invoices i
 JOIN customers c ON c.id = i.customer_id
+LEFT JOIN invoices o ON o.id = i.credits_invoice_id
+LEFT JOIN invoices n ON n.credits_invoice_id = i.id
 WHERE i.number = sqlc.narg('number')::text OR i.id = sqlc.narg('id')::bigint;
 
 -- name: InvoiceCharges :many
-SELECT flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late
+SELECT flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin
 FROM charges
 WHERE invoice_id = @invoice_id
 ORDER BY flown_on, flight_id, id;
 
 -- name: InvoiceEvents :many
-SELECT at, from_status, to_status FROM invoice_events
+SELECT at, from_status, to_status, note FROM invoice_events
 WHERE invoice_id = @invoice_id
 ORDER BY id;
 

@@ -1,7 +1,7 @@
 -- name: QueueEnqueue :one
 SELECT e.enqueued::bigint AS enqueued, e.revived::bigint AS revived,
-    e.already_queued::bigint AS already_queued, e.already_billed::bigint AS already_billed
-FROM enqueue_flights(@flight_ids::text[]) AS e (enqueued, revived, already_queued, already_billed);
+    e.already_queued::bigint AS already_queued, e.already_billed::bigint AS already_billed, e.refused::bigint AS refused
+FROM enqueue_flights(@flight_ids::text[]) AS e (enqueued, revived, already_queued, already_billed, refused);
 
 -- Some clients insert into River's default queue, where no worker of
 -- flightbill looks.

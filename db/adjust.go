@@ -1,0 +1,227 @@
+package db
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+// BilledFlight is what the ledger has of a flight: the facts that it was priced
+// from, the lines that it has, and the voided invoices for which it has not been
+// billed again.
+type BilledFlight struct {
+	Flight   billing.Flight
+	LandedOn billing.Date
+	Customer string // code
+	Voids    []Void
+
+	revision int32
+	lines    []dbsqlc.BilledFlightChargesRow
+}
+
+// Void is a voided invoice of a flight.
+type Void struct {
+	Currency   string
+	Rebill     bool // asked for
+	Number     string
+	CreditNote string
+}
+
+// ReadBilledFlight reads what the ledger has of a flight; nil where it was never
+// billed. The revision is read first: what is read after it may be newer, and
+// AdjustFlight then says so.
+func ReadBilledFlight(ctx context.Context, db dbsqlc.DBTX, id string) (*BilledFlight, error) {
+	q := dbsqlc.New(db)
+	row, err := q.BilledFlightGet(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // not an error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read flight %s in the ledger: %w", id, err)
+	}
+	billed := &BilledFlight{LandedOn: row.LandedOn, Customer: row.Customer, revision: row.Revision}
+	if err := json.Unmarshal(row.Facts, &billed.Flight); err != nil {
+		return nil, fmt.Errorf("read the facts of flight %s in the ledger: %w", id, err)
+	}
+	billed.Flight.ID = id
+	voids, err := q.VoidedFlightList(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("look for voided invoices of flight %s: %w", id, err)
+	}
+	for _, v := range voids {
+		billed.Voids = append(billed.Voids, Void{v.Currency, v.Rebill, deref(v.Number), deref(v.CreditNote)})
+	}
+	if billed.lines, err = q.BilledFlightCharges(ctx, id); err != nil {
+		return nil, fmt.Errorf("read the charges of flight %s: %w", id, err)
+	}
+	return billed, nil
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// RebillAsked reports whether an invoice of the flight was voided with
+// re-billing that has not been done yet.
+func (f *BilledFlight) RebillAsked() bool {
+	return slices.ContainsFunc(f.Voids, func(v Void) bool { return v.Rebill })
+}
+
+// Rebilled returns what to add to bring a voided flight to a new price. Only
+// what was voided with re-billing is billed again, in its currency; a currency
+// in which the flight never had a charge is one into which the price has moved.
+func (f *BilledFlight) Rebilled(bill Bill) Adjustment {
+	return f.adjustment(bill, "rebilled", func(currency string) bool {
+		asked := slices.ContainsFunc(f.Voids, func(v Void) bool { return v.Rebill && v.Currency == currency })
+		charged := slices.ContainsFunc(f.lines, func(l dbsqlc.BilledFlightChargesRow) bool { return l.Currency == currency })
+		return asked || !charged
+	})
+}
+
+// Corrected returns what to add to bring a flight to the price of other facts.
+func (f *BilledFlight) Corrected(bill Bill) Adjustment {
+	return f.adjustment(bill, "correction", func(string) bool { return true })
+}
+
+// Adjustment is what changes about a flight that was billed before.
+type Adjustment struct {
+	Lines []AdjustmentLine
+
+	origin string
+	bill   Bill
+	billed *BilledFlight
+}
+
+// AdjustmentLine is a charge, and where it goes.
+type AdjustmentLine struct {
+	Charge   billing.Charge
+	Customer billing.Customer
+	ClosesOn billing.Date // no date: billed per flight
+	FlownOn  billing.Date
+}
+
+// FactsDiffer reports whether the ledger has other facts, or another payer, than
+// the adjustment was made from.
+func (a *Adjustment) FactsDiffer() (bool, error) {
+	kept, err := json.Marshal(a.billed.Flight)
+	if err != nil {
+		return false, err
+	}
+	facts, err := json.Marshal(a.bill.Flight)
+	return !bytes.Equal(kept, facts) || a.bill.Customer.Code != a.billed.Customer || a.bill.LandedOn != a.billed.LandedOn, err
+}
+
+// adjustment compares payer by payer: what one has been charged for a flight
+// that another pays for now is taken back from the first.
+func (f *BilledFlight) adjustment(bill Bill, origin string, concerns func(currency string) bool) Adjustment {
+	payers := []billing.Customer{bill.Customer}
+	standing := map[int64][]billing.Charge{}
+	for _, l := range f.lines {
+		if !concerns(l.Currency) {
+			continue
+		}
+		if !slices.ContainsFunc(payers, func(c billing.Customer) bool { return c.ID == l.CustomerID }) {
+			payers = append(payers, billing.Customer{
+				ID: l.CustomerID, Code: l.Customer, Name: l.Name, Frequency: billing.Frequency(l.BillingFrequency), WeekEndsOn: int(l.WeekEndsOn),
+			})
+		}
+		standing[l.CustomerID] = append(standing[l.CustomerID], billing.Charge{
+			TariffID: l.TariffID, Code: l.Code, Description: l.Description, Quantity: l.Quantity, UnitRate: l.UnitRate,
+			Amount: l.Amount, TaxRate: l.TaxRate, TaxAmount: l.TaxAmount, Currency: l.Currency,
+		})
+	}
+	slices.SortFunc(payers, func(x, y billing.Customer) int { return cmp.Compare(x.ID, y.ID) })
+
+	a := Adjustment{origin: origin, bill: bill, billed: f}
+	for _, payer := range payers {
+		var now []billing.Charge
+		landedOn := f.LandedOn
+		if payer.ID == bill.Customer.ID {
+			now = slices.DeleteFunc(slices.Clone(bill.Charges), func(c billing.Charge) bool { return !concerns(c.Currency) })
+			landedOn = bill.LandedOn
+		}
+		closesOn, _ := bill.Book.Calendar.Period(payer, landedOn, bill.Book.Cutoff)
+		reversed, added := billing.Difference(standing[payer.ID], now)
+		for _, c := range reversed {
+			a.Lines = append(a.Lines, AdjustmentLine{c, payer, closesOn, f.LandedOn})
+		}
+		for _, c := range added {
+			a.Lines = append(a.Lines, AdjustmentLine{c, payer, closesOn, bill.LandedOn})
+		}
+	}
+	return a
+}
+
+// AdjustFlight saves an adjustment, in one transaction and one round trip, and
+// completes its job where there is one. Stale and Changed mean that nothing was
+// changed: read the flight and price it again.
+func AdjustFlight(ctx context.Context, db dbsqlc.DBTX, job *Job, a Adjustment, now time.Time) (Outcome, error) {
+	id := a.bill.Flight.ID
+	facts, err := json.Marshal(a.bill.Flight)
+	if err != nil {
+		return "", fmt.Errorf("encode the facts of flight %s: %w", id, err)
+	}
+	lines, err := json.Marshal(flightLines(a.Lines))
+	if err != nil {
+		return "", fmt.Errorf("encode the lines of flight %s: %w", id, err)
+	}
+	book := a.bill.Book
+	params := dbsqlc.FlightAdjustParams{
+		PriceBookVersion: book.Version, Cutoff: book.Cutoff,
+		FlightID: id, Revision: a.billed.revision, CustomerID: a.bill.Customer.ID, LandedOn: a.bill.LandedOn, Facts: facts,
+		Origin: a.origin, At: now, Today: billing.DateOf(now, book.Calendar.Location), Lines: lines,
+	}
+	if job != nil {
+		attempt := int16(job.Attempt) //nolint:gosec // River's column is a smallint
+		params.JobID, params.JobAttempt, params.JobClient = &job.ID, &attempt, &job.Client
+	}
+	outcome, err := dbsqlc.New(db).FlightAdjust(ctx, params)
+	if err != nil {
+		return "", saveError(id, err)
+	}
+	return Outcome(outcome), nil
+}
+
+// flightLine is a line as the SQL type flight_line has it. Decimals go as text, so
+// that they arrive as they are; money with all decimals of its currency.
+type flightLine struct {
+	CustomerID  int64           `json:"customer_id"`
+	ClosesOn    billing.Date    `json:"closes_on,omitzero"`
+	TariffID    int64           `json:"tariff_id"`
+	Code        string          `json:"code"`
+	Description string          `json:"description"`
+	Quantity    decimal.Decimal `json:"quantity"`
+	UnitRate    decimal.Decimal `json:"unit_rate"`
+	Amount      string          `json:"amount"`
+	TaxRate     decimal.Decimal `json:"tax_rate"`
+	TaxAmount   string          `json:"tax_amount"`
+	Currency    string          `json:"currency"`
+	FlownOn     billing.Date    `json:"flown_on"`
+}
+
+func flightLines(adjusted []AdjustmentLine) []flightLine {
+	lines := make([]flightLine, len(adjusted))
+	for i, l := range adjusted {
+		c := l.Charge
+		places, _ := billing.MinorUnits(c.Currency) // charged before, or billing.Price knows it
+		lines[i] = flightLine{
+			l.Customer.ID, l.ClosesOn, c.TariffID, c.Code, c.Description, c.Quantity, c.UnitRate,
+			c.Amount.StringFixed(places), c.TaxRate, c.TaxAmount.StringFixed(places), c.Currency, l.FlownOn,
+		}
+	}
+	return lines
+}

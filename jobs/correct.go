@@ -1,0 +1,93 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+)
+
+// Corrector corrects flights that were billed from wrong facts.
+type Corrector struct {
+	Pool   *pgxpool.Pool
+	Books  *db.PriceBooks
+	Source FlightSource
+	Now    func() time.Time
+}
+
+// Correction is what a correction did.
+type Correction struct {
+	Lines        []db.AdjustmentLine
+	FactsChanged bool
+}
+
+// Correct reads a billed flight's facts anew, prices them at the tariffs in force
+// for its date, and adds the difference to what it was charged.
+func (c *Corrector) Correct(ctx context.Context, id string) (Correction, error) {
+	flight, err := c.Source.Flight(ctx, id)
+	if err != nil {
+		return Correction{}, err
+	}
+	book, err := c.Books.Current(ctx)
+	if err != nil {
+		return Correction{}, err
+	}
+	for range maxStale {
+		correction, outcome, err := c.correct(ctx, book, flight)
+		if outcome == db.Billed && err == nil {
+			return correction, nil
+		}
+		if err != nil && !db.BookChanged(err) {
+			return Correction{}, err
+		}
+		if book, err = c.Books.Refresh(ctx); err != nil {
+			return Correction{}, err
+		}
+	}
+	return Correction{}, fmt.Errorf("flight %s: it, customers or tariffs changed %d times while it was being corrected", id, maxStale)
+}
+
+func (c *Corrector) correct(ctx context.Context, book *db.PriceBook, flight billing.Flight) (Correction, db.Outcome, error) {
+	billed, err := db.ReadBilledFlight(ctx, c.Pool, flight.ID)
+	switch {
+	case err != nil:
+		return Correction{}, "", err
+	case billed == nil:
+		return Correction{}, "", fmt.Errorf("flight %s has not been billed: there is nothing to correct; enqueue it", flight.ID)
+	case len(billed.Voids) > 0:
+		return Correction{}, "", stillVoided(flight.ID, billed)
+	}
+	bill, err := price(ctx, c.Books, book, flight, c.Now())
+	if err != nil {
+		return Correction{}, "", err
+	}
+	adjustment := billed.Corrected(bill)
+	differ, err := adjustment.FactsDiffer()
+	if err != nil {
+		return Correction{}, "", fmt.Errorf("compare the facts of flight %s: %w", flight.ID, err)
+	}
+	correction := Correction{Lines: adjustment.Lines, FactsChanged: differ}
+	if !differ && len(adjustment.Lines) == 0 {
+		return correction, db.Billed, nil
+	}
+	outcome, err := db.AdjustFlight(ctx, c.Pool, nil, adjustment, c.Now())
+	return correction, outcome, err
+}
+
+func stillVoided(id string, billed *db.BilledFlight) error {
+	var numbers []string
+	for _, v := range billed.Voids {
+		numbers = append(numbers, v.Number)
+	}
+	if billed.RebillAsked() {
+		return fmt.Errorf("flight %s is about to be billed again, since its invoice %s was voided; correct it after that (flight_processing_queue shows what it waits for)",
+			id, strings.Join(numbers, ", "))
+	}
+	return fmt.Errorf("flight %s is not billed: its invoice %s was voided and it was not billed again; have that done first, with rebill_invoice",
+		id, strings.Join(numbers, ", "))
+}

@@ -20,7 +20,7 @@ func Difference(standing, now []Charge) (reversed, added []Charge) {
 			are = slices.Delete(are, i, i+1)
 			continue
 		}
-		reversed = append(reversed, old.reversed())
+		reversed = append(reversed, takenBack(old))
 	}
 	return reversed, are
 }
@@ -53,7 +53,7 @@ func (c *Charge) sameSums(d Charge) bool {
 	return c.Quantity.Equal(d.Quantity) && c.Amount.Equal(d.Amount) && c.TaxAmount.Equal(d.TaxAmount)
 }
 
-func (c Charge) reversed() Charge {
+func takenBack(c Charge) Charge {
 	for _, figure := range []*decimal.Decimal{&c.Quantity, &c.Amount, &c.TaxAmount} {
 		*figure = figure.Neg()
 	}

@@ -171,6 +171,8 @@ CREATE FUNCTION public.complete_flight_jobs(job_ids bigint[], job_attempts small
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 DECLARE
@@ -180,7 +182,9 @@ BEGIN
     WITH done AS (
         UPDATE river_job j SET state = 'completed', finalized_at = now()
         FROM unnest(job_ids, job_attempts) AS mine (id, attempt)
-        WHERE j.id = mine.id AND j.state = 'running' AND j.attempt = mine.attempt
+        -- As text, so that the index on state is of no use: it has whatever was
+        -- running since the last vacuum.
+        WHERE j.id = mine.id AND j.state::text = 'running' AND j.attempt = mine.attempt
             AND j.attempted_by[array_upper(j.attempted_by, 1)] = job_client
         RETURNING j.id
     )
@@ -852,24 +856,22 @@ CREATE FUNCTION public.take_flights(client text, most integer, instead_of bigint
     SET search_path TO 'public', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_sort TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 BEGIN
     IF instead_of IS NOT NULL THEN
         most := least(most, (SELECT count(*) FROM river_job j WHERE j.id = ANY (instead_of) AND j.state = 'completed'));
     END IF;
     RETURN QUERY
-    WITH next AS MATERIALIZED (
-        SELECT j.id FROM river_job j
-        WHERE j.state = 'available' AND j.queue = 'flights' AND j.scheduled_at <= now()
-        ORDER BY j.priority, j.scheduled_at, j.id
-        LIMIT most
-        FOR UPDATE SKIP LOCKED
-    )
     UPDATE river_job j
     SET state = 'running', attempt = j.attempt + 1, attempted_at = now(),
         attempted_by = array_append(j.attempted_by[greatest(1, cardinality(j.attempted_by) - 98):], client) -- River keeps 100
-    FROM next
-    WHERE j.id = next.id
+    WHERE j.id = ANY (ARRAY(
+        SELECT n.id FROM river_job n
+        WHERE n.state = 'available' AND n.queue = 'flights' AND n.scheduled_at <= now()
+        ORDER BY n.priority, n.scheduled_at, n.id
+        LIMIT most
+        FOR UPDATE SKIP LOCKED))
     RETURNING j.*;
 END
 $$;

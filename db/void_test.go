@@ -106,7 +106,7 @@ func TestVoidTwiceAtOnce(t *testing.T) {
 	require.NoError(t, first.Commit(t.Context()))
 	_, err = second()
 	requireSQLError(t, err, "55000", "is VOID already, by credit note EACH-CN000001")
-	require.EqualValues(t, 1, get[int](t, b, `SELECT credit_note_seq FROM customers WHERE code = 'EACH'`))
+	require.Equal(t, 1, get[int](t, b, `SELECT credit_note_seq FROM customers WHERE code = 'EACH'`))
 }
 
 // Both series stay without gaps, with some of the transactions rolled back.
@@ -283,7 +283,7 @@ func TestEnqueueOfVoidedFlights(t *testing.T) {
 	// Once it is to be billed again it goes back to work, marked; and again where it
 	// was taken back.
 	const marked = `SELECT string_agg(flight_id || ' ' || j.state || ' ' || j.metadata, ', ') FROM flight_processing_queue q JOIN river_job j ON j.id = job_id WHERE flight_id = 'F2'`
-	require.EqualValues(t, 1, get[int](t, b, `SELECT rebill_invoice('EACH-000001')`))
+	require.Equal(t, 1, get[int](t, b, `SELECT rebill_invoice('EACH-000001')`))
 	require.Equal(t, `F2 available {"billed_before": true}`, get[string](t, b, marked))
 	_, err := b.pool.Exec(t.Context(), `SELECT rebill_invoice('EACH-000001')`)
 	requireSQLError(t, err, "55000", "have been sent to be billed again already")

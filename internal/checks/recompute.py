@@ -20,6 +20,11 @@ listed ones only (the others stay refused). --late-flights FILE names flights, o
 run of --last-run: they belong on the customer's first draft after its closing date, marked late. A listed flight
 whose own period is still open, or whose customer is billed per flight, misses no run and is not marked late.
 
+Voids, re-billing and corrections are followed line by line: a voided invoice has one credit note with the negative of
+each of its lines; what a flight has on all its documents together must be its price. That of a flight that was billed
+again or corrected is made from the files as they are now: --flights-now, --customers-now, --tariffs-now, where they are
+not those of its first billing. A flight that was voided and not billed again must come to nothing.
+
 All arithmetic is on integers and fractions; roots and powers are rounded by comparing integer powers, never by an
 approximation. Exit status: 0 all agrees, 1 differences (or the database could not be read), 2 wrong usage.
 """
@@ -347,17 +352,20 @@ class Expected:
         self.count = collections.Counter()
         self.reasons = collections.Counter()
 
-    def compute(self, args, zone, billing_calendar):
+    def compute(self, args, zone, billing_calendar, suffix=""):
+        def file(name):
+            return getattr(args, name + suffix) or getattr(args, name)
+
         self.calendar = billing_calendar
-        self.customers, by_operator, by_aircraft = load_customers(args.customers)
-        prices = PriceList(load_tariffs(args.tariffs))
+        self.customers, by_operator, by_aircraft = load_customers(file("customers"))
+        prices = PriceList(load_tariffs(file("tariffs")))
         late_ids = None
         if args.late_flights:
             with open_text(args.late_flights) as f:
                 late_ids = {line.strip() for line in f if line.strip()}
         kilometres = functools.lru_cache(maxsize=None)(Fraction)
         seen = {}
-        with open_text(args.flights) as f:
+        with open_text(file("flights")) as f:
             rows = csv.reader(f)
             header = [h.strip() for h in next(rows)]
             at = {name: i for i, name in enumerate(header)}
@@ -500,17 +508,18 @@ class Sums:
 # ------------------------------------------------------------------------------------------------- the comparison
 
 QUERIES = (
-    "SELECT 'customer', id, code, billing_frequency, week_ends_on, payment_terms_days, invoice_seq FROM customers",
+    "SELECT 'customer', id, code, billing_frequency, week_ends_on, payment_terms_days, invoice_seq, credit_note_seq FROM customers",
     "SELECT 'invoice', id, number, customer_id, kind, to_char(closes_on, 'YYYY-MM-DD'), currency, status, subtotal, tax,"
-    " total, extract(epoch FROM issued_at), to_char(due_on, 'YYYY-MM-DD') FROM invoices",
-    "SELECT 'flight', flight_id, customer_id, to_char(landed_on, 'YYYY-MM-DD') FROM billed_flights",
+    " total, extract(epoch FROM issued_at), to_char(due_on, 'YYYY-MM-DD'), credits_invoice_id, reason FROM invoices",
+    "SELECT 'flight', flight_id, customer_id, to_char(landed_on, 'YYYY-MM-DD'), revision FROM billed_flights",
+    "SELECT 'void', flight_id, credit_note_id, currency, rebilled_at IS NOT NULL FROM voided_flights",
     # Sorted so that one flight's charges come together; in which order the flights come does not matter.
     "SELECT 'charge', id, invoice_id, flight_id, tariff_id, code, quantity, unit_rate, amount, tax_rate, tax_amount,"
-    " to_char(flown_on, 'YYYY-MM-DD'), late::int, coalesce(description, '') <> '' FROM charges ORDER BY flight_id, id",
+    " to_char(flown_on, 'YYYY-MM-DD'), late::int, coalesce(description, '') <> '', origin FROM charges ORDER BY flight_id, id",
 )
 
 Invoice = collections.namedtuple(
-    "Invoice", "id number customer kind closes_on currency status subtotal tax total issued due_on")
+    "Invoice", "id number customer kind closes_on currency status subtotal tax total issued due_on credits reason")
 
 
 def read_database(url):
@@ -592,14 +601,21 @@ def show_line(line):
 
 
 class Comparison:
-    def __init__(self, expected, zone):
+    def __init__(self, expected, zone, now=None):
         self.expected, self.zone = expected, zone
+        self.now = now or expected    # what a flight that was billed again or corrected must come to
         self.differences = Differences()
         self.code_of = {}             # customers.id -> code
-        self.seq = {}                 # code -> invoice_seq
+        self.seq = {}                 # code -> (invoice_seq, credit_note_seq)
         self.invoices = {}            # invoices.id -> Invoice
         self.sums = {}                # invoices.id -> Sums of its charges in the database
-        self.flights_on = collections.defaultdict(set)  # invoices.id of kind flight -> flight ids
+        self.first = {}               # invoices.id -> Sums of those from the first billing of a flight
+        self.lines_of = collections.defaultdict(collections.Counter)  # of voided invoices and the notes that void them
+        self.flights_on = collections.defaultdict(set)  # invoices.id, but of kind consolidated -> flight ids
+        self.voids = collections.defaultdict(dict)      # flight id -> currency -> whether all of it was billed again
+        self.voided_on = collections.defaultdict(set)   # credit note's id -> flight ids
+        self.voided = {}              # invoices.id -> ids of the credit notes that void it
+        self.again = 0                # lines of re-billings and corrections
         self.ledger = set()
         self.charged = set()
         self.tariff_row = {}          # tariffs.id -> row of the file it must be
@@ -626,9 +642,9 @@ class Comparison:
 
     # -- rows as they come
 
-    def read_customer(self, id_, code, frequency, week_ends_on, terms, seq):
+    def read_customer(self, id_, code, frequency, week_ends_on, terms, seq, credit_note_seq):
         self.code_of[id_] = code
-        self.seq[code] = int(seq)
+        self.seq[code] = int(seq), int(credit_note_seq)
         want = self.expected.customers.get(code)
         if want is None:
             return
@@ -637,17 +653,24 @@ class Comparison:
             self.differences.add("customer", f"{code}: frequency, week end, terms are {have}, must be "
                                              f"{(want.frequency, want.week_ends_on, want.terms)}")
 
-    def read_invoice(self, id_, number, customer, kind, closes_on, currency, status, subtotal, tax, total, issued, due_on):
+    def read_invoice(self, id_, number, customer, kind, closes_on, currency, status, subtotal, tax, total, issued, due_on,
+                     credits, reason):
         issued_on = None
         if issued:
             moment = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(
                 microseconds=int(decimal.Decimal(issued) * 1000000))
             issued_on = moment.astimezone(self.zone).date()
         self.invoices[id_] = Invoice(id_, number, self.code_of.get(customer, f"(id {customer})"), kind, day(closes_on),
-                                     currency, status, exact(subtotal), exact(tax), exact(total), issued_on, day(due_on))
-        self.sums[id_] = Sums()
+                                     currency, status, exact(subtotal), exact(tax), exact(total), issued_on, day(due_on), credits, reason)
+        self.sums[id_], self.first[id_] = Sums(), Sums()
+        if credits:
+            self.voided.setdefault(credits, []).append(id_)
 
-    def read_flight(self, flight_id, customer, landed_on):
+    def read_void(self, flight_id, credit_note, currency, rebilled):
+        self.voids[flight_id][currency] = self.voids[flight_id].get(currency, True) and rebilled == "t"
+        self.voided_on[credit_note].add(flight_id)
+
+    def read_flight(self, flight_id, customer, landed_on, revision):
         if flight_id in self.ledger:
             self.differences.add("flight billed twice", flight_id)
         self.ledger.add(flight_id)
@@ -657,6 +680,9 @@ class Comparison:
                 flight_id, "not in the flights file"))
             return
         have = self.code_of.get(customer, f"(id {customer})"), day(landed_on)
+        now = self.now.flights.get(flight_id)
+        if revision != "0" and now and have == (now.customer, now.landed_on):
+            return
         if have != (want.customer, want.landed_on):
             self.differences.add("ledger", f"{flight_id}: {have[0]} landed {have[1]}, must be "
                                            f"{want.customer} landed {want.landed_on}")
@@ -665,8 +691,9 @@ class Comparison:
         self.charged.add(flight_id)
         self.charges += len(rows)
         want = self.expected.flights.get(flight_id)
-        found, ids = [], {}
-        for _, id_, invoice_id, _, tariff_id, code, quantity, rate, amount, tax_rate, tax, flown_on, late, described in rows:
+        found, ids, net, again = [], {}, {}, set()
+        for (_, id_, invoice_id, _, tariff_id, code, quantity, rate, amount, tax_rate, tax, flown_on, late, described,
+             origin) in rows:
             invoice = self.invoices.get(invoice_id)
             if invoice is None:
                 self.differences.add("charge without an invoice", f"charge {id_} of {flight_id}")
@@ -675,18 +702,27 @@ class Comparison:
             if None in line:
                 self.differences.add("charge", f"charge {id_} of {flight_id}: a number is null")
                 continue
-            found.append(line)
-            sums = self.sums[invoice_id]
-            sums.add(line.amount, line.tax_amount)
-            if invoice.kind == "flight":
+            self.sums[invoice_id].add(line.amount, line.tax_amount)
+            if invoice.kind != "consolidated":
                 self.flights_on[invoice_id].add(flight_id)
+            if invoice_id in self.voided or invoice.credits:
+                self.lines_of[invoice_id][flight_id, tariff_id, flown_on, line] += 1
+            key = invoice.customer, code, line.unit_rate, line.tax_rate, line.currency
+            net[key] = tuple(map(sum, zip(net.get(key, (0, 0, 0)), (line.quantity, line.amount, line.tax_amount))))
+            if described != "t":
+                self.differences.add("charge", f"charge {id_} of {flight_id}: no description")
+            if origin or invoice.kind == "credit_note":
+                self.again_on(flight_id, invoice, id_, late, origin)
+                again.add((origin or "void", line.currency))
+                continue
+            found.append(line)
+            sums = self.first[invoice_id]
+            sums.add(line.amount, line.tax_amount)
             if ids.setdefault(invoice.currency, invoice_id) != invoice_id:
                 self.differences.add("flight on two invoices", f"{flight_id}: invoices {ids[invoice.currency]}, {invoice_id}")
                 sums.flights += 1
             elif sum(l.currency == line.currency for l in found) == 1:
                 sums.flights += 1
-            if described != "t":
-                self.differences.add("charge", f"charge {id_} of {flight_id}: no description")
             if want is None:
                 continue
             kind = "flight" if want.closes_on is None else "consolidated"
@@ -713,6 +749,44 @@ class Comparison:
             have, must = collections.Counter(found), collections.Counter(want.lines)
             self.differences.add("price", f"{flight_id}: has [" + "; ".join(map(show_line, (have - must).elements()))
                                  + "], must have [" + "; ".join(map(show_line, (must - have).elements())) + "]")
+        if again:
+            self.check_net(flight_id, want, net, again)
+
+    def again_on(self, flight_id, invoice, charge, late, origin):
+        """A line that is not of a flight's first billing: of a void, a re-billing or a correction."""
+        self.again += 1
+        where = f"charge {charge} of {flight_id}"
+        if bool(origin) == bool(invoice.credits):
+            self.differences.add("charge", f"{where}: origin {origin or 'none'}, on a credit note for {invoice.credits or 'no invoice'}")
+        if late != ("1" if origin else "0"):
+            self.differences.add("charge", f"{where}: origin {origin or 'none'}, late {late}")
+        customer = self.expected.customers.get(invoice.customer)
+        if invoice.kind == "consolidated" and customer and (invoice.status != "DRAFT") != self.expected.calendar.is_issued(
+                customer, invoice.closes_on):
+            key = invoice.customer, invoice.kind, invoice.closes_on, invoice.currency
+            self.differences.add("charge on a wrong invoice", f"{where}: on {name_of(key)}, {invoice.status}")
+
+    def check_net(self, flight_id, want, net, again):
+        """All lines of a flight together must be its price, currency by currency."""
+        now = self.now.flights.get(flight_id)
+        have = {key: sums for key, sums in net.items() if any(sums)}
+        must = {}
+        corrected = any(origin == "correction" for origin, _ in again)
+        first = {line.currency for line in want.lines}
+        for currency in first | {line.currency for line in (now.lines if now else ())}:
+            voids = self.voids[flight_id].get(currency)
+            if voids is False:
+                continue  # voided, and not billed again: nothing
+            source = now if corrected or voids or currency not in first else want
+            for line in source.lines if source else ():
+                if line.currency == currency:
+                    key = source.customer, line.code, line.unit_rate, line.tax_rate, currency
+                    must[key] = tuple(map(sum, zip(must.get(key, (0, 0, 0)), (line.quantity, line.amount, line.tax_amount))))
+        for key in sorted(have.keys() | must.keys()):
+            if have.get(key) != must.get(key):
+                texts = [" / ".join(map(show, sums)) if sums else "nothing" for sums in (have.get(key), must.get(key))]
+                self.differences.add("all lines of a flight", f"{flight_id}, {key[0]} {key[1]} at {show(key[2])} {key[4]}: "
+                                     f"quantity, amount, tax come to {texts[0]}, must come to {texts[1]}")
 
     # -- once all has been read
 
@@ -726,21 +800,28 @@ class Comparison:
             self.differences.add("charges of a flight that is not in the ledger", flight_id)
 
     def check_invoices(self):
-        groups = collections.defaultdict(list)
+        groups, periods = collections.defaultdict(list), {}
         for invoice in self.invoices.values():
             key = invoice.customer, invoice.kind, invoice.closes_on, invoice.currency
-            if key not in self.expected.invoices or invoice.status == "VOID":
-                self.differences.add("unexpected invoice", f"{name_of(key)} {invoice.status}, id {invoice.id}")
-            else:
-                groups[key].append(invoice)
+            if self.first[invoice.id].charges:
+                if key in self.expected.invoices:
+                    groups[key].append(invoice)
+                else:
+                    self.differences.add("unexpected invoice", f"{name_of(key)} {invoice.status}, id {invoice.id}")
+            elif not self.sums[invoice.id].charges:
+                self.differences.add("invoice without charges", f"{name_of(key)} {invoice.status}, id {invoice.id}")
+            if invoice.kind == "consolidated" and invoice.status != "VOID":
+                if periods.setdefault(key, invoice.id) != invoice.id:
+                    self.differences.add("two invoices for a period", f"{name_of(key)}: ids {periods[key]}, {invoice.id}")
             self.check_one(key, invoice)
+            self.check_void(key, invoice)
         for key, want in self.expected.invoices.items():
             found = groups.get(key, [])
             if len(found) != want.invoices:
                 self.differences.add("number of invoices", f"{name_of(key)}: {len(found)}, must be {want.invoices}")
             have = Sums()
             for invoice in found:
-                have.take(self.sums[invoice.id])
+                have.take(self.first[invoice.id])
             for what in ("flights", "charges"):
                 if getattr(have, what) != getattr(want, what):
                     self.differences.add("invoice", f"{name_of(key)}: {getattr(have, what)} {what}, "
@@ -751,7 +832,7 @@ class Comparison:
                 if getattr(have, what) != must:
                     self.differences.add("invoice", f"{name_of(key)}: charges' {what} {show_money(getattr(have, what), key[3])},"
                                                     f" must be {show_money(must, key[3])}")
-                if issued:
+                if issued and all(self.first[i.id].charges == self.sums[i.id].charges for i in found):
                     stored = sum((getattr(i, what) or Fraction(0) for i in found), Fraction(0))
                     if stored != must:
                         self.differences.add("invoice", f"{name_of(key)}: {what} {show_money(stored, key[3])}, "
@@ -765,7 +846,7 @@ class Comparison:
         """What must hold for an invoice by itself, its own charges and its own dates."""
         label = f"{name_of(key)} {invoice.number or 'id ' + invoice.id}"
         sums = self.sums[invoice.id]
-        if invoice.kind == "flight" and len(self.flights_on[invoice.id]) != 1:
+        if invoice.kind != "consolidated" and not invoice.credits and len(self.flights_on[invoice.id]) != 1:
             self.differences.add("invoice", f"{label}: {len(self.flights_on[invoice.id])} flights, must be 1")
         if invoice.status == "DRAFT":
             stray = [n for n in ("number", "subtotal", "tax", "total", "issued", "due_on")
@@ -782,27 +863,56 @@ class Comparison:
         customer = self.expected.customers.get(invoice.customer)
         if invoice.issued is None or invoice.due_on is None:
             self.differences.add("due date", f"{label}: issued {invoice.issued}, due {invoice.due_on}")
-        elif customer and invoice.due_on != invoice.issued + dt.timedelta(days=customer.terms):
-            self.differences.add("due date", f"{label}: issued {invoice.issued} + {customer.terms} days, due {invoice.due_on}")
+        elif customer:
+            terms = 0 if invoice.kind == "credit_note" else customer.terms
+            if invoice.due_on != invoice.issued + dt.timedelta(days=terms):
+                self.differences.add("due date", f"{label}: issued {invoice.issued} + {terms} days, due {invoice.due_on}")
+
+    def check_void(self, key, invoice):
+        """A voided invoice has one credit note, which undoes each of its lines; no other invoice has one."""
+        label = f"{name_of(key)} {invoice.number or 'id ' + invoice.id}"
+        if (invoice.kind == "credit_note") != bool(invoice.reason):
+            self.differences.add("credit note", f"{label}: reason {invoice.reason!r}")
+        if invoice.kind == "credit_note" and (invoice.status not in ("PENDING", "PAID")):
+            self.differences.add("credit note", f"{label}: {invoice.status}")
+        if invoice.kind == "credit_note" and not invoice.credits and invoice.total is not None and invoice.total >= 0:
+            self.differences.add("credit note", f"{label}: total {show(invoice.total)}, without an invoice that it voids")
+        notes = [self.invoices[n] for n in self.voided.get(invoice.id, [])]
+        if len(notes) != (invoice.status == "VOID"):
+            self.differences.add("void", f"{label}: {invoice.status}, credit notes {[n.number for n in notes]}")
+        for note in notes:
+            if (note.kind, note.customer, note.currency) != ("credit_note", invoice.customer, invoice.currency):
+                self.differences.add("void", f"{label}: its credit note {note.number} is {note.kind} of {note.customer} in {note.currency}")
+            undone = collections.Counter()
+            for (flight_id, tariff_id, flown_on, line), times in self.lines_of[note.id].items():
+                undone[flight_id, tariff_id, flown_on, line._replace(
+                    quantity=-line.quantity, amount=-line.amount, tax_amount=-line.tax_amount)] += times
+            if undone != self.lines_of[invoice.id]:
+                self.differences.add("void", f"{label}: the lines of {note.number} are not the negative of its own")
+            flights = {flight_id for flight_id, *_ in self.lines_of[invoice.id]}
+            if flights != self.voided_on[note.id]:
+                self.differences.add("void", f"{label}: {len(flights)} flights, {len(self.voided_on[note.id])} in voided_flights")
 
     def check_numbers(self):
         numbers = collections.defaultdict(list)
         for invoice in self.invoices.values():
             if invoice.status == "DRAFT":
                 continue
-            match = re.fullmatch(re.escape(invoice.customer) + r"-([0-9]{6,})", invoice.number or "")
-            if not match or invoice.number != f"{invoice.customer}-{int(match[1]):06d}":
+            prefix = invoice.customer + ("-CN" if invoice.kind == "credit_note" else "-")
+            match = re.fullmatch(re.escape(prefix) + r"([0-9]{6,})", invoice.number or "")
+            if not match or invoice.number != f"{prefix}{int(match[1]):06d}":
                 self.differences.add("number", f"{invoice.customer}, id {invoice.id}: number {invoice.number!r}")
             else:
-                numbers[invoice.customer].append(int(match[1]))
-        for code, seq in self.seq.items():
-            have = sorted(numbers.get(code, []))
-            if have != list(range(1, len(have) + 1)):
-                first = next(i for i, n in enumerate(have, 1) if n != i)
-                self.differences.add("number", f"{code}: not gapless, {code}-{first:06d} "
-                                               + ("is missing" if have[first - 1] > first else "comes after a double"))
-            if seq != len(have):
-                self.differences.add("number", f"{code}: invoice_seq {seq}, but {len(have)} numbered invoices")
+                numbers[prefix].append(int(match[1]))
+        for code, seqs in self.seq.items():
+            for prefix, seq in zip((code + "-", code + "-CN"), seqs):
+                have = sorted(numbers.get(prefix, []))
+                if have != list(range(1, len(have) + 1)):
+                    first = next(i for i, n in enumerate(have, 1) if n != i)
+                    self.differences.add("number", f"{code}: not gapless, {prefix}{first:06d} "
+                                                   + ("is missing" if have[first - 1] > first else "comes after a double"))
+                if seq != len(have):
+                    self.differences.add("number", f"{code}: {seq} numbers {prefix} given out, but {len(have)} there")
 
 
 # ------------------------------------------------------------------------------------------------------ self test
@@ -912,6 +1022,67 @@ def self_test():
     equal((end.cutoff, after.cutoff), (d("2013-01-31"), d("2013-01-31")), "cut-offs")
     new_york = zoneinfo.ZoneInfo("America/New_York")
     equal(instant("2013-07-01T03:59:59Z").astimezone(new_york).date(), d("2013-06-30"), "landing date in the zone")
+    self_test_of_corrections(tariff, equal)
+
+
+def self_test_of_corrections(tariff, equal):
+    """A database in which F1 was voided and billed again at a new rate, F2 corrected, and F3 voided for good: all is well;
+    and with any one cell changed it is not."""
+    d = dt.date.fromisoformat
+    each, week = Customer("EACH", "per_flight", None, 14, False), Customer("WEEK", "weekly", 7, 30, False)
+    before, after = (PriceList([tariff(1, "RUNWAY", "per_tonne", rate, tax="0.20")]) for rate in ("2.00", "3.00"))
+    expected, now = Expected(), Expected()
+    for each_of, mass, prices in ((expected, 71000, before), (now, 80000, after)):
+        each_of.customers = {"EACH": each, "WEEK": week}
+        each_of.calendar = BillingCalendar("period_end", d("2013-01-01"), d("2013-01-08"))
+        for flight, customer, closes_on, kg in (("F1", "EACH", None, 71000), ("F2", "WEEK", d("2013-01-06"), mass), ("F3", "EACH", None, 71000)):
+            each_of.flights[flight] = Billed(customer, closes_on, d("2013-01-02"), False, prices.charges(
+                customer, "A", "B", d("2013-01-02"), kg, None, None))
+        each_of._add_up()
+    # 2013-01-02 and 2013-01-08, 12:00 UTC.
+    early, late = "1357128000", "1357646400"
+    good = [
+        "customer,1,EACH,per_flight,,14,3,2", "customer,2,WEEK,weekly,7,30,1,0",
+        f"invoice,11,EACH-000001,1,flight,,USD,VOID,142,28.40,170.40,{early},2013-01-16,,",
+        f"invoice,12,EACH-000002,1,flight,,USD,VOID,142,28.40,170.40,{early},2013-01-16,,",
+        f"invoice,13,WEEK-000001,2,consolidated,2013-01-06,USD,PENDING,142,28.40,170.40,{late},2013-02-07,,",
+        f"invoice,14,EACH-CN000001,1,credit_note,,USD,PAID,-142,-28.40,-170.40,{late},2013-01-08,11,wrong rate",
+        f"invoice,15,EACH-000003,1,flight,,USD,PENDING,213,42.60,255.60,{late},2013-01-22,,",
+        f"invoice,16,EACH-CN000002,1,credit_note,,USD,PENDING,-142,-28.40,-170.40,{late},2013-01-08,12,not ours",
+        "invoice,17,,2,consolidated,2013-01-13,USD,DRAFT,,,,,,,",
+        "flight,F1,1,2013-01-02,2", "flight,F2,2,2013-01-02,1", "flight,F3,1,2013-01-02,1",
+        "void,F1,14,USD,t", "void,F3,16,USD,f",
+        "charge,1,11,F1,1,RUNWAY,71,2,142,0.20,28.40,2013-01-02,0,t,", "charge,2,14,F1,1,RUNWAY,-71,2,-142,0.20,-28.40,2013-01-02,0,t,",
+        "charge,3,15,F1,1,RUNWAY,71,3,213,0.20,42.60,2013-01-02,1,t,rebilled",
+        "charge,4,13,F2,1,RUNWAY,71,2,142,0.20,28.40,2013-01-02,0,t,", "charge,5,17,F2,1,RUNWAY,-71,2,-142,0.20,-28.40,2013-01-02,1,t,correction",
+        "charge,6,17,F2,1,RUNWAY,80,3,240,0.20,48.00,2013-01-02,1,t,correction",
+        "charge,7,12,F3,1,RUNWAY,71,2,142,0.20,28.40,2013-01-02,0,t,", "charge,8,16,F3,1,RUNWAY,-71,2,-142,0.20,-28.40,2013-01-02,0,t,"]
+
+    def differences(rows):
+        comparison = Comparison(expected, dt.timezone.utc, now)
+        return comparison.run(row.split(",") for row in rows).kinds
+
+    equal(differences(good), {}, "voids, re-billing and a correction")
+    for what, row, was, becomes in (
+            ("void without a credit note", 5, ",11,wrong rate", ",12,wrong rate"), ("a second credit note", 6, "2013-01-22,,", "2013-01-22,11,why"),
+            ("credit note without a reason", 5, "wrong rate", ""), ("credit note due later", 5, "2013-01-08", "2013-01-22"),
+            ("credit note number", 7, "CN000002", "CN000003"), ("credit_note_seq", 0, ",14,3,2", ",14,3,3"),
+            ("credit note in the series of invoices", 5, "EACH-CN000001", "EACH-000004"), ("overdue credit note", 7, "PENDING", "OVERDUE"),
+            ("void that is not", 2, "VOID", "PENDING"), ("a line not undone", 15, "-71,2,-142,0.20,-28.40", "-70,2,-140,0.20,-28.00"),
+            ("billed again, and not so in the ledger", 12, ",t", ",f"), ("not billed again, and so in the ledger", 13, ",f", ",t"),
+            ("billed again at the old rate", 16, "71,3,213,0.20,42.60", "71,2,142,0.20,28.40"), ("not marked late", 16, ",1,t", ",0,t"),
+            ("without its origin", 16, "rebilled", ""), ("half corrected", 19, "80,3,240,0.20,48.00", "79,3,237,0.20,47.40"),
+            ("corrected on an open draft whose run is over", 8, "2013-01-13", "2013-01-06"),
+            ("no flight in voided_flights", 13, "F3", "F2"), ("payer", 6, "15,EACH-000003,1", "15,EACH-000003,2")):
+        if was not in good[row]:
+            raise AssertionError(f"{what}: {was} is not in {good[row]}")
+        changed = list(good)
+        changed[row] = good[row].replace(was, becomes, 1)
+        if not differences(changed):
+            raise AssertionError(f"{what}: not noticed")
+    for row in (18, 19):  # half of a correction
+        if not differences(good[:row] + good[row + 1:]):
+            raise AssertionError(f"without {good[row]}: not noticed")
 
 
 # ---------------------------------------------------------------------------------------------------------- main
@@ -927,6 +1098,8 @@ def arguments():
     parser.add_argument("--last-run", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="last run date that was run")
     parser.add_argument("--assume-mass", type=int, metavar="KG", help="for landed flights without a mass")
     parser.add_argument("--late-flights", metavar="FILE", help="ids of flights saved after the last run, one a line")
+    for name in ("flights", "customers", "tariffs"):
+        parser.add_argument(f"--{name}-now", metavar="FILE", help=f"{name} that what was billed again or corrected is judged by")
     parser.add_argument("--summary", action="store_true", help="print what must be there, as JSON")
     parser.add_argument("--database", metavar="URL", help="compare with this database (read-only)")
     parser.add_argument("--self-test", action="store_true", help="check this tool against cases worked out by hand")
@@ -951,9 +1124,13 @@ def main():
         self_test()
         print("OK: self test")
         return 0
-    expected = Expected()
+    expected = now = Expected()
     try:
-        expected.compute(args, args.timezone, BillingCalendar(args.close, args.start, args.last_run))
+        billing_calendar = BillingCalendar(args.close, args.start, args.last_run)
+        expected.compute(args, args.timezone, billing_calendar)
+        if args.flights_now or args.customers_now or args.tariffs_now:
+            now = Expected()
+            now.compute(args, args.timezone, billing_calendar, "_now")
     except (OSError, ValueError, KeyError) as err:
         print(f"cannot compute: {err}", file=sys.stderr)
         return 2
@@ -962,7 +1139,7 @@ def main():
         print()
     if not args.database:
         return 0
-    comparison = Comparison(expected, args.timezone)
+    comparison = Comparison(expected, args.timezone, now)
     try:
         differences = comparison.run(read_database(args.database))
     except (OSError, RuntimeError) as err:
@@ -972,7 +1149,10 @@ def main():
         differences.report(sys.stdout)
         return 1
     total = " + ".join(f"{t} {c}" for c, t in expected.grand_total().items()) or "0"
-    print(f"OK: {len(comparison.invoices)} invoices, {comparison.charges} charges, total {total} agree to the cent")
+    after = ""
+    if comparison.again:
+        after = f"; so do {len(comparison.voided)} voids and {comparison.again} lines of voids, re-billings and corrections"
+    print(f"OK: {len(comparison.invoices)} invoices, {comparison.charges} charges, total {total} agree to the cent{after}")
     return 0
 
 

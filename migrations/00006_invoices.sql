@@ -35,7 +35,7 @@ CREATE TABLE invoices (
 CREATE UNIQUE INDEX invoices_one_per_period ON invoices (customer_id, currency, closes_on)
     WHERE kind = 'consolidated' AND status <> 'VOID';
 CREATE INDEX invoices_drafts_idx ON invoices (customer_id, closes_on) WHERE status = 'DRAFT';
-CREATE INDEX invoices_unpaid_idx ON invoices (due_on, id) WHERE status = 'PENDING';
+CREATE INDEX invoices_unpaid_idx ON invoices (due_on, id) WHERE status = 'PENDING' AND total > 0;
 
 -- One row per flight ever billed: what makes billing idempotent, for ever.
 CREATE TABLE billed_flights (

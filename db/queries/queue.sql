@@ -61,3 +61,10 @@ SELECT EXISTS (
     SELECT FROM river_job
     WHERE id = @id AND state = 'running' AND attempt = @attempt::smallint
         AND attempted_by[array_upper(attempted_by, 1)] = @client::text);
+
+-- Whether a run's chunks are being worked, or wait to be.
+-- name: QueueHasChunks :one
+SELECT EXISTS (
+    SELECT FROM river_job
+    WHERE queue = 'issuing' AND kind = 'issue_invoices' AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+        AND args ->> 'closes_on' = @closes_on::text);

@@ -51,7 +51,7 @@ type ConsolidateInvoices struct {
 
 // chunksCheck is how often a run whose chunks are being worked looks whether
 // they are done.
-const chunksCheck = time.Second
+const chunksCheck = 100 * time.Millisecond
 
 // slice is how long one attempt works before it puts its job back, so that the
 // job's timeout, and with it the time until a killed process's job is rescued,
@@ -89,8 +89,6 @@ func (w *ConsolidateInvoices) Work(ctx context.Context, job *river.Job[Consolida
 	switch {
 	case errors.Is(err, errSliceDone):
 		return river.JobSnooze(0)
-	case errors.Is(err, errShared):
-		return river.JobSnooze(chunksCheck)
 	case err != nil && stopping(ctx, err):
 		return err // River puts the job back as it was
 	}
@@ -131,7 +129,7 @@ type Consolidator struct {
 	Logger *slog.Logger
 
 	// share hands chunks to all processes; nil: this one issues them itself.
-	share func(context.Context, []IssueInvoicesArgs) error
+	share func(context.Context, db.Run, []db.Chunk) error
 }
 
 // chunk is how many drafts are issued in one transaction.
@@ -192,14 +190,11 @@ type Progress struct {
 	Invoices int64
 }
 
-// errShared: other jobs issue the run's chunks.
-var errShared = errors.New("the run's chunks are being issued by jobs of their own")
-
 // finish issues what is due in a run that has begun, and records it. Whatever
 // became of chunks that were shared: it is finished when nothing is left.
 func (c *Consolidator) finish(ctx context.Context, run db.Run, step func(Progress) error) (*RunResult, error) {
 	for {
-		if err := c.shareChunks(ctx, run); err != nil {
+		if err := c.shareChunks(ctx, run, step); err != nil {
 			return nil, err
 		}
 		if _, err := c.issue(ctx, run, db.Cursor{}, step); err != nil {
@@ -212,32 +207,49 @@ func (c *Consolidator) finish(ctx context.Context, run db.Run, step func(Progres
 	}
 }
 
-// shareChunks leaves a run that is more than one chunk to jobs of all processes:
-// errShared, until they are done.
-func (c *Consolidator) shareChunks(ctx context.Context, run db.Run) error {
+// shareChunks leaves a run that is more than one chunk to jobs of all processes,
+// and waits until none of them is left: those handed out here, or in an earlier
+// attempt. What they did not do, because they were cancelled or lost, is left to
+// the caller.
+func (c *Consolidator) shareChunks(ctx context.Context, run db.Run, step func(Progress) error) error {
 	if c.share == nil {
 		return nil
 	}
-	shared, err := dbsqlc.New(c.Pool).QueueHasChunks(ctx, run.ClosesOn.String())
+	shared, err := c.hasChunks(ctx, run)
 	if err != nil {
 		return err
 	}
-	if shared {
-		return errShared
+	if !shared {
+		chunks, err := db.PlanChunks(ctx, c.Pool, run, chunk)
+		if err != nil || len(chunks) < 2 {
+			return err
+		}
+		if err := c.share(ctx, run, chunks); err != nil {
+			return fmt.Errorf("hand out the chunks of closing date %s: %w", run.ClosesOn, err)
+		}
+		c.Logger.InfoContext(ctx, "the run's drafts are issued in chunks", "closes_on", run.ClosesOn.String(), "chunks", len(chunks))
 	}
-	chunks, err := db.PlanChunks(ctx, c.Pool, run, chunk)
-	if err != nil || len(chunks) < 2 {
-		return err
+	for {
+		if err := step(Progress{run.ClosesOn, 0}); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(chunksCheck):
+		}
+		if shared, err := c.hasChunks(ctx, run); err != nil || !shared {
+			return err
+		}
 	}
-	args := make([]IssueInvoicesArgs, len(chunks))
-	for i, part := range chunks {
-		args[i] = IssueInvoicesArgs{ClosesOn: run.ClosesOn, FirstCustomer: part.FirstCustomer, LastCustomer: part.LastCustomer}
+}
+
+func (c *Consolidator) hasChunks(ctx context.Context, run db.Run) (bool, error) {
+	shared, err := dbsqlc.New(c.Pool).QueueHasChunks(ctx, run.ClosesOn.String())
+	if err != nil {
+		return false, fmt.Errorf("look for the chunks of closing date %s: %w", run.ClosesOn, err)
 	}
-	if err := c.share(ctx, args); err != nil {
-		return fmt.Errorf("hand out the chunks of closing date %s: %w", run.ClosesOn, err)
-	}
-	c.Logger.InfoContext(ctx, "the run's drafts are issued in chunks", "closes_on", run.ClosesOn.String(), "chunks", len(chunks))
-	return errShared
+	return shared, nil
 }
 
 // issue issues a run's drafts from a cursor on. What it has done stays done where

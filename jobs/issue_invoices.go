@@ -87,10 +87,10 @@ func (c *Consolidator) sharing(ctx context.Context) *Consolidator {
 		return c
 	}
 	sharing := *c
-	sharing.share = func(ctx context.Context, chunks []IssueInvoicesArgs) error {
+	sharing.share = func(ctx context.Context, run db.Run, chunks []db.Chunk) error {
 		params := make([]river.InsertManyParams, len(chunks))
-		for i, args := range chunks {
-			params[i] = river.InsertManyParams{Args: args}
+		for i, part := range chunks {
+			params[i] = river.InsertManyParams{Args: IssueInvoicesArgs{run.ClosesOn, part.FirstCustomer, part.LastCustomer}}
 		}
 		_, err := client.InsertMany(ctx, params) // one statement: all or none
 		return err

@@ -107,8 +107,8 @@ func (b *bench) issueByRun(ctx context.Context, pool *pgxpool.Pool, drafts int) 
 // the run once they are done. Counted from the job's start.
 func (b *bench) issueByService(ctx context.Context, pool *pgxpool.Pool, drafts int) (seconds float64, err error) {
 	var clock atomic.Pointer[time.Time]
-	now := runTime().AddDate(0, 0, -2) // nothing is due while the service starts
-	clock.Store(&now)
+	early, due := runTime().AddDate(0, 0, -2), runTime()
+	clock.Store(&early) // nothing is due while the service starts
 	service, err := jobs.New(jobs.Config{
 		Pool: pool, Source: db.NewFlights(pool), Workers: workers, FlightWait: time.Hour, Schedules: jobs.WorkSchedules,
 		Now: func() time.Time { return *clock.Load() }, Stats: jobs.NewStats(), Logger: b.logger,
@@ -122,8 +122,7 @@ func (b *bench) issueByService(ctx context.Context, pool *pgxpool.Pool, drafts i
 	defer service.Stop(context.WithoutCancel(ctx)) //nolint:errcheck // all is done by then, or has failed
 	time.Sleep(time.Second)                        // its start is over
 
-	now = runTime()
-	clock.Store(&now)
+	clock.Store(&due)
 	started := time.Now()
 	if _, err := service.Client().Insert(ctx, jobs.ConsolidateInvoicesArgs{RunDate: closingDate}, nil); err != nil {
 		return 0, err

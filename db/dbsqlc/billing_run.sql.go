@@ -287,9 +287,10 @@ func (q *Queries) BillingRunNextDueAt(ctx context.Context) (time.Time, error) {
 const billingRunState = `-- name: BillingRunState :one
 SELECT coalesce(sum(CASE WHEN c.billing_hold THEN 1 END), 0)::bigint AS held,
     coalesce(sum(CASE WHEN NOT c.billing_hold AND i.parked_at IS NOT NULL THEN 1 END), 0)::bigint AS parked,
-    coalesce(sum(CASE WHEN NOT c.billing_hold AND i.parked_at IS NULL AND c.held_through IS DISTINCT FROM last.closes_on THEN 1 END), 0)::bigint AS past_closing
+    coalesce(sum(CASE WHEN NOT c.billing_hold AND i.parked_at IS NULL AND c.held_through IS DISTINCT FROM last.closes_on
+        AND (i.closes_on IS NOT NULL OR i.opened_at <= last.started_at) THEN 1 END), 0)::bigint AS past_closing
 FROM (SELECT closes_on, started_at FROM billing_runs WHERE finished_at IS NOT NULL ORDER BY closes_on DESC LIMIT 1) AS last
-JOIN invoices i ON i.status = 'DRAFT' AND (i.closes_on <= last.closes_on OR i.closes_on IS NULL AND i.opened_at < last.started_at)
+JOIN invoices i ON i.status = 'DRAFT' AND (i.closes_on <= last.closes_on OR i.closes_on IS NULL)
 JOIN customers c ON c.id = i.customer_id
 `
 

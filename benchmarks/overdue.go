@@ -61,7 +61,7 @@ func (b *bench) overdue(ctx context.Context) ([]row, error) {
 }
 
 func markByHand(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
-	tag, err := pool.Exec(ctx, "UPDATE invoices SET status = 'OVERDUE' WHERE status = 'PENDING' AND due_on < $1", overdueOn)
+	tag, err := pool.Exec(ctx, "UPDATE invoices SET status = 'OVERDUE' WHERE status = 'PENDING' AND total > 0 AND due_on < $1", overdueOn)
 	return tag.RowsAffected(), err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,34 +35,23 @@ func (b *bench) issue(ctx context.Context) ([]row, error) {
 	defer dropSeed()
 
 	totals := map[string]bool{}
-	var before, peak []float64
-	timed := func(do func(context.Context, *pgxpool.Pool) error) contender {
+	timed := func(do doTimed) contender {
 		return func(ctx context.Context, _ int) (seconds float64, err error) {
 			err = b.server.inCopy(ctx, seed, func(pool *pgxpool.Pool) error {
-				started := time.Now()
-				if err := do(ctx, pool); err != nil {
+				var err error
+				if seconds, err = do(ctx, pool, drafts); err != nil {
 					return err
 				}
-				seconds = time.Since(started).Seconds()
 				var total string
-				err := pool.QueryRow(ctx, "SELECT count(*) || ' invoices of ' || sum(total) FROM invoices WHERE status = 'PENDING'").Scan(&total)
+				err = pool.QueryRow(ctx, "SELECT count(*) || ' invoices of ' || sum(total) FROM invoices WHERE status = 'PENDING'").Scan(&total)
 				totals[total] = true
 				return err
 			})
 			return seconds, err
 		}
 	}
-	figures, err := b.takeTurns(ctx,
-		timed(func(ctx context.Context, pool *pgxpool.Pool) error {
-			debug.FreeOSMemory()
-			resetPeak()
-			now, _ := memoryMB("self", currentMemory)
-			err := b.issueByRun(ctx, pool, drafts)
-			most, _ := memoryMB("self", peakMemory)
-			before, peak = append(before, now), append(peak, most)
-			return err
-		}),
-		timed(issueByHand))
+	var run, service memory
+	figures, err := b.takeTurns(ctx, timed(run.watch(b.issueByRun)), timed(service.watch(b.issueByService)), timed(issueByHand))
 	if err != nil {
 		return nil, err
 	}
@@ -69,31 +59,94 @@ func (b *bench) issue(ctx context.Context) ([]row, error) {
 		return nil, fmt.Errorf("the contenders issued different invoices: %v", totals)
 	}
 	what := fmt.Sprintf("issue: %s drafts with %s charges", count(drafts), count(drafts*linesOfDraft))
+	const yardstick, before = "s, one transaction written by hand for this case", "MB, the process before"
 	return []row{
-		compared(what, "s", figures[0], "s, one transaction written by hand for this case", figures[1], below(10, "s")),
-		compared(what+", peak memory of the process", "MB", peak, "MB, the process before", before, nil),
+		compared(what+", flightbill consolidate", "s", figures[0], yardstick, figures[2], nil).within(1.5, figures[0], figures[2]),
+		compared(what+", flightbill consolidate, peak memory of the process", "MB", run.peak, before, run.before, nil),
+		compared(what+", the daily job of one process", "s", figures[1], yardstick, figures[2], nil).within(1.5, figures[1], figures[2]),
+		compared(what+", the daily job of one process, peak memory of the process", "MB", service.peak, before, service.before, nil),
 	}, nil
 }
 
-func (b *bench) issueByRun(ctx context.Context, pool *pgxpool.Pool, drafts int) error {
-	consolidator := jobs.Consolidator{
-		Pool: pool, Books: db.NewPriceBooks(pool), Logger: b.logger,
-		Now: func() time.Time { return closingDate.Start(time.UTC).Add(time.Hour) },
+// doTimed issues so many drafts and returns how many seconds it took.
+type doTimed func(ctx context.Context, pool *pgxpool.Pool, drafts int) (seconds float64, err error)
+
+// memory is what the process takes, before and at most.
+type memory struct{ before, peak []float64 }
+
+func (m *memory) watch(do doTimed) doTimed {
+	return func(ctx context.Context, pool *pgxpool.Pool, drafts int) (float64, error) {
+		debug.FreeOSMemory()
+		resetPeak()
+		now, _ := memoryMB("self", currentMemory)
+		seconds, err := do(ctx, pool, drafts)
+		most, _ := memoryMB("self", peakMemory)
+		m.before, m.peak = append(m.before, now), append(m.peak, most)
+		return seconds, err
 	}
-	results, err := consolidator.Run(ctx, closingDate, db.BySchedule, nil)
+}
+
+// runTime is when the run of the closing date is due.
+func runTime() time.Time { return closingDate.Start(time.UTC).Add(time.Hour) }
+
+func (b *bench) issueByRun(ctx context.Context, pool *pgxpool.Pool, drafts int) (seconds float64, err error) {
+	started := time.Now()
+	consolidator := jobs.Consolidator{Pool: pool, Books: db.NewPriceBooks(pool), Logger: b.logger, Now: runTime}
+	results, err := consolidator.Run(ctx, closingDate, db.ByHand, nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	seconds = time.Since(started).Seconds()
 	if len(results) != 1 || results[0].Invoices != int64(drafts) || results[0].Charges != int64(drafts)*linesOfDraft {
-		return fmt.Errorf("the run did not issue what there is: %+v", results)
+		return 0, fmt.Errorf("the run did not issue what there is: %+v", results)
 	}
-	return nil
+	return seconds, nil
+}
+
+// issueByService is the way of serve: the daily job hands chunks out, and finishes
+// the run once they are done. Counted from the job's start.
+func (b *bench) issueByService(ctx context.Context, pool *pgxpool.Pool, drafts int) (seconds float64, err error) {
+	var clock atomic.Pointer[time.Time]
+	early, due := runTime().AddDate(0, 0, -2), runTime()
+	clock.Store(&early) // nothing is due while the service starts
+	service, err := jobs.New(jobs.Config{
+		Pool: pool, Source: db.NewFlights(pool), Workers: workers, FlightWait: time.Hour, Schedules: jobs.WorkSchedules,
+		Now: func() time.Time { return *clock.Load() }, Stats: jobs.NewStats(), Logger: b.logger,
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := service.Start(ctx); err != nil {
+		return 0, err
+	}
+	defer service.Stop(context.WithoutCancel(ctx)) //nolint:errcheck // all is done by then, or has failed
+	time.Sleep(time.Second)                        // its start is over
+
+	clock.Store(&due)
+	started := time.Now()
+	if _, err := service.Client().Insert(ctx, jobs.ConsolidateInvoicesArgs{RunDate: closingDate}, nil); err != nil {
+		return 0, err
+	}
+	for {
+		var issued int64
+		err := pool.QueryRow(ctx, "SELECT coalesce(sum(invoices) FILTER (WHERE finished_at IS NOT NULL), 0)::bigint FROM billing_runs WHERE closes_on = $1",
+			closingDate).Scan(&issued)
+		if err != nil || issued == int64(drafts) {
+			return time.Since(started).Seconds(), err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // issueByHand knows what a run must find out: one draft a customer, nobody on
 // hold, nothing that cannot be issued, nobody else who would wait for the locks.
-func issueByHand(ctx context.Context, pool *pgxpool.Pool) error {
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+func issueByHand(ctx context.Context, pool *pgxpool.Pool, _ int) (seconds float64, err error) {
+	started := time.Now()
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		for _, sql := range []string{
 			`SELECT count(*) FROM (SELECT id FROM invoices WHERE status = 'DRAFT' AND closes_on <= $1 ORDER BY id FOR UPDATE) AS locked`,
 			`WITH sums AS (
@@ -118,6 +171,7 @@ func issueByHand(ctx context.Context, pool *pgxpool.Pool) error {
 		}
 		return nil
 	})
+	return time.Since(started).Seconds(), err
 }
 
 // makeDrafts fills a week. The customers' flights come in turn, one of each, as

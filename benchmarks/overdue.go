@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/flightbill/flightbill/billing"
@@ -18,7 +19,7 @@ var overdueOn = billing.NewDate(2026, time.March, 8)
 // looks again where there is nothing to mark.
 func (b *bench) overdue(ctx context.Context) ([]row, error) {
 	const seed = "overdue"
-	invoices, due := b.size(400_000), b.size(67_000)
+	invoices, due := b.size(4_000_000), b.size(67_000)
 	dropSeed, err := b.server.seed(ctx, seed, func(pool *pgxpool.Pool) error { return makePending(ctx, pool, invoices, due) })
 	if err != nil {
 		return nil, err
@@ -54,8 +55,8 @@ func (b *bench) overdue(ctx context.Context) ([]row, error) {
 	}
 	return []row{
 		compared(fmt.Sprintf("overdue: mark %s due of %s invoices", count(due), count(invoices)), "s", figures[0],
-			"s, one UPDATE", figures[1], nil),
-		compared("overdue: a run over them with nothing due", "ms", again, "ms, one UPDATE", yardstickAgain, nil),
+			"s, one UPDATE", figures[1], nil).within(1.5, figures[0], figures[1]),
+		compared("overdue: a run over them with nothing due", "ms", again, "ms, one UPDATE", yardstickAgain, below(20, "ms")),
 	}, nil
 }
 
@@ -80,11 +81,18 @@ func makePending(ctx context.Context, pool *pgxpool.Pool, invoices, due int) err
 		SELECT 'AIR' || n, 'Airline ' || n, 'per_flight' FROM generate_series(1, 100) AS n`); err != nil {
 		return err
 	}
-	_, err := pool.Exec(ctx, `
-		INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, opened_at, issued_at, due_on)
-		SELECT 'AIR-' || n, 1 + n % 100, 'flight', 'EUR', 'PENDING', 100, 20, 120, 'Airline', issued - interval '1 day', issued,
-			-- spreads the due ones evenly over the table
-			CASE WHEN n::bigint * $2 % $1 < $2 THEN $3::date - 1 - n % 30 ELSE $3::date + n % 30 END
-		FROM generate_series(1, $1::int) AS n, (SELECT $3::timestamptz - interval '45 days') AS t (issued)`, invoices, due, overdueOn)
-	return err
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		// Without triggers: the events of 4,000,000 rows take minutes, and nothing
+		// that is measured reads them.
+		if _, err := tx.Exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, opened_at, issued_at, due_on)
+			SELECT 'AIR-' || n, 1 + n % 100, 'flight', 'EUR', 'PENDING', 100, 20, 120, 'Airline', issued - interval '1 day', issued,
+				-- spreads the due ones evenly over the table
+				CASE WHEN n::bigint * $2 % $1 < $2 THEN $3::date - 1 - n % 30 ELSE $3::date + n % 30 END
+			FROM generate_series(1, $1::int) AS n, (SELECT $3::timestamptz - interval '45 days') AS t (issued)`, invoices, due, overdueOn)
+		return err
+	})
 }

@@ -34,6 +34,14 @@ func compared(what, unit string, figures []float64, yardstick string, theirs []f
 	}
 }
 
+// within makes the ratio the target: the figure is to be at most so many times
+// its yardstick.
+func (r row) within(times float64, figures, theirs []float64) row {
+	r.target = "ratio of at most " + number(times)
+	r.met = below(times, "").met(median(each(figures, theirs)))
+	return r
+}
+
 // limit is a target: a figure must not pass it.
 type limit struct {
 	than  float64

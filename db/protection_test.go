@@ -57,7 +57,7 @@ func TestIssuedInvoiceStays(t *testing.T) {
 	values := map[string]string{
 		"number": "'EACH-000002'", "customer_id": "customer_id - 1", "kind": "'credit_note'", "closes_on": "'2026-03-08'", "currency": "'USD'",
 		"subtotal": "subtotal + 1, total = total + 1", "tax": "tax + 1, total = total + 1", "total": "total + 1, tax = tax + 1", "bill_to_name": "'Other'",
-		"opened_at": "now()", "issued_at": "now()", "due_on": "due_on + 1", "parked_at": "now()", "parked_reason": "'none'",
+		"opened_at": "now()", "issued_at": "now()", "due_on": "due_on + 1", "parked_at": "now()", "parked_by_run": "'2026-03-08'", "parked_reason": "'none'",
 		"id": "DEFAULT", "status": "'DRAFT'", "paid_at": "", "credits_invoice_id": "1", "reason": "'why'",
 	}
 	for _, column := range get[[]string](t, b, `SELECT array_agg(column_name::text) FROM information_schema.columns WHERE table_name = 'invoices'`) {

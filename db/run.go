@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -38,14 +39,17 @@ type Issued struct {
 
 // Parked is a draft that could not be issued.
 type Parked struct {
-	ID     int64
-	Reason string
+	ID       int64        `json:"draft"`
+	Customer string       `json:"customer"`
+	ClosesOn billing.Date `json:"closes_on"` // no date for kind flight
+	Currency string       `json:"currency"`
+	Reason   string       `json:"reason"`
 }
 
 // BeginRun moves the cut-off to a closing date: every save that has begun is
 // waited for, every later one sees it. False means that the date has been run
-// before. The transaction is committed before any draft is touched, so that
-// saves wait for an instant only.
+// before, or that an earlier run is not finished. The transaction is committed
+// before any draft is touched, so that saves wait for an instant only.
 func BeginRun(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, closesOn billing.Date, trigger Trigger, now time.Time) (began bool, err error) {
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
@@ -54,6 +58,10 @@ func BeginRun(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar
 		}
 		cutoff, err := q.BillingRunCutoff(ctx)
 		if err != nil || !closesOn.After(cutoff) {
+			return err
+		}
+		unfinished, err := q.BillingRunListUnfinished(ctx)
+		if err != nil || len(unfinished) > 0 { // another process began it just now
 			return err
 		}
 		began = true
@@ -82,16 +90,52 @@ func UnfinishedRuns(ctx context.Context, db dbsqlc.DBTX) ([]Run, error) {
 	return runs, nil
 }
 
-// Cursor is how far a run has got through its drafts.
-type Cursor struct{ customerID, invoiceID int64 }
+// UnfinishedRun returns the run of a closing date, false where it is finished.
+func UnfinishedRun(ctx context.Context, db dbsqlc.DBTX, closesOn billing.Date) (Run, bool, error) {
+	row, err := dbsqlc.New(db).BillingRunGetUnfinished(ctx, closesOn)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Run{}, false, nil
+	}
+	if err != nil {
+		return Run{}, false, fmt.Errorf("look up the run for closing date %s: %w", closesOn, err)
+	}
+	return Run{ClosesOn: row.ClosesOn, StartedAt: row.StartedAt}, true, nil
+}
+
+// Chunk is a part of a run: the due drafts of some customers, by their ids.
+type Chunk struct{ FirstCustomer, LastCustomer int64 }
+
+// PlanChunks cuts what a run has to issue into chunks of about so many drafts.
+func PlanChunks(ctx context.Context, db dbsqlc.DBTX, run Run, drafts int64) ([]Chunk, error) {
+	rows, err := dbsqlc.New(db).InvoicePlanChunks(ctx, dbsqlc.InvoicePlanChunksParams{ClosesOn: run.ClosesOn, MaxRows: drafts})
+	if err != nil {
+		return nil, fmt.Errorf("cut the drafts due on %s into chunks: %w", run.ClosesOn, err)
+	}
+	chunks := make([]Chunk, len(rows))
+	for i, row := range rows {
+		chunks[i] = Chunk{row.FirstCustomerID, row.LastCustomerID}
+	}
+	return chunks, nil
+}
+
+// Cursor is how far a run has got through its drafts, or through a chunk of them.
+type Cursor struct{ customerID, invoiceID, lastCustomerID int64 }
+
+// Cursor begins a chunk.
+func (c Chunk) Cursor() Cursor {
+	return Cursor{customerID: c.FirstCustomer, lastCustomerID: c.LastCustomer}
+}
 
 // IssueChunk issues the next drafts of a run, at most maxDrafts, in one
 // transaction, and moves the cursor on. done means that none were left. Drafts
 // that cannot be issued are found by halving and parked; all others are out.
 func IssueChunk(ctx context.Context, pool *pgxpool.Pool, run Run, cursor *Cursor, maxDrafts int32, now time.Time, today billing.Date) (issued Issued, done bool, err error) {
+	last := cursor.lastCustomerID
+	if last == 0 {
+		last = math.MaxInt64
+	}
 	rows, err := dbsqlc.New(pool).InvoiceNextDue(ctx, dbsqlc.InvoiceNextDueParams{
-		ClosesOn: run.ClosesOn, RunStartedAt: run.StartedAt,
-		AfterCustomerID: cursor.customerID, AfterID: cursor.invoiceID, MaxRows: maxDrafts,
+		ClosesOn: run.ClosesOn, AfterCustomerID: cursor.customerID, AfterID: cursor.invoiceID, LastCustomerID: last, MaxRows: maxDrafts,
 	})
 	if err != nil {
 		return issued, false, fmt.Errorf("list the drafts due on %s: %w", run.ClosesOn, err)
@@ -104,12 +148,18 @@ func IssueChunk(ctx context.Context, pool *pgxpool.Pool, run Run, cursor *Cursor
 		drafts[i] = row.ID
 	}
 	if err := issueOrPark(ctx, pool, run, drafts, now, today, &issued); err != nil {
+		if errors.Is(err, errRunFinished) {
+			return issued, true, nil
+		}
 		return issued, false, err
 	}
-	last := rows[len(rows)-1]
-	*cursor = Cursor{last.CustomerID, last.ID}
+	cursor.customerID, cursor.invoiceID = rows[len(rows)-1].CustomerID, rows[len(rows)-1].ID
 	return issued, false, nil
 }
+
+// errRunFinished: other processes have issued all that a run had to issue. What
+// has become due since then is the next run's.
+var errRunFinished = errors.New("the run is finished")
 
 func issueOrPark(ctx context.Context, pool *pgxpool.Pool, run Run, drafts []int64, now time.Time, today billing.Date, issued *Issued) error {
 	part, err := issueDrafts(ctx, pool, run, drafts, now, today)
@@ -129,10 +179,14 @@ func issueOrPark(ctx context.Context, pool *pgxpool.Pool, run Run, drafts []int6
 		return issueOrPark(ctx, pool, run, slices.Clone(drafts[half:]), now, today, issued)
 	}
 	reason := parkedReason(err)
-	if err := dbsqlc.New(pool).InvoicePark(ctx, dbsqlc.InvoiceParkParams{ID: drafts[0], At: &now, Reason: &reason}); err != nil {
+	row, err := dbsqlc.New(pool).InvoicePark(ctx, dbsqlc.InvoiceParkParams{ID: drafts[0], At: now, RunClosesOn: run.ClosesOn, Reason: reason})
+	if errors.Is(err, pgx.ErrNoRows) { // another process has issued it
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("park draft %d, which cannot be issued (%s): %w", drafts[0], reason, err)
 	}
-	issued.Parked = append(issued.Parked, Parked{drafts[0], reason})
+	issued.Parked = append(issued.Parked, Parked{drafts[0], row.Customer, row.ClosesOn, row.Currency, reason})
 	return nil
 }
 
@@ -173,24 +227,59 @@ func issueDrafts(ctx context.Context, pool *pgxpool.Pool, run Run, drafts []int6
 			return err
 		}
 		issued = Issued{Invoices: row.Invoices, Charges: row.Charges}
-		return q.BillingRunAddIssued(ctx, dbsqlc.BillingRunAddIssuedParams{
+		counted, err := q.BillingRunAddIssued(ctx, dbsqlc.BillingRunAddIssuedParams{
 			Invoices: row.Invoices, Charges: row.Charges, ClosesOn: run.ClosesOn,
 		})
+		if err == nil && counted == 0 {
+			err = errRunFinished
+		}
+		return err
 	})
 	return issued, err
 }
 
-// FinishRun records that all drafts of a run are out, held or parked. Nil means
-// that another process had recorded it.
-func FinishRun(ctx context.Context, db dbsqlc.DBTX, run Run, now time.Time) (*dbsqlc.BillingRun, error) {
-	row, err := dbsqlc.New(db).BillingRunFinish(ctx, dbsqlc.BillingRunFinishParams{FinishedAt: &now, ClosesOn: run.ClosesOn})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil //nolint:nilnil // nothing to record is not an error
+// FinishRun records that all drafts of a run are out, held or parked. left means
+// that they are not: some have to be issued yet. Nil otherwise means that another
+// process had recorded it.
+func FinishRun(ctx context.Context, pool *pgxpool.Pool, run Run, now time.Time) (finished *dbsqlc.BillingRun, left bool, err error) {
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		q := dbsqlc.New(tx)
+		if err := q.BillingRunMarkHolds(ctx, run.ClosesOn); err != nil {
+			return err
+		}
+		_, err := q.BillingRunLockUnfinished(ctx, run.ClosesOn)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errRunFinished // who is on hold is as that process saw it
+		}
+		if err != nil {
+			return err
+		}
+		row, err := q.BillingRunFinish(ctx, dbsqlc.BillingRunFinishParams{FinishedAt: &now, ClosesOn: run.ClosesOn})
+		if errors.Is(err, pgx.ErrNoRows) {
+			left = true
+			return nil
+		}
+		finished = &row
+		return err
+	})
+	if err != nil && !errors.Is(err, errRunFinished) {
+		return nil, false, fmt.Errorf("finish the run for closing date %s: %w", run.ClosesOn, err)
 	}
+	return finished, left, nil
+}
+
+// ParkedDrafts returns drafts that the runs up to a closing date have parked, at
+// most so many.
+func ParkedDrafts(ctx context.Context, db dbsqlc.DBTX, closesOn billing.Date, most int32) ([]Parked, error) {
+	rows, err := dbsqlc.New(db).InvoiceListParked(ctx, dbsqlc.InvoiceListParkedParams{ClosesOn: closesOn, MaxRows: most})
 	if err != nil {
-		return nil, fmt.Errorf("finish the run for closing date %s: %w", run.ClosesOn, err)
+		return nil, fmt.Errorf("list parked drafts: %w", err)
 	}
-	return &row, nil
+	parked := make([]Parked, len(rows))
+	for i, row := range rows {
+		parked[i] = Parked{row.ID, row.Customer, row.ClosesOn, row.Currency, row.Reason}
+	}
+	return parked, nil
 }
 
 // isDataFault reports whether an error comes from the rows themselves, so that

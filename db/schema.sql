@@ -977,9 +977,6 @@ CREATE TABLE public.billed_flights (
     revision integer DEFAULT 0 NOT NULL
 );
 
-CREATE TABLE public.billing_run_lock (
-);
-
 CREATE TABLE public.billing_runs (
     closes_on date NOT NULL,
     run_date date NOT NULL,
@@ -1001,6 +998,194 @@ CREATE TABLE public.billing_settings (
     billing_start date NOT NULL,
     CONSTRAINT billing_settings_close_check CHECK ((close = ANY (ARRAY['period_end'::text, 'next_day'::text]))),
     CONSTRAINT billing_settings_singleton_check CHECK (singleton)
+);
+
+CREATE VIEW public.billing_days AS
+ WITH settings AS (
+         SELECT billing_settings.timezone,
+                CASE billing_settings.close
+                    WHEN 'next_day'::text THEN 1
+                    ELSE 0
+                END AS days_after,
+            (billing_settings.billing_start -
+                CASE billing_settings.close
+                    WHEN 'next_day'::text THEN 1
+                    ELSE 0
+                END) AS first,
+            GREATEST(billing_settings.billing_start, ((now() AT TIME ZONE billing_settings.timezone))::date, ( SELECT max(billing_runs.closes_on) AS max
+                   FROM public.billing_runs)) AS known
+           FROM public.billing_settings
+        ), days AS (
+         SELECT (settings.first + n.n) AS closes_on
+           FROM settings,
+            LATERAL generate_series(0, ((settings.known - settings.first) + 32)) n(n)
+        UNION
+         SELECT billing_runs.closes_on
+           FROM public.billing_runs
+        )
+ SELECT day.closes_on,
+    (day.closes_on >= s.first) AS counted,
+    COALESCE(r.run_date, (day.closes_on + s.days_after)) AS run_date,
+    COALESCE(r.due_at,
+        CASE
+            WHEN ((LEAST(candidates.early, candidates.late) AT TIME ZONE s.timezone) = local.clock) THEN LEAST(candidates.early, candidates.late)
+            WHEN ((GREATEST(candidates.early, candidates.late) AT TIME ZONE s.timezone) = local.clock) THEN GREATEST(candidates.early, candidates.late)
+            ELSE ( SELECT min(t.t) AS min
+               FROM generate_series(LEAST(candidates.early, candidates.late), GREATEST(candidates.early, candidates.late), '00:01:00'::interval) t(t)
+              WHERE ((t.t AT TIME ZONE s.timezone) >= local.clock))
+        END) AS due_at
+   FROM (((((settings s
+     CROSS JOIN days day)
+     LEFT JOIN public.billing_runs r ON ((r.closes_on = day.closes_on)))
+     CROSS JOIN LATERAL ( SELECT ((day.closes_on + s.days_after) + '01:00:00'::time without time zone) AS clock) local)
+     CROSS JOIN LATERAL ( SELECT (local.clock AT TIME ZONE 'UTC'::text) AS shown) as_utc)
+     CROSS JOIN LATERAL ( SELECT (as_utc.shown - (((as_utc.shown - '26:00:00'::interval) AT TIME ZONE s.timezone) - (local.clock - '26:00:00'::interval))) AS early,
+            (as_utc.shown - (((as_utc.shown + '26:00:00'::interval) AT TIME ZONE s.timezone) - (local.clock + '26:00:00'::interval))) AS late) candidates);
+
+CREATE TABLE public.customers (
+    id bigint NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    billing_frequency text NOT NULL,
+    week_ends_on smallint,
+    payment_terms_days integer DEFAULT 30 NOT NULL,
+    billing_hold boolean DEFAULT false NOT NULL,
+    invoice_seq bigint DEFAULT 0 NOT NULL,
+    credit_note_seq bigint DEFAULT 0 NOT NULL,
+    held_through date,
+    CONSTRAINT customers_billing_frequency_check CHECK ((billing_frequency = ANY (ARRAY['per_flight'::text, 'weekly'::text, 'monthly'::text]))),
+    CONSTRAINT customers_code_check CHECK ((code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'::text)),
+    CONSTRAINT customers_name_check CHECK ((name <> ''::text)),
+    CONSTRAINT customers_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 3650))),
+    CONSTRAINT customers_week_ends_on_check CHECK (((week_ends_on >= 1) AND (week_ends_on <= 7))),
+    CONSTRAINT customers_week_ends_on_exactly_when_weekly CHECK (((billing_frequency = 'weekly'::text) = (week_ends_on IS NOT NULL)))
+);
+
+CREATE TABLE public.invoices (
+    id bigint NOT NULL,
+    number text,
+    customer_id bigint NOT NULL,
+    kind text NOT NULL,
+    closes_on date,
+    currency text NOT NULL,
+    status text DEFAULT 'DRAFT'::text NOT NULL,
+    subtotal numeric,
+    tax numeric,
+    total numeric,
+    bill_to_name text,
+    opened_at timestamp with time zone DEFAULT now() NOT NULL,
+    issued_at timestamp with time zone,
+    due_on date,
+    paid_at timestamp with time zone,
+    parked_at timestamp with time zone,
+    parked_reason text,
+    credits_invoice_id bigint,
+    reason text,
+    parked_by_run date,
+    CONSTRAINT invoices_check CHECK (((kind = 'consolidated'::text) = (closes_on IS NOT NULL))),
+    CONSTRAINT invoices_check1 CHECK (((kind = 'credit_note'::text) = (reason IS NOT NULL))),
+    CONSTRAINT invoices_check2 CHECK (((kind = 'credit_note'::text) OR (credits_invoice_id IS NULL))),
+    CONSTRAINT invoices_check3 CHECK (((parked_at IS NULL) = (parked_reason IS NULL))),
+    CONSTRAINT invoices_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT invoices_draft_has_no_number CHECK (
+CASE
+    WHEN (status = 'DRAFT'::text) THEN (num_nonnulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on, paid_at) = 0)
+    ELSE ((num_nulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on) = 0) AND (total = (subtotal + tax)) AND (parked_at IS NULL))
+END),
+    CONSTRAINT invoices_kind_check CHECK ((kind = ANY (ARRAY['flight'::text, 'consolidated'::text, 'credit_note'::text]))),
+    CONSTRAINT invoices_paid_at_exactly_when_paid CHECK ((((status = 'PAID'::text) = (paid_at IS NOT NULL)) OR (status = 'VOID'::text))),
+    CONSTRAINT invoices_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT invoices_status_check CHECK ((status = ANY (ARRAY['DRAFT'::text, 'PENDING'::text, 'OVERDUE'::text, 'PAID'::text, 'VOID'::text])))
+);
+
+CREATE VIEW public.billing_calendar AS
+ WITH state AS (
+         SELECT max(billing_runs.closes_on) AS cutoff,
+            max(billing_runs.closes_on) FILTER (WHERE (billing_runs.finished_at IS NOT NULL)) AS finished,
+            min(billing_runs.started_at) FILTER (WHERE (billing_runs.finished_at IS NULL)) AS working_since,
+            ( SELECT ((now() AT TIME ZONE billing_settings.timezone))::date AS timezone
+                   FROM public.billing_settings) AS today,
+            '00:35:00'::interval AS grace
+           FROM public.billing_runs
+        ), days AS MATERIALIZED (
+         SELECT d.closes_on,
+            d.run_date,
+            d.due_at,
+            d.counted,
+                CASE
+                    WHEN (d.closes_on <= s.cutoff) THEN 'empty'::text
+                    WHEN (now() < d.due_at) THEN 'open'::text
+                    WHEN (now() < (d.due_at + s.grace)) THEN 'due'::text
+                    ELSE 'missed'::text
+                END AS status
+           FROM public.billing_days d,
+            state s
+        ), closings AS (
+         SELECT d.closes_on,
+            d.run_date,
+            d.due_at,
+            d.counted,
+            d.status,
+            (EXTRACT(isodow FROM d.closes_on))::integer AS ends
+           FROM days d,
+            state s
+          WHERE (d.counted AND ((d.closes_on - 7) <= GREATEST(s.today, s.cutoff)))
+        UNION ALL
+         SELECT d.closes_on,
+            d.run_date,
+            d.due_at,
+            d.counted,
+            d.status,
+            0
+           FROM days d,
+            state s
+          WHERE (d.counted AND (EXTRACT(day FROM (d.closes_on + 1)) = (1)::numeric) AND (((date_trunc('month'::text, (d.closes_on)::timestamp with time zone))::date - 1) <= GREATEST(s.today, s.cutoff)))
+        )
+ SELECT c.code AS customer,
+    i.closes_on,
+    d.run_date,
+    d.due_at,
+        CASE
+            WHEN (i.status <> 'DRAFT'::text) THEN 'issued'::text
+            WHEN (i.closes_on > s.cutoff) THEN d.status
+            WHEN c.billing_hold THEN 'held'::text
+            WHEN (i.parked_at IS NOT NULL) THEN 'parked'::text
+            WHEN ((now() < (s.working_since + s.grace)) OR ((s.working_since IS NULL) AND (c.held_through >= s.finished))) THEN 'due'::text
+            ELSE 'missed'::text
+        END AS status,
+    i.id AS invoice_id,
+    i.number,
+    i.currency,
+    i.total,
+    i.parked_reason AS reason
+   FROM (((public.invoices i
+     JOIN public.customers c ON ((c.id = i.customer_id)))
+     CROSS JOIN state s)
+     LEFT JOIN days d ON ((d.closes_on = i.closes_on)))
+  WHERE (i.kind = 'consolidated'::text)
+UNION ALL
+ SELECT c.code AS customer,
+    d.closes_on,
+    d.run_date,
+    d.due_at,
+    d.status,
+    NULL::bigint AS invoice_id,
+    NULL::text AS number,
+    NULL::text AS currency,
+    NULL::numeric AS total,
+    NULL::text AS reason
+   FROM (public.customers c
+     JOIN closings d ON ((d.ends =
+        CASE c.billing_frequency
+            WHEN 'weekly'::text THEN (c.week_ends_on)::integer
+            WHEN 'monthly'::text THEN 0
+            ELSE NULL::integer
+        END)))
+  WHERE (NOT (EXISTS ( SELECT
+           FROM public.invoices i
+          WHERE ((i.customer_id = c.id) AND (i.closes_on = d.closes_on) AND (i.kind = 'consolidated'::text)))));
+
+CREATE TABLE public.billing_run_lock (
 );
 
 CREATE TABLE public.charges (
@@ -1040,24 +1225,6 @@ CREATE TABLE public.customer_operators (
     operator text NOT NULL,
     customer_id bigint NOT NULL,
     CONSTRAINT customer_operators_operator_check CHECK ((operator <> ''::text))
-);
-
-CREATE TABLE public.customers (
-    id bigint NOT NULL,
-    code text NOT NULL,
-    name text NOT NULL,
-    billing_frequency text NOT NULL,
-    week_ends_on smallint,
-    payment_terms_days integer DEFAULT 30 NOT NULL,
-    billing_hold boolean DEFAULT false NOT NULL,
-    invoice_seq bigint DEFAULT 0 NOT NULL,
-    credit_note_seq bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT customers_billing_frequency_check CHECK ((billing_frequency = ANY (ARRAY['per_flight'::text, 'weekly'::text, 'monthly'::text]))),
-    CONSTRAINT customers_code_check CHECK ((code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'::text)),
-    CONSTRAINT customers_name_check CHECK ((name <> ''::text)),
-    CONSTRAINT customers_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 3650))),
-    CONSTRAINT customers_week_ends_on_check CHECK (((week_ends_on >= 1) AND (week_ends_on <= 7))),
-    CONSTRAINT customers_week_ends_on_exactly_when_weekly CHECK (((billing_frequency = 'weekly'::text) = (week_ends_on IS NOT NULL)))
 );
 
 ALTER TABLE public.customers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1138,42 +1305,6 @@ ALTER TABLE public.invoice_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
-);
-
-CREATE TABLE public.invoices (
-    id bigint NOT NULL,
-    number text,
-    customer_id bigint NOT NULL,
-    kind text NOT NULL,
-    closes_on date,
-    currency text NOT NULL,
-    status text DEFAULT 'DRAFT'::text NOT NULL,
-    subtotal numeric,
-    tax numeric,
-    total numeric,
-    bill_to_name text,
-    opened_at timestamp with time zone DEFAULT now() NOT NULL,
-    issued_at timestamp with time zone,
-    due_on date,
-    paid_at timestamp with time zone,
-    parked_at timestamp with time zone,
-    parked_reason text,
-    credits_invoice_id bigint,
-    reason text,
-    CONSTRAINT invoices_check CHECK (((kind = 'consolidated'::text) = (closes_on IS NOT NULL))),
-    CONSTRAINT invoices_check1 CHECK (((kind = 'credit_note'::text) = (reason IS NOT NULL))),
-    CONSTRAINT invoices_check2 CHECK (((kind = 'credit_note'::text) OR (credits_invoice_id IS NULL))),
-    CONSTRAINT invoices_check3 CHECK (((parked_at IS NULL) = (parked_reason IS NULL))),
-    CONSTRAINT invoices_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT invoices_draft_has_no_number CHECK (
-CASE
-    WHEN (status = 'DRAFT'::text) THEN (num_nonnulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on, paid_at) = 0)
-    ELSE ((num_nulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on) = 0) AND (total = (subtotal + tax)) AND (parked_at IS NULL))
-END),
-    CONSTRAINT invoices_kind_check CHECK ((kind = ANY (ARRAY['flight'::text, 'consolidated'::text, 'credit_note'::text]))),
-    CONSTRAINT invoices_paid_at_exactly_when_paid CHECK ((((status = 'PAID'::text) = (paid_at IS NOT NULL)) OR (status = 'VOID'::text))),
-    CONSTRAINT invoices_reason_check CHECK ((reason <> ''::text)),
-    CONSTRAINT invoices_status_check CHECK ((status = ANY (ARRAY['DRAFT'::text, 'PENDING'::text, 'OVERDUE'::text, 'PAID'::text, 'VOID'::text])))
 );
 
 ALTER TABLE public.invoices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1375,6 +1506,8 @@ CREATE INDEX customer_aircraft_customer_idx ON public.customer_aircraft USING bt
 CREATE INDEX customer_operators_customer_idx ON public.customer_operators USING btree (customer_id);
 
 CREATE INDEX invoice_events_invoice_idx ON public.invoice_events USING btree (invoice_id);
+
+CREATE INDEX invoices_draft_closing_idx ON public.invoices USING btree (closes_on) WHERE (status = 'DRAFT'::text);
 
 CREATE INDEX invoices_drafts_idx ON public.invoices USING btree (customer_id, closes_on) WHERE (status = 'DRAFT'::text);
 

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -48,6 +49,10 @@ type ConsolidateInvoices struct {
 	Stats        *Stats
 }
 
+// chunksCheck is how often a run whose chunks are being worked looks whether
+// they are done.
+const chunksCheck = 100 * time.Millisecond
+
 // slice is how long one attempt works before it puts its job back, so that the
 // job's timeout, and with it the time until a killed process's job is rescued,
 // stays short however long a run takes.
@@ -77,16 +82,14 @@ func (w *ConsolidateInvoices) Work(ctx context.Context, job *river.Job[Consolida
 	}
 
 	started := time.Now()
-	_, err = c.Run(ctx, job.Args.RunDate, db.BySchedule, func(Progress) error {
-		if time.Since(started) > slice {
-			return errSliceDone
-		}
-		return nil
-	})
-	if errors.Is(err, errSliceDone) {
-		return river.JobSnooze(0)
+	results, err := c.sharing(ctx).Run(ctx, job.Args.RunDate, db.BySchedule, untilSliceDone(started))
+	if outputErr := recordRuns(ctx, c.Pool, job.JobRow, results); outputErr != nil {
+		err = errors.Join(err, outputErr)
 	}
-	if err != nil && stopping(ctx, err) {
+	switch {
+	case errors.Is(err, errSliceDone):
+		return river.JobSnooze(0)
+	case err != nil && stopping(ctx, err):
 		return err // River puts the job back as it was
 	}
 	w.Stats.scheduledRun("consolidate_invoices", time.Since(started), err)
@@ -98,9 +101,23 @@ func (w *ConsolidateInvoices) Work(ctx context.Context, job *river.Job[Consolida
 
 var errSliceDone = errors.New("this attempt's time is up")
 
+// untilSliceDone ends an attempt when its time is up.
+func untilSliceDone(started time.Time) func(Progress) error {
+	return func(Progress) error {
+		if time.Since(started) > slice {
+			return errSliceDone
+		}
+		return nil
+	}
+}
+
 // NextRetry tries again soon: an invoice must not be late because the database
 // was away at 01:00.
 func (w *ConsolidateInvoices) NextRetry(job *river.Job[ConsolidateInvoicesArgs]) time.Time {
+	return retrySoon(job.JobRow)
+}
+
+func retrySoon(job *rivertype.JobRow) time.Time {
 	return time.Now().Add(min(time.Duration(len(job.Errors)+1)*5*time.Second, time.Minute)) // River's clock
 }
 
@@ -110,6 +127,9 @@ type Consolidator struct {
 	Books  *db.PriceBooks
 	Now    func() time.Time
 	Logger *slog.Logger
+
+	// share hands chunks to all processes; nil: this one issues them itself.
+	share func(context.Context, db.Run, []db.Chunk) error
 }
 
 // chunk is how many drafts are issued in one transaction.
@@ -170,33 +190,98 @@ type Progress struct {
 	Invoices int64
 }
 
-// finish issues what is due in a run that has begun, and records it.
+// finish issues what is due in a run that has begun, and records it. Whatever
+// became of chunks that were shared: it is finished when nothing is left.
 func (c *Consolidator) finish(ctx context.Context, run db.Run, step func(Progress) error) (*RunResult, error) {
+	for {
+		if err := c.shareChunks(ctx, run, step); err != nil {
+			return nil, err
+		}
+		if _, err := c.issue(ctx, run, db.Cursor{}, step); err != nil {
+			return nil, err
+		}
+		row, left, err := db.FinishRun(ctx, c.Pool, run, c.Now())
+		if err != nil || !left {
+			return c.report(ctx, row), err
+		}
+	}
+}
+
+// shareChunks leaves a run that is more than one chunk to jobs of all processes,
+// and waits until none of them is left: those handed out here, or in an earlier
+// attempt. What they did not do, because they were cancelled or lost, is left to
+// the caller.
+func (c *Consolidator) shareChunks(ctx context.Context, run db.Run, step func(Progress) error) error {
+	if c.share == nil {
+		return nil
+	}
+	shared, err := c.hasChunks(ctx, run)
+	if err != nil {
+		return err
+	}
+	if !shared {
+		chunks, err := db.PlanChunks(ctx, c.Pool, run, chunk)
+		if err != nil || len(chunks) < 2 {
+			return err
+		}
+		if err := c.share(ctx, run, chunks); err != nil {
+			return fmt.Errorf("hand out the chunks of closing date %s: %w", run.ClosesOn, err)
+		}
+		c.Logger.InfoContext(ctx, "the run's drafts are issued in chunks", "closes_on", run.ClosesOn.String(), "chunks", len(chunks))
+	}
+	for {
+		if err := step(Progress{run.ClosesOn, 0}); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(chunksCheck):
+		}
+		if shared, err := c.hasChunks(ctx, run); err != nil || !shared {
+			return err
+		}
+	}
+}
+
+func (c *Consolidator) hasChunks(ctx context.Context, run db.Run) (bool, error) {
+	shared, err := dbsqlc.New(c.Pool).QueueHasChunks(ctx, run.ClosesOn.String())
+	if err != nil {
+		return false, fmt.Errorf("look for the chunks of closing date %s: %w", run.ClosesOn, err)
+	}
+	return shared, nil
+}
+
+// issue issues a run's drafts from a cursor on. What it has done stays done where
+// it fails.
+func (c *Consolidator) issue(ctx context.Context, run db.Run, cursor db.Cursor, step func(Progress) error) (total db.Issued, err error) {
 	book, err := c.Books.Current(ctx)
 	if err != nil {
-		return nil, err
+		return total, err
 	}
-	var cursor db.Cursor
 	for {
 		now := c.Now()
 		issued, done, err := db.IssueChunk(ctx, c.Pool, run, &cursor, chunk, now, billing.DateOf(now, book.Calendar.Location))
 		for _, p := range issued.Parked {
 			c.Logger.ErrorContext(ctx, "draft cannot be issued and is parked: put it right, and the next run issues it",
-				"draft", p.ID, "closes_on", run.ClosesOn.String(), "reason", p.Reason)
+				"draft", p.ID, "customer", p.Customer, "closes_on", p.ClosesOn.String(), "reason", p.Reason)
 		}
-		if err != nil {
-			return nil, err
-		}
-		if done {
-			break
+		total.Invoices += issued.Invoices
+		total.Charges += issued.Charges
+		total.Parked = append(total.Parked, issued.Parked...)
+		if err != nil || done {
+			return total, err
 		}
 		if err := step(Progress{run.ClosesOn, issued.Invoices}); err != nil {
-			return nil, err
+			return total, err
 		}
 	}
-	row, err := db.FinishRun(ctx, c.Pool, run, c.Now())
-	if err != nil || row == nil {
-		return nil, err
+}
+
+// report tells of a run that has been finished here.
+func (c *Consolidator) report(ctx context.Context, row *dbsqlc.BillingRun) *RunResult {
+	if row == nil {
+		return nil
 	}
 	result := &RunResult{
 		ClosesOn: row.ClosesOn, RunDate: row.RunDate, Invoices: row.Invoices, Charges: row.Charges,
@@ -209,7 +294,7 @@ func (c *Consolidator) finish(ctx context.Context, run db.Run, step func(Progres
 	c.Logger.Log(ctx, level, "consolidated invoices issued",
 		"run_date", row.RunDate.String(), "closes_on", row.ClosesOn.String(), "invoices", row.Invoices, "charges", row.Charges,
 		"held", row.Held, "parked", row.Parked, "late_by", result.LateBy.Round(time.Second))
-	return result, nil
+	return result
 }
 
 var _ river.Worker[ConsolidateInvoicesArgs] = (*ConsolidateInvoices)(nil)

@@ -68,14 +68,16 @@ func (w *MarkOverdue) Work(ctx context.Context, _ *river.Job[MarkOverdueArgs]) e
 // returns how many. An invoice due on the day itself is not overdue.
 func Overdue(ctx context.Context, pool *pgxpool.Pool, today billing.Date) (int64, error) {
 	var marked int64
+	next := dbsqlc.InvoiceMarkOverdueParams{Today: today, AfterDueOn: billing.NewDate(1, time.January, 1), MaxRows: overdueBatch}
 	for {
-		n, err := dbsqlc.New(pool).InvoiceMarkOverdue(ctx, dbsqlc.InvoiceMarkOverdueParams{Today: today, MaxRows: overdueBatch})
+		batch, err := dbsqlc.New(pool).InvoiceMarkOverdue(ctx, next)
 		if err != nil {
 			return marked, fmt.Errorf("mark invoices due before %s overdue (%d are): %w", today, marked, err)
 		}
-		marked += n
-		if n < overdueBatch {
+		marked += batch.Marked
+		if batch.Found < overdueBatch {
 			return marked, nil
 		}
+		next.AfterDueOn, next.AfterID = batch.LastDueOn, batch.LastID
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
-// scrapeTimeout bounds the one query of a scrape.
+// scrapeTimeout bounds the queries of a scrape.
 const scrapeTimeout = 5 * time.Second
 
 // Metrics is a Prometheus collector of the statistics and of the queue.
@@ -41,13 +41,16 @@ var (
 	sourceUp         = desc("flight_source_up", "0 while the flight source is away: flights wait, without spending attempts.")
 	sourceAway       = desc("flight_source_outage_seconds", "Seconds since the flight source went away; 0 while it answers.")
 	runAge           = desc("last_run_age_seconds", "Seconds since the last consolidated run finished.")
+	runOverdue       = desc("run_overdue_seconds", "Seconds since the earliest run was due that is not done; 0 where none is.")
+	draftsPast       = desc("drafts_past_closing", "Drafts that a run should have issued and did not, and that are neither held nor parked.")
+	draftsKept       = desc("drafts_kept", "Drafts that the runs leave open, with the reason: held or parked.", "reason")
 )
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		flightsBilled, flightsFailed, flightsSnoozed, flightsCancelled, flightSeconds, runsDone, queueJobs, queueReadable,
-		sourceUp, sourceAway, runAge,
+		sourceUp, sourceAway, runAge, runOverdue, draftsPast, draftsKept,
 	} {
 		ch <- d
 	}
@@ -101,6 +104,14 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	if last, err := q.BillingRunLast(ctx); err == nil && last.FinishedAt != nil {
 		gauge(runAge, time.Since(*last.FinishedAt).Seconds())
+	}
+	if due, err := q.BillingRunNextDueAt(ctx); err == nil && !due.IsZero() {
+		gauge(runOverdue, max(0, time.Since(due).Seconds()))
+	}
+	if left, err := q.BillingRunState(ctx); err == nil {
+		gauge(draftsPast, float64(left.PastClosing))
+		gauge(draftsKept, float64(left.Held), "held")
+		gauge(draftsKept, float64(left.Parked), "parked")
 	}
 }
 

@@ -94,9 +94,9 @@ func New(cfg Config) (*Service, error) {
 	river.AddWorker(workers, &IngestFlight{
 		Pool: cfg.Pool, Books: books, Saver: db.NewSaver(cfg.Pool, driver), Saved: driver.Saved, Source: cfg.Source, Ahead: ahead, Gate: gate, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
 	})
-	river.AddWorker(workers, &ConsolidateInvoices{
-		Consolidator: &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}, Stats: cfg.Stats,
-	})
+	consolidator := &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}
+	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats})
+	river.AddWorker(workers, &IssueInvoices{Consolidator: consolidator, Stats: cfg.Stats})
 	river.AddWorker(workers, &MarkOverdue{Pool: cfg.Pool, Books: books, Now: cfg.Now, Stats: cfg.Stats, Logger: scheduled})
 
 	queues := map[string]river.QueueConfig{
@@ -104,6 +104,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	if cfg.Schedules == WorkSchedules {
 		queues[SchedulesQueue] = river.QueueConfig{MaxWorkers: 2} // the daily run must not hold up the hourly one
+		queues[IssuingQueue] = river.QueueConfig{MaxWorkers: 2}   // a run's chunks neither
 	}
 	var periodic []*river.PeriodicJob
 	if cfg.Schedules != NoSchedules {

@@ -5,12 +5,10 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/shopspring/decimal"
 	"github.com/spf13/cobra"
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
-	"github.com/flightbill/flightbill/db/dbsqlc"
 	"github.com/flightbill/flightbill/jobs"
 )
 
@@ -38,7 +36,7 @@ func (a *app) newConsolidateCommand() *cobra.Command {
 					}
 				}
 				if dryRun {
-					return a.previewRun(cmd.Context(), pool, calendar, asked, asJSON)
+					return a.preview(cmd.Context(), pool, calendar, asked, asJSON)
 				}
 				if asked.After(today) {
 					return usageError{fmt.Errorf("run date %s is still to come (today is %s in %s); --dry-run shows what it would issue so far",
@@ -49,7 +47,7 @@ func (a *app) newConsolidateCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&runDate, "run-date", "", "local date to run, YYYY-MM-DD (default: the last one due)")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what the run would issue, and issue nothing")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what the runs would do, and do nothing")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -92,40 +90,6 @@ func (a *app) consolidate(ctx context.Context, pool *pgxpool.Pool, runDate billi
 		return fmt.Errorf("drafts that could not be issued are parked; flightbill calendar says which and why")
 	}
 	return nil
-}
-
-// draftView is a draft as a dry run shows it.
-type draftView struct {
-	Customer string          `json:"customer"`
-	ID       int64           `json:"id"`
-	Kind     string          `json:"kind"`
-	ClosesOn billing.Date    `json:"closes_on"`
-	Currency string          `json:"currency"`
-	Charges  int64           `json:"charges"`
-	Subtotal decimal.Decimal `json:"subtotal"`
-	Tax      decimal.Decimal `json:"tax"`
-	Total    decimal.Decimal `json:"total"`
-}
-
-func (a *app) previewRun(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, runDate billing.Date, asJSON bool) error {
-	due, err := dbsqlc.New(pool).InvoiceListDue(ctx, calendar.ClosingDate(runDate))
-	if err != nil {
-		return fmt.Errorf("list the drafts due on %s: %w", runDate, err)
-	}
-	views := make([]draftView, len(due))
-	rows := make([][]string, len(due))
-	for i, d := range due {
-		views[i] = draftView{d.Customer, d.ID, d.Kind, d.ClosesOn, d.Currency, d.Charges, d.Subtotal, d.Tax, d.Total}
-		rows[i] = []string{d.Customer, fmt.Sprint(d.ID), d.Kind, d.ClosesOn.String(), count(d.Charges), money(d.Total, d.Currency), d.Currency}
-	}
-	if asJSON {
-		return printJSON(a.stdout, views)
-	}
-	if len(due) == 0 {
-		fmt.Fprintf(a.stdout, "the run of %s would issue nothing\n", runDate)
-		return nil
-	}
-	return table(a.stdout, []string{"CUSTOMER", ">DRAFT", "KIND", "CLOSES ON", ">CHARGES", ">TOTAL", "CURRENCY"}, rows)
 }
 
 func dateFlag(flag, value string) (billing.Date, error) {

@@ -12,9 +12,9 @@ import (
 	"github.com/flightbill/flightbill/billing"
 )
 
-const billingRunAddIssued = `-- name: BillingRunAddIssued :exec
+const billingRunAddIssued = `-- name: BillingRunAddIssued :execrows
 UPDATE billing_runs SET invoices = invoices + $1, charges = charges + $2
-WHERE closes_on = $3
+WHERE closes_on = $3 AND finished_at IS NULL
 `
 
 type BillingRunAddIssuedParams struct {
@@ -23,9 +23,13 @@ type BillingRunAddIssuedParams struct {
 	ClosesOn billing.Date
 }
 
-func (q *Queries) BillingRunAddIssued(ctx context.Context, arg BillingRunAddIssuedParams) error {
-	_, err := q.db.Exec(ctx, billingRunAddIssued, arg.Invoices, arg.Charges, arg.ClosesOn)
-	return err
+// No row: the run is done, and what is due now is for the next one.
+func (q *Queries) BillingRunAddIssued(ctx context.Context, arg BillingRunAddIssuedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, billingRunAddIssued, arg.Invoices, arg.Charges, arg.ClosesOn)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const billingRunCutoff = `-- name: BillingRunCutoff :one
@@ -45,7 +49,11 @@ SET finished_at = $1,
     held = (SELECT count(*) FROM invoices i JOIN customers c ON c.id = i.customer_id
             WHERE i.status = 'DRAFT' AND c.billing_hold AND (i.closes_on <= r.closes_on OR i.kind = 'flight')),
     parked = (SELECT count(*) FROM invoices i WHERE i.status = 'DRAFT' AND i.parked_at IS NOT NULL AND (i.closes_on <= r.closes_on OR i.kind = 'flight'))
-WHERE r.closes_on = $2 AND r.finished_at IS NULL
+WHERE r.closes_on = $2 AND NOT EXISTS (
+    SELECT FROM invoices i JOIN customers c ON c.id = i.customer_id
+    WHERE i.status = 'DRAFT' AND (i.closes_on <= r.closes_on OR i.kind = 'flight')
+        AND (i.parked_at IS NULL OR i.parked_by_run IS DISTINCT FROM r.closes_on)
+        AND NOT (c.billing_hold AND c.held_through IS NOT DISTINCT FROM r.closes_on))
 RETURNING closes_on, run_date, due_at, trigger, started_at, finished_at, invoices, charges, held, parked
 `
 
@@ -54,6 +62,7 @@ type BillingRunFinishParams struct {
 	ClosesOn   billing.Date
 }
 
+// No row: a draft is left that is neither held nor parked.
 func (q *Queries) BillingRunFinish(ctx context.Context, arg BillingRunFinishParams) (BillingRun, error) {
 	row := q.db.QueryRow(ctx, billingRunFinish, arg.FinishedAt, arg.ClosesOn)
 	var i BillingRun
@@ -69,6 +78,23 @@ func (q *Queries) BillingRunFinish(ctx context.Context, arg BillingRunFinishPara
 		&i.Held,
 		&i.Parked,
 	)
+	return i, err
+}
+
+const billingRunGetUnfinished = `-- name: BillingRunGetUnfinished :one
+SELECT closes_on, started_at FROM billing_runs
+WHERE closes_on = $1 AND finished_at IS NULL
+`
+
+type BillingRunGetUnfinishedRow struct {
+	ClosesOn  billing.Date
+	StartedAt time.Time
+}
+
+func (q *Queries) BillingRunGetUnfinished(ctx context.Context, closesOn billing.Date) (BillingRunGetUnfinishedRow, error) {
+	row := q.db.QueryRow(ctx, billingRunGetUnfinished, closesOn)
+	var i BillingRunGetUnfinishedRow
+	err := row.Scan(&i.ClosesOn, &i.StartedAt)
 	return i, err
 }
 
@@ -217,4 +243,68 @@ LOCK TABLE billing_run_lock IN EXCLUSIVE MODE
 func (q *Queries) BillingRunLock(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, billingRunLock)
 	return err
+}
+
+const billingRunLockUnfinished = `-- name: BillingRunLockUnfinished :one
+SELECT started_at FROM billing_runs
+WHERE closes_on = $1 AND finished_at IS NULL
+FOR NO KEY UPDATE
+`
+
+func (q *Queries) BillingRunLockUnfinished(ctx context.Context, closesOn billing.Date) (time.Time, error) {
+	row := q.db.QueryRow(ctx, billingRunLockUnfinished, closesOn)
+	var started_at time.Time
+	err := row.Scan(&started_at)
+	return started_at, err
+}
+
+const billingRunMarkHolds = `-- name: BillingRunMarkHolds :exec
+UPDATE customers SET held_through = $1::date
+WHERE id IN (SELECT h.id FROM customers h WHERE h.billing_hold ORDER BY h.id FOR NO KEY UPDATE)
+`
+
+// To finish a run takes three statements: who is on hold, then the run's own row,
+// then the look whether all is out, which sees what was committed meanwhile.
+func (q *Queries) BillingRunMarkHolds(ctx context.Context, closesOn billing.Date) error {
+	_, err := q.db.Exec(ctx, billingRunMarkHolds, closesOn)
+	return err
+}
+
+const billingRunNextDueAt = `-- name: BillingRunNextDueAt :one
+SELECT coalesce(
+    (SELECT min(due_at) FROM billing_runs WHERE finished_at IS NULL),
+    (SELECT d.due_at FROM billing_days d WHERE d.closes_on = (SELECT max(closes_on) + 1 FROM billing_runs)))::timestamptz AS due_at
+`
+
+// When the first run was due that is not done: one under way, else the next.
+func (q *Queries) BillingRunNextDueAt(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, billingRunNextDueAt)
+	var due_at time.Time
+	err := row.Scan(&due_at)
+	return due_at, err
+}
+
+const billingRunState = `-- name: BillingRunState :one
+SELECT coalesce(sum(CASE WHEN c.billing_hold THEN 1 END), 0)::bigint AS held,
+    coalesce(sum(CASE WHEN NOT c.billing_hold AND i.parked_at IS NOT NULL THEN 1 END), 0)::bigint AS parked,
+    coalesce(sum(CASE WHEN NOT c.billing_hold AND i.parked_at IS NULL AND c.held_through IS DISTINCT FROM last.closes_on
+        AND (i.closes_on IS NOT NULL OR i.opened_at <= last.started_at) THEN 1 END), 0)::bigint AS past_closing
+FROM (SELECT closes_on, started_at FROM billing_runs WHERE finished_at IS NOT NULL ORDER BY closes_on DESC LIMIT 1) AS last
+JOIN invoices i ON i.status = 'DRAFT' AND (i.closes_on <= last.closes_on OR i.closes_on IS NULL)
+JOIN customers c ON c.id = i.customer_id
+`
+
+type BillingRunStateRow struct {
+	Held        int64
+	Parked      int64
+	PastClosing int64
+}
+
+// For /metrics. Drafts whose closing date's run is done: those of customers on hold,
+// those parked, and those that nothing explains (a hold lifted since that run does).
+func (q *Queries) BillingRunState(ctx context.Context) (BillingRunStateRow, error) {
+	row := q.db.QueryRow(ctx, billingRunState)
+	var i BillingRunStateRow
+	err := row.Scan(&i.Held, &i.Parked, &i.PastClosing)
+	return i, err
 }

@@ -13,39 +13,52 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-const customerList = `-- name: CustomerList :many
-SELECT id, code, name, billing_frequency, coalesce(week_ends_on, 0)::int AS week_ends_on, payment_terms_days, billing_hold
-FROM customers
-ORDER BY code
+const billingCalendarList = `-- name: BillingCalendarList :many
+SELECT customer, closes_on, run_date, due_at, status, coalesce(invoice_id, 0)::bigint AS invoice_id, coalesce(number, '')::text AS number,
+    coalesce(currency, '')::text AS currency, total, coalesce(reason, '')::text AS reason
+FROM billing_calendar
+WHERE closes_on BETWEEN $1::date AND $2::date
+ORDER BY customer, closes_on, currency, invoice_id
 `
 
-type CustomerListRow struct {
-	ID               int64
-	Code             string
-	Name             string
-	BillingFrequency string
-	WeekEndsOn       int32
-	PaymentTermsDays int32
-	BillingHold      bool
+type BillingCalendarListParams struct {
+	FromDate billing.Date
+	ToDate   billing.Date
 }
 
-func (q *Queries) CustomerList(ctx context.Context) ([]CustomerListRow, error) {
-	rows, err := q.db.Query(ctx, customerList)
+type BillingCalendarListRow struct {
+	Customer  string
+	ClosesOn  billing.Date
+	RunDate   billing.Date
+	DueAt     *time.Time
+	Status    string
+	InvoiceID int64
+	Number    string
+	Currency  string
+	Total     decimal.NullDecimal
+	Reason    string
+}
+
+func (q *Queries) BillingCalendarList(ctx context.Context, arg BillingCalendarListParams) ([]BillingCalendarListRow, error) {
+	rows, err := q.db.Query(ctx, billingCalendarList, arg.FromDate, arg.ToDate)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []CustomerListRow
+	var items []BillingCalendarListRow
 	for rows.Next() {
-		var i CustomerListRow
+		var i BillingCalendarListRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Code,
-			&i.Name,
-			&i.BillingFrequency,
-			&i.WeekEndsOn,
-			&i.PaymentTermsDays,
-			&i.BillingHold,
+			&i.Customer,
+			&i.ClosesOn,
+			&i.RunDate,
+			&i.DueAt,
+			&i.Status,
+			&i.InvoiceID,
+			&i.Number,
+			&i.Currency,
+			&i.Total,
+			&i.Reason,
 		); err != nil {
 			return nil, err
 		}
@@ -314,106 +327,43 @@ func (q *Queries) InvoiceList(ctx context.Context, arg InvoiceListParams) ([]Inv
 	return items, nil
 }
 
-const invoiceListDue = `-- name: InvoiceListDue :many
-SELECT c.code AS customer, i.id, i.kind, i.closes_on, i.currency,
-    s.lines::bigint AS charges, s.subtotal::numeric AS subtotal, s.tax::numeric AS tax, (s.subtotal + s.tax)::numeric AS total
+const invoiceListParked = `-- name: InvoiceListParked :many
+SELECT i.id, c.code AS customer, i.closes_on, i.currency, i.parked_reason::text AS reason
 FROM invoices i
 JOIN customers c ON c.id = i.customer_id
-JOIN LATERAL (
-    SELECT count(*) AS lines, coalesce(sum(amount), 0) AS subtotal, coalesce(sum(tax_amount), 0) AS tax
-    FROM charges WHERE invoice_id = i.id
-) AS s ON true
-WHERE i.status = 'DRAFT' AND NOT c.billing_hold AND (i.closes_on <= $1::date OR i.kind = 'flight')
-ORDER BY c.code, i.closes_on NULLS FIRST, i.currency, i.id
+WHERE i.status = 'DRAFT' AND i.parked_at IS NOT NULL AND (i.closes_on <= $1::date OR i.kind = 'flight')
+ORDER BY i.id
+LIMIT $2
 `
 
-type InvoiceListDueRow struct {
-	Customer string
+type InvoiceListParkedParams struct {
+	ClosesOn billing.Date
+	MaxRows  int32
+}
+
+type InvoiceListParkedRow struct {
 	ID       int64
-	Kind     string
+	Customer string
 	ClosesOn billing.Date
 	Currency string
-	Charges  int64
-	Subtotal decimal.Decimal
-	Tax      decimal.Decimal
-	Total    decimal.Decimal
+	Reason   string
 }
 
-// What a run would issue, summed as it would sum it.
-func (q *Queries) InvoiceListDue(ctx context.Context, closesOn billing.Date) ([]InvoiceListDueRow, error) {
-	rows, err := q.db.Query(ctx, invoiceListDue, closesOn)
+func (q *Queries) InvoiceListParked(ctx context.Context, arg InvoiceListParkedParams) ([]InvoiceListParkedRow, error) {
+	rows, err := q.db.Query(ctx, invoiceListParked, arg.ClosesOn, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []InvoiceListDueRow
+	var items []InvoiceListParkedRow
 	for rows.Next() {
-		var i InvoiceListDueRow
+		var i InvoiceListParkedRow
 		if err := rows.Scan(
+			&i.ID,
 			&i.Customer,
-			&i.ID,
-			&i.Kind,
 			&i.ClosesOn,
 			&i.Currency,
-			&i.Charges,
-			&i.Subtotal,
-			&i.Tax,
-			&i.Total,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const invoiceListPeriods = `-- name: InvoiceListPeriods :many
-SELECT i.customer_id, i.closes_on, i.id, i.number, i.status, i.currency, i.total, i.issued_at, i.parked_reason
-FROM invoices i
-WHERE i.kind = 'consolidated' AND i.closes_on BETWEEN $1::date AND $2::date
-ORDER BY i.customer_id, i.closes_on, i.id
-`
-
-type InvoiceListPeriodsParams struct {
-	FromDate billing.Date
-	ToDate   billing.Date
-}
-
-type InvoiceListPeriodsRow struct {
-	CustomerID   int64
-	ClosesOn     billing.Date
-	ID           int64
-	Number       *string
-	Status       string
-	Currency     string
-	Total        decimal.NullDecimal
-	IssuedAt     *time.Time
-	ParkedReason *string
-}
-
-// What the calendar shows of a customer's periods.
-func (q *Queries) InvoiceListPeriods(ctx context.Context, arg InvoiceListPeriodsParams) ([]InvoiceListPeriodsRow, error) {
-	rows, err := q.db.Query(ctx, invoiceListPeriods, arg.FromDate, arg.ToDate)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []InvoiceListPeriodsRow
-	for rows.Next() {
-		var i InvoiceListPeriodsRow
-		if err := rows.Scan(
-			&i.CustomerID,
-			&i.ClosesOn,
-			&i.ID,
-			&i.Number,
-			&i.Status,
-			&i.Currency,
-			&i.Total,
-			&i.IssuedAt,
-			&i.ParkedReason,
+			&i.Reason,
 		); err != nil {
 			return nil, err
 		}
@@ -467,27 +417,59 @@ func (q *Queries) InvoiceLockDrafts(ctx context.Context, drafts []int64) ([]int6
 	return items, nil
 }
 
-const invoiceMarkOverdue = `-- name: InvoiceMarkOverdue :execrows
-UPDATE invoices SET status = 'OVERDUE'
-WHERE status = 'PENDING' AND id IN (
-    SELECT d.id FROM invoices d
-    WHERE d.status = 'PENDING' AND d.total > 0 AND d.kind <> 'credit_note' AND d.due_on < $1::date
+const invoiceMarkOverdue = `-- name: InvoiceMarkOverdue :one
+WITH batch AS MATERIALIZED (
+    SELECT d.id, d.due_on FROM invoices d
+    WHERE d.status = 'PENDING' AND d.total > 0 AND d.kind <> 'credit_note' AND d.due_on < $1::date AND (d.due_on, d.id) > ($2::date, $3::bigint)
     ORDER BY d.due_on, d.id
-    LIMIT $2
-    FOR UPDATE SKIP LOCKED)
+    LIMIT $4
+    FOR NO KEY UPDATE SKIP LOCKED
+), marked AS (
+    UPDATE invoices i SET status = 'OVERDUE'
+    FROM batch
+    WHERE i.id = batch.id AND i.status = 'PENDING'
+    RETURNING i.id
+), last AS (
+    SELECT id, due_on FROM batch ORDER BY due_on DESC, id DESC LIMIT 1
+)
+SELECT (SELECT count(*) FROM marked)::bigint AS marked, (SELECT count(*) FROM batch)::bigint AS found,
+    (SELECT due_on FROM last)::date AS last_due_on, coalesce((SELECT id FROM last), 0)::bigint AS last_id
 `
 
 type InvoiceMarkOverdueParams struct {
-	Today   billing.Date
-	MaxRows int32
+	Today      billing.Date
+	AfterDueOn billing.Date
+	AfterID    int64
+	MaxRows    int32
 }
 
-func (q *Queries) InvoiceMarkOverdue(ctx context.Context, arg InvoiceMarkOverdueParams) (int64, error) {
-	result, err := q.db.Exec(ctx, invoiceMarkOverdue, arg.Today, arg.MaxRows)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+type InvoiceMarkOverdueRow struct {
+	Marked    int64
+	Found     int64
+	LastDueOn billing.Date
+	LastID    int64
+}
+
+// The next unpaid invoices due before a day, after the last one marked: to begin
+// at the first each time would walk again over the index entries of those that
+// are marked already (67,000 of 400,000, processor time of the server: one UPDATE
+// 2.6 s, from where it was 3.1 s, from the first 4.2 s). One that a payment has
+// locked is passed by: it will be paid, or is marked by the next run.
+func (q *Queries) InvoiceMarkOverdue(ctx context.Context, arg InvoiceMarkOverdueParams) (InvoiceMarkOverdueRow, error) {
+	row := q.db.QueryRow(ctx, invoiceMarkOverdue,
+		arg.Today,
+		arg.AfterDueOn,
+		arg.AfterID,
+		arg.MaxRows,
+	)
+	var i InvoiceMarkOverdueRow
+	err := row.Scan(
+		&i.Marked,
+		&i.Found,
+		&i.LastDueOn,
+		&i.LastID,
+	)
+	return i, err
 }
 
 const invoiceNextDue = `-- name: InvoiceNextDue :many
@@ -495,17 +477,17 @@ SELECT i.id, i.customer_id
 FROM invoices i
 JOIN customers c ON c.id = i.customer_id
 WHERE i.status = 'DRAFT' AND NOT c.billing_hold AND (i.closes_on <= $1::date OR i.kind = 'flight')
-    AND (i.parked_at IS NULL OR i.parked_at < $2::timestamptz)
-    AND (i.customer_id, i.id) > ($3::bigint, $4::bigint)
+    AND (i.parked_at IS NULL OR i.parked_by_run IS DISTINCT FROM $1::date)
+    AND (i.customer_id, i.id) > ($2::bigint, $3::bigint) AND i.customer_id <= $4::bigint
 ORDER BY i.customer_id, i.id
 LIMIT $5
 `
 
 type InvoiceNextDueParams struct {
 	ClosesOn        billing.Date
-	RunStartedAt    time.Time
 	AfterCustomerID int64
 	AfterID         int64
+	LastCustomerID  int64
 	MaxRows         int32
 }
 
@@ -514,14 +496,14 @@ type InvoiceNextDueRow struct {
 	CustomerID int64
 }
 
-// The next drafts that a run has to issue. A draft that was parked before this
-// run is tried again.
+// The next drafts that a run has to issue, of the customers of one chunk. A draft
+// that was parked before this run is tried again.
 func (q *Queries) InvoiceNextDue(ctx context.Context, arg InvoiceNextDueParams) ([]InvoiceNextDueRow, error) {
 	rows, err := q.db.Query(ctx, invoiceNextDue,
 		arg.ClosesOn,
-		arg.RunStartedAt,
 		arg.AfterCustomerID,
 		arg.AfterID,
+		arg.LastCustomerID,
 		arg.MaxRows,
 	)
 	if err != nil {
@@ -542,20 +524,171 @@ func (q *Queries) InvoiceNextDue(ctx context.Context, arg InvoiceNextDueParams) 
 	return items, nil
 }
 
-const invoicePark = `-- name: InvoicePark :exec
-UPDATE invoices SET parked_at = $1, parked_reason = $2
-WHERE id = $3 AND status = 'DRAFT'
+const invoicePark = `-- name: InvoicePark :one
+UPDATE invoices i
+SET parked_at = $1::timestamptz, parked_by_run = $2, parked_reason = $3::text
+FROM customers c
+WHERE i.id = $4 AND i.status = 'DRAFT' AND c.id = i.customer_id
+RETURNING c.code AS customer, i.closes_on, i.currency
 `
 
 type InvoiceParkParams struct {
-	At     *time.Time
-	Reason *string
-	ID     int64
+	At          time.Time
+	RunClosesOn billing.Date
+	Reason      string
+	ID          int64
 }
 
-func (q *Queries) InvoicePark(ctx context.Context, arg InvoiceParkParams) error {
-	_, err := q.db.Exec(ctx, invoicePark, arg.At, arg.Reason, arg.ID)
-	return err
+type InvoiceParkRow struct {
+	Customer string
+	ClosesOn billing.Date
+	Currency string
+}
+
+func (q *Queries) InvoicePark(ctx context.Context, arg InvoiceParkParams) (InvoiceParkRow, error) {
+	row := q.db.QueryRow(ctx, invoicePark,
+		arg.At,
+		arg.RunClosesOn,
+		arg.Reason,
+		arg.ID,
+	)
+	var i InvoiceParkRow
+	err := row.Scan(&i.Customer, &i.ClosesOn, &i.Currency)
+	return i, err
+}
+
+const invoicePlanChunks = `-- name: InvoicePlanChunks :many
+SELECT min(customer_id)::bigint AS first_customer_id, max(customer_id)::bigint AS last_customer_id, sum(drafts)::bigint AS drafts
+FROM (
+    SELECT customer_id, drafts, (sum(drafts) OVER (ORDER BY customer_id) - 1)::bigint / $1::bigint AS nth
+    FROM (
+        SELECT i.customer_id, count(*) AS drafts
+        FROM invoices i
+        JOIN customers c ON c.id = i.customer_id
+        WHERE i.status = 'DRAFT' AND NOT c.billing_hold AND (i.closes_on <= $2::date OR i.kind = 'flight')
+            AND (i.parked_at IS NULL OR i.parked_by_run IS DISTINCT FROM $2::date)
+        GROUP BY i.customer_id
+    ) AS due
+) AS numbered
+GROUP BY nth
+ORDER BY nth
+`
+
+type InvoicePlanChunksParams struct {
+	MaxRows  int64
+	ClosesOn billing.Date
+}
+
+type InvoicePlanChunksRow struct {
+	FirstCustomerID int64
+	LastCustomerID  int64
+	Drafts          int64
+}
+
+// The drafts that a run has to issue, cut into chunks at customers: two chunks
+// never wait for each other, and a customer's numbers follow its drafts. A chunk
+// has more drafts than asked only with those of its first customer.
+func (q *Queries) InvoicePlanChunks(ctx context.Context, arg InvoicePlanChunksParams) ([]InvoicePlanChunksRow, error) {
+	rows, err := q.db.Query(ctx, invoicePlanChunks, arg.MaxRows, arg.ClosesOn)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []InvoicePlanChunksRow
+	for rows.Next() {
+		var i InvoicePlanChunksRow
+		if err := rows.Scan(&i.FirstCustomerID, &i.LastCustomerID, &i.Drafts); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const invoicePreview = `-- name: InvoicePreview :many
+SELECT c.code AS customer, i.id, i.kind, i.closes_on, i.currency,
+    s.lines::bigint AS charges, s.subtotal::numeric AS subtotal, s.tax::numeric AS tax, (s.subtotal + s.tax)::numeric AS total,
+    c.billing_hold AS on_hold, coalesce(i.parked_reason, '')::text AS parked_reason, run.closes_on::date AS run_closes_on
+FROM invoices i
+JOIN customers c ON c.id = i.customer_id
+CROSS JOIN (SELECT coalesce(max(closes_on), $1::date) AS cutoff FROM billing_runs) AS done
+JOIN LATERAL (
+    SELECT min(run.closes_on) AS closes_on
+    FROM (
+        SELECT r.closes_on FROM billing_runs r
+        WHERE r.finished_at IS NULL AND (i.closes_on <= r.closes_on OR i.kind = 'flight') AND (i.parked_at IS NULL OR i.parked_by_run IS DISTINCT FROM r.closes_on)
+        UNION ALL
+        SELECT greatest(i.closes_on, done.cutoff + 1)
+    ) AS run (closes_on)
+    WHERE run.closes_on <= greatest($2::date, done.cutoff)
+) AS run ON true
+JOIN LATERAL (
+    SELECT count(*) AS lines, coalesce(sum(amount), 0) AS subtotal, coalesce(sum(tax_amount), 0) AS tax
+    FROM charges WHERE invoice_id = i.id
+) AS s ON true
+WHERE i.status = 'DRAFT' AND (i.closes_on <= greatest($2::date, done.cutoff) OR i.kind = 'flight')
+    AND (run.closes_on IS NOT NULL OR c.billing_hold OR i.parked_at IS NOT NULL)
+ORDER BY run.closes_on, c.code, i.closes_on NULLS FIRST, i.currency, i.id
+`
+
+type InvoicePreviewParams struct {
+	Baseline billing.Date
+	ClosesOn billing.Date
+}
+
+type InvoicePreviewRow struct {
+	Customer     string
+	ID           int64
+	Kind         string
+	ClosesOn     billing.Date
+	Currency     string
+	Charges      int64
+	Subtotal     decimal.Decimal
+	Tax          decimal.Decimal
+	Total        decimal.Decimal
+	OnHold       bool
+	ParkedReason string
+	RunClosesOn  billing.Date
+}
+
+// What the runs up to a closing date would do, summed as they would sum it: each
+// draft with the first run that has to issue it. Those are the runs that have
+// begun and are not done, and then those of the days after the cut-off. None: it
+// stays as it is.
+func (q *Queries) InvoicePreview(ctx context.Context, arg InvoicePreviewParams) ([]InvoicePreviewRow, error) {
+	rows, err := q.db.Query(ctx, invoicePreview, arg.Baseline, arg.ClosesOn)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []InvoicePreviewRow
+	for rows.Next() {
+		var i InvoicePreviewRow
+		if err := rows.Scan(
+			&i.Customer,
+			&i.ID,
+			&i.Kind,
+			&i.ClosesOn,
+			&i.Currency,
+			&i.Charges,
+			&i.Subtotal,
+			&i.Tax,
+			&i.Total,
+			&i.OnHold,
+			&i.ParkedReason,
+			&i.RunClosesOn,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const invoiceSummary = `-- name: InvoiceSummary :many

@@ -127,6 +127,21 @@ func (q *Queries) QueueEnqueue(ctx context.Context, flightIds []string) (QueueEn
 	return i, err
 }
 
+const queueHasChunks = `-- name: QueueHasChunks :one
+SELECT EXISTS (
+    SELECT FROM river_job
+    WHERE queue = 'issuing' AND kind = 'issue_invoices' AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+        AND args ->> 'closes_on' = $1::text)
+`
+
+// Whether a run's chunks are being worked, or wait to be.
+func (q *Queries) QueueHasChunks(ctx context.Context, closesOn string) (bool, error) {
+	row := q.db.QueryRow(ctx, queueHasChunks, closesOn)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const queueHasUntried = `-- name: QueueHasUntried :one
 SELECT EXISTS (
     SELECT FROM river_job

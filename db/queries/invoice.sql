@@ -1,14 +1,33 @@
--- The next drafts that a run has to issue. A draft that was parked before this
--- run is tried again.
+-- The next drafts that a run has to issue, of the customers of one chunk. A draft
+-- that was parked before this run is tried again.
 -- name: InvoiceNextDue :many
 SELECT i.id, i.customer_id
 FROM invoices i
 JOIN customers c ON c.id = i.customer_id
 WHERE i.status = 'DRAFT' AND NOT c.billing_hold AND (i.closes_on <= @closes_on::date OR i.kind = 'flight')
-    AND (i.parked_at IS NULL OR i.parked_at < @run_started_at::timestamptz)
-    AND (i.customer_id, i.id) > (@after_customer_id::bigint, @after_id::bigint)
+    AND (i.parked_at IS NULL OR i.parked_by_run IS DISTINCT FROM @closes_on::date)
+    AND (i.customer_id, i.id) > (@after_customer_id::bigint, @after_id::bigint) AND i.customer_id <= @last_customer_id::bigint
 ORDER BY i.customer_id, i.id
 LIMIT @max_rows;
+
+-- The drafts that a run has to issue, cut into chunks at customers: two chunks
+-- never wait for each other, and a customer's numbers follow its drafts. A chunk
+-- has more drafts than asked only with those of its first customer.
+-- name: InvoicePlanChunks :many
+SELECT min(customer_id)::bigint AS first_customer_id, max(customer_id)::bigint AS last_customer_id, sum(drafts)::bigint AS drafts
+FROM (
+    SELECT customer_id, drafts, (sum(drafts) OVER (ORDER BY customer_id) - 1)::bigint / @max_rows::bigint AS nth
+    FROM (
+        SELECT i.customer_id, count(*) AS drafts
+        FROM invoices i
+        JOIN customers c ON c.id = i.customer_id
+        WHERE i.status = 'DRAFT' AND NOT c.billing_hold AND (i.closes_on <= @closes_on::date OR i.kind = 'flight')
+            AND (i.parked_at IS NULL OR i.parked_by_run IS DISTINCT FROM @closes_on::date)
+        GROUP BY i.customer_id
+    ) AS due
+) AS numbered
+GROUP BY nth
+ORDER BY nth;
 
 -- Locks, in order: the customers first ...
 -- name: InvoiceLockCustomers :exec
@@ -29,31 +48,72 @@ FOR UPDATE OF i;
 SELECT count(*)::bigint AS invoices, coalesce(sum(charges), 0)::bigint AS charges
 FROM issue_drafts(@drafts::bigint[], @at::timestamptz, @today::date) AS issued (invoice_id, charges);
 
--- name: InvoicePark :exec
-UPDATE invoices SET parked_at = @at, parked_reason = @reason
-WHERE id = @id AND status = 'DRAFT';
+-- name: InvoicePark :one
+UPDATE invoices i
+SET parked_at = @at::timestamptz, parked_by_run = @run_closes_on, parked_reason = @reason::text
+FROM customers c
+WHERE i.id = @id AND i.status = 'DRAFT' AND c.id = i.customer_id
+RETURNING c.code AS customer, i.closes_on, i.currency;
 
--- What a run would issue, summed as it would sum it.
--- name: InvoiceListDue :many
-SELECT c.code AS customer, i.id, i.kind, i.closes_on, i.currency,
-    s.lines::bigint AS charges, s.subtotal::numeric AS subtotal, s.tax::numeric AS tax, (s.subtotal + s.tax)::numeric AS total
+-- name: InvoiceListParked :many
+SELECT i.id, c.code AS customer, i.closes_on, i.currency, i.parked_reason::text AS reason
 FROM invoices i
 JOIN customers c ON c.id = i.customer_id
+WHERE i.status = 'DRAFT' AND i.parked_at IS NOT NULL AND (i.closes_on <= @closes_on::date OR i.kind = 'flight')
+ORDER BY i.id
+LIMIT @max_rows;
+
+-- What the runs up to a closing date would do, summed as they would sum it: each
+-- draft with the first run that has to issue it. Those are the runs that have
+-- begun and are not done, and then those of the days after the cut-off. None: it
+-- stays as it is.
+-- name: InvoicePreview :many
+SELECT c.code AS customer, i.id, i.kind, i.closes_on, i.currency,
+    s.lines::bigint AS charges, s.subtotal::numeric AS subtotal, s.tax::numeric AS tax, (s.subtotal + s.tax)::numeric AS total,
+    c.billing_hold AS on_hold, coalesce(i.parked_reason, '')::text AS parked_reason, run.closes_on::date AS run_closes_on
+FROM invoices i
+JOIN customers c ON c.id = i.customer_id
+CROSS JOIN (SELECT coalesce(max(closes_on), @baseline::date) AS cutoff FROM billing_runs) AS done
+JOIN LATERAL (
+    SELECT min(run.closes_on) AS closes_on
+    FROM (
+        SELECT r.closes_on FROM billing_runs r
+        WHERE r.finished_at IS NULL AND (i.closes_on <= r.closes_on OR i.kind = 'flight') AND (i.parked_at IS NULL OR i.parked_by_run IS DISTINCT FROM r.closes_on)
+        UNION ALL
+        SELECT greatest(i.closes_on, done.cutoff + 1)
+    ) AS run (closes_on)
+    WHERE run.closes_on <= greatest(@closes_on::date, done.cutoff)
+) AS run ON true
 JOIN LATERAL (
     SELECT count(*) AS lines, coalesce(sum(amount), 0) AS subtotal, coalesce(sum(tax_amount), 0) AS tax
     FROM charges WHERE invoice_id = i.id
 ) AS s ON true
-WHERE i.status = 'DRAFT' AND NOT c.billing_hold AND (i.closes_on <= @closes_on::date OR i.kind = 'flight')
-ORDER BY c.code, i.closes_on NULLS FIRST, i.currency, i.id;
+WHERE i.status = 'DRAFT' AND (i.closes_on <= greatest(@closes_on::date, done.cutoff) OR i.kind = 'flight')
+    AND (run.closes_on IS NOT NULL OR c.billing_hold OR i.parked_at IS NOT NULL)
+ORDER BY run.closes_on, c.code, i.closes_on NULLS FIRST, i.currency, i.id;
 
--- name: InvoiceMarkOverdue :execrows
-UPDATE invoices SET status = 'OVERDUE'
-WHERE status = 'PENDING' AND id IN (
-    SELECT d.id FROM invoices d
-    WHERE d.status = 'PENDING' AND d.total > 0 AND d.kind <> 'credit_note' AND d.due_on < @today::date
+-- The next unpaid invoices due before a day, after the last one marked: to begin
+-- at the first each time would walk again over the index entries of those that
+-- are marked already (67,000 of 400,000, processor time of the server: one UPDATE
+-- 2.6 s, from where it was 3.1 s, from the first 4.2 s). One that a payment has
+-- locked is passed by: it will be paid, or is marked by the next run.
+-- name: InvoiceMarkOverdue :one
+WITH batch AS MATERIALIZED (
+    SELECT d.id, d.due_on FROM invoices d
+    WHERE d.status = 'PENDING' AND d.total > 0 AND d.kind <> 'credit_note' AND d.due_on < @today::date AND (d.due_on, d.id) > (@after_due_on::date, @after_id::bigint)
     ORDER BY d.due_on, d.id
     LIMIT @max_rows
-    FOR UPDATE SKIP LOCKED);
+    FOR NO KEY UPDATE SKIP LOCKED
+), marked AS (
+    UPDATE invoices i SET status = 'OVERDUE'
+    FROM batch
+    WHERE i.id = batch.id AND i.status = 'PENDING'
+    RETURNING i.id
+), last AS (
+    SELECT id, due_on FROM batch ORDER BY due_on DESC, id DESC LIMIT 1
+)
+SELECT (SELECT count(*) FROM marked)::bigint AS marked, (SELECT count(*) FROM batch)::bigint AS found,
+    (SELECT due_on FROM last)::date AS last_due_on, coalesce((SELECT id FROM last), 0)::bigint AS last_id;
 
 -- A draft's sums are those of its charges so far.
 -- name: InvoiceList :many
@@ -93,17 +153,12 @@ SELECT at, from_status, to_status, note FROM invoice_events
 WHERE invoice_id = @invoice_id
 ORDER BY id;
 
--- What the calendar shows of a customer's periods.
--- name: InvoiceListPeriods :many
-SELECT i.customer_id, i.closes_on, i.id, i.number, i.status, i.currency, i.total, i.issued_at, i.parked_reason
-FROM invoices i
-WHERE i.kind = 'consolidated' AND i.closes_on BETWEEN @from_date::date AND @to_date::date
-ORDER BY i.customer_id, i.closes_on, i.id;
-
--- name: CustomerList :many
-SELECT id, code, name, billing_frequency, coalesce(week_ends_on, 0)::int AS week_ends_on, payment_terms_days, billing_hold
-FROM customers
-ORDER BY code;
+-- name: BillingCalendarList :many
+SELECT customer, closes_on, run_date, due_at, status, coalesce(invoice_id, 0)::bigint AS invoice_id, coalesce(number, '')::text AS number,
+    coalesce(currency, '')::text AS currency, total, coalesce(reason, '')::text AS reason
+FROM billing_calendar
+WHERE closes_on BETWEEN @from_date::date AND @to_date::date
+ORDER BY customer, closes_on, currency, invoice_id;
 
 -- name: InvoiceSummary :many
 SELECT c.code AS customer, i.status, i.currency, count(*)::bigint AS invoices,

@@ -70,3 +70,10 @@ WITH back AS (
     RETURNING 1
 )
 SELECT pg_notify('public.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM back);
+
+-- Whether a run's chunks are being worked, or wait to be.
+-- name: QueueHasChunks :one
+SELECT EXISTS (
+    SELECT FROM river_job
+    WHERE queue = 'issuing' AND kind = 'issue_invoices' AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+        AND args ->> 'closes_on' = @closes_on::text);

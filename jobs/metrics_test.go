@@ -1,0 +1,67 @@
+package jobs_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/jobs"
+)
+
+// gauges are those of a scrape that tell of runs, by name and reason.
+func (b *testBundle) gauges(t *testing.T) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, func() *jobs.Outage { return nil })))
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	values := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			values[name] = m.GetGauge().GetValue()
+		}
+	}
+	return values
+}
+
+func TestMetricsOfRuns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.billed(t, "W1", "WEEK", landed(4, 9))
+	b.billed(t, "H1", "HELD", landed(4, 9))
+	b.billed(t, "M1", "MON", landed(4, 9))
+	requireDrafts := func(what string, past, held, parked float64) {
+		t.Helper()
+		g := b.gauges(t)
+		require.Equal(t, []float64{past, held, parked},
+			[]float64{g["flightbill_drafts_past_closing"], g["flightbill_drafts_kept held"], g["flightbill_drafts_kept parked"]}, what)
+	}
+	b.run(t, march(7))
+	requireDrafts("WEEK's draft is open, HELD's waits", 0, 1, 0)
+	b.exec(t, `ALTER TABLE invoices ADD CONSTRAINT no_weekly_air CHECK (bill_to_name <> 'Weekly Air')`)
+	b.run(t, march(8))
+	requireDrafts("it is parked", 0, 1, 1)
+	b.exec(t, `UPDATE customers SET billing_hold = code = 'WEEK'`)
+	requireDrafts("on hold, it is not tried; the hold that was lifted is for the next run", 0, 1, 0)
+	b.exec(t, `ALTER TABLE invoices DROP CONSTRAINT no_weekly_air`)
+	b.exec(t, `UPDATE invoices SET parked_at = NULL, parked_reason = NULL`)
+	b.exec(t, `UPDATE customers SET billing_hold = false, held_through = NULL`)
+	requireDrafts("nothing explains why they are left", 2, 0, 0)
+	b.run(t, march(9))
+	requireDrafts("all are out but the open one", 0, 0, 0)
+
+	// The next run was due on 10 March 2026 at 01:00, by the real clock long ago.
+	due := time.Date(2026, 3, 10, 1, 0, 0, 0, time.UTC)
+	require.InDelta(t, time.Since(due).Seconds(), b.gauges(t)["flightbill_run_overdue_seconds"], 60)
+	b.run(t, billing.DateOf(time.Now().Add(48*time.Hour), time.UTC))
+	require.Zero(t, b.gauges(t)["flightbill_run_overdue_seconds"])
+	b.exec(t, `UPDATE billing_runs SET finished_at = NULL, due_at = now() - interval '100 s' WHERE closes_on = (SELECT max(closes_on) FROM billing_runs)`)
+	require.InDelta(t, 100, b.gauges(t)["flightbill_run_overdue_seconds"], 30, "a run that does not finish")
+}

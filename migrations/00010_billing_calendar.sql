@@ -1,0 +1,117 @@
+-- The billing calendar, for people and reports to read: what became of every
+-- customer's closing dates.
+
+-- +goose Up
+
+-- The last closing date whose run found the customer on hold. A draft that was
+-- held at the last run is not forgotten once the hold is lifted: the next run
+-- issues it.
+ALTER TABLE customers ADD COLUMN held_through date;
+
+-- The closing date whose run parked a draft: a run tries each draft once, and a
+-- later one tries it again, whatever the clocks show.
+ALTER TABLE invoices ADD COLUMN parked_by_run date;
+
+-- The drafts whose closing date has come, for /metrics and for what is left to
+-- a run: few, whatever the number of open ones.
+CREATE INDEX invoices_draft_closing_idx ON invoices (closes_on) WHERE status = 'DRAFT';
+
+-- Each day from the billing start on (counted), and each that has been run: when
+-- the run of the closing date is due. Of a date that has been run, when it was.
+--
+-- 01:00 is the first instant at which the clocks show it or later. AT TIME ZONE
+-- alone does not find that: of two 01:00 it takes the second, and where the
+-- clocks skip it the one that the old offset gives. So both offsets, that of the
+-- day before and that of the day after, are tried; where neither shows 01:00,
+-- the change itself is looked for, minute by minute.
+CREATE VIEW billing_days AS
+WITH settings AS (
+    SELECT timezone, CASE close WHEN 'next_day' THEN 1 ELSE 0 END AS days_after,
+        billing_start - CASE close WHEN 'next_day' THEN 1 ELSE 0 END AS first,
+        greatest(billing_start, (now() AT TIME ZONE timezone)::date, (SELECT max(closes_on) FROM billing_runs)) AS known
+    FROM billing_settings
+), days AS (
+    SELECT first + n AS closes_on FROM settings, generate_series(0, known - first + 32) AS n
+    UNION
+    SELECT closes_on FROM billing_runs
+)
+SELECT day.closes_on, day.closes_on >= s.first AS counted,
+    coalesce(r.run_date, day.closes_on + s.days_after) AS run_date,
+    coalesce(r.due_at, CASE
+        WHEN least(early, late) AT TIME ZONE timezone = clock THEN least(early, late)
+        WHEN greatest(early, late) AT TIME ZONE timezone = clock THEN greatest(early, late)
+        ELSE (SELECT min(t) FROM generate_series(least(early, late), greatest(early, late), interval '1 minute') AS t
+              WHERE t AT TIME ZONE timezone >= clock)
+    END) AS due_at
+FROM settings s
+CROSS JOIN days day
+LEFT JOIN billing_runs r ON r.closes_on = day.closes_on
+CROSS JOIN LATERAL (SELECT day.closes_on + s.days_after + time '01:00' AS clock) AS local
+CROSS JOIN LATERAL (SELECT clock AT TIME ZONE 'UTC' AS shown) AS as_utc
+CROSS JOIN LATERAL (
+    SELECT shown - ((shown - interval '26 hours') AT TIME ZONE timezone - (clock - interval '26 hours')) AS early,
+        shown - ((shown + interval '26 hours') AT TIME ZONE timezone - (clock + interval '26 hours')) AS late
+) AS candidates;
+
+-- One row for each customer and closing date; more where a period has invoices in
+-- several currencies. Closing dates are those of the customer's frequency as it
+-- is now, from the billing start to the next one to come, and those that its
+-- consolidated invoices have: of an earlier frequency, or before the start.
+--
+--   open    its run is still to come
+--   due     its run should be about to be done, or is being done; or its hold was
+--           lifted and the next run issues it
+--   issued, empty   the run is done: there is an invoice, or was nothing to bill
+--   held    left open since the customer is on hold
+--   parked  could not be issued: reason says why
+--   missed  half an hour and five minutes after it was due (a scheduled run waits half an hour at
+--           most for flights), the run has not begun, or has begun and is not
+--           done; or it is done and has left the draft, neither held nor parked
+CREATE VIEW billing_calendar AS
+WITH state AS (
+    SELECT max(closes_on) AS cutoff, max(closes_on) FILTER (WHERE finished_at IS NOT NULL) AS finished,
+        min(started_at) FILTER (WHERE finished_at IS NULL) AS working_since,
+        (SELECT (now() AT TIME ZONE timezone)::date FROM billing_settings) AS today,
+        interval '35 minutes' AS grace
+    FROM billing_runs
+), days AS MATERIALIZED (
+    SELECT d.closes_on, d.run_date, d.due_at, d.counted,
+        CASE WHEN d.closes_on <= s.cutoff THEN 'empty' WHEN now() < d.due_at THEN 'open' WHEN now() < d.due_at + s.grace THEN 'due' ELSE 'missed' END AS status
+    FROM billing_days d, state s
+), closings AS (
+    SELECT d.*, extract(isodow FROM d.closes_on)::int AS ends
+    FROM days d, state s
+    WHERE d.counted AND d.closes_on - 7 <= greatest(s.today, s.cutoff)
+    UNION ALL
+    SELECT d.*, 0
+    FROM days d, state s
+    WHERE d.counted AND extract(day FROM d.closes_on + 1) = 1 AND date_trunc('month', d.closes_on)::date - 1 <= greatest(s.today, s.cutoff)
+)
+SELECT c.code AS customer, i.closes_on, d.run_date, d.due_at,
+    CASE
+        WHEN i.status <> 'DRAFT' THEN 'issued'
+        WHEN i.closes_on > s.cutoff THEN d.status
+        WHEN c.billing_hold THEN 'held'
+        WHEN i.parked_at IS NOT NULL THEN 'parked'
+        WHEN now() < s.working_since + s.grace OR s.working_since IS NULL AND c.held_through >= s.finished THEN 'due'
+        ELSE 'missed'
+    END AS status,
+    i.id AS invoice_id, i.number, i.currency, i.total, i.parked_reason AS reason
+FROM invoices i
+JOIN customers c ON c.id = i.customer_id
+CROSS JOIN state s
+LEFT JOIN days d ON d.closes_on = i.closes_on
+WHERE i.kind = 'consolidated'
+UNION ALL
+SELECT c.code, d.closes_on, d.run_date, d.due_at, d.status, NULL, NULL, NULL, NULL, NULL
+FROM customers c
+JOIN closings d ON d.ends = CASE c.billing_frequency WHEN 'weekly' THEN c.week_ends_on::int WHEN 'monthly' THEN 0 END
+WHERE NOT EXISTS (
+    SELECT FROM invoices i WHERE i.customer_id = c.id AND i.closes_on = d.closes_on AND i.kind = 'consolidated');
+
+-- +goose Down
+DROP VIEW billing_calendar;
+DROP VIEW billing_days;
+DROP INDEX invoices_draft_closing_idx;
+ALTER TABLE invoices DROP COLUMN parked_by_run;
+ALTER TABLE customers DROP COLUMN held_through;

@@ -127,6 +127,7 @@ type invoiceDetail struct {
 	DueOn        billing.Date        `json:"due_on"`
 	PaidAt       *time.Time          `json:"paid_at"`
 	Charges      []chargeView        `json:"charges"`
+	LateFlights  []lateView          `json:"late_flights"`
 	Events       []eventView         `json:"events"`
 }
 
@@ -166,7 +167,7 @@ func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoice
 	}
 	detail := &invoiceDetail{
 		v.ID, v.Number, v.Customer, v.BillToName, v.Kind, v.ClosesOn, v.Status, v.BillingHold && v.Status == "DRAFT", v.ParkedReason,
-		v.Currency, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, []chargeView{}, []eventView{},
+		v.Currency, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, []chargeView{}, nil, []eventView{},
 	}
 	charges, err := q.InvoiceCharges(ctx, v.ID)
 	if err != nil {
@@ -174,6 +175,9 @@ func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoice
 	}
 	for _, c := range charges {
 		detail.Charges = append(detail.Charges, chargeView{c.FlightID, c.FlownOn, c.Code, c.Description, c.Quantity, c.UnitRate, c.Amount, c.TaxRate, c.TaxAmount, c.Late})
+	}
+	if detail.LateFlights, err = lateFlights(ctx, pool, v.ID); err != nil {
+		return nil, fmt.Errorf("read why flights of invoice %s are late: %w", name, err)
 	}
 	events, err := q.InvoiceEvents(ctx, v.ID)
 	if err != nil {
@@ -231,6 +235,12 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		return err
 	}
 	say("\nSubtotal %s, tax %s, total %s %s", money(subtotal, v.Currency), money(tax, v.Currency), money(subtotal.Add(tax), v.Currency), v.Currency)
+	for i, late := range v.LateFlights {
+		if i == 0 {
+			say("")
+		}
+		say("%s", late)
+	}
 	say("")
 	for _, e := range v.Events {
 		from := "opened as"

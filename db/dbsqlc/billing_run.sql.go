@@ -72,6 +72,27 @@ func (q *Queries) BillingRunFinish(ctx context.Context, arg BillingRunFinishPara
 	return i, err
 }
 
+const billingRunFirstFrom = `-- name: BillingRunFirstFrom :one
+SELECT closes_on, trigger, started_at FROM billing_runs
+WHERE closes_on >= $1::date
+ORDER BY closes_on
+LIMIT 1
+`
+
+type BillingRunFirstFromRow struct {
+	ClosesOn  billing.Date
+	Trigger   string
+	StartedAt time.Time
+}
+
+// The run that made a closing date one that has been run.
+func (q *Queries) BillingRunFirstFrom(ctx context.Context, closesOn billing.Date) (BillingRunFirstFromRow, error) {
+	row := q.db.QueryRow(ctx, billingRunFirstFrom, closesOn)
+	var i BillingRunFirstFromRow
+	err := row.Scan(&i.ClosesOn, &i.Trigger, &i.StartedAt)
+	return i, err
+}
+
 const billingRunInsert = `-- name: BillingRunInsert :exec
 INSERT INTO billing_runs (closes_on, run_date, due_at, trigger, started_at, finished_at)
 VALUES ($1, $2, $3, $4, $5, $6)

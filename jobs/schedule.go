@@ -15,7 +15,7 @@ import (
 // failed. So the daily run is inserted at its time, and every minute whatever
 // billing_runs says is not done: the job is unique by its run date while it is
 // not done, and one too many finds nothing to do.
-func periodicJobs(kept func() *db.PriceBook, now func() time.Time) []*river.PeriodicJob {
+func periodicJobs(kept func() *db.PriceBook, now func() time.Time, lookEvery time.Duration) []*river.PeriodicJob {
 	calendar := func() (billing.Calendar, bool) {
 		if book := kept(); book != nil {
 			return book.Calendar, true
@@ -39,7 +39,7 @@ func periodicJobs(kept func() *db.PriceBook, now func() time.Time) []*river.Peri
 	}
 	return []*river.PeriodicJob{
 		river.NewPeriodicJob(atRunTime(calendar), dueRun, &river.PeriodicJobOpts{ID: "consolidate_invoices_daily"}),
-		river.NewPeriodicJob(every(time.Minute), dueRun, &river.PeriodicJobOpts{ID: "consolidate_invoices_missed", RunOnStart: true}),
+		river.NewPeriodicJob(every(lookEvery), dueRun, &river.PeriodicJobOpts{ID: "consolidate_invoices_missed", RunOnStart: true}),
 		river.NewPeriodicJob(every(time.Hour), thisHour, &river.PeriodicJobOpts{ID: "mark_overdue_hourly", RunOnStart: true}),
 	}
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,9 +40,12 @@ type Config struct {
 	Workers    int           // flights at once in this process
 	FlightWait time.Duration // how long an unknown or unlanded flight is waited for
 	Schedules  Schedules
-	Now        func() time.Time
-	Stats      *Stats
-	Logger     *slog.Logger
+	// LookEvery is how often the leader looks for runs that are due and not done;
+	// a minute where it is 0.
+	LookEvery time.Duration
+	Now       func() time.Time
+	Stats     *Stats
+	Logger    *slog.Logger
 }
 
 // Schedules says what a process does about scheduled runs.
@@ -108,7 +112,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	var periodic []*river.PeriodicJob
 	if cfg.Schedules != NoSchedules {
-		periodic = periodicJobs(books.Kept, cfg.Now)
+		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute))
 	}
 	client, err := river.NewClient(driver, &river.Config{
 		Queues:               queues,

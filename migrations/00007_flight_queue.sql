@@ -358,13 +358,14 @@ DECLARE
 BEGIN
     SELECT timezone INTO zone FROM billing_settings;
     zone := coalesce(zone, 'UTC');
-    paid := coalesce(paid_on::timestamp AT TIME ZONE zone, now());
+    -- Where a day's midnight comes twice, Postgres takes the second.
+    paid := coalesce(least(paid_on::timestamp AT TIME ZONE zone, now()), now());
     SELECT * INTO invoice FROM invoices WHERE number = invoice_number FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
             USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none.';
     END IF;
-    IF paid > now() THEN
+    IF paid_on > (now() AT TIME ZONE zone)::date THEN
         RAISE EXCEPTION 'invoice % cannot be paid on %: that day is still to come in %', invoice_number, paid_on, zone
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received.';
     END IF;
@@ -372,7 +373,8 @@ BEGIN
         RAISE EXCEPTION 'invoice % cannot be paid on %: it was issued on %', invoice_number, paid_on, (invoice.issued_at AT TIME ZONE zone)::date
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received; look at the year.';
     END IF;
-    IF invoice.status = 'PAID' AND (paid_on IS NULL OR (invoice.paid_at AT TIME ZONE zone)::date = paid_on) THEN
+    -- A day that a zone left out has its midnight on the next one.
+    IF invoice.status = 'PAID' AND (paid_on IS NULL OR invoice.paid_at = paid OR (invoice.paid_at AT TIME ZONE zone)::date = paid_on) THEN
         RETURN;
     END IF;
     IF invoice.status NOT IN ('PENDING', 'OVERDUE') THEN

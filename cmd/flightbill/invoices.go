@@ -130,6 +130,7 @@ type invoiceDetail struct {
 	CreditedBy   string              `json:"credited_by"` // of a voided invoice: its credit note
 	Reason       *string             `json:"reason"`      // of a credit note
 	Charges      []chargeView        `json:"charges"`
+	LateFlights  []lateView          `json:"late_flights"`
 	Events       []eventView         `json:"events"`
 }
 
@@ -172,7 +173,7 @@ func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoice
 	detail := &invoiceDetail{
 		v.ID, v.Number, v.Customer, v.BillToName, v.Kind, v.ClosesOn, v.Status, v.BillingHold && v.Status == "DRAFT", v.ParkedReason,
 		v.Currency, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, v.Credits, v.CreditedBy, v.Reason,
-		[]chargeView{}, []eventView{},
+		[]chargeView{}, nil, []eventView{},
 	}
 	charges, err := q.InvoiceCharges(ctx, v.ID)
 	if err != nil {
@@ -180,6 +181,9 @@ func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoice
 	}
 	for _, c := range charges {
 		detail.Charges = append(detail.Charges, chargeView{c.FlightID, c.FlownOn, c.Code, c.Description, c.Quantity, c.UnitRate, c.Amount, c.TaxRate, c.TaxAmount, c.Late, c.Origin})
+	}
+	if detail.LateFlights, err = lateFlights(ctx, pool, v.ID); err != nil {
+		return nil, fmt.Errorf("read why flights of invoice %s are late: %w", name, err)
 	}
 	events, err := q.InvoiceEvents(ctx, v.ID)
 	if err != nil {
@@ -251,6 +255,12 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		return err
 	}
 	say("\nSubtotal %s, tax %s, total %s %s", money(subtotal, v.Currency), money(tax, v.Currency), money(subtotal.Add(tax), v.Currency), v.Currency)
+	for i, late := range v.LateFlights {
+		if i == 0 {
+			say("")
+		}
+		say("%s", late)
+	}
 	say("")
 	for _, e := range v.Events {
 		from := "opened as"

@@ -16,6 +16,9 @@ const asCommand = "FLIGHTBILL_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
+		if clock := os.Getenv(testClock); clock != "" {
+			mainWithClock(clock)
+		}
 		main()
 	}
 	// Most tests wait for a server or for River, not for the processor.

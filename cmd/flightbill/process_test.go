@@ -24,6 +24,8 @@ import (
 // process is a flightbill of its own, to be killed.
 type process struct {
 	*exec.Cmd
+
+	client string // River's name of it
 	mu     sync.Mutex
 	output strings.Builder
 	ended  chan struct{}

@@ -26,6 +26,8 @@ type app struct {
 	stderr io.Writer
 	now    func() time.Time
 	logger *slog.Logger
+
+	lookEvery time.Duration // see jobs.Config; tests
 }
 
 // usageError is a command line or a setting that cannot be understood.
@@ -36,18 +38,21 @@ func (e usageError) Unwrap() error { return e.err }
 
 // run executes one command line and returns the exit status.
 func run(ctx context.Context, args []string, env func(string) (string, bool), stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
+	return (&app{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}).run(ctx, args, env)
+}
+
+func (a *app) run(ctx context.Context, args []string, env func(string) (string, bool)) int {
 	root := a.newRootCommand(env)
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(stderr, "flightbill:", err)
+	fmt.Fprintln(a.stderr, "flightbill:", err)
 	if _, ok := errors.AsType[usageError](err); ok {
-		fmt.Fprintln(stderr, "Run 'flightbill --help' for usage.")
+		fmt.Fprintln(a.stderr, "Run 'flightbill --help' for usage.")
 		return exitUsage
 	}
 	return exitFailed

@@ -62,7 +62,7 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 	stats := jobs.NewStats()
 	service, err := jobs.New(jobs.Config{
 		Pool: pool, Source: source, Workers: a.config.Workers, FlightWait: a.config.FlightWait,
-		Schedules: schedules, Now: a.now, Stats: stats, Logger: a.logger,
+		Schedules: schedules, LookEvery: a.lookEvery, Now: a.now, Stats: stats, Logger: a.logger,
 	})
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 		return errors.Join(err, web.Shutdown(ctx))
 	}
 	a.logger.Info("flightbill is working", componentKey, "INGESTION", "source", source.Name(), "workers", a.config.Workers,
-		"timezone", calendar.Location.String(), "close", calendar.Close, "schedules", !noSchedules)
+		"timezone", calendar.Location.String(), "close", calendar.Close, "schedules", !noSchedules, "client", service.Client().ID())
 
 	select {
 	case s := <-signals:

@@ -81,6 +81,27 @@ func (q *Queries) BillingRunFinish(ctx context.Context, arg BillingRunFinishPara
 	return i, err
 }
 
+const billingRunFirstFrom = `-- name: BillingRunFirstFrom :one
+SELECT closes_on, trigger, started_at FROM billing_runs
+WHERE closes_on >= $1::date
+ORDER BY closes_on
+LIMIT 1
+`
+
+type BillingRunFirstFromRow struct {
+	ClosesOn  billing.Date
+	Trigger   string
+	StartedAt time.Time
+}
+
+// The run that made a closing date one that has been run.
+func (q *Queries) BillingRunFirstFrom(ctx context.Context, closesOn billing.Date) (BillingRunFirstFromRow, error) {
+	row := q.db.QueryRow(ctx, billingRunFirstFrom, closesOn)
+	var i BillingRunFirstFromRow
+	err := row.Scan(&i.ClosesOn, &i.Trigger, &i.StartedAt)
+	return i, err
+}
+
 const billingRunGetUnfinished = `-- name: BillingRunGetUnfinished :one
 SELECT closes_on, started_at FROM billing_runs
 WHERE closes_on = $1 AND finished_at IS NULL

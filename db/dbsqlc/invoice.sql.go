@@ -251,6 +251,49 @@ func (q *Queries) InvoiceIssue(ctx context.Context, arg InvoiceIssueParams) (Inv
 	return i, err
 }
 
+const invoiceLateFlights = `-- name: InvoiceLateFlights :many
+SELECT b.flight_id, b.landed_on, b.billed_at, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
+FROM billed_flights b
+JOIN customers c ON c.id = b.customer_id
+WHERE b.flight_id IN (SELECT l.flight_id FROM charges l WHERE l.invoice_id = $1 AND l.late)
+ORDER BY b.landed_on, b.flight_id
+`
+
+type InvoiceLateFlightsRow struct {
+	FlightID         string
+	LandedOn         billing.Date
+	BilledAt         time.Time
+	BillingFrequency string
+	WeekEndsOn       int32
+}
+
+// What tells why flights are late.
+func (q *Queries) InvoiceLateFlights(ctx context.Context, invoiceID int64) ([]InvoiceLateFlightsRow, error) {
+	rows, err := q.db.Query(ctx, invoiceLateFlights, invoiceID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []InvoiceLateFlightsRow
+	for rows.Next() {
+		var i InvoiceLateFlightsRow
+		if err := rows.Scan(
+			&i.FlightID,
+			&i.LandedOn,
+			&i.BilledAt,
+			&i.BillingFrequency,
+			&i.WeekEndsOn,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const invoiceList = `-- name: InvoiceList :many
 SELECT i.id, i.number, c.code AS customer, i.kind, i.closes_on, i.currency, i.status,
     coalesce(i.subtotal, s.subtotal)::numeric AS subtotal, coalesce(i.tax, s.tax)::numeric AS tax,

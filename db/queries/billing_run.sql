@@ -57,6 +57,13 @@ FROM billing_runs
 WHERE closes_on BETWEEN @from_date::date AND @to_date::date
 ORDER BY closes_on;
 
+-- The run that made a closing date one that has been run.
+-- name: BillingRunFirstFrom :one
+SELECT closes_on, trigger, started_at FROM billing_runs
+WHERE closes_on >= @closes_on::date
+ORDER BY closes_on
+LIMIT 1;
+
 -- name: BillingRunLast :one
 SELECT closes_on, run_date, due_at, trigger, started_at, finished_at, invoices, charges, held, parked
 FROM billing_runs

@@ -1,6 +1,10 @@
 -- name: BillingSettingsGet :one
 SELECT timezone, close, billing_start FROM billing_settings;
 
+-- Fails where Postgres does not know the zone.
+-- name: BillingSettingsZoneIsKnown :exec
+SELECT now() AT TIME ZONE @timezone::text;
+
 -- name: BillingSettingsInsert :execrows
 INSERT INTO billing_settings (timezone, close, billing_start)
 VALUES (@timezone, @close, @billing_start)

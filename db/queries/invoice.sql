@@ -148,6 +148,14 @@ FROM charges
 WHERE invoice_id = @invoice_id
 ORDER BY flown_on, flight_id, id;
 
+-- What tells why flights are late.
+-- name: InvoiceLateFlights :many
+SELECT b.flight_id, b.landed_on, b.billed_at, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
+FROM billed_flights b
+JOIN customers c ON c.id = b.customer_id
+WHERE b.flight_id IN (SELECT l.flight_id FROM charges l WHERE l.invoice_id = @invoice_id AND l.late)
+ORDER BY b.landed_on, b.flight_id;
+
 -- name: InvoiceEvents :many
 SELECT at, from_status, to_status, note FROM invoice_events
 WHERE invoice_id = @invoice_id

@@ -8,12 +8,15 @@ saved (read-only, one snapshot, through psql) and reports every number that diff
 
     recompute.py --flights F.csv.gz --customers C.csv --tariffs T.csv --timezone UTC --close period_end \\
                  --start 2013-01-01 --last-run 2014-01-31 --summary
-    recompute.py ... --database URL [--assume-mass KG] [--late-flights FILE]
+    recompute.py ... --database URL [--assume-mass KG] [--late-flights FILE] [--cutoffs FILE.csv]
     recompute.py --self-test
 
 What it takes for granted: every landed flight was enqueued; all but the --late-flights were saved before the run
 of their period; hold, frequency and terms of a customer did not change along the way. Flights whose period
 closed before --start count as late from the beginning.
+
+--cutoffs FILE.csv (flight_id,cutoff) says what no rule can: the last closing date run when a flight was saved, as a
+witness other than flightbill recorded it. From it follows which flights are late, and for which period.
 
 --assume-mass KG prices landed flights that have no mass with this mass: all of them, or, with --late-flights, the
 listed ones only (the others stay refused). --late-flights FILE names flights, one a line, that were saved after the
@@ -235,11 +238,12 @@ class BillingCalendar:
         day = landed_on if self.inclusive else landed_on + ONE_DAY
         return self._next(customer.frequency, customer.week_ends_on, day)
 
-    def place(self, customer, landed_on, saved_after_last_run):
-        """(closing date or None, late) of a flight."""
+    def place(self, customer, landed_on, saved_after_last_run, cutoff=None):
+        """(closing date or None, late) of a flight; cutoff, where it is known, is that of its save."""
         if customer.frequency == "per_flight":
             return None, False
-        cutoff = self.cutoff if saved_after_last_run else self.first_cutoff
+        if cutoff is None:
+            cutoff = self.cutoff if saved_after_last_run else self.first_cutoff
         closing = self.own_closing(customer, landed_on)
         if closing > cutoff:
             return closing, False
@@ -363,6 +367,10 @@ class Expected:
         if args.late_flights:
             with open_text(args.late_flights) as f:
                 late_ids = {line.strip() for line in f if line.strip()}
+        cutoffs = {}
+        if args.cutoffs:
+            with open_text(args.cutoffs) as f:
+                cutoffs = {row["flight_id"]: dt.date.fromisoformat(row["cutoff"]) for row in csv.DictReader(f)}
         kilometres = functools.lru_cache(maxsize=None)(Fraction)
         seen = {}
         with open_text(file("flights")) as f:
@@ -414,7 +422,7 @@ class Expected:
                 except Refused as why:
                     self.unbilled[flight_id] = str(why)
                     continue
-                closes_on, late = billing_calendar.place(customer, landed_on, is_late)
+                closes_on, late = billing_calendar.place(customer, landed_on, is_late, cutoffs.get(flight_id))
                 self.flights[flight_id] = Billed(customer.code, closes_on, landed_on, late, lines)
         self.reasons.update(self.unbilled.values())
         waiting = self.reasons.pop("not landed", 0)
@@ -1017,6 +1025,8 @@ def self_test():
             (after, monthly, "2012-12-31", False, "2012-12-31", False), (after, weekly, "2012-12-30", False, "2013-01-06", True)):
         equal(cal.place(customer, d(landed), saved_after), (d(closes), late), f"{customer.code} {landed} {saved_after}")
     equal(end.place(single, d("2013-01-05"), True), (None, False), "per flight")
+    equal([end.place(weekly, d("2013-01-05"), False, d(x)) for x in ("2013-01-05", "2013-01-06", "2013-01-14")],
+          [(d("2013-01-06"), False), (d("2013-01-13"), True), (d("2013-01-20"), True)], "saved under a cut-off")
     equal([end.is_issued(weekly, d(x)) for x in ("2013-01-27", "2013-01-31", "2013-02-03")], [True, True, False], "issued")
     equal([after.is_issued(monthly, d(x)) for x in ("2013-01-31", "2013-02-28")], [True, False], "issued, next_day")
     equal((end.cutoff, after.cutoff), (d("2013-01-31"), d("2013-01-31")), "cut-offs")
@@ -1100,6 +1110,7 @@ def arguments():
     parser.add_argument("--late-flights", metavar="FILE", help="ids of flights saved after the last run, one a line")
     for name in ("flights", "customers", "tariffs"):
         parser.add_argument(f"--{name}-now", metavar="FILE", help=f"{name} that what was billed again or corrected is judged by")
+    parser.add_argument("--cutoffs", metavar="FILE.csv", help="flight_id,cutoff: the last closing date run when it was saved")
     parser.add_argument("--summary", action="store_true", help="print what must be there, as JSON")
     parser.add_argument("--database", metavar="URL", help="compare with this database (read-only)")
     parser.add_argument("--self-test", action="store_true", help="check this tool against cases worked out by hand")

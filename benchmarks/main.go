@@ -38,6 +38,13 @@ func main() {
 		if delay, err = time.ParseDuration(os.Args[2]); err == nil {
 			err = serveAnswers(ctx, delay, os.Stdin, os.Stdout)
 		}
+	case len(os.Args) == 3 && os.Args[1] == plainRiver:
+		var cooldown time.Duration
+		if cooldown, err = time.ParseDuration(os.Args[2]); err == nil {
+			err = runPlainRiver(ctx, cooldown)
+		}
+	case len(os.Args) > 1 && os.Args[1] == compareCommand:
+		err = runCompare(ctx, os.Args[2:], os.Stdout, os.Stderr)
 	default:
 		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	}
@@ -131,7 +138,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	conditions := observe(o, args)
 	fmt.Fprintln(stderr, "starting Postgres")
-	srv, err := startServer(ctx, o.dir, logger)
+	srv, err := startServer(ctx, o.dir, nil, logger)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ type server struct {
 	version string
 }
 
-func startServer(ctx context.Context, parent string, logger *slog.Logger) (_ *server, err error) {
+func startServer(ctx context.Context, parent string, parameters map[string]string, logger *slog.Logger) (_ *server, err error) {
 	dir, err := os.MkdirTemp(parent, "flightbill-benchmarks-")
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func startServer(ctx context.Context, parent string, logger *slog.Logger) (_ *se
 			err = errors.Join(err, s.stop())
 		}
 	}()
-	if s.Server, err = embedded.Start(ctx, embedded.Config{Dir: dir, Logger: logger}); err != nil {
+	if s.Server, err = embedded.Start(ctx, embedded.Config{Dir: dir, Parameters: parameters, Logger: logger}); err != nil {
 		return nil, err
 	}
 	if err := s.exec(ctx, "CREATE DATABASE "+migrated); err != nil {

@@ -38,8 +38,8 @@ type comparison struct {
 
 	programs  programs
 	brokers   map[time.Duration]string // their addresses
-	noNode    error                    // why Node's contenders are left out
-	noPgbench error
+	noNode    string                   // why Node's contenders are left out
+	noPgbench bool
 }
 
 // runCompare measures, and writes what README shows.
@@ -115,11 +115,12 @@ func (c *comparison) compare(ctx context.Context, chosen []peer) (_ []measured, 
 	if c.programs, c.noNode, err = findPrograms(ctx, dir); err != nil {
 		return nil, err
 	}
-	if c.noNode != nil {
-		c.progressf("Node's contenders are left out: %v", c.noNode)
+	if c.noNode != "" {
+		c.progressf("Node's contenders are left out: %s", c.noNode)
 		chosen = slices.DeleteFunc(chosen, func(p peer) bool { return p.family == node })
 	}
-	_, c.noPgbench = exec.LookPath("pgbench")
+	_, err = exec.LookPath("pgbench")
+	c.noPgbench = err != nil
 	dropSeed, err := c.server.seed(ctx, comparisonSeed, func(pool *pgxpool.Pool) error { return c.fill(ctx, pool) })
 	if err != nil {
 		return nil, err
@@ -176,7 +177,7 @@ func (c *comparison) fill(ctx context.Context, pool *pgxpool.Pool) error {
 	if err := makePlainRiver(ctx, pool); err != nil {
 		return err
 	}
-	if c.noNode != nil {
+	if c.noNode != "" {
 		return nil
 	}
 	for _, script := range []string{"pgboss.js", "graphile.js"} {

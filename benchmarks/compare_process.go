@@ -160,34 +160,34 @@ func (ps *processes) peakMemory() (total float64, err error) {
 }
 
 // findPrograms builds flightbill and has npm install the Node contenders, from
-// the lock file. Without npm they are left out, and missing says why.
-func findPrograms(ctx context.Context, dir string) (found programs, missing error, err error) {
+// the lock file. Without npm they are left out, and noNode says why.
+func findPrograms(ctx context.Context, dir string) (found programs, noNode string, err error) {
 	found = programs{ours: filepath.Join(dir, "flightbill")}
 	if found["self"], err = os.Executable(); err != nil {
-		return nil, nil, err
+		return found, "", err
 	}
 	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", found[ours], "github.com/flightbill/flightbill/cmd/flightbill").CombinedOutput(); err != nil { //nolint:gosec // the arguments are this program's own
-		return nil, nil, fmt.Errorf("go build: %w: %s", err, out)
+		return found, "", fmt.Errorf("go build: %w: %s", err, out)
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return found, errors.New("npm is not on PATH"), nil //nolint:nilerr // that is the answer
+		return found, "npm is not on PATH", nil //nolint:nilerr // that is the answer
 	}
 	// Nothing that comes with it may run a script: Node itself is a package, too.
-	install := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error") //nolint:gosec // found on PATH
+	install := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 	install.Dir = peersDir
 	if out, err := install.CombinedOutput(); err != nil {
-		return found, fmt.Errorf("npm ci in %s: %w: %s", peersDir, err, bytes.TrimSpace(out)), nil
+		return found, fmt.Sprintf("npm ci in %s: %v: %s", peersDir, err, bytes.TrimSpace(out)), nil
 	}
 	if found[node], err = filepath.Abs(filepath.Join(peersDir, "node_modules", nodePackage(), "bin", "node")); err != nil {
-		return nil, nil, err
+		return found, "", err
 	}
 	if _, err := os.Stat(found[node]); err != nil {
 		if found[node], err = exec.LookPath("node"); err != nil {
-			return found, errors.New("node is not on PATH"), nil //nolint:nilerr // that is the answer
+			return found, "node is not on PATH", nil //nolint:nilerr // that is the answer
 		}
 	}
-	return found, nil, nil
+	return found, "", nil
 }
 
 // nodePackage is the npm package that has Node's executable for this machine.

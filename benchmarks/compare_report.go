@@ -66,10 +66,10 @@ func newReport(c conditions, run *comparison, found []measured) *report {
 		Measured: c.at.Format("2006-01-02 15:04 MST"), Command: c.command, CPU: machine.CPU, Cores: machine.CPUs, Load: c.load,
 		FsyncMS: float64(c.fsync.Microseconds()) / 1000, Go: machine.Go, Postgres: c.postgres, Flights: run.size(fullFlights), Passes: run.passes,
 	}
-	if run.noNode != nil {
-		r.LeftOut = append(r.LeftOut, fmt.Sprintf("Node's contenders are left out: %v", run.noNode))
+	if run.noNode != "" {
+		r.LeftOut = append(r.LeftOut, fmt.Sprintf("Node's contenders are left out: %s", run.noNode))
 	}
-	if run.noPgbench != nil {
+	if run.noPgbench {
 		r.LeftOut = append(r.LeftOut, "pgbench is not on PATH: a loop in Go on 5 connections does the ceiling's work")
 	}
 	for _, m := range found {
@@ -145,8 +145,14 @@ func (r *report) setTargets() {
 		compare(fmt.Sprintf("5 workers to the best of the others with 5 in work (%s), Pinot %v", best.Label, delay), five.rates(delay), best.rates(delay), least)
 	}
 	for _, delay := range delays {
+		best := r.best(delay, workers)
+		compare(fmt.Sprintf("50 workers to the same, Pinot %v", delay), fifty.rates(delay), best.rates(delay), 3)
+	}
+	for _, delay := range delays {
 		best := r.best(delay, 1_000)
-		compare(fmt.Sprintf("50 workers to the best of the others, whatever it has in work (%s), Pinot %v", best.Label, delay), fifty.rates(delay), best.rates(delay), 3)
+		if best.InWork > workers {
+			compare(fmt.Sprintf("50 workers to %s (%d in work), Pinot %v", best.Label, best.InWork, delay), fifty.rates(delay), best.rates(delay), 1)
+		}
 	}
 	compare("50 workers to the ceiling, Pinot 0s", fifty.rates(0), r.find("pgbench").rates(0), 0.6)
 	compare("2 processes to 1, Pinot 5ms (where Postgres has cores to spare)", r.find("flightbill-2x5").rates(delays[1]), five.rates(delays[1]), 1.7)

@@ -13,15 +13,15 @@ import (
 
 // outcome is what one turn of a peer came to.
 type outcome struct {
-	FlightsPerSecond     float64 `json:"flights_per_second"`
-	PeakMemoryMB         float64 `json:"peak_memory_mb,omitempty"`         // of all its processes
-	CPUPer1000           float64 `json:"cpu_s_per_1000_flights,omitempty"` // of all its processes
-	PostgresPer1000      float64 `json:"postgres_cpu_s_per_1000_flights,omitempty"`
-	WALPerFlight         float64 `json:"wal_bytes_per_flight,omitempty"`
-	TransactionsPer      float64 `json:"write_transactions_per_flight,omitempty"`
-	DeadTuplesPer        float64 `json:"dead_tuples_per_flight"`
-	Refused              string  `json:"refused,omitempty"` // why the figures do not count
-	latencies, sinceSent []float64
+	FlightsPerSecond float64 `json:"flights_per_second"`
+	PeakMemoryMB     float64 `json:"peak_memory_mb,omitempty"`         // of all its processes
+	CPUPer1000       float64 `json:"cpu_s_per_1000_flights,omitempty"` // of all its processes
+	PostgresPer1000  float64 `json:"postgres_cpu_s_per_1000_flights,omitempty"`
+	WALPerFlight     float64 `json:"wal_bytes_per_flight,omitempty"`
+	TransactionsPer  float64 `json:"write_transactions_per_flight,omitempty"`
+	DeadTuplesPer    float64 `json:"dead_tuples_per_flight"`
+	Refused          string  `json:"refused,omitempty"` // why the figures do not count
+	latencies        []float64
 }
 
 // turn is one peer at work on a database of its own.
@@ -299,7 +299,7 @@ func (c *comparison) takeCeiling(ctx context.Context) (o outcome, err error) {
 		return o, err
 	}
 	flights := c.size(fullFlights)
-	if c.noPgbench != nil {
+	if c.noPgbench {
 		o.FlightsPerSecond, err = insertLoop(ctx, pool, insertTwoCharges, flights)
 	} else {
 		o.FlightsPerSecond, err = pgbench(ctx, c.server.Database("comparison_turn"), insertTwoCharges, flights)

@@ -190,8 +190,8 @@ func insertLoop(ctx context.Context, pool *pgxpool.Pool, insert string, flights 
 	for client := range workers {
 		group.Go(func() error {
 			for range each {
-				flight := fmt.Sprintf("P%d-%d", client, rand.Int64()) //nolint:gosec // a key, no secret
-				if _, err := pool.Exec(ctx, insert, 1+rand.Int64N(customers), flight); err != nil {
+				flight := fmt.Sprintf("P%d-%d", client, rand.Int64())                               //nolint:gosec // a key, no secret
+				if _, err := pool.Exec(ctx, insert, 1+rand.Int64N(customers), flight); err != nil { //nolint:gosec // no secret
 					return err
 				}
 			}

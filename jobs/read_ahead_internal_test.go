@@ -58,7 +58,7 @@ func (s *batchSourceStub) Flights(ctx context.Context, ids []string) (map[string
 	return found, nil
 }
 
-// line is a queue of flights F1, F2, …
+// line is a queue of flights F1, F2 and so on.
 func line(from, to int) (ids []string) {
 	for i := from; i <= to; i++ {
 		ids = append(ids, fmt.Sprintf("F%d", i))

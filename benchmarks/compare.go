@@ -76,8 +76,7 @@ func runCompare(ctx context.Context, args []string, stdout, stderr io.Writer) (e
 	conditions := observe(o, append([]string{compareCommand}, args...))
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	fmt.Fprintln(stderr, "starting Postgres")
-	// The moment of a commit is the one moment that all contenders have.
-	srv, err := startServer(ctx, o.dir, map[string]string{"track_commit_timestamp": "on"}, logger)
+	srv, err := startServer(ctx, o.dir, logger)
 	if err != nil {
 		return err
 	}

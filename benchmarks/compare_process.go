@@ -47,7 +47,7 @@ func (ps *processes) start(ctx context.Context, programs programs, c command) er
 	if c.kind == node {
 		cmd.Dir = peersDir
 	}
-	cmd.Env = append(append(os.Environ(), c.env...), "FLIGHTBILL_RESULTS=", "FLIGHTBILL_HTTP_ADDR=127.0.0.1:0", "FLIGHTBILL_FLIGHT_SOURCE=pinot")
+	cmd.Env = append(append(os.Environ(), "FLIGHTBILL_RESULTS=", "FLIGHTBILL_HTTP_ADDR=127.0.0.1:0", "FLIGHTBILL_FLIGHT_SOURCE=pinot"), c.env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -162,12 +162,12 @@ func (ps *processes) peakMemory() (total float64, err error) {
 // findPrograms builds flightbill and has npm install the Node contenders, from
 // the lock file. Without npm they are left out, and noNode says why.
 func findPrograms(ctx context.Context, dir string) (found programs, noNode string, err error) {
-	found = programs{ours: filepath.Join(dir, "flightbill")}
+	found = programs{}
 	if found["self"], err = os.Executable(); err != nil {
 		return found, "", err
 	}
-	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", found[ours], "github.com/flightbill/flightbill/cmd/flightbill").CombinedOutput(); err != nil { //nolint:gosec // the arguments are this program's own
-		return found, "", fmt.Errorf("go build: %w: %s", err, out)
+	if found[ours], err = buildFlightbill(ctx, dir); err != nil {
+		return found, "", err
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
@@ -188,6 +188,15 @@ func findPrograms(ctx context.Context, dir string) (found programs, noNode strin
 		}
 	}
 	return found, "", nil
+}
+
+// buildFlightbill builds the real binary.
+func buildFlightbill(ctx context.Context, dir string) (binary string, err error) {
+	binary = filepath.Join(dir, "flightbill")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "github.com/flightbill/flightbill/cmd/flightbill").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return binary, nil
 }
 
 // nodePackage is the npm package that has Node's executable for this machine.

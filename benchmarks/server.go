@@ -34,7 +34,7 @@ type server struct {
 	version string
 }
 
-func startServer(ctx context.Context, parent string, parameters map[string]string, logger *slog.Logger) (_ *server, err error) {
+func startServer(ctx context.Context, parent string, logger *slog.Logger) (_ *server, err error) {
 	dir, err := os.MkdirTemp(parent, "flightbill-benchmarks-")
 	if err != nil {
 		return nil, err
@@ -45,6 +45,8 @@ func startServer(ctx context.Context, parent string, parameters map[string]strin
 			err = errors.Join(err, s.stop())
 		}
 	}()
+	// The moment of a commit is the one that all contenders have, whatever they are.
+	parameters := map[string]string{"track_commit_timestamp": "on"}
 	if s.Server, err = embedded.Start(ctx, embedded.Config{Dir: dir, Parameters: parameters, Logger: logger}); err != nil {
 		return nil, err
 	}

@@ -124,13 +124,13 @@ func peers() []peer {
 			command:  command{kind: "node", args: []string{"graphile.js"}}, queue: graphileQueue,
 		},
 		{
-			name: "graphile-batched", label: "graphile-worker, local queue, completions batched", family: node, inWork: workers, taken: "100", latency: true,
+			name: "graphile-batched", label: "graphile-worker, local queue, batched completion", family: node, inWork: workers, taken: "100", latency: true,
 			settings: "`localQueue: { size: 100 }`: one fetch for 100 jobs; `completeJobBatchDelay: 250`, the value that its documentation recommends. The save as before",
 			limited:  "the save's five round trips, on one thread of JavaScript",
 			command:  command{kind: "node", args: []string{"graphile.js", "batched"}}, queue: graphileQueue,
 		},
 		{
-			name: "graphile-one", label: "graphile-worker, the same, one statement per save", family: node, inWork: workers, taken: "100", latency: true,
+			name: "graphile-one", label: "graphile-worker, and one statement per save", family: node, inWork: workers, taken: "100", latency: true,
 			settings: "the same, the save in one round trip: a function in the database, prepared",
 			limited:  "one commit per flight, and one look-up per flight at 5 ms",
 			command:  command{kind: "node", args: []string{"graphile.js", "one"}}, queue: graphileQueue,
@@ -148,7 +148,7 @@ func peers() []peer {
 			command:  command{kind: "node", args: []string{"pgboss.js", "transactional"}}, queue: pgbossQueue,
 		},
 		{
-			name: "pgboss-joined", label: "pg-boss 12, the same, its 20 look-ups joined by hand", family: node, inWork: 100, taken: "100", latency: false,
+			name: "pgboss-joined", label: "pg-boss 12, and its 20 look-ups joined by hand", family: node, inWork: 100, taken: "100", latency: false,
 			settings: "the same, and the batch's flights are read with one query: 100 flights in work, not 5, so it stands beside flightbill with 50 workers",
 			limited:  "one thread of JavaScript, and batches that wait for their slowest",
 			command:  command{kind: "node", args: []string{"pgboss.js", "joined"}}, queue: pgbossQueue,

@@ -10,9 +10,9 @@ import (
 
 // The plots are SVG with a style sheet: readable on a light page and on a dark one.
 const (
-	plotWidth = 860
-	labelsEnd = 350 // where the labels end and the bars begin
-	plotRight = 790 // where the longest bar ends
+	plotWidth = 900
+	labelsEnd = 340 // where the labels end and the bars begin
+	plotRight = 820 // where the longest bar ends
 	plotTop   = 70
 )
 
@@ -21,11 +21,11 @@ text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f232
 .title { font-size: 16px; font-weight: 600 } .small { font-size: 12px; fill: #59636e } .ours { font-weight: 600 }
 .page { fill: #ffffff } .grid { stroke: #d1d9e0 } .end { text-anchor: end } .middle { text-anchor: middle }
 .first { fill: #818b98 } .second { fill: #c8cfd6 } .first.ours { fill: #0969da } .second.ours { fill: #80bfff }
-.span { stroke: #818b98; stroke-width: 6; stroke-linecap: round } .span.ours { stroke: #0969da }
+.sample { stroke: #818b98; stroke-opacity: .4; fill: none } .sample.ours { stroke: #0969da }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc } .small { fill: #9198a1 } .page { fill: #0d1117 } .grid { stroke: #3d444d }
 .first { fill: #9198a1 } .second { fill: #4d555e } .first.ours { fill: #4493f8 } .second.ours { fill: #1f4f8f }
-.span { stroke: #9198a1 } .span.ours { stroke: #4493f8 } }
+.sample { stroke: #9198a1 } .sample.ours { stroke: #4493f8 } }
 </style>
 `
 
@@ -125,7 +125,7 @@ func (r *report) plotScaling() string {
 	return plotBars(fmt.Sprintf("flightbill by workers and processes, %d cores for them and Postgres", r.Cores), shown)
 }
 
-// plotLatency draws each contender's span from p50 to p99, on a logarithmic scale.
+// plotLatency draws every sample, on a logarithmic scale, and a block at p50.
 func (r *report) plotLatency() string {
 	const high = 30
 	var shown []peerReport
@@ -133,14 +133,14 @@ func (r *report) plotLatency() string {
 	for _, peer := range r.Peers {
 		if peer.Latency != nil {
 			shown = append(shown, peer)
-			longest = max(longest, peer.Latency.P99)
-			shortest = min(shortest, max(0.1, peer.Latency.P50))
+			longest = max(longest, peer.Latency.Max)
+			shortest = min(shortest, max(0.1, peer.Latency.Samples[0]))
 		}
 	}
 	rows := len(shown) * high
-	p := newPlot("Enqueue to saved on an idle system", "from p50 to p99; the tick is p90; logarithmic", rows)
+	p := newPlot("Enqueue to saved on an idle system", "each stroke is one flight, the block is p50, the numbers are p50 and p99; logarithmic", rows)
 	from := math.Floor(math.Log10(shortest))
-	scale := (plotRight - labelsEnd - 60) / (math.Log10(longest) - from)
+	scale := (plotRight - labelsEnd - 80) / (math.Log10(longest) - from)
 	at := func(ms float64) float64 { return labelsEnd + (math.Log10(max(ms, 0.1))-from)*scale }
 	for exponent := from; exponent <= math.Log10(longest); exponent++ {
 		ms := math.Pow(10, exponent)
@@ -150,9 +150,12 @@ func (r *report) plotLatency() string {
 		own, l := ownClass(peer.Family), peer.Latency
 		y := float64(p.y + high/2)
 		p.text("end"+own, labelsEnd-10, y+4, peer.Label)
-		fmt.Fprintf(p, `<line class="span%s" x1="%.1f" x2="%.1f" y1="%.0f" y2="%.0f"/>`+"\n", own, at(l.P50), at(l.P99), y, y)
-		fmt.Fprintf(p, `<rect class="first%s" x="%.1f" y="%.0f" width="2" height="16"/>`+"\n", own, at(l.P90)-1, y-8)
-		p.text("small", at(l.P99)+8, y+4, number(l.P50)+" to "+with(l.P99, "ms"))
+		fmt.Fprintf(p, `<path class="sample%s" d="`, own)
+		for _, ms := range l.Samples {
+			fmt.Fprintf(p, "M%.1f %.0fv14", at(ms), y-7)
+		}
+		fmt.Fprintf(p, `"/><rect class="first%s" x="%.1f" y="%.0f" width="4" height="20"/>`+"\n", own, at(l.P50)-2, y-10)
+		p.text("small", at(l.Max)+8, y+4, number(l.P50)+", "+with(l.P99, "ms"))
 		p.y += high
 	}
 	return p.end()

@@ -86,12 +86,18 @@ func SaveFlights(ctx context.Context, db dbsqlc.DBTX, saves []Save) ([]Outcome, 
 
 	outcomes := make([]Outcome, len(saves))
 	var failure error
-	dbsqlc.New(db).FlightSave(ctx, sorted).QueryRow(func(at int, outcome string, err error) {
+	batch := dbsqlc.New(db).FlightSave(ctx, sorted)
+	batch.QueryRow(func(at int, outcome string, err error) {
 		outcomes[order[at]] = Outcome(outcome)
 		if err != nil && failure == nil { // what follows only says that there was one
 			failure = saveError(sorted[at].FlightID, err)
 		}
 	})
+	// Postgres commits after the last outcome: whether it could shows only here.
+	// QueryRow, which has closed the batch, does not say.
+	if err := batch.Close(); err != nil && failure == nil {
+		failure = fmt.Errorf("commit the save of %d flights, %s first: %w", len(sorted), sorted[0].FlightID, err)
+	}
 	if failure != nil {
 		return nil, failure
 	}

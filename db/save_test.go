@@ -303,3 +303,21 @@ func TestInvoiceNumbersHaveNoGap(t *testing.T) {
 		(SELECT invoice_seq FROM customers WHERE code = 'EACH')) FROM invoices WHERE status = 'PENDING'`))
 	require.Equal(t, 13, get[int](t, b, `SELECT count(*) FROM billed_flights`))
 }
+
+// A save is done when it is committed, not when Postgres has told its outcome.
+func TestSaveFlightsFailsWhereTheCommitDoes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `CREATE FUNCTION refuse_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused at commit'; END $$`)
+	b.exec(t, `CREATE CONSTRAINT TRIGGER refuse_commit AFTER INSERT ON billed_flights DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW EXECUTE FUNCTION refuse_commit()`)
+	bill := b.priced(t, db.NewPriceBooks(b.pool), "F1", "WEEK")
+	job := b.running(t, "F1")
+
+	_, err := db.SaveFlight(t.Context(), b.pool, job, bill, testNow)
+	require.ErrorContains(t, err, "refused at commit")
+	require.Equal(t, "running", get[string](t, b, `SELECT state::text FROM river_job`))
+
+	_, err = db.NewSaver(b.pool).Save(t.Context(), db.Save{Job: job, Bill: bill, At: testNow})
+	require.ErrorContains(t, err, "refused at commit")
+}

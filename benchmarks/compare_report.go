@@ -78,13 +78,15 @@ func newReport(c conditions, run *comparison, found []measured) *report {
 			Flights: int(float64(r.Flights) * m.peer.part), Settings: m.peer.settings, Limited: m.peer.limited, Turns: map[string][]outcome{},
 		}
 		var all []float64
+		refused := false
 		for delay, turns := range m.outcomes {
 			p.Turns[delay.String()] = turns
 			for _, o := range turns {
 				all = append(all, o.latencies...)
+				refused = refused || o.Refused != ""
 			}
 		}
-		if len(all) > 0 {
+		if len(all) > 0 && !refused {
 			slices.Sort(all)
 			p.Latency = &latencyReport{median(all), quantile(all, 0.9), quantile(all, 0.99), all[len(all)-1], all}
 		}

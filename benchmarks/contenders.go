@@ -137,7 +137,7 @@ func peers() []peer {
 		},
 		{
 			name: "pgboss", label: "pg-boss 12", family: node, inWork: workers, taken: "100", latency: true,
-			settings: "`localConcurrency: 5, batchSize: 20, burstWhenBatchFull: true`, LISTEN/NOTIFY on: five handlers, each takes its 20 one after the other. With `batchSize: 1` a worker sleeps half a second after each job. Each save one round trip, prepared",
+			settings: "`localConcurrency: 5, batchSize: 20, burstWhenBatchFull: true`, LISTEN/NOTIFY on, `notifyPollingIntervalSeconds: 0.5`: five handlers, each takes its 20 one after the other. With `batchSize: 1` a worker sleeps half a second after each job. Each save one round trip, prepared",
 			limited:  "one commit per flight, and one look-up per flight at 5 ms",
 			command:  command{kind: "node", args: []string{"pgboss.js"}}, queue: pgbossQueue,
 		},

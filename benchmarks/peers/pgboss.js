@@ -4,7 +4,9 @@
 // job at a time sleeps half a second after each unless burstWhenReadyExceeds sees
 // the backlog in statistics that are up to a minute old, so batches of 20 with
 // burstWhenBatchFull, which is instant: one fetch and one completion for 20 jobs.
-// useListenNotify and notify wake idle workers at once.
+// useListenNotify and notify wake idle workers at once. A worker that is woken and
+// finds nothing then sleeps 30 seconds, the backlog notwithstanding, unless
+// notifyPollingIntervalSeconds is at its least, half a second.
 import { PgBoss } from 'pg-boss'
 import { newPool, prepare, price, readFlight, readFlights, ready, save, saveMany } from './billing.js'
 
@@ -40,7 +42,7 @@ async function handleJoined (jobs, tx) {
   await tx.executeSql(saveMany, [JSON.stringify(flights.map(price))])
 }
 
-const options = { localConcurrency: 5, batchSize: 20, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 }
+const options = { localConcurrency: 5, batchSize: 20, burstWhenBatchFull: true, notifyPollingIntervalSeconds: 0.5 }
 if (mode === 'transactional') {
   await boss.work(queue, { ...options, transactional: true }, handleInTransaction)
 } else if (mode === 'joined') {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type peerReport struct {
 	Label     string               `json:"label"`
 	Family    string               `json:"family"`
 	InWork    int                  `json:"flights_in_work"`
+	Taken     int                  `json:"jobs_taken,omitempty"`
 	Processes int                  `json:"processes"`
 	Flights   int                  `json:"flights"`
 	Settings  string               `json:"settings"`
@@ -74,7 +76,7 @@ func newReport(c conditions, run *comparison, found []measured) *report {
 	}
 	for _, m := range found {
 		p := peerReport{
-			Name: m.peer.name, Label: m.peer.label, Family: m.peer.family, InWork: m.peer.inWork, Processes: m.peer.processes,
+			Name: m.peer.name, Label: m.peer.label, Family: m.peer.family, InWork: m.peer.inWork, Taken: m.peer.taken, Processes: m.peer.processes,
 			Flights: int(float64(r.Flights) * m.peer.part), Settings: m.peer.settings, Limited: m.peer.limited, Turns: map[string][]outcome{},
 		}
 		var all []float64
@@ -213,7 +215,11 @@ func (r *report) table() string {
 		if p.Family != bound {
 			memory = figureOf(p.figures(0, func(o outcome) float64 { return o.PeakMemoryMB }), " MB")
 		}
-		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s | %s |\n", p.bold(), p.InWork, r.rate(&p, 0), r.rate(&p, delays[1]), p50, p99, memory)
+		inWork := strconv.Itoa(p.InWork)
+		if p.Taken > 0 {
+			inWork += fmt.Sprintf(" of %d taken", p.Taken)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", p.bold(), inWork, r.rate(&p, 0), r.rate(&p, delays[1]), p50, p99, memory)
 	}
 	return b.String()
 }

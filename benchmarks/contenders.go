@@ -19,7 +19,7 @@ type peer struct {
 	family   string // flightbill's are compared with the best of the others
 
 	inWork    int // flights at once, in all processes
-	taken     string
+	taken     int // jobs it has taken from the queue at once, where that is more
 	processes int
 	part      float64 // of the flights: one that is slow would take all the time there is
 	polls     time.Duration
@@ -124,32 +124,32 @@ func peers() []peer {
 			command:  command{kind: "node", args: []string{"graphile.js"}}, queue: graphileQueue,
 		},
 		{
-			name: "graphile-batched", label: "graphile-worker, local queue, batched completion", family: node, inWork: workers, taken: "100", latency: true,
+			name: "graphile-batched", label: "graphile-worker, local queue, batched completion", family: node, inWork: workers, taken: 100, latency: true,
 			settings: "`localQueue: { size: 100 }`: one fetch for 100 jobs; `completeJobBatchDelay: 250`, the value that its documentation recommends. The save as before",
 			limited:  "the save's five round trips, on one thread of JavaScript",
 			command:  command{kind: "node", args: []string{"graphile.js", "batched"}}, queue: graphileQueue,
 		},
 		{
-			name: "graphile-one", label: "graphile-worker, and one statement per save", family: node, inWork: workers, taken: "100", latency: true,
+			name: "graphile-one", label: "graphile-worker, and one statement per save", family: node, inWork: workers, taken: 100, latency: true,
 			settings: "the same, the save in one round trip: a function in the database, prepared",
 			limited:  "one commit per flight, and one look-up per flight at 5 ms",
 			command:  command{kind: "node", args: []string{"graphile.js", "one"}}, queue: graphileQueue,
 		},
 		{
-			name: "pgboss", label: "pg-boss 12", family: node, inWork: workers, taken: "100", latency: true,
+			name: "pgboss", label: "pg-boss 12", family: node, inWork: workers, taken: 100, latency: true,
 			settings: "`localConcurrency: 5, batchSize: 20, burstWhenBatchFull: true`, LISTEN/NOTIFY on, `notifyPollingIntervalSeconds: 0.5`: five handlers, each takes its 20 one after the other. With `batchSize: 1` a worker sleeps half a second after each job. Each save one round trip, prepared",
 			limited:  "one commit per flight, and one look-up per flight at 5 ms",
 			command:  command{kind: "node", args: []string{"pgboss.js"}}, queue: pgbossQueue,
 		},
 		{
-			name: "pgboss-batch", label: "pg-boss 12, transactional batch of 20", family: node, inWork: workers, taken: "100", latency: true,
-			settings: "the same with `transactional: true`: 20 saves, in three statements, and the completion of their jobs are one transaction. One failing flight undoes the other 19",
+			name: "pgboss-batch", label: "pg-boss 12, transactional batch of 20", family: node, inWork: workers, taken: 100, latency: true,
+			settings: "the same with `transactional: true`: 20 saves, in three statements, and the completion of their jobs are one transaction. One failing flight undoes the other 19; larger batches are faster and undo more",
 			limited:  "one thread of JavaScript at 0 ms; look-ups one after the other at 5 ms",
 			command:  command{kind: "node", args: []string{"pgboss.js", "transactional"}}, queue: pgbossQueue,
 		},
 		{
-			name: "pgboss-joined", label: "pg-boss 12, and its 20 look-ups joined by hand", family: node, inWork: 100, taken: "100", latency: false,
-			settings: "the same, and the batch's flights are read with one query: 100 flights in work, not 5, so it stands beside flightbill with 50 workers",
+			name: "pgboss-joined", label: "pg-boss 12, batches of 50, look-ups joined by hand", family: node, inWork: 250,
+			settings: "the same with batches of 50, as many as flightbill saves together, each read with one query: the most that could be made of pg-boss. 250 flights are in work, not 5, so it stands beside flightbill with 50 workers",
 			limited:  "one thread of JavaScript, and batches that wait for their slowest",
 			command:  command{kind: "node", args: []string{"pgboss.js", "joined"}}, queue: pgbossQueue,
 		},

@@ -36,7 +36,7 @@ async function handleInTransaction (jobs, tx) {
   await tx.executeSql(saveMany, [JSON.stringify(bills)])
 }
 
-// The same with one query for the batch: all its flights are in work at once.
+// The same with one query for a batch, of 50: all its flights are in work at once.
 async function handleJoined (jobs, tx) {
   const flights = await readFlights(jobs.map(job => job.data.flight_id))
   await tx.executeSql(saveMany, [JSON.stringify(flights.map(price))])
@@ -46,7 +46,7 @@ const options = { localConcurrency: 5, batchSize: 20, burstWhenBatchFull: true, 
 if (mode === 'transactional') {
   await boss.work(queue, { ...options, transactional: true }, handleInTransaction)
 } else if (mode === 'joined') {
-  await boss.work(queue, { ...options, transactional: true }, handleJoined)
+  await boss.work(queue, { ...options, batchSize: 50, transactional: true }, handleJoined)
 } else {
   await boss.work(queue, options, handle)
 }

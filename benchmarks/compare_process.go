@@ -85,7 +85,7 @@ func (p *process) listen(out *bufio.Scanner) {
 			continue
 		}
 		p.mu.Lock()
-		p.lines = append(p.lines[max(0, len(p.lines)-9):], line)
+		p.lines = append(p.lines[max(0, len(p.lines)-19):], line)
 		p.mu.Unlock()
 	}
 }

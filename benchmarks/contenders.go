@@ -136,14 +136,14 @@ func peers() []peer {
 			command:  command{kind: "node", args: []string{"graphile.js", "one"}}, queue: graphileQueue,
 		},
 		{
-			name: "pgboss", label: "pg-boss 12", family: node, inWork: workers, taken: 100, latency: true,
-			settings: "`localConcurrency: 5, batchSize: 20, burstWhenBatchFull: true`, LISTEN/NOTIFY on, `notifyPollingIntervalSeconds: 0.5`: five handlers, each takes its 20 one after the other. With `batchSize: 1` a worker sleeps half a second after each job. Each save one round trip, prepared",
+			name: "pgboss", label: "pg-boss 12", family: node, inWork: workers, taken: 250, latency: true,
+			settings: "`localConcurrency: 5, batchSize: 50, burstWhenBatchFull: true`, LISTEN/NOTIFY on, `pollingIntervalSeconds: 0.5, notifyPollingIntervalSeconds: 0.5`: five handlers, each takes its 50 one after the other, the more the faster. With `batchSize: 1` a worker sleeps half a second after each job. Each save one round trip, prepared",
 			limited:  "one commit per flight, and one look-up per flight at 5 ms",
 			command:  command{kind: "node", args: []string{"pgboss.js"}}, queue: pgbossQueue,
 		},
 		{
 			name: "pgboss-batch", label: "pg-boss 12, transactional batch of 20", family: node, inWork: workers, taken: 100, latency: true,
-			settings: "the same with `transactional: true`: 20 saves, in three statements, and the completion of their jobs are one transaction. One failing flight undoes the other 19; larger batches are faster and undo more",
+			settings: "the same with `transactional: true, batchSize: 20`: 20 saves, in three statements, and the completion of their jobs are one transaction. One failing flight undoes the other 19; larger batches are faster and undo more",
 			limited:  "one thread of JavaScript at 0 ms; look-ups one after the other at 5 ms",
 			command:  command{kind: "node", args: []string{"pgboss.js", "transactional"}}, queue: pgbossQueue,
 		},

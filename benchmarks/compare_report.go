@@ -234,7 +234,8 @@ func (p *peerReport) bold() string {
 func (r *report) rate(p *peerReport, delay time.Duration) string {
 	for _, o := range p.Turns[delay.String()] {
 		if o.Refused != "" {
-			return "refused: " + strings.ReplaceAll(strings.ReplaceAll(o.Refused, "\n", " "), "|", "/")
+			why := strings.Join(strings.Fields(strings.ReplaceAll(o.Refused, "|", "/")), " ") // comparison.json has it whole
+			return "refused: " + why[:min(len(why), 250)]
 		}
 	}
 	return figureOf(p.rates(delay), "")

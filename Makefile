@@ -23,8 +23,8 @@ $(BIN)/govulncheck: Makefile
 	$(install) golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) && touch $@
 
 .PHONY: bench
-bench: ## Run the benchmarks of the Go packages
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## Measure flightbill beside what else flights could be billed with; writes benchmarks/COMPARISON.md and README's part of it
+	go run ./benchmarks compare
 
 .PHONY: build
 build: ## Build ./flightbill

@@ -69,13 +69,10 @@ func composeAnswer(sql string) []byte {
 		if i%2 == 0 {
 			continue
 		}
-		n := 0
-		for _, c := range []byte(id) {
-			n = (n*31 + int(c)) % 1_000_003
-		}
+		n := numberOf(id)
 		rows = append(rows, []any{
-			id, fmt.Sprint("AIR", n), fmt.Sprint("AIR", 1+n%customers), fmt.Sprint("N", 1+n%997), "B738", 70500 + n%9000, "KJFK", "KBOS",
-			landed.Add(-time.Hour).UnixMilli(), landed.UnixMilli(), 300 + n%3000, 100 + n%80,
+			id, fmt.Sprint("AIR", n), fmt.Sprint("AIR", 1+n%customers), fmt.Sprint("N", 1+n%997), "B738", massOf(n), "KJFK", "KBOS",
+			landed.Add(-time.Hour).UnixMilli(), landed.UnixMilli(), 300 + n%3000, passengersOf(n),
 		})
 	}
 	answer, _ := json.Marshal(map[string]any{ //nolint:errchkjson // of values that JSON can hold
@@ -85,34 +82,62 @@ func composeAnswer(sql string) []byte {
 	return answer
 }
 
+// numberOf is what a flight's facts are made of.
+func numberOf(id string) (n int) {
+	for _, c := range []byte(id) {
+		n = (n*31 + int(c)) % 1_000_003
+	}
+	return n
+}
+
+func massOf(n int) int       { return 70500 + n%9000 }
+func passengersOf(n int) int { return 100 + n%80 }
+
+// billedCents is what a flight comes to by the tariffs RUNWAY and PAX, tax
+// included: every amount of theirs has a whole number of cents of tax.
+func billedCents(id string) int {
+	n := numberOf(id)
+	tonnes := (massOf(n) + 999) / 1000
+	return (max(tonnes*550, 6000) + passengersOf(n)*725) * 120 / 100
+}
+
 // startAnswers starts the process and returns a source that reads from it.
 func startAnswers(ctx context.Context, delay time.Duration) (_ *pinot.Source, stop func() error, err error) {
-	self, err := os.Executable()
+	address, end, err := startBroker(ctx, delay)
 	if err != nil {
 		return nil, nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, answerServer, delay.String())
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, nil, err
-	}
-	end := func() error { return errors.Join(stdin.Close(), cmd.Wait()) }
-	address, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		return nil, nil, errors.Join(err, end())
-	}
-	source, err := pinot.New(pinot.Config{Brokers: []string{strings.TrimSpace(address)}})
+	source, err := pinot.New(pinot.Config{Brokers: []string{address}})
 	if err != nil {
 		return nil, nil, errors.Join(err, end())
 	}
 	return source, func() error { source.Close(); return end() }, nil
+}
+
+// startBroker starts the process and returns its address.
+func startBroker(ctx context.Context, delay time.Duration) (address string, stop func() error, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, answerServer, delay.String())
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", nil, err
+	}
+	end := func() error { return errors.Join(stdin.Close(), cmd.Wait()) }
+	address, err = bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		return "", nil, errors.Join(err, end())
+	}
+	return strings.TrimSpace(address), end, nil
 }
 
 // oneByOne hides that a source can read many flights at once.

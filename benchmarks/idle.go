@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -27,10 +26,9 @@ func (b *bench) idle(ctx context.Context) ([]row, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	binary := filepath.Join(dir, "flightbill")
-
-	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "github.com/flightbill/flightbill/cmd/flightbill").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build: %w: %s", err, out)
+	binary, err := buildFlightbill(ctx, dir)
+	if err != nil {
+		return nil, err
 	}
 	self, err := os.Executable()
 	if err != nil {

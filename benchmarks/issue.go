@@ -15,20 +15,17 @@ import (
 	"github.com/flightbill/flightbill/jobs"
 )
 
-const (
-	linesOfDraft  = 40
-	linesOfFlight = 3
-)
+const linesOfFlight = 3
 
 // closingDate is a Sunday: every customer's week ends then, and the run's cut-off
 // stands on the day before.
 var closingDate = billing.NewDate(2026, time.March, 8)
 
 // issue turns a week's drafts into invoices.
-func (b *bench) issue(ctx context.Context) ([]row, error) {
+func (b *bench) issue(ctx context.Context, full, linesOfDraft int) ([]row, error) {
 	const seed = "issue"
-	drafts := b.size(50_000)
-	dropSeed, err := b.server.seed(ctx, seed, func(pool *pgxpool.Pool) error { return b.makeDrafts(ctx, pool, drafts) })
+	drafts := b.size(full)
+	dropSeed, err := b.server.seed(ctx, seed, func(pool *pgxpool.Pool) error { return b.makeDrafts(ctx, pool, drafts, linesOfDraft) })
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +36,7 @@ func (b *bench) issue(ctx context.Context) ([]row, error) {
 		return func(ctx context.Context, _ int) (seconds float64, err error) {
 			err = b.server.inCopy(ctx, seed, func(pool *pgxpool.Pool) error {
 				var err error
-				if seconds, err = do(ctx, pool, drafts); err != nil {
+				if seconds, err = do(ctx, pool, drafts, drafts*linesOfDraft); err != nil {
 					return err
 				}
 				var total string
@@ -69,17 +66,17 @@ func (b *bench) issue(ctx context.Context) ([]row, error) {
 }
 
 // doTimed issues so many drafts and returns how many seconds it took.
-type doTimed func(ctx context.Context, pool *pgxpool.Pool, drafts int) (seconds float64, err error)
+type doTimed func(ctx context.Context, pool *pgxpool.Pool, drafts, charges int) (seconds float64, err error)
 
 // memory is what the process takes, before and at most.
 type memory struct{ before, peak []float64 }
 
 func (m *memory) watch(do doTimed) doTimed {
-	return func(ctx context.Context, pool *pgxpool.Pool, drafts int) (float64, error) {
+	return func(ctx context.Context, pool *pgxpool.Pool, drafts, charges int) (float64, error) {
 		debug.FreeOSMemory()
 		resetPeak()
 		now, _ := memoryMB("self", currentMemory)
-		seconds, err := do(ctx, pool, drafts)
+		seconds, err := do(ctx, pool, drafts, charges)
 		most, _ := memoryMB("self", peakMemory)
 		m.before, m.peak = append(m.before, now), append(m.peak, most)
 		return seconds, err
@@ -89,7 +86,7 @@ func (m *memory) watch(do doTimed) doTimed {
 // runTime is when the run of the closing date is due.
 func runTime() time.Time { return closingDate.Start(time.UTC).Add(time.Hour) }
 
-func (b *bench) issueByRun(ctx context.Context, pool *pgxpool.Pool, drafts int) (seconds float64, err error) {
+func (b *bench) issueByRun(ctx context.Context, pool *pgxpool.Pool, drafts, charges int) (seconds float64, err error) {
 	started := time.Now()
 	consolidator := jobs.Consolidator{Pool: pool, Books: db.NewPriceBooks(pool), Logger: b.logger, Now: runTime}
 	results, err := consolidator.Run(ctx, closingDate, db.ByHand, nil)
@@ -97,7 +94,7 @@ func (b *bench) issueByRun(ctx context.Context, pool *pgxpool.Pool, drafts int) 
 		return 0, err
 	}
 	seconds = time.Since(started).Seconds()
-	if len(results) != 1 || results[0].Invoices != int64(drafts) || results[0].Charges != int64(drafts)*linesOfDraft {
+	if len(results) != 1 || results[0].Invoices != int64(drafts) || results[0].Charges != int64(charges) {
 		return 0, fmt.Errorf("the run did not issue what there is: %+v", results)
 	}
 	return seconds, nil
@@ -105,7 +102,7 @@ func (b *bench) issueByRun(ctx context.Context, pool *pgxpool.Pool, drafts int) 
 
 // issueByService is the way of serve: the daily job hands chunks out, and finishes
 // the run once they are done. Counted from the job's start.
-func (b *bench) issueByService(ctx context.Context, pool *pgxpool.Pool, drafts int) (seconds float64, err error) {
+func (b *bench) issueByService(ctx context.Context, pool *pgxpool.Pool, drafts, _ int) (seconds float64, err error) {
 	var clock atomic.Pointer[time.Time]
 	early, due := runTime().AddDate(0, 0, -2), runTime()
 	clock.Store(&early) // nothing is due while the service starts
@@ -144,7 +141,7 @@ func (b *bench) issueByService(ctx context.Context, pool *pgxpool.Pool, drafts i
 
 // issueByHand knows what a run must find out: one draft a customer, nobody on
 // hold, nothing that cannot be issued, nobody else who would wait for the locks.
-func issueByHand(ctx context.Context, pool *pgxpool.Pool, _ int) (seconds float64, err error) {
+func issueByHand(ctx context.Context, pool *pgxpool.Pool, _, _ int) (seconds float64, err error) {
 	started := time.Now()
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		for _, sql := range []string{
@@ -176,7 +173,7 @@ func issueByHand(ctx context.Context, pool *pgxpool.Pool, _ int) (seconds float6
 
 // makeDrafts fills a week. The customers' flights come in turn, one of each, as
 // they do in a week: a draft's charges lie all over the table.
-func (b *bench) makeDrafts(ctx context.Context, pool *pgxpool.Pool, drafts int) error {
+func (b *bench) makeDrafts(ctx context.Context, pool *pgxpool.Pool, drafts, linesOfDraft int) error {
 	for _, sql := range []string{
 		fmt.Sprintf(`INSERT INTO customers (code, name, billing_frequency, week_ends_on)
 			SELECT 'AIR' || n, 'Airline ' || n, 'weekly', 7 FROM generate_series(1, %d) AS n`, drafts),

@@ -38,6 +38,13 @@ func main() {
 		if delay, err = time.ParseDuration(os.Args[2]); err == nil {
 			err = serveAnswers(ctx, delay, os.Stdin, os.Stdout)
 		}
+	case len(os.Args) == 3 && os.Args[1] == plainRiver:
+		var cooldown time.Duration
+		if cooldown, err = time.ParseDuration(os.Args[2]); err == nil {
+			err = runPlainRiver(ctx, cooldown)
+		}
+	case len(os.Args) > 1 && os.Args[1] == compareCommand:
+		err = runCompare(ctx, os.Args[2:], os.Stdout, os.Stderr)
 	default:
 		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	}
@@ -61,21 +68,25 @@ type bench struct {
 
 // measurement makes one or more rows of the table.
 type measurement struct {
-	name string
-	run  func(*bench, context.Context) ([]row, error)
+	name  string
+	run   func(*bench, context.Context) ([]row, error)
+	large bool // takes long and much of the disk: only when asked for
 }
 
 func measurements() []measurement {
 	return []measurement{
-		{"drain", (*bench).drain},
-		{"ahead", (*bench).ahead},
-		{"enqueue", (*bench).enqueue},
-		{"revive", (*bench).revive},
-		{"issue", (*bench).issue},
-		{"latency", (*bench).latency},
-		{"pinot", (*bench).pinot},
-		{"idle", (*bench).idle},
-		{"overdue", (*bench).overdue},
+		{"drain", (*bench).drain, false},
+		{"ahead", (*bench).ahead, false},
+		{"enqueue", (*bench).enqueue, false},
+		{"revive", (*bench).revive, false},
+		{"issue", func(b *bench, ctx context.Context) ([]row, error) { return b.issue(ctx, 50_000, 40) }, false},
+		{"latency", (*bench).latency, false},
+		{"pinot", (*bench).pinot, false},
+		{"idle", (*bench).idle, false},
+		{"overdue", func(b *bench, ctx context.Context) ([]row, error) { return b.overdue(ctx, 4_000_000, 67_000) }, false},
+		{"backlog", (*bench).backlog, true},
+		{"issue-large", func(b *bench, ctx context.Context) ([]row, error) { return b.issue(ctx, 100_000, 100) }, true},
+		{"overdue-large", func(b *bench, ctx context.Context) ([]row, error) { return b.overdue(ctx, 10_000_000, 1_675_000) }, true},
 	}
 }
 
@@ -96,7 +107,7 @@ func parse(args []string, stderr io.Writer) (options, []measurement, error) {
 	}
 	flags := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.only, "only", "", "measure these, separated by commas: "+strings.Join(names, ", "))
+	flags.StringVar(&o.only, "only", "", "measure these, separated by commas: "+strings.Join(names, ", ")+"; without it, all but backlog and those that are large")
 	flags.IntVar(&o.passes, "passes", 3, "how often each measurement and its yardstick take turns, at least 2")
 	flags.Float64Var(&o.scale, "scale", 1, "multiplies every size and waiting time; a try-out: 0.02")
 	flags.StringVar(&o.dir, "dir", "", "put the server's data in a temporary folder in here; it must be on the disk to be measured")
@@ -108,7 +119,9 @@ func parse(args []string, stderr io.Writer) (options, []measurement, error) {
 		flags.Usage()
 		return o, nil, errors.New("these flags cannot be understood")
 	}
-	if o.only != "" {
+	if o.only == "" {
+		chosen = slices.DeleteFunc(chosen, func(m measurement) bool { return m.large })
+	} else {
 		wanted := strings.Split(o.only, ",")
 		for _, name := range wanted {
 			if !slices.Contains(names, name) {

@@ -17,9 +17,9 @@ var overdueOn = billing.NewDate(2026, time.March, 8)
 
 // overdue marks the unpaid invoices past due among all, and then, over those,
 // looks again where there is nothing to mark.
-func (b *bench) overdue(ctx context.Context) ([]row, error) {
+func (b *bench) overdue(ctx context.Context, all, past int) ([]row, error) {
 	const seed = "overdue"
-	invoices, due := b.size(4_000_000), b.size(67_000)
+	invoices, due := b.size(all), b.size(past)
 	dropSeed, err := b.server.seed(ctx, seed, func(pool *pgxpool.Pool) error { return makePending(ctx, pool, invoices, due) })
 	if err != nil {
 		return nil, err

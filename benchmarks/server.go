@@ -45,7 +45,9 @@ func startServer(ctx context.Context, parent string, logger *slog.Logger) (_ *se
 			err = errors.Join(err, s.stop())
 		}
 	}()
-	if s.Server, err = embedded.Start(ctx, embedded.Config{Dir: dir, Logger: logger}); err != nil {
+	// The moment of a commit is the one that all contenders have, whatever they are.
+	parameters := map[string]string{"track_commit_timestamp": "on"}
+	if s.Server, err = embedded.Start(ctx, embedded.Config{Dir: dir, Parameters: parameters, Logger: logger}); err != nil {
 		return nil, err
 	}
 	if err := s.exec(ctx, "CREATE DATABASE "+migrated); err != nil {

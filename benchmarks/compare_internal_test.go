@@ -1,0 +1,86 @@
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// setupReport has every contender, each faster than the one before it.
+func setupReport(t *testing.T) *report {
+	t.Helper()
+	var found []measured
+	for i, p := range peers() {
+		m := measured{p, map[time.Duration][]outcome{}}
+		for _, delay := range delays {
+			o := outcome{FlightsPerSecond: float64(100 * (i + 1)), PeakMemoryMB: 50}
+			if p.latency {
+				o.latencies = []float64{3, 4, 900}
+			}
+			m.outcomes[delay] = []outcome{o, o}
+		}
+		found = append(found, m)
+	}
+	return newReport(conditions{}, &comparison{bench: &bench{passes: 2, scale: 1}}, found)
+}
+
+func TestComparisonIsWritten(t *testing.T) {
+	t.Parallel()
+	r, dir := setupReport(t), t.TempDir()
+	require.NoError(t, r.write(dir))
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	assert.Len(t, files, 5)
+	for _, plot := range []string{"throughput.svg", "latency.svg", "scaling.svg"} {
+		file, err := os.Open(filepath.Join(dir, plot))
+		require.NoError(t, err)
+		defer file.Close()
+		for decoder := xml.NewDecoder(file); ; {
+			_, err := decoder.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			require.NoError(t, err, plot)
+		}
+	}
+}
+
+func TestComparisonComparesWithTheBest(t *testing.T) {
+	t.Parallel()
+	r := setupReport(t)
+	assert.Equal(t, "river-1ms", r.best(0, workers).Name)
+	assert.Contains(t, r.markdown(), "| 5 workers to the best of the others with 5 in work (River as documented, fetch cooldown 1ms), Pinot 0s | 1.10 (1.10 to 1.10) times | 1 or more | yes |")
+}
+
+func TestComparisonRefusesWrongWork(t *testing.T) {
+	t.Parallel()
+	r := setupReport(t)
+	r.find("river-1ms").Turns["0s"][1].Refused = "one flight is missing"
+	assert.Contains(t, r.table(), "| River as documented, fetch cooldown 1ms | 5 | refused: one flight is missing |")
+	assert.Equal(t, "river-100ms", r.best(0, workers).Name)
+	assert.Equal(t, "river-1ms", r.best(delays[1], workers).Name)
+}
+
+func TestComparisonFitsIntoReadme(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	page := filepath.Join(t.TempDir(), "README.md")
+	require.NoError(t, os.WriteFile(page, readme, 0o600))
+	r := setupReport(t)
+	for range 2 { // what was written is replaced
+		require.NoError(t, r.show(page))
+	}
+	shown, err := os.ReadFile(page)
+	require.NoError(t, err)
+	assert.Equal(t, 1, strings.Count(string(shown), r.table()))
+	assert.Contains(t, string(shown), "## Design notes")
+}

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"time"
 
@@ -15,6 +14,9 @@ const (
 	// slowGroup is when others no longer wait for a group under way, which may be
 	// waiting for a customer's lock.
 	slowGroup = 20 * time.Millisecond
+	// comingTime is how long a group waits for flights that were taken with the one
+	// before, and are on their way: pricing takes a tenth of it.
+	comingTime = 500 * time.Microsecond
 	// groupTimeout ends a group that does not end by itself; its flights are then
 	// saved one by one, within their own time.
 	groupTimeout = 10 * time.Second
@@ -25,7 +27,8 @@ const (
 // group fails, each is saved by itself.
 //
 // While flights are waiting, the transaction that completes some takes as many
-// others in their place.
+// others in their place. The next group waits for these, but not for long: else five
+// workers would come apart into two groups that take turns.
 type Saver struct {
 	pool *pgxpool.Pool
 	next NextFlights
@@ -33,6 +36,8 @@ type Saver struct {
 	mu      sync.Mutex
 	queue   []*queuedSave
 	running int
+	coming  map[int64]bool // jobs taken with the last group that have not come yet
+	allCame chan struct{}  // told when the last of them has
 }
 
 // queuedSave is one that waits for its group. Its outcome may be read once done
@@ -56,7 +61,9 @@ type NextFlights interface {
 
 // NewSaver returns a Saver that uses a connection a group. Without next it takes
 // no flights.
-func NewSaver(pool *pgxpool.Pool, next NextFlights) *Saver { return &Saver{pool: pool, next: next} }
+func NewSaver(pool *pgxpool.Pool, next NextFlights) *Saver {
+	return &Saver{pool: pool, next: next, allCame: make(chan struct{}, 1)}
+}
 
 // Save is SaveFlight. Once its group is under way it waits for that to end,
 // whatever becomes of ctx: the flight may be in it.
@@ -64,17 +71,21 @@ func (s *Saver) Save(ctx context.Context, save Save) (Outcome, error) {
 	q := &queuedSave{save: save, done: make(chan struct{})}
 	s.mu.Lock()
 	s.queue = append(s.queue, q)
-	idle := s.running == 0
-	s.mu.Unlock()
-	if idle {
+	if save.Job != nil {
+		s.came(save.Job.ID)
+	}
+	if s.running == 0 {
 		s.start(ctx)
 	}
+	s.mu.Unlock()
 	slow := time.NewTimer(slowGroup)
 	defer slow.Stop()
 	select {
 	case <-q.done:
 	case <-slow.C:
+		s.mu.Lock()
 		s.start(ctx)
+		s.mu.Unlock()
 		<-q.done
 	}
 	if q.err != nil && !q.alone {
@@ -85,19 +96,38 @@ func (s *Saver) Save(ctx context.Context, save Save) (Outcome, error) {
 	return q.outcome, q.err
 }
 
-// start has what is queued saved. Others wait for it, so that it must not end
-// with the caller's context.
-func (s *Saver) start(ctx context.Context) {
+// Without tells that a flight ended without a save.
+func (s *Saver) Without(jobID int64) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.came(jobID)
+}
+
+// came notes that nobody need wait for a flight any more. The caller holds mu.
+func (s *Saver) came(jobID int64) {
+	if !s.coming[jobID] {
+		return
+	}
+	delete(s.coming, jobID)
+	if len(s.coming) == 0 {
+		select {
+		case s.allCame <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// start has what is queued saved. Others wait for it, so that it must not end
+// with the caller's context. The caller holds mu.
+func (s *Saver) start(ctx context.Context) {
 	s.running++
-	s.mu.Unlock()
 	go s.work(context.WithoutCancel(ctx))
 }
 
 // work saves what is queued until nothing is.
 func (s *Saver) work(ctx context.Context) {
-	runtime.Gosched() // those that are about to come, since they were taken together, come first
 	for {
+		s.waitForComing()
 		s.mu.Lock()
 		group := s.queue[:together(s.queue)]
 		s.queue = s.queue[len(group):]
@@ -110,6 +140,30 @@ func (s *Saver) work(ctx context.Context) {
 			return
 		}
 		s.saveGroup(ctx, group)
+	}
+}
+
+func (s *Saver) waitForComing() {
+	s.mu.Lock()
+	wait := len(s.coming) > 0 && len(s.queue) > 0 && len(s.queue) < maxGroup
+	if wait {
+		select {
+		case <-s.allCame: // of an earlier group
+		default:
+		}
+	}
+	s.mu.Unlock()
+	if !wait {
+		return
+	}
+	timer := time.NewTimer(comingTime)
+	defer timer.Stop()
+	select {
+	case <-s.allCame:
+	case <-timer.C:
+		s.mu.Lock()
+		s.coming = nil
+		s.mu.Unlock()
 	}
 }
 
@@ -157,6 +211,13 @@ func (s *Saver) saveAndTake(ctx context.Context, saves []Save) ([]Outcome, error
 	}
 	outcomes, err := SaveFlights(ctx, t, saves)
 	if err == nil {
+		coming := map[int64]bool{}
+		for _, job := range t.taken.Jobs {
+			coming[job.ID] = true
+		}
+		s.mu.Lock()
+		s.coming = coming
+		s.mu.Unlock()
 		s.next.Taken(t.taken)
 	}
 	return outcomes, err

@@ -60,14 +60,11 @@ func (h *hand) put(taken db.Taken) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.more = len(taken.Jobs) > 0
-	if !h.more {
-		return
-	}
-	if len(h.taken.Jobs) == 0 && !h.closed {
+	if len(h.taken.Jobs) == 0 && h.more && !h.closed {
 		h.timer = time.AfterFunc(handAge, h.leftOver)
 	}
 	h.taken.Add(taken)
-	h.fetch()
+	h.fetch() // for what others have left of the queue, too
 }
 
 // take returns what is in hand, at most so many.

@@ -56,6 +56,7 @@ type IngestFlight struct {
 	Ahead  *readAhead // nil where the source reads one flight at a time
 	Gate   *sourceGate
 	Saved  func(jobID int64) // told of a job that a save has completed
+	Freed  func()            // told when a flight ends otherwise
 	Wait   time.Duration     // how long an unknown or unlanded flight is waited for
 	Now    func() time.Time
 	Stats  *Stats
@@ -78,6 +79,8 @@ func (w *IngestFlight) Work(ctx context.Context, job *river.Job[IngestFlightArgs
 		outcome, err = w.reconsider(ctx, job, refusal)
 	}
 	if err != nil {
+		w.Saver.Without(job.ID)
+		w.Freed()
 		return w.verdict(ctx, job, err)
 	}
 	if outcome == db.Billed {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -100,7 +101,13 @@ func (p *pilot) JobGetAvailable(
 	if most <= 0 {
 		return &riverdriver.JobGetAvailableResult{}, nil
 	}
-	taken := p.driver.hand.take(most)
+	inHand := most
+	if most == params.MaxToLock {
+		// All of it: those in whose place it was taken are done, though River may have
+		// yet to hear so of some. If these waited for that, each group would come apart.
+		inHand = math.MaxInt
+	}
+	taken := p.driver.hand.take(inHand)
 	if missing := most - len(taken.Jobs); missing > 0 {
 		ctx, cancel := context.WithTimeout(ctx, takeTimeout)
 		defer cancel()
@@ -112,12 +119,14 @@ func (p *pilot) JobGetAvailable(
 		taken.Add(more)
 		p.driver.hand.sawMore(len(more.Jobs) == missing)
 	}
-	switch len(taken.Jobs) {
-	case 0:
+	switch {
+	case len(taken.Jobs) == 0:
 		p.driver.gate.Untaken()
-	case params.MaxToLock:
+	case len(taken.Jobs) >= params.MaxToLock:
 		p.driver.full()
-		p.driver.Fetch()
+		if !p.driver.hand.wanted() { // else the next save calls for one
+			p.driver.Fetch()
+		}
 	}
 	return &riverdriver.JobGetAvailableResult{Jobs: taken.Jobs, DecodeErrors: taken.Unreadable}, nil
 }
@@ -148,36 +157,97 @@ func (p *pilot) JobSetStateIfRunningMany(
 }
 
 // listener adds to what Postgres tells the notice that Fetch asks for: the one
-// that an INSERT sends.
+// that an INSERT sends. It goes on waiting for Postgres meanwhile: to stop costs
+// as much as a fetch.
 type listener struct {
 	riverdriver.Listener
 
 	driver *riverDriver
+
+	mu      sync.Mutex
+	waiting chan heard // nil while nobody waits for Postgres
+	stop    context.CancelFunc
+	kept    []heard // what was told while another notice went out
+}
+
+type heard struct {
+	notification *riverdriver.Notification
+	err          error
 }
 
 func (l *listener) WaitForNotification(ctx context.Context) (*riverdriver.Notification, error) {
-	type heard struct {
-		notification *riverdriver.Notification
-		err          error
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h, ok := l.next(); ok {
+		return h.notification, h.err
 	}
-	waitCtx, stop := context.WithCancel(ctx)
-	defer stop()
-	result := make(chan heard, 1)
-	go func() {
-		notification, err := l.Listener.WaitForNotification(waitCtx)
-		result <- heard{notification, err}
-	}()
+	if l.waiting == nil {
+		var waitCtx context.Context
+		waitCtx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
+		waiting := make(chan heard, 1)
+		go func() {
+			notification, err := l.Listener.WaitForNotification(waitCtx)
+			waiting <- heard{notification, err}
+		}()
+		l.waiting = waiting
+	}
 	select {
-	case h := <-result:
+	case h := <-l.waiting:
+		l.stop()
+		l.waiting = nil
 		return h.notification, h.err
 	case <-l.driver.wake:
+		return &riverdriver.Notification{Topic: "river_insert", Payload: `{"queue": "` + FlightsQueue + `"}`}, nil
+	case <-ctx.Done():
+		l.interrupt()
+		if h, ok := l.next(); ok {
+			return h.notification, h.err
+		}
+		return nil, ctx.Err()
 	}
-	stop()
-	// The connection serves one at a time, and may have had something to tell. Then
-	// the notice is for the next time.
-	if h := <-result; h.err == nil || !errors.Is(h.err, context.Canceled) || ctx.Err() != nil {
-		l.driver.Fetch()
-		return h.notification, h.err
+}
+
+func (l *listener) next() (heard, bool) {
+	if len(l.kept) == 0 {
+		return heard{}, false
 	}
-	return &riverdriver.Notification{Topic: "river_insert", Payload: `{"queue": "` + FlightsQueue + `"}`}, nil
+	h := l.kept[0]
+	l.kept = l.kept[1:]
+	return h, true
+}
+
+// interrupt ends the wait, since the connection serves one at a time, and keeps
+// what it has heard. The caller holds mu.
+func (l *listener) interrupt() {
+	if l.waiting == nil {
+		return
+	}
+	l.stop()
+	if h := <-l.waiting; !errors.Is(h.err, context.Canceled) {
+		l.kept = append(l.kept, h)
+	}
+	l.waiting = nil
+}
+
+func (l *listener) quietly(do func() error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.interrupt()
+	return do()
+}
+
+func (l *listener) Close(ctx context.Context) error {
+	return l.quietly(func() error { return l.Listener.Close(ctx) })
+}
+
+func (l *listener) Listen(ctx context.Context, topic string) error {
+	return l.quietly(func() error { return l.Listener.Listen(ctx, topic) })
+}
+
+func (l *listener) Ping(ctx context.Context) error {
+	return l.quietly(func() error { return l.Listener.Ping(ctx) })
+}
+
+func (l *listener) Unlisten(ctx context.Context, topic string) error {
+	return l.quietly(func() error { return l.Listener.Unlisten(ctx, topic) })
 }

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"log/slog"
-	"math"
 	"sync"
 	"time"
 
@@ -64,6 +63,10 @@ func (h *hand) put(taken db.Taken) {
 		h.timer = time.AfterFunc(handAge, h.leftOver)
 	}
 	h.taken.Add(taken)
+	if h.closed { // by a save that had begun before
+		h.giveBackAll()
+		return
+	}
 	h.fetch() // for what others have left of the queue, too
 }
 
@@ -82,12 +85,17 @@ func (h *hand) take(most int) db.Taken {
 func (h *hand) leftOver() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
-		return // close has seen to it
+	if !h.closed {
+		h.more = false
+		h.giveBackAll()
 	}
-	h.more = false
-	left := h.taken.Cut(len(h.taken.Jobs))
-	h.returns.Go(func() { h.giveBack(left) })
+}
+
+// giveBackAll has all that is in hand put back. The caller holds mu.
+func (h *hand) giveBackAll() {
+	if all := h.taken.Cut(len(h.taken.Jobs)); len(all.Jobs) > 0 {
+		h.returns.Go(func() { h.giveBack(all) })
+	}
 }
 
 func (h *hand) giveBack(taken db.Taken) {
@@ -98,7 +106,8 @@ func (h *hand) giveBack(taken db.Taken) {
 	}
 }
 
-// stopTaking is called before the workers stop, close after it.
+// stopTaking puts back what is in hand, and what comes from now on: River asks for
+// no more. It is called before the workers stop, close after it.
 func (h *hand) stopTaking() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -106,10 +115,10 @@ func (h *hand) stopTaking() {
 	if h.timer != nil {
 		h.timer.Stop()
 	}
+	h.giveBackAll()
 }
 
 func (h *hand) close() {
 	h.stopTaking()
-	h.giveBack(h.take(math.MaxInt))
 	h.returns.Wait()
 }

@@ -56,7 +56,8 @@ type IngestFlight struct {
 	Ahead  *readAhead // nil where the source reads one flight at a time
 	Gate   *sourceGate
 	Saved  func(jobID int64) // told of a job that a save has completed
-	Freed  func()            // told when a flight ends otherwise
+	Lost   func(jobID int64) // told of a job that another attempt has by now
+	Freed  func()            // told when a flight ends without a save
 	Wait   time.Duration     // how long an unknown or unlanded flight is waited for
 	Now    func() time.Time
 	Stats  *Stats
@@ -122,12 +123,14 @@ func (w *IngestFlight) reconsider(ctx context.Context, job *river.Job[IngestFlig
 func (w *IngestFlight) bill(ctx context.Context, job *river.Job[IngestFlightArgs]) (db.Outcome, error) {
 	id := job.Args.FlightID
 	if !ValidFlightID(id) {
+		w.Gate.Untaken() // it shows nothing of the source
 		return "", &billing.Error{
 			Kind: billing.Refused, Reason: billing.ReasonUnusableFacts,
 			Message: fmt.Sprintf("job %d names no flight that can be: %q is not a flight id; delete the job", job.ID, id),
 		}
 	}
 	if billedBefore(job.JobRow) {
+		w.Gate.Untaken() // likewise
 		return w.rebill(ctx, job)
 	}
 	flight, err := w.fetch(ctx, job)

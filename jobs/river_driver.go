@@ -32,7 +32,8 @@ const takeTimeout = 10 * time.Second
 //     flight ends, and at the end of a backlog until the next poll;
 //   - a fetch is given first what was taken in the transaction that completed
 //     other flights (see hand);
-//   - River is not let complete once more, 250 ms later, what a save has completed.
+//   - River is not let complete once more, 250 ms later, what a save has completed,
+//     nor put the end of an attempt on the one that has its job by now.
 type riverDriver struct {
 	*riverpgxv5.Driver
 
@@ -42,7 +43,7 @@ type riverDriver struct {
 	wake chan struct{}
 	hand *hand
 
-	saved sync.Map // ids of jobs that a save has completed and River has not yet been told of
+	settled sync.Map // jobs that River need not be told the end of: their ids, and which end
 }
 
 // driverOver is what River asks for in riverDriver.
@@ -55,7 +56,18 @@ func newRiverDriver(pool *pgxpool.Pool, gate *sourceGate, logger *slog.Logger) *
 }
 
 // Saved is told of a job that a save has completed, before its worker returns.
-func (d *riverDriver) Saved(jobID int64) { d.saved.Store(jobID, nil) }
+func (d *riverDriver) Saved(jobID int64) { d.settled.Store(jobID, savedEnd) }
+
+// Lost is told of a job that another attempt has by now, before its worker
+// returns. River would put the end of this one on that one.
+func (d *riverDriver) Lost(jobID int64) { d.settled.Store(jobID, lostEnd) }
+
+type settledEnd int
+
+const (
+	savedEnd settledEnd = iota
+	lostEnd
+)
 
 // Wanted implements db.NextFlights.
 func (d *riverDriver) Wanted() bool { return d.gate.Open() && d.hand.wanted() }
@@ -132,13 +144,15 @@ func (p *pilot) JobGetAvailable(
 }
 
 // JobSetStateIfRunningMany leaves out what saves have completed: it would lock
-// each row once more to find that there is nothing to do.
+// each row once more to find that there is nothing to do. And it leaves out the
+// end of attempts that have lost their job.
 func (p *pilot) JobSetStateIfRunningMany(
 	ctx context.Context, exec riverdriver.Executor, params *riverdriver.JobSetStateIfRunningManyParams,
 ) ([]*rivertype.JobRow, error) {
 	left := &riverdriver.JobSetStateIfRunningManyParams{Schema: params.Schema, Now: params.Now}
 	for i, id := range params.ID {
-		if _, saved := p.driver.saved.LoadAndDelete(id); saved && params.State[i] == rivertype.JobStateCompleted && !params.MetadataDoMerge[i] {
+		end, settled := p.driver.settled.LoadAndDelete(id)
+		if settled && (end == lostEnd || params.State[i] == rivertype.JobStateCompleted && !params.MetadataDoMerge[i]) {
 			continue
 		}
 		left.ID = append(left.ID, id)

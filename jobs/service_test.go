@@ -75,3 +75,21 @@ func TestStopNowPutsAFlightBack(t *testing.T) {
 	eventually(t, "a later service bills it", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
 	require.Equal(t, 1, get[int](t, b, `SELECT attempt FROM river_job WHERE state = 'completed'`))
 }
+
+// An attempt that was given up for lost and ends after all leaves the one that has
+// its job alone: River itself looks only whether the job is running.
+func TestLostAttemptLeavesItsJobAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "WEEK", landed(4, 9))
+	source := b.blockingSource()
+	service := b.start(t, source.use)
+	b.enqueue(t, "F1")
+	<-source.entered
+	b.exec(t, `UPDATE river_job SET attempt = 2, attempted_by = attempted_by || '{other}'`) // rescued and taken
+	source.let <- struct{}{}
+	eventually(t, "its save is refused", func() bool { return b.stats.Snapshot().Flights.Snoozed["job_lost"] == 1 })
+	require.NoError(t, service.Stop(t.Context())) // River has written what it had to
+	require.Equal(t, "running 2", get[string](t, b, `SELECT concat_ws(' ', state, attempt) FROM river_job`))
+	require.Zero(t, get[int](t, b, `SELECT count(*) FROM billed_flights`))
+}

@@ -32,8 +32,9 @@ func (w *IngestFlight) verdict(ctx context.Context, job *river.Job[IngestFlightA
 		return err // River puts the flight back as it was
 
 	case errors.Is(err, db.ErrJobLost):
-		// Nothing was saved. To return nil would let River complete the attempt
-		// that has the job now, before it has billed anything.
+		// Nothing was saved, and nothing of this attempt's end may reach the one that
+		// has the job now.
+		w.Lost(job.ID)
 		w.Logger.WarnContext(ctx, "flight left to the attempt that has it now", "flight_id", job.Args.FlightID, "error", err)
 		w.Stats.flightSnoozed("job_lost")
 		return river.JobSnooze(time.Second)

@@ -318,6 +318,6 @@ func TestSaveFlightsFailsWhereTheCommitDoes(t *testing.T) {
 	require.ErrorContains(t, err, "refused at commit")
 	require.Equal(t, "running", get[string](t, b, `SELECT state::text FROM river_job`))
 
-	_, err = db.NewSaver(b.pool, nil).Save(t.Context(), db.Save{Job: job, Bill: bill, At: testNow})
+	_, err = db.NewSaver(b.pool, 5, nil).Save(t.Context(), db.Save{Job: job, Bill: bill, At: testNow})
 	require.ErrorContains(t, err, "refused at commit")
 }

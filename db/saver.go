@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -26,16 +27,25 @@ const (
 // one commit for all. A flight that comes alone is saved at once. Where one of a
 // group fails, each is saved by itself.
 //
+// With many workers there are two groups at a time, so that one works while the
+// other waits for its commit.
+//
 // While flights are waiting, the transaction that completes some takes as many
-// others in their place. The next group waits for these, but not for long: else five
-// workers would come apart into two groups that take turns.
+// others in their place. Its next group waits for these, but not for long: else
+// groups would come apart into ever smaller ones.
 type Saver struct {
 	pool *pgxpool.Pool
 	next NextFlights
 
-	mu      sync.Mutex
+	mu    sync.Mutex
+	lanes []*lane
+}
+
+// lane is one of the groups at a time. All is guarded by the Saver's mu.
+type lane struct {
 	queue   []*queuedSave
-	running int
+	saving  int            // flights of groups under way
+	running int            // loops at work: two where one is slow
 	coming  map[int64]bool // jobs taken with the last group that have not come yet
 	allCame chan struct{}  // told when the last of them has
 }
@@ -59,10 +69,18 @@ type NextFlights interface {
 	Taken(taken Taken)
 }
 
-// NewSaver returns a Saver that uses a connection a group. Without next it takes
-// no flights.
-func NewSaver(pool *pgxpool.Pool, next NextFlights) *Saver {
-	return &Saver{pool: pool, next: next, allCame: make(chan struct{}, 1)}
+// manyWorkers are enough for two groups: 50 workers do half as much again with
+// two, five do less.
+const manyWorkers = 16
+
+// NewSaver returns a Saver for so many workers. It uses a connection a group.
+// Without next it takes no flights.
+func NewSaver(pool *pgxpool.Pool, workers int, next NextFlights) *Saver {
+	s := &Saver{pool: pool, next: next}
+	for range 1 + min(workers/manyWorkers, 1) {
+		s.lanes = append(s.lanes, &lane{allCame: make(chan struct{}, 1)})
+	}
+	return s
 }
 
 // Save is SaveFlight. Once its group is under way it waits for that to end,
@@ -70,12 +88,10 @@ func NewSaver(pool *pgxpool.Pool, next NextFlights) *Saver {
 func (s *Saver) Save(ctx context.Context, save Save) (Outcome, error) {
 	q := &queuedSave{save: save, done: make(chan struct{})}
 	s.mu.Lock()
-	s.queue = append(s.queue, q)
-	if save.Job != nil {
-		s.came(save.Job.ID)
-	}
-	if s.running == 0 {
-		s.start(ctx)
+	l := s.laneFor(save.Job)
+	l.queue = append(l.queue, q)
+	if l.running == 0 {
+		s.start(ctx, l)
 	}
 	s.mu.Unlock()
 	slow := time.NewTimer(slowGroup)
@@ -84,7 +100,7 @@ func (s *Saver) Save(ctx context.Context, save Save) (Outcome, error) {
 	case <-q.done:
 	case <-slow.C:
 		s.mu.Lock()
-		s.start(ctx)
+		s.start(ctx, l)
 		s.mu.Unlock()
 		<-q.done
 	}
@@ -100,55 +116,79 @@ func (s *Saver) Save(ctx context.Context, save Save) (Outcome, error) {
 func (s *Saver) Without(jobID int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.came(jobID)
+	for _, l := range s.lanes {
+		l.came(jobID)
+	}
 }
 
-// came notes that nobody need wait for a flight any more. The caller holds mu.
-func (s *Saver) came(jobID int64) {
-	if !s.coming[jobID] {
-		return
+// laneFor returns the lane that waits for a job, or else the one with less to do.
+// The caller holds mu.
+func (s *Saver) laneFor(job *Job) *lane {
+	least := s.lanes[0]
+	for _, l := range s.lanes {
+		if job != nil && l.came(job.ID) {
+			return l
+		}
+		if len(l.queue)+l.saving < len(least.queue)+least.saving {
+			least = l
+		}
 	}
-	delete(s.coming, jobID)
-	if len(s.coming) == 0 {
+	return least
+}
+
+// came notes that nobody need wait for a job any more, and reports whether anybody
+// did. The caller holds mu.
+func (l *lane) came(jobID int64) bool {
+	if !l.coming[jobID] {
+		return false
+	}
+	delete(l.coming, jobID)
+	if len(l.coming) == 0 {
 		select {
-		case s.allCame <- struct{}{}:
+		case l.allCame <- struct{}{}:
 		default:
 		}
 	}
+	return true
 }
 
 // start has what is queued saved. Others wait for it, so that it must not end
 // with the caller's context. The caller holds mu.
-func (s *Saver) start(ctx context.Context) {
-	s.running++
-	go s.work(context.WithoutCancel(ctx))
+func (s *Saver) start(ctx context.Context, l *lane) {
+	l.running++
+	go s.work(context.WithoutCancel(ctx), l)
 }
 
 // work saves what is queued until nothing is.
-func (s *Saver) work(ctx context.Context) {
+func (s *Saver) work(ctx context.Context, l *lane) {
+	runtime.Gosched() // those that are about to come, since they were taken together, come first
 	for {
-		s.waitForComing()
+		s.waitForComing(l)
 		s.mu.Lock()
-		group := s.queue[:together(s.queue)]
-		s.queue = s.queue[len(group):]
+		group := l.queue[:together(l.queue)]
+		l.queue = l.queue[len(group):]
+		l.saving += len(group)
 		if len(group) == 0 {
-			s.queue = nil
-			s.running--
+			l.queue = nil
+			l.running--
 		}
 		s.mu.Unlock()
 		if len(group) == 0 {
 			return
 		}
-		s.saveGroup(ctx, group)
+		s.saveGroup(ctx, l, group)
+		s.mu.Lock()
+		l.saving -= len(group)
+		s.mu.Unlock()
 	}
 }
 
-func (s *Saver) waitForComing() {
+func (s *Saver) waitForComing(l *lane) {
 	s.mu.Lock()
-	wait := len(s.coming) > 0 && len(s.queue) > 0 && len(s.queue) < maxGroup
+	wait := len(l.coming) > 0 && len(l.queue) < maxGroup
 	if wait {
 		select {
-		case <-s.allCame: // of an earlier group
+		case <-l.allCame: // of an earlier group
 		default:
 		}
 	}
@@ -159,10 +199,10 @@ func (s *Saver) waitForComing() {
 	timer := time.NewTimer(comingTime)
 	defer timer.Stop()
 	select {
-	case <-s.allCame:
+	case <-l.allCame:
 	case <-timer.C:
 		s.mu.Lock()
-		s.coming = nil
+		l.coming = nil
 		s.mu.Unlock()
 	}
 }
@@ -180,14 +220,14 @@ func together(queue []*queuedSave) int {
 	return len(queue)
 }
 
-func (s *Saver) saveGroup(ctx context.Context, group []*queuedSave) {
+func (s *Saver) saveGroup(ctx context.Context, l *lane, group []*queuedSave) {
 	ctx, cancel := context.WithTimeout(ctx, groupTimeout)
 	defer cancel()
 	saves := make([]Save, len(group))
 	for i, q := range group {
 		saves[i] = q.save
 	}
-	outcomes, err := s.saveAndTake(ctx, saves)
+	outcomes, err := s.saveAndTake(ctx, l, saves)
 	for i, q := range group {
 		q.err, q.alone = err, len(group) == 1
 		if err == nil {
@@ -198,7 +238,7 @@ func (s *Saver) saveGroup(ctx context.Context, group []*queuedSave) {
 }
 
 // saveAndTake is SaveFlights, and takes others in their place where that is wanted.
-func (s *Saver) saveAndTake(ctx context.Context, saves []Save) ([]Outcome, error) {
+func (s *Saver) saveAndTake(ctx context.Context, l *lane, saves []Save) ([]Outcome, error) {
 	t := &taking{Pool: s.pool}
 	for _, save := range saves {
 		if save.Job != nil {
@@ -216,7 +256,7 @@ func (s *Saver) saveAndTake(ctx context.Context, saves []Save) ([]Outcome, error
 			coming[job.ID] = true
 		}
 		s.mu.Lock()
-		s.coming = coming
+		l.coming = coming
 		s.mu.Unlock()
 		s.next.Taken(t.taken)
 	}

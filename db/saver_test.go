@@ -47,7 +47,7 @@ func TestSaverSavesTogetherWhatComesTogether(t *testing.T) {
 		id := fmt.Sprintf("F%d", i)
 		saves = append(saves, db.Save{Job: b.running(t, id), Bill: b.priced(t, books, id, "WEEK"), At: testNow})
 	}
-	outcomes, errs := b.saveAll(t, db.NewSaver(open(t, b.url, 15), nil), saves)
+	outcomes, errs := b.saveAll(t, db.NewSaver(open(t, b.url, 15), 5, nil), saves)
 	for i := range saves {
 		require.NoError(t, errs[i])
 		require.Equal(t, db.Billed, outcomes[i])
@@ -72,7 +72,7 @@ func TestSaverOneOfAGroupFails(t *testing.T) {
 	require.ErrorContains(t, err, "flight F3", "the error is that of the one that failed")
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM billed_flights`))
 
-	outcomes, errs := b.saveAll(t, db.NewSaver(open(t, b.url, 10), nil), saves)
+	outcomes, errs := b.saveAll(t, db.NewSaver(open(t, b.url, 10), 5, nil), saves)
 	for i := range saves {
 		if i == 3 {
 			require.ErrorIs(t, errs[i], db.ErrJobLost)
@@ -98,7 +98,7 @@ func TestSaverSameFlightTwice(t *testing.T) {
 	saves := []db.Save{other, {first, bill, testNow}, {second, bill, testNow}}
 	_, err := db.SaveFlights(t.Context(), b.pool, saves)
 	require.ErrorContains(t, err, "flight F1 comes twice")
-	outcomes, errs := b.saveAll(t, db.NewSaver(open(t, b.url, 5), nil), saves)
+	outcomes, errs := b.saveAll(t, db.NewSaver(open(t, b.url, 5), 32, nil), saves)
 	require.NoError(t, errors.Join(errs...))
 	outcomes = outcomes[1:]
 	require.ElementsMatch(t, []db.Outcome{db.Billed, db.AlreadyBilled}, outcomes)

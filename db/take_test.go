@@ -82,7 +82,7 @@ func TestSaverTakesInThePlaceOfWhatIsSaved(t *testing.T) {
 	save := db.Save{Job: b.running(t, "F1"), Bill: b.priced(t, books, "F1", "WEEK"), At: testNow}
 	b.exec(t, `INSERT INTO flight_processing_queue (flight_id) VALUES ('F2'), ('F3')`)
 	next := &nextStub{}
-	saver := db.NewSaver(b.pool, next)
+	saver := db.NewSaver(b.pool, 5, next)
 
 	outcome, err := saver.Save(t.Context(), save)
 	require.NoError(t, err)

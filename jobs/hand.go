@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/flightbill/flightbill/db"
 )
@@ -19,9 +20,10 @@ const (
 	returnTimeout = 5 * time.Second
 )
 
-// hand has the flights that were taken in the transaction that completed others,
-// until River asks for them. They are as many as those were, so that no more are
-// in work than there are workers. Where River does not ask, since its queue is
+// hand has the flights that were taken in the transaction that completed others.
+// They are as many as those were, so that no more are in work than there are
+// workers. The workers that have just saved go on with them (see workOn); what they
+// leave, River gets when it asks. Where it does not ask either, since its queue is
 // paused, the source is away or the process stops, they go back into the queue.
 type hand struct {
 	pool   *pgxpool.Pool
@@ -30,7 +32,8 @@ type hand struct {
 
 	mu      sync.Mutex
 	taken   db.Taken
-	more    bool // when the queue was last looked at, it had flights for every free slot
+	back    db.Taken // for River alone: they need more than a save
+	more    bool     // when the queue was last looked at, it had flights for every free slot
 	closed  bool
 	timer   *time.Timer
 	returns sync.WaitGroup
@@ -59,26 +62,66 @@ func (h *hand) put(taken db.Taken) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.more = len(taken.Jobs) > 0
-	if len(h.taken.Jobs) == 0 && h.more && !h.closed {
-		h.timer = time.AfterFunc(handAge, h.leftOver)
-	}
-	h.taken.Add(taken)
-	if h.closed { // by a save that had begun before
-		h.giveBackAll()
+	h.hold(&h.taken, taken)
+}
+
+// forRiver is given a flight that is to go through River: only there it can fail,
+// wait or be cancelled.
+func (h *hand) forRiver(job *rivertype.JobRow) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hold(&h.back, db.Taken{Jobs: []*rivertype.JobRow{job}})
+	h.fetch()
+}
+
+// hold adds to what is in hand. The caller holds mu.
+func (h *hand) hold(where *db.Taken, taken db.Taken) {
+	if len(taken.Jobs) == 0 {
 		return
 	}
-	h.fetch() // for what others have left of the queue, too
+	if len(h.taken.Jobs)+len(h.back.Jobs) == 0 && !h.closed {
+		h.timer = time.AfterFunc(handAge, h.leftOver)
+	}
+	where.Add(taken)
+	if h.closed { // by a save that had begun before
+		h.giveBackAll()
+	}
+}
+
+// next returns a flight for a worker to go on with, nil where there is none.
+func (h *hand) next() *rivertype.JobRow {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for {
+		first := h.taken.Cut(1)
+		switch {
+		case len(first.Jobs) == 0:
+			return nil
+		case len(first.Unreadable) > 0:
+			h.back.Add(first)
+			h.fetch()
+		default:
+			h.emptied()
+			return first.Jobs[0]
+		}
+	}
 }
 
 // take returns what is in hand, at most so many.
 func (h *hand) take(most int) db.Taken {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	given := h.taken.Cut(most)
-	if len(h.taken.Jobs) == 0 && h.timer != nil {
+	given := h.back.Cut(most)
+	given.Add(h.taken.Cut(most - len(given.Jobs)))
+	h.emptied()
+	return given
+}
+
+// emptied stops the timer where nothing is in hand. The caller holds mu.
+func (h *hand) emptied() {
+	if len(h.taken.Jobs)+len(h.back.Jobs) == 0 && h.timer != nil {
 		h.timer.Stop()
 	}
-	return given
 }
 
 // leftOver puts back what River has not asked for.
@@ -93,7 +136,9 @@ func (h *hand) leftOver() {
 
 // giveBackAll has all that is in hand put back. The caller holds mu.
 func (h *hand) giveBackAll() {
-	if all := h.taken.Cut(len(h.taken.Jobs)); len(all.Jobs) > 0 {
+	all := h.taken.Cut(len(h.taken.Jobs))
+	all.Add(h.back.Cut(len(h.back.Jobs)))
+	if len(all.Jobs) > 0 {
 		h.returns.Go(func() { h.giveBack(all) })
 	}
 }

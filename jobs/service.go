@@ -96,7 +96,7 @@ func New(cfg Config) (*Service, error) {
 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
-		Pool: cfg.Pool, Books: books, Saver: db.NewSaver(cfg.Pool, cfg.Workers, driver), Saved: driver.Saved, Lost: driver.Lost, Freed: driver.Fetch, Source: cfg.Source, Ahead: ahead, Gate: gate, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
+		Pool: cfg.Pool, Books: books, Saver: db.NewSaver(cfg.Pool, cfg.Workers, driver), Saved: driver.Saved, Lost: driver.Lost, Freed: driver.Fetch, Hand: driver.hand, Source: cfg.Source, Ahead: ahead, Gate: gate, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
 	})
 	consolidator := &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}
 	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats})

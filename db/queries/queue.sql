@@ -21,12 +21,15 @@ WITH moved AS (
 SELECT (SELECT count(*) FROM moved)::bigint AS moved, (SELECT count(*) FROM notice)::bigint AS notices;
 
 -- Whether a flight that was enqueued before an instant has still to have its
--- first try: asked for half an hour from then, after that nobody waits for it.
+-- first try: asked for half an hour from then, after that nobody waits for it. A
+-- try that ended with its process is none: River's rescue counts these.
 -- name: QueueHasUntried :one
 SELECT EXISTS (
     SELECT FROM river_job
     WHERE queue = 'flights' AND kind = 'ingest_flight' AND created_at <= @before::timestamptz
-        AND (state = 'available' AND attempt = 0 OR state = 'running' AND attempt = 1
+        AND (state IN ('available', 'retryable', 'running')
+                AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
+                    WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END
             OR state = 'scheduled' AND attempt = 0 AND scheduled_at <= @before::timestamptz)
         AND NOT metadata ? 'snoozes'
         AND now() - interval '30 minutes' < @before::timestamptz);
@@ -40,7 +43,9 @@ ORDER BY 1, 2;
 -- name: QueueCountUntried :one
 SELECT count(*) FROM river_job
 WHERE queue = 'flights' AND kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
-    AND (state = 'available' AND attempt = 0 OR state = 'running' AND attempt = 1);
+    AND state IN ('available', 'retryable', 'running')
+    AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
+        WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END;
 
 -- The flights that are worked next.
 -- name: QueueNextInLine :many

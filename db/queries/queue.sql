@@ -67,14 +67,21 @@ SELECT EXISTS (
     WHERE id = @id AND state = 'running' AND attempt = @attempt::smallint
         AND attempted_by[array_upper(attempted_by, 1)] = @client::text);
 
--- Puts back, as they were, flights that were taken and not begun.
+-- Puts back, as they were, flights that were taken and not begun. One that somebody
+-- cancelled meanwhile is then cancelled, with what River says of one in work.
 -- name: QueueReturn :exec
 WITH back AS (
-    UPDATE river_job SET state = 'available', attempt = attempt - 1, attempted_by = attempted_by[:cardinality(attempted_by) - 1]
+    UPDATE river_job
+    SET state = CASE WHEN metadata ? 'cancel_attempted_at' THEN 'cancelled' ELSE 'available' END::river_job_state,
+        finalized_at = CASE WHEN metadata ? 'cancel_attempted_at' THEN now() END,
+        errors = errors || CASE WHEN metadata ? 'cancel_attempted_at' THEN ARRAY[
+            jsonb_build_object('at', now(), 'attempt', attempt, 'error', 'JobCancelError: job cancelled remotely', 'trace', '')] END,
+        metadata = CASE WHEN metadata ? 'cancel_attempted_at' THEN metadata - 'reason' ELSE metadata END, -- why it waited before
+        attempt = attempt - 1, attempted_by = attempted_by[:cardinality(attempted_by) - 1]
     WHERE id = ANY (@ids::bigint[]) AND state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = @client::text
-    RETURNING 1
+    RETURNING state
 )
-SELECT pg_notify('public.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM back);
+SELECT pg_notify('public.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM back WHERE state = 'available');
 
 -- Whether a run's chunks are being worked, or wait to be.
 -- name: QueueHasChunks :one

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/db/dbsqlc"
@@ -21,6 +23,12 @@ func TestQueueHasUntried(t *testing.T) {
 		require.NoError(t, err)
 		return has
 	}
+	count := func() int {
+		t.Helper()
+		n, err := q.QueueCountUntried(t.Context())
+		require.NoError(t, err)
+		return int(n)
+	}
 	require.False(t, untried())
 	b.enqueue(t, "F1")
 	require.True(t, untried(), "new")
@@ -36,4 +44,44 @@ func TestQueueHasUntried(t *testing.T) {
 	require.True(t, untried(), "enqueued again")
 	b.exec(t, `UPDATE river_job SET state = 'running', attempt = 1`)
 	require.True(t, untried(), "its try is not over")
+
+	// A process was killed: River's rescue counts the attempt, which was no try.
+	for _, rescued := range []int{1, 2} {
+		b.exec(t, `UPDATE river_job SET state = 'running', attempt = $1`, rescued)
+		b.rescue(t)
+		require.Equal(t, rescued, get[int](t, b, `SELECT (metadata ->> 'river:rescue_count')::int FROM river_job`))
+		require.True(t, untried(), "rescued")
+		require.Equal(t, 1, count())
+		b.exec(t, `UPDATE river_job SET state = 'available'`)
+		require.True(t, untried(), "rescued, its time has come")
+		b.exec(t, `UPDATE river_job SET state = 'running', attempt = attempt + 1`)
+		require.True(t, untried(), "in its first real try")
+		require.Equal(t, 1, count())
+		b.exec(t, `UPDATE river_job SET state = 'retryable'`)
+		require.False(t, untried(), "which failed")
+		require.Zero(t, count())
+	}
+	b.exec(t, `UPDATE river_job SET state = 'discarded', finalized_at = now()`)
+	b.enqueue(t, "F1")
+	b.exec(t, `UPDATE river_job SET state = 'retryable', attempt = 1`)
+	require.False(t, untried(), "the rescues before it was enqueued again count no more")
+	b.exec(t, `UPDATE river_job SET metadata = '{"river:rescue_count": "many"}'`)
+	require.False(t, untried(), "what River passes over too")
+}
+
+// rescue does what River does with the jobs of a process that was killed.
+func (b *testBundle) rescue(t *testing.T) {
+	t.Helper()
+	b.exec(t, `UPDATE river_job SET attempted_at = now() - interval '1 hour'`)
+	exec := riverpgxv5.New(b.pool).GetExecutor()
+	stuck, err := exec.JobGetStuck(t.Context(), &riverdriver.JobGetStuckParams{Max: 10, StuckHorizon: time.Now()})
+	require.NoError(t, err)
+	require.NotEmpty(t, stuck)
+	for _, job := range stuck {
+		_, err := exec.JobRescueMany(t.Context(), &riverdriver.JobRescueManyParams{
+			ID: []int64{job.ID}, Error: [][]byte{[]byte(`{}`)}, FinalizedAt: []*time.Time{nil},
+			ScheduledAt: []time.Time{time.Now().Add(time.Second)}, State: []string{"retryable"}, StuckHorizon: time.Now(),
+		})
+		require.NoError(t, err)
+	}
 }

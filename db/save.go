@@ -140,7 +140,7 @@ func add(p *dbsqlc.FlightSaveParams, book *PriceBook, save Save) error {
 	return nil
 }
 
-// sqlStateJobLost is what save_flight raises for a job in other hands.
+// sqlStateJobLost is what save_flights raises for a job in other hands.
 const sqlStateJobLost = "FB001"
 
 // addLine adds a charge to the arrays of a save. Decimals go as text, so that

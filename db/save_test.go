@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -271,6 +272,29 @@ func TestSaveFlightsOpenOneDraft(t *testing.T) {
 			require.Equal(t, "WEEK consolidated DRAFT 2026-03-08 EUR "+want, get[string](t, b, invoiceLines))
 		})
 	}
+}
+
+// Whatever the order in which flights are saved: a save that waits for a job's row
+// has none locked that comes after it, so that nobody waits in a circle.
+func TestSaveFlightsLocksJobsInOrder(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	books := db.NewPriceBooks(b.pool)
+	var saves []db.Save
+	for _, id := range []string{"F1", "F2", "F3"} {
+		saves = append(saves, db.Save{Job: b.running(t, id), Bill: b.priced(t, books, id, "WEEK"), At: testNow})
+	}
+	slices.Reverse(saves)
+	first := b.begin(t)
+	_, err := first.Exec(t.Context(), `SELECT FROM river_job WHERE id = $1 FOR UPDATE`, saves[2].Job.ID)
+	require.NoError(t, err)
+	save := meanwhile(t, b, func() ([]db.Outcome, error) { return db.SaveFlights(t.Context(), b.pool, saves) })
+	_, err = first.Exec(t.Context(), `SELECT FROM river_job FOR UPDATE NOWAIT`)
+	require.NoError(t, err)
+	require.NoError(t, first.Commit(t.Context()))
+	outcomes, err := save()
+	require.NoError(t, err)
+	require.Equal(t, []db.Outcome{db.Billed, db.Billed, db.Billed}, outcomes)
 }
 
 // Twenty saves at once, a third of them rolled back: the numbers have no gap.

@@ -101,7 +101,7 @@ BEGIN
         END IF;
     END LOOP;
     IF job_id IS NOT NULL THEN
-        PERFORM complete_flight_jobs(ARRAY[job_id], ARRAY[job_attempt], job_client, ARRAY[adjust_flight.flight_id]);
+        PERFORM complete_flight_jobs(ARRAY[job_id], ARRAY[job_attempt], job_client, ARRAY[adjust_flight.flight_id], ARRAY[adjust_flight.flight_id]);
     END IF;
     RETURN 'billed';
 END
@@ -167,7 +167,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[]) RETURNS void
+CREATE FUNCTION public.complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], billed text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -181,7 +181,8 @@ DECLARE
 BEGIN
     WITH done AS (
         UPDATE river_job j SET state = 'completed', finalized_at = now()
-        FROM unnest(job_ids, job_attempts) AS mine (id, attempt)
+        -- Sorted, as the rows are locked in the order of this: 1.4 % of a save of five.
+        FROM (SELECT u.id, u.attempt FROM unnest(job_ids, job_attempts) AS u (id, attempt) ORDER BY u.id) AS mine
         -- As text, so that the index on state is of no use: it has whatever was
         -- running since the last vacuum.
         WHERE j.id = mine.id AND j.state::text = 'running' AND j.attempt = mine.attempt
@@ -197,7 +198,7 @@ BEGIN
             USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
     END IF;
     DELETE FROM river_job j
-    WHERE queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state <> 'running';
+    WHERE queued_flight(j.kind, j.state, j.args) = ANY (billed) AND j.state <> 'running';
 END
 $$;
 
@@ -213,6 +214,7 @@ DECLARE
     unbilled text[]; -- sorted, so that two callers with the same flights wait for each other instead of deadlocking
     again    text[]; -- billed before, and to be billed again
     voided   text[]; -- billed before, and neither to be billed again nor to be kept quiet about
+    held     bytea[];
     given_up boolean;
     new_ids  bigint[]; -- inserted for flights that had been given up,
     old_ids  bigint[]; -- and their jobs of then
@@ -241,40 +243,44 @@ BEGIN
         FROM (SELECT flight_id, bool_or(rebill) AS rebill FROM voided_flights
               WHERE rebilled_at IS NULL AND flight_id = ANY (flight_ids) GROUP BY flight_id ORDER BY flight_id COLLATE "C") AS v;
         already_billed := already_billed - coalesce(cardinality(again), 0) - coalesce(cardinality(voided), 0);
-        IF again IS NOT NULL THEN
-            -- The job that billed it holds the unique key for as long as River keeps
-            -- it: for a day.
-            UPDATE river_job j SET unique_key = NULL
-            WHERE j.unique_key = ANY (ARRAY(SELECT flight_job_key(u.id) FROM unnest(again) AS u (id)))
-                AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND river_job_state_in_bitmask(j.unique_states, j.state) AND j.state = 'completed';
-            unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
-        END IF;
+        unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
         IF voided IS NOT NULL THEN
             refused := refuse_voided_flights(voided, enqueue_flights.priority);
         END IF;
     END IF;
     given_up := EXISTS (SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND kind = 'ingest_flight');
 
-    WITH inserted AS (
-        INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
-        SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
-            coalesce(enqueue_flights.process_after, now()),
-            CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled' ELSE 'available' END::river_job_state,
-            flight_job_key(f.flight_id), B'11110101',
-            CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}' ELSE '{}' END::jsonb
-        FROM unnest(unbilled) AS f (flight_id)
-        ON CONFLICT (unique_key)
-            WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
-            DO NOTHING
-        RETURNING id, CASE WHEN given_up THEN (
-            SELECT o.id FROM river_job o
-            WHERE queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
-            ORDER BY o.finalized_at DESC LIMIT 1
-        ) END AS given_up_id
-    )
-    SELECT count(*), array_agg(id) FILTER (WHERE given_up_id IS NOT NULL), array_agg(given_up_id) FILTER (WHERE given_up_id IS NOT NULL)
-    INTO enqueued, new_ids, old_ids
-    FROM inserted;
+    enqueued := 0;
+    LOOP
+        IF again IS NOT NULL THEN
+            held := hold_flight_jobs(again);
+        END IF;
+        WITH inserted AS (
+            INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
+            SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
+                coalesce(enqueue_flights.process_after, now()),
+                CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled' ELSE 'available' END::river_job_state,
+                flight_job_key(f.flight_id), B'11110101',
+                CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}' ELSE '{}' END::jsonb
+            FROM unnest(unbilled) AS f (flight_id)
+            ON CONFLICT (unique_key)
+                WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
+                DO NOTHING
+            RETURNING id, unique_key, CASE WHEN given_up THEN (
+                SELECT o.id FROM river_job o
+                WHERE queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
+                ORDER BY o.finalized_at DESC LIMIT 1
+            ) END AS given_up_id
+        )
+        SELECT enqueued + count(*), new_ids || array_agg(id) FILTER (WHERE given_up_id IS NOT NULL),
+            old_ids || array_agg(given_up_id) FILTER (WHERE given_up_id IS NOT NULL), held || array_agg(unique_key) FILTER (WHERE again IS NOT NULL)
+        INTO enqueued, new_ids, old_ids, held
+        FROM inserted;
+        -- A job that came between the two statements is neither held nor new.
+        again := ARRAY(SELECT u.id FROM unnest(again) AS u (id) WHERE flight_job_key(u.id) <> ALL (coalesce(held, '{}')));
+        EXIT WHEN again = '{}';
+        unbilled := again;
+    END LOOP;
 
     revived := 0;
     IF old_ids IS NOT NULL THEN
@@ -386,6 +392,31 @@ CREATE FUNCTION public.flight_processing_queue_update() RETURNS trigger
 BEGIN
     RAISE EXCEPTION 'flight % is in the queue: what stands there cannot be changed', OLD.flight_id
         USING ERRCODE = 'feature_not_supported', HINT = 'Take it back with DELETE and INSERT it again.';
+END
+$$;
+
+CREATE FUNCTION public.hold_flight_jobs(flight_ids text[]) RETURNS bytea[]
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+DECLARE
+    held bytea[];
+BEGIN
+    WITH jobs AS (
+        UPDATE river_job j
+        SET unique_key = CASE WHEN j.state NOT IN ('running', 'completed') THEN j.unique_key END,
+            metadata = j.metadata || CASE WHEN j.state IN ('running', 'completed') THEN '{}' ELSE '{"billed_before": true}' END::jsonb
+        WHERE j.id = ANY (ARRAY(
+            SELECT k.id FROM river_job k
+            WHERE k.unique_key = ANY (ARRAY(SELECT flight_job_key(f.id) FROM unnest(flight_ids) AS f (id)))
+                AND k.unique_key IS NOT NULL AND k.unique_states IS NOT NULL AND river_job_state_in_bitmask(k.unique_states, k.state)
+            ORDER BY k.id
+            FOR UPDATE))
+        RETURNING j.unique_key
+    )
+    SELECT array_agg(jobs.unique_key) FILTER (WHERE jobs.unique_key IS NOT NULL) INTO held FROM jobs;
+    RETURN held;
 END
 $$;
 
@@ -684,7 +715,7 @@ BEGIN
             attempt = 0, -- a run lets it have its first try like a new one
             max_attempts = n.max_attempts,
             created_at = n.created_at,
-            metadata = (o.metadata - 'waiting' - 'reason' - 'snoozes' - 'cancel_attempted_at') || n.metadata,
+            metadata = (o.metadata - '{waiting,reason,snoozes,cancel_attempted_at,river:rescue_count}'::text[]) || n.metadata,
             unique_key = NULL, -- until the new row is gone
             unique_states = n.unique_states
         FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
@@ -817,8 +848,9 @@ BEGIN
 
     PERFORM complete_flight_jobs(
         ARRAY(SELECT CASE WHEN outcomes[j.nr] = 'voided' THEN 0 ELSE j.id END FROM unnest(job_ids) WITH ORDINALITY AS j (id, nr) ORDER BY j.nr),
-        job_attempts, job_client,
-        ARRAY(SELECT CASE WHEN outcomes[f.nr] = 'voided' THEN '' ELSE f.id END FROM unnest(flight_ids) WITH ORDINALITY AS f (id, nr) ORDER BY f.nr));
+        job_attempts, job_client, flight_ids,
+        -- Of a flight billed before, another job may be there to bill it again.
+        added);
     RETURN outcomes;
 END
 $$;
@@ -1633,7 +1665,7 @@ ALTER TABLE ONLY public.voided_flights
 
 REVOKE ALL ON FUNCTION public.adjust_flight(job_id bigint, job_attempt smallint, job_client text, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], billed text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) TO flightbill_enqueuer;
@@ -1649,6 +1681,8 @@ REVOKE ALL ON FUNCTION public.flight_processing_queue_insert() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.flight_processing_queue_statement() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.flight_processing_queue_update() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.hold_flight_jobs(flight_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.issue_credit_note(draft bigint, at timestamp with time zone, today date) FROM PUBLIC;
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/db"
@@ -46,6 +47,45 @@ func TestReturnFlightsLeavesOthersAlone(t *testing.T) {
 	b.exec(t, `UPDATE river_job SET attempt = 2, attempted_by = attempted_by || '{other}'`)
 	require.NoError(t, db.ReturnFlights(t.Context(), b.pool, taken))
 	require.Equal(t, "running 2", get[string](t, b, `SELECT concat_ws(' ', state, attempt) FROM river_job`))
+}
+
+// Somebody cancels flights in River UI while they are in hand, one of them at the
+// very moment at which they go back.
+func TestReturnFlightsCancelled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO flight_processing_queue (flight_id) VALUES ('F1'), ('F2'), ('F3')`)
+	b.exec(t, `UPDATE river_job SET metadata = '{"reason": "not_landed", "waiting": {"reason": "it has not landed"}}'`)
+	taken, err := db.TakeFlights(t.Context(), b.pool, "me", 3)
+	require.NoError(t, err)
+	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{})
+	require.NoError(t, err)
+	job := func(flight string) *rivertype.JobRow {
+		row, err := client.JobGet(t.Context(), get[int64](t, b, `SELECT job_id FROM flight_processing_queue WHERE flight_id = $1`, flight))
+		require.NoError(t, err)
+		return row
+	}
+	_, err = client.JobCancel(t.Context(), job("F1").ID)
+	require.NoError(t, err)
+	cancel := b.begin(t)
+	_, err = client.JobCancelTx(t.Context(), cancel, job("F2").ID)
+	require.NoError(t, err)
+	back := meanwhile(t, b, func() (struct{}, error) { return struct{}{}, db.ReturnFlights(t.Context(), b.pool, taken) })
+	require.NoError(t, cancel.Commit(t.Context()))
+	_, err = back()
+	require.NoError(t, err)
+
+	const view = `SELECT string_agg(concat_ws(' ', flight_id, state, attempts, coalesce(reason, '-'), last_error), ', ' ORDER BY flight_id) FROM flight_processing_queue`
+	require.Equal(t, "F1 cancelled 0 - job cancelled remotely, F2 cancelled 0 - job cancelled remotely, F3 available 0 not_landed it has not landed",
+		get[string](t, b, view))
+	f1 := job("F1")
+	require.Len(t, f1.Errors, 1)
+	require.True(t, f1.FinalizedAt.Equal(f1.Errors[0].At))
+	require.Equal(t, rivertype.AttemptError{At: f1.Errors[0].At, Attempt: 1, Error: rivertype.ErrJobCancelledRemotely.Error()}, f1.Errors[0])
+	require.Nil(t, job("F3").FinalizedAt)
+	require.Empty(t, job("F3").Errors)
+	b.enqueue(t, "F1")
+	require.Equal(t, rivertype.JobStateAvailable, job("F1").State)
 }
 
 // What is taken is what River would have, and its list of clients stays short.

@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -214,4 +215,31 @@ func TestRebillOfWhatIsBilled(t *testing.T) {
 	b.start(t, func(c *jobs.Config) { c.Source = sourceFunc(noSource) })
 	b.emptyQueue(t)
 	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM charges`))
+}
+
+// The invoice is voided while a job of its flight, enqueued once more, is at the
+// flight source: that job and the void's own bill it again once.
+func TestRebillBesideAJobInWork(t *testing.T) {
+	t.Parallel()
+	for _, known := range []bool{true, false} {
+		t.Run(fmt.Sprint("the source knows the flight: ", known), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.billed(t, "E1", "EACH", landed(4, 9))
+			b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts, unique_key, unique_states)
+				VALUES ('ingest_flight', '{"flight_id": "E1"}', 'flights', 25, flight_job_key('E1'), B'11110101')`)
+			source := b.blockingSource()
+			b.start(t, source.use, func(c *jobs.Config) { c.Workers = 1 })
+			<-source.entered
+			if !known {
+				b.exec(t, `DELETE FROM flights`)
+			}
+			b.exec(t, `SELECT void_invoice('EACH-000001', 'why', true)`)
+			require.Equal(t, 2, get[int](t, b, `SELECT count(*) FROM flight_processing_queue`))
+			close(source.let)
+			b.emptyQueue(t)
+			require.Equal(t, "EACH-000001 VOID, EACH-000002 PENDING, EACH-CN000001 PAID", get[string](t, b,
+				`SELECT string_agg(number || ' ' || status, ', ' ORDER BY number COLLATE "C") FROM invoices`))
+		})
+	}
 }

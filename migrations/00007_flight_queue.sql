@@ -84,7 +84,7 @@ BEGIN
             attempt = 0, -- a run lets it have its first try like a new one
             max_attempts = n.max_attempts,
             created_at = n.created_at,
-            metadata = (o.metadata - 'waiting' - 'reason' - 'snoozes' - 'cancel_attempted_at') || n.metadata,
+            metadata = (o.metadata - '{waiting,reason,snoozes,cancel_attempted_at,river:rescue_count}'::text[]) || n.metadata,
             unique_key = NULL, -- until the new row is gone
             unique_states = n.unique_states
         FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
@@ -269,6 +269,7 @@ DECLARE
     unbilled text[]; -- sorted, so that two callers with the same flights wait for each other instead of deadlocking
     again    text[]; -- billed before, and to be billed again
     voided   text[]; -- billed before, and neither to be billed again nor to be kept quiet about
+    held     bytea[];
     given_up boolean;
     new_ids  bigint[]; -- inserted for flights that had been given up,
     old_ids  bigint[]; -- and their jobs of then
@@ -297,40 +298,44 @@ BEGIN
         FROM (SELECT flight_id, bool_or(rebill) AS rebill FROM voided_flights
               WHERE rebilled_at IS NULL AND flight_id = ANY (flight_ids) GROUP BY flight_id ORDER BY flight_id COLLATE "C") AS v;
         already_billed := already_billed - coalesce(cardinality(again), 0) - coalesce(cardinality(voided), 0);
-        IF again IS NOT NULL THEN
-            -- The job that billed it holds the unique key for as long as River keeps
-            -- it: for a day.
-            UPDATE river_job j SET unique_key = NULL
-            WHERE j.unique_key = ANY (ARRAY(SELECT flight_job_key(u.id) FROM unnest(again) AS u (id)))
-                AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND river_job_state_in_bitmask(j.unique_states, j.state) AND j.state = 'completed';
-            unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
-        END IF;
+        unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
         IF voided IS NOT NULL THEN
             refused := refuse_voided_flights(voided, enqueue_flights.priority);
         END IF;
     END IF;
     given_up := EXISTS (SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND kind = 'ingest_flight');
 
-    WITH inserted AS (
-        INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
-        SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
-            coalesce(enqueue_flights.process_after, now()),
-            CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled' ELSE 'available' END::river_job_state,
-            flight_job_key(f.flight_id), B'11110101',
-            CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}' ELSE '{}' END::jsonb
-        FROM unnest(unbilled) AS f (flight_id)
-        ON CONFLICT (unique_key)
-            WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
-            DO NOTHING
-        RETURNING id, CASE WHEN given_up THEN (
-            SELECT o.id FROM river_job o
-            WHERE queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
-            ORDER BY o.finalized_at DESC LIMIT 1
-        ) END AS given_up_id
-    )
-    SELECT count(*), array_agg(id) FILTER (WHERE given_up_id IS NOT NULL), array_agg(given_up_id) FILTER (WHERE given_up_id IS NOT NULL)
-    INTO enqueued, new_ids, old_ids
-    FROM inserted;
+    enqueued := 0;
+    LOOP
+        IF again IS NOT NULL THEN
+            held := hold_flight_jobs(again);
+        END IF;
+        WITH inserted AS (
+            INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
+            SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
+                coalesce(enqueue_flights.process_after, now()),
+                CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled' ELSE 'available' END::river_job_state,
+                flight_job_key(f.flight_id), B'11110101',
+                CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}' ELSE '{}' END::jsonb
+            FROM unnest(unbilled) AS f (flight_id)
+            ON CONFLICT (unique_key)
+                WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
+                DO NOTHING
+            RETURNING id, unique_key, CASE WHEN given_up THEN (
+                SELECT o.id FROM river_job o
+                WHERE queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
+                ORDER BY o.finalized_at DESC LIMIT 1
+            ) END AS given_up_id
+        )
+        SELECT enqueued + count(*), new_ids || array_agg(id) FILTER (WHERE given_up_id IS NOT NULL),
+            old_ids || array_agg(given_up_id) FILTER (WHERE given_up_id IS NOT NULL), held || array_agg(unique_key) FILTER (WHERE again IS NOT NULL)
+        INTO enqueued, new_ids, old_ids, held
+        FROM inserted;
+        -- A job that came between the two statements is neither held nor new.
+        again := ARRAY(SELECT u.id FROM unnest(again) AS u (id) WHERE flight_job_key(u.id) <> ALL (coalesce(held, '{}')));
+        EXIT WHEN again = '{}';
+        unbilled := again;
+    END LOOP;
 
     revived := 0;
     IF old_ids IS NOT NULL THEN

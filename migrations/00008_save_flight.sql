@@ -130,8 +130,9 @@ BEGIN
 
     PERFORM complete_flight_jobs(
         ARRAY(SELECT CASE WHEN outcomes[j.nr] = 'voided' THEN 0 ELSE j.id END FROM unnest(job_ids) WITH ORDINALITY AS j (id, nr) ORDER BY j.nr),
-        job_attempts, job_client,
-        ARRAY(SELECT CASE WHEN outcomes[f.nr] = 'voided' THEN '' ELSE f.id END FROM unnest(flight_ids) WITH ORDINALITY AS f (id, nr) ORDER BY f.nr));
+        job_attempts, job_client, flight_ids,
+        -- Of a flight billed before, another job may be there to bill it again.
+        added);
     RETURN outcomes;
 END
 $$;
@@ -166,8 +167,8 @@ $$;
 
 -- +goose StatementBegin
 -- complete_flight_jobs completes jobs, each if it is still this attempt's, and clears
--- away what other jobs of the flights there are. Id 0 is no job, '' no flight.
-CREATE FUNCTION complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[]) RETURNS void
+-- away what other jobs of the flights there are that are now billed. Id 0 is no job.
+CREATE FUNCTION complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], billed text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path = public, pg_temp
     SET enable_seqscan = off
@@ -181,7 +182,8 @@ DECLARE
 BEGIN
     WITH done AS (
         UPDATE river_job j SET state = 'completed', finalized_at = now()
-        FROM unnest(job_ids, job_attempts) AS mine (id, attempt)
+        -- Sorted, as the rows are locked in the order of this: 1.4 % of a save of five.
+        FROM (SELECT u.id, u.attempt FROM unnest(job_ids, job_attempts) AS u (id, attempt) ORDER BY u.id) AS mine
         -- As text, so that the index on state is of no use: it has whatever was
         -- running since the last vacuum.
         WHERE j.id = mine.id AND j.state::text = 'running' AND j.attempt = mine.attempt
@@ -197,7 +199,7 @@ BEGIN
             USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
     END IF;
     DELETE FROM river_job j
-    WHERE queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state <> 'running';
+    WHERE queued_flight(j.kind, j.state, j.args) = ANY (billed) AND j.state <> 'running';
 END
 $$;
 -- +goose StatementEnd
@@ -282,7 +284,7 @@ $$;
 
 REVOKE ALL ON FUNCTION take_flights(text, integer, bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION issue_drafts(bigint[], timestamptz, date), open_draft(bigint, date, text, timestamptz),
-    complete_flight_jobs(bigint[], smallint[], text, text[]) FROM PUBLIC;
+    complete_flight_jobs(bigint[], smallint[], text, text[], text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION save_flights(bigint, date, timestamptz, date, bigint[], smallint[], text, text[], bigint[], date[], jsonb[], date[], boolean[],
     integer[], bigint[], text[], text[], numeric[], numeric[], numeric[], numeric[], numeric[], text[]) FROM PUBLIC;
 
@@ -291,5 +293,5 @@ DROP FUNCTION take_flights(text, integer, bigint[]);
 DROP FUNCTION save_flights(bigint, date, timestamptz, date, bigint[], smallint[], text, text[], bigint[], date[], jsonb[], date[], boolean[],
     integer[], bigint[], text[], text[], numeric[], numeric[], numeric[], numeric[], numeric[], text[]);
 DROP FUNCTION issue_drafts(bigint[], timestamptz, date);
-DROP FUNCTION complete_flight_jobs(bigint[], smallint[], text, text[]);
+DROP FUNCTION complete_flight_jobs(bigint[], smallint[], text, text[], text[]);
 DROP FUNCTION open_draft(bigint, date, text, timestamptz);

@@ -136,6 +136,38 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- hold_flight_jobs is enqueue_flights' part in billing flights again: each is to have
+-- a job that begins after this transaction. One that is running may end as billed
+-- already, without having seen this transaction; one that is done is kept by River
+-- for a day: both leave the unique key to a new one. One that waits is marked, and
+-- held by that; its key is returned. Locks are taken by id, as a save takes them.
+CREATE FUNCTION hold_flight_jobs(flight_ids text[]) RETURNS bytea[]
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+    SET enable_seqscan = off
+AS $$
+DECLARE
+    held bytea[];
+BEGIN
+    WITH jobs AS (
+        UPDATE river_job j
+        SET unique_key = CASE WHEN j.state NOT IN ('running', 'completed') THEN j.unique_key END,
+            metadata = j.metadata || CASE WHEN j.state IN ('running', 'completed') THEN '{}' ELSE '{"billed_before": true}' END::jsonb
+        WHERE j.id = ANY (ARRAY(
+            SELECT k.id FROM river_job k
+            WHERE k.unique_key = ANY (ARRAY(SELECT flight_job_key(f.id) FROM unnest(flight_ids) AS f (id)))
+                AND k.unique_key IS NOT NULL AND k.unique_states IS NOT NULL AND river_job_state_in_bitmask(k.unique_states, k.state)
+            ORDER BY k.id
+            FOR UPDATE))
+        RETURNING j.unique_key
+    )
+    SELECT array_agg(jobs.unique_key) FILTER (WHERE jobs.unique_key IS NOT NULL) INTO held FROM jobs;
+    RETURN held;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 -- rebill_invoice puts the flights of a voided invoice in the queue, to be billed
 -- again from the facts that were kept, at the tariffs then in force for their
 -- dates. It returns how many.
@@ -255,19 +287,20 @@ BEGIN
         END IF;
     END LOOP;
     IF job_id IS NOT NULL THEN
-        PERFORM complete_flight_jobs(ARRAY[job_id], ARRAY[job_attempt], job_client, ARRAY[adjust_flight.flight_id]);
+        PERFORM complete_flight_jobs(ARRAY[job_id], ARRAY[job_attempt], job_client, ARRAY[adjust_flight.flight_id], ARRAY[adjust_flight.flight_id]);
     END IF;
     RETURN 'billed';
 END
 $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION issue_credit_note(bigint, timestamptz, date), void_invoice(text, text, boolean), rebill_invoice(text),
+REVOKE ALL ON FUNCTION issue_credit_note(bigint, timestamptz, date), void_invoice(text, text, boolean), rebill_invoice(text), hold_flight_jobs(text[]),
     adjust_flight(bigint, smallint, text, bigint, date, text, integer, bigint, date, jsonb, text, timestamptz, date, jsonb) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION adjust_flight(bigint, smallint, text, bigint, date, text, integer, bigint, date, jsonb, text, timestamptz, date, jsonb);
 DROP FUNCTION rebill_invoice(text);
+DROP FUNCTION hold_flight_jobs(text[]);
 DROP FUNCTION void_invoice(text, text, boolean);
 DROP FUNCTION issue_credit_note(bigint, timestamptz, date);
 DROP TYPE flight_line;

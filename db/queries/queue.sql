@@ -21,12 +21,15 @@ WITH moved AS (
 SELECT (SELECT count(*) FROM moved)::bigint AS moved, (SELECT count(*) FROM notice)::bigint AS notices;
 
 -- Whether a flight that was enqueued before an instant has still to have its
--- first try: asked for half an hour from then, after that nobody waits for it.
+-- first try: asked for half an hour from then, after that nobody waits for it. A
+-- try that ended with its process is none: River's rescue counts these.
 -- name: QueueHasUntried :one
 SELECT EXISTS (
     SELECT FROM river_job
     WHERE queue = 'flights' AND kind = 'ingest_flight' AND created_at <= @before::timestamptz
-        AND (state = 'available' AND attempt = 0 OR state = 'running' AND attempt = 1
+        AND (state IN ('available', 'retryable', 'running')
+                AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
+                    WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END
             OR state = 'scheduled' AND attempt = 0 AND scheduled_at <= @before::timestamptz)
         AND NOT metadata ? 'snoozes'
         AND now() - interval '30 minutes' < @before::timestamptz);
@@ -40,7 +43,9 @@ ORDER BY 1, 2;
 -- name: QueueCountUntried :one
 SELECT count(*) FROM river_job
 WHERE queue = 'flights' AND kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
-    AND (state = 'available' AND attempt = 0 OR state = 'running' AND attempt = 1);
+    AND state IN ('available', 'retryable', 'running')
+    AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
+        WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END;
 
 -- The flights that are worked next.
 -- name: QueueNextInLine :many
@@ -62,14 +67,21 @@ SELECT EXISTS (
     WHERE id = @id AND state = 'running' AND attempt = @attempt::smallint
         AND attempted_by[array_upper(attempted_by, 1)] = @client::text);
 
--- Puts back, as they were, flights that were taken and not begun.
+-- Puts back, as they were, flights that were taken and not begun. One that somebody
+-- cancelled meanwhile is then cancelled, with what River says of one in work.
 -- name: QueueReturn :exec
 WITH back AS (
-    UPDATE river_job SET state = 'available', attempt = attempt - 1, attempted_by = attempted_by[:cardinality(attempted_by) - 1]
+    UPDATE river_job
+    SET state = CASE WHEN metadata ? 'cancel_attempted_at' THEN 'cancelled' ELSE 'available' END::river_job_state,
+        finalized_at = CASE WHEN metadata ? 'cancel_attempted_at' THEN now() END,
+        errors = errors || CASE WHEN metadata ? 'cancel_attempted_at' THEN ARRAY[
+            jsonb_build_object('at', now(), 'attempt', attempt, 'error', 'JobCancelError: job cancelled remotely', 'trace', '')] END,
+        metadata = CASE WHEN metadata ? 'cancel_attempted_at' THEN metadata - 'reason' ELSE metadata END, -- why it waited before
+        attempt = attempt - 1, attempted_by = attempted_by[:cardinality(attempted_by) - 1]
     WHERE id = ANY (@ids::bigint[]) AND state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = @client::text
-    RETURNING 1
+    RETURNING state
 )
-SELECT pg_notify('public.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM back);
+SELECT pg_notify('public.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM back WHERE state = 'available');
 
 -- Whether a run's chunks are being worked, or wait to be.
 -- name: QueueHasChunks :one

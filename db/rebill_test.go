@@ -1,0 +1,122 @@
+package db_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
+)
+
+const (
+	voidToRebill = `SELECT void_invoice('EACH-000001', 'why', true)`
+	// marked lists the unfinished jobs that bill again, and whether they do.
+	marked = `SELECT string_agg(concat_ws(' ', flight_id, j.state, j.metadata), ', ') FROM flight_processing_queue q JOIN river_job j ON j.id = job_id`
+)
+
+// An invoice is voided, its flight to be billed again, while a job of that flight
+// comes to its end as billed already: the flight is not left without a job.
+func TestVoidWithRebillMeetsAJobThatEnds(t *testing.T) {
+	t.Parallel()
+	billedAndRunning := func(t *testing.T, unique bool) (*testBundle, *db.Job, db.Bill) {
+		t.Helper()
+		b := setup(t)
+		books := db.NewPriceBooks(b.pool)
+		if unique {
+			b.enqueue(t, "F2")
+		} else {
+			b.raw(t, "F2")
+		}
+		b.setState(t, "F2", "running")
+		b.save(t, nil, b.priced(t, books, "F2", "EACH"), db.Billed)
+		// A save for a customer who is billed per flight would wait for the void.
+		return b, &db.Job{ID: get[int64](t, b, `SELECT id FROM river_job`), Attempt: 1, Client: "here"}, b.priced(t, books, "F2", "WEEK")
+	}
+	for name, unique := range map[string]bool{"whose job has the unique key": true, "whose job has none": false} {
+		t.Run("void before a save "+name, func(t *testing.T) {
+			t.Parallel()
+			b, job, bill := billedAndRunning(t, unique)
+			void := b.begin(t)
+			_, err := void.Exec(t.Context(), `SELECT FROM river_job FOR UPDATE`)
+			require.NoError(t, err)
+			// It has read the ledger, and waits for its job.
+			save := meanwhile(t, b, func() (db.Outcome, error) { return db.SaveFlight(t.Context(), b.pool, job, bill, testNow) })
+			_, err = void.Exec(t.Context(), voidToRebill)
+			require.NoError(t, err)
+			require.NoError(t, void.Commit(t.Context()))
+			outcome, err := save()
+			require.NoError(t, err)
+			require.Equal(t, db.AlreadyBilled, outcome)
+			require.Equal(t, `F2 available {"billed_before": true}`, get[string](t, b, marked))
+		})
+	}
+	t.Run("void after a save", func(t *testing.T) {
+		t.Parallel()
+		b, job, bill := billedAndRunning(t, true)
+		save := b.begin(t)
+		outcome, err := db.SaveFlight(t.Context(), save, job, bill, testNow)
+		require.NoError(t, err)
+		require.Equal(t, db.AlreadyBilled, outcome)
+		void := b.execMeanwhile(t, voidToRebill)
+		require.NoError(t, save.Commit(t.Context()))
+		_, err = void()
+		require.NoError(t, err)
+		require.Equal(t, `F2 available {"billed_before": true}`, get[string](t, b, marked))
+	})
+	t.Run("River completes the job later", func(t *testing.T) {
+		t.Parallel()
+		b, job, _ := billedAndRunning(t, true)
+		b.exec(t, voidToRebill)
+		b.exec(t, `UPDATE river_job SET state = 'completed', finalized_at = now() WHERE id = $1`, job.ID)
+		require.Equal(t, `F2 available {"billed_before": true}`, get[string](t, b, marked))
+	})
+	t.Run("the job has yet to begin", func(t *testing.T) {
+		t.Parallel()
+		b, _, _ := billedAndRunning(t, true)
+		b.exec(t, `UPDATE river_job SET state = 'available', attempt = 0`)
+		void := b.begin(t)
+		_, err := void.Exec(t.Context(), voidToRebill)
+		require.NoError(t, err)
+		b.requireNoneToTake(t)
+		require.NoError(t, void.Commit(t.Context()))
+		require.Equal(t, `F2 available {"billed_before": true}`, get[string](t, b, marked))
+	})
+	t.Run("a job comes meanwhile", func(t *testing.T) {
+		t.Parallel()
+		b, _, _ := billedAndRunning(t, true)
+		b.exec(t, `DELETE FROM river_job`)
+		client := b.begin(t)
+		_, err := client.Exec(t.Context(), `INSERT INTO river_job (kind, args, queue, max_attempts, unique_key, unique_states)
+			VALUES ('ingest_flight', '{"flight_id": "F2"}', 'flights', 25, flight_job_key('F2'), B'11110101')`)
+		require.NoError(t, err)
+		void := b.begin(t)
+		voided := meanwhile(t, b, func() (pgconn.CommandTag, error) { return void.Exec(t.Context(), voidToRebill) })
+		require.NoError(t, client.Commit(t.Context()))
+		_, err = voided()
+		require.NoError(t, err)
+		b.requireNoneToTake(t)
+		require.NoError(t, void.Commit(t.Context()))
+		require.Equal(t, `F2 available {"billed_before": true}`, get[string](t, b, marked))
+	})
+}
+
+// requireNoneToTake checks that no worker can have a flight now.
+func (b *testBundle) requireNoneToTake(t *testing.T) {
+	t.Helper()
+	taken, err := db.TakeFlights(t.Context(), b.pool, "there", 5)
+	require.NoError(t, err)
+	require.Empty(t, taken.Jobs)
+}
+
+// A save that bills nothing clears nothing away, not even a job without a flight.
+func TestSaveOfVoidedFlightClearsNoJobs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	bill := b.priced(t, db.NewPriceBooks(b.pool), "F1", "EACH")
+	b.save(t, nil, bill, db.Billed)
+	b.exec(t, `SELECT void_invoice('EACH-000001', 'why')`)
+	b.raw(t, "")
+	b.save(t, nil, bill, db.Voided)
+	require.Equal(t, " available 0 1", b.queue(t))
+}

@@ -70,7 +70,7 @@ type NextFlights interface {
 }
 
 // manyWorkers are enough for two groups: 50 workers do half as much again with
-// two, five do less.
+// two. With five, what each group costs by itself eats up what the wait would.
 const manyWorkers = 16
 
 // NewSaver returns a Saver for so many workers. It uses a connection a group.

@@ -41,7 +41,8 @@ const (
 type readAhead struct {
 	source BatchSource
 	next   nextInLine
-	target int32 // how many to have read
+	target int32                                            // how many to have read
+	known  func(ctx context.Context, flight billing.Flight) // told of each that was read
 	logger *slog.Logger
 
 	//nolint:containedctx // of the batches, which nobody waits for
@@ -69,7 +70,7 @@ type facts struct {
 
 func newReadAhead(source BatchSource, workers int, next nextInLine, logger *slog.Logger) *readAhead {
 	r := &readAhead{
-		source: source, next: next, logger: logger,
+		source: source, next: next, known: func(context.Context, billing.Flight) {}, logger: logger,
 		target: int32(max(batchSize, 4*workers)), //nolint:gosec // a number of workers
 		read:   map[string]facts{}, coming: map[string]chan struct{}{},
 	}
@@ -165,7 +166,6 @@ func (r *readAhead) readBatch(batch []dbsqlc.QueueNextInLineRow, done chan struc
 	asked := time.Now()
 	flights, err := r.source.Flights(ctx, ids)
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, job := range batch {
 		delete(r.coming, job.FlightID)
 		if flight, ok := flights[job.FlightID]; ok {
@@ -175,6 +175,12 @@ func (r *readAhead) readBatch(batch []dbsqlc.QueueNextInLineRow, done chan struc
 	close(done)
 	if err != nil {
 		r.pause(ctx, err)
+	}
+	r.mu.Unlock()
+	for _, job := range batch {
+		if flight, ok := flights[job.FlightID]; ok {
+			r.known(ctx, flight)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
+	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
@@ -86,6 +87,11 @@ func New(cfg Config) (*Service, error) {
 	var ahead *readAhead
 	if source, ok := cfg.Source.(BatchSource); ok {
 		ahead = newReadAhead(source, cfg.Workers, q.QueueNextInLine, ingestion)
+		ahead.known = func(ctx context.Context, flight billing.Flight) {
+			if book := books.Kept(); book != nil {
+				_, _, _ = books.Customer(ctx, book, flight) // so that who pays is known by its turn
+			}
+		}
 	}
 
 	driver := newRiverDriver(cfg.Pool, gate, ingestion)

@@ -345,3 +345,22 @@ func TestSaveFlightsFailsWhereTheCommitDoes(t *testing.T) {
 	_, err = db.NewSaver(b.pool, 5, nil).Save(t.Context(), db.Save{Job: job, Bill: bill, At: testNow})
 	require.ErrorContains(t, err, "refused at commit")
 }
+
+// Only an invoice that is issued at once need be on the disk before its save is
+// done: other saves are redone after a crash.
+func TestSaveWaitsForTheDiskWhereItIssues(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	books := db.NewPriceBooks(b.pool)
+	for operator, want := range map[string]string{"WEEK": "off", "MON": "off", "EACH": "on"} {
+		tx := b.begin(t)
+		_, err := tx.Exec(t.Context(), `SET LOCAL synchronous_commit = on`) // a test's server has it off
+		require.NoError(t, err)
+		_, err = db.SaveFlight(t.Context(), tx, nil, b.priced(t, books, "F-"+operator, operator), testNow)
+		require.NoError(t, err)
+		var got string
+		require.NoError(t, tx.QueryRow(t.Context(), `SHOW synchronous_commit`).Scan(&got))
+		require.Equal(t, want, got, operator)
+		require.NoError(t, tx.Rollback(t.Context()))
+	}
+}

@@ -108,6 +108,7 @@ func TestReadAheadReadsTheLineTogether(t *testing.T) {
 		for _, id := range line(2, 20) {
 			require.Equal(t, "batch", callsign(t, r, id))
 		}
+		synctest.Wait()
 		require.Equal(t, [][]string{line(1, 50)}, source.batches)
 		require.Equal(t, "alone", callsign(t, r, "F1"), "facts serve once")
 
@@ -121,6 +122,7 @@ func TestReadAheadReadsTheLineTogether(t *testing.T) {
 		r.More()
 		synctest.Wait()
 		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
 		require.Equal(t, line(51, 80), source.batches[1], "what has been read is not read again")
 		require.Equal(t, []string{"F0", "F1"}, source.singles)
 	})

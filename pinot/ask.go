@@ -12,11 +12,16 @@ import (
 func (s *Source) look(ctx context.Context, ids ...string) (*answer, error) {
 	return s.firstAnswer(ctx, func(b broker) (*answer, error) {
 		a, err := s.query(ctx, b, s.flightQuery(ids), len(s.selection.expressions))
+		if !errors.Is(err, errNoServer) {
+			return a, err
+		}
+		// On a table with partitions, that may mean that none can have the flights.
+		if _, err := s.query(ctx, b, s.countQuery(), 1); err != nil {
+			return nil, err
+		}
+		// Or the servers came back just after it: then they are asked now.
+		a, err = s.query(ctx, b, s.flightQuery(ids), len(s.selection.expressions))
 		if errors.Is(err, errNoServer) {
-			// On a table with partitions, that may mean that none can have the flights.
-			if _, err := s.query(ctx, b, s.countQuery(), 1); err != nil {
-				return nil, err
-			}
 			return &answer{broker: b.name}, nil
 		}
 		return a, err

@@ -153,6 +153,30 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+// The servers come back between a look-up that no server was asked for and the count
+// that tells partitions from an outage: the flight is not unknown.
+func TestServersComeBackDuringALookUp(t *testing.T) {
+	t.Parallel()
+	gone, flight := recorded(t, "1.x-server-gone"), recorded(t, "1.x-flight")
+	const counted = `{"resultTable":{"dataSchema":{"columnNames":["count(*)"],"columnDataTypes":["LONG"]},"rows":[[7]]},
+		"exceptions":[],"numServersQueried":1,"numServersResponded":1}`
+	back := false
+	b := newBroker(t, func(_ *http.Request, sql string) (int, string) {
+		switch {
+		case sql == `SELECT COUNT(*) FROM "flights"`:
+			back = true
+			return http.StatusOK, counted
+		case back:
+			return http.StatusOK, flight
+		default:
+			return http.StatusOK, gone
+		}
+	})
+	s := newSource(t, Config{Brokers: []string{b.URL}})
+	_, err := s.Flight(t.Context(), "F1")
+	require.NoError(t, err)
+}
+
 // A broker asks no server where the table's partitions rule the flight out.
 func TestPartitionsRuleTheFlightOut(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,15 @@ import (
 	"github.com/flightbill/flightbill/db"
 )
 
+// waitForSaves waits until so many transactions wait for the run lock.
+func (b *testBundle) waitForSaves(t *testing.T, waiting int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		return get[int](t, b, `SELECT count(*) FROM pg_locks WHERE relation = 'billing_run_lock'::regclass AND NOT granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) >= waiting
+	}, 30*time.Second, time.Millisecond)
+}
+
 // saveAll gives all saves to a Saver at once, while another transaction keeps
 // the first from ending, so that the others gather.
 func (b *testBundle) saveAll(t *testing.T, saver *db.Saver, saves []db.Save) (outcomes []db.Outcome, errs []error) {
@@ -27,11 +36,11 @@ func (b *testBundle) saveAll(t *testing.T, saver *db.Saver, saves []db.Save) (ou
 			outcomes[i], errs[i] = saver.Save(t.Context(), save)
 			return nil
 		})
+		if i == 0 {
+			b.waitForSaves(t, 1)
+		}
 	}
-	require.Eventually(t, func() bool {
-		return get[int](t, b, `SELECT count(*) FROM pg_locks WHERE relation = 'billing_run_lock'::regclass AND NOT granted
-			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) >= 2
-	}, 10*time.Second, time.Millisecond, "one waits for the lock, and a group does not wait for it for ever")
+	b.waitForSaves(t, 2) // a group does not wait for another for ever
 	require.NoError(t, holder.Rollback(t.Context()))
 	require.NoError(t, group.Wait())
 	return outcomes, errs

@@ -83,7 +83,7 @@ func TestRefusedFlightsAmongOthers(t *testing.T) {
 	require.NoError(t, service.Stop(context.Background()))
 	require.Equal(t, "cancelled 1 no_customer 40, completed 1 320, scheduled 0 flight_unknown 40", get[string](t, b, `
 		SELECT string_agg(line, ', ' ORDER BY line) FROM (
-			SELECT concat_ws(' ', state, attempt, metadata ->> 'reason', count(*)) AS line FROM river_job GROUP BY state, attempt, metadata ->> 'reason')`))
+			SELECT concat_ws(' ', state, attempt, metadata ->> 'reason', count(*)) AS line FROM river_job GROUP BY state, attempt, metadata ->> 'reason') AS lines`))
 	require.Equal(t, 320, get[int](t, b, `SELECT count(*) FROM charges`))
 	s := b.stats.Snapshot().Flights
 	require.Equal(t, []int64{320, 40, 40}, []int64{s.Done, s.Cancelled["no_customer"], s.Snoozed["flight_unknown"]})

@@ -50,20 +50,19 @@ func TestCalendarViewRunTimes(t *testing.T) {
 	}
 }
 
-// clockAt makes it so many minutes past midnight in the billing zone now.
+// clockAt makes it so many minutes past midnight now, in the billing zone, of the
+// day that the tests began on: the same day at whatever hour they run.
 func (b *testBundle) clockAt(t *testing.T, minutes int) {
 	t.Helper()
-	now := time.Now().UTC()
-	ahead := (minutes - now.Hour()*60 - now.Minute() + 2*24*60) % (24 * 60)
-	if ahead > 12*60 {
-		ahead -= 24 * 60
-	}
+	ahead := int(testDay.Add(time.Duration(minutes) * time.Minute).Sub(time.Now().Truncate(time.Minute)).Minutes())
 	sign := '-' // POSIX counts the other way round
 	if ahead < 0 {
 		sign, ahead = '+', -ahead
 	}
 	b.exec(t, `UPDATE billing_settings SET timezone = $1`, fmt.Sprintf("<T>%c%02d:%02d", sign, ahead/60, ahead%60))
 }
+
+var testDay = time.Now().UTC().Truncate(24 * time.Hour)
 
 // calendarOf lists a customer's rows near today: T is today.
 func (b *testBundle) calendarOf(t *testing.T, customer string) string {

@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -182,6 +183,142 @@ func TestQueueRevivesAmongRawJobs(t *testing.T) {
 	require.Equal(t, []int64{dead, raw}, get[[]int64](t, b, `SELECT array_agg(job_id ORDER BY job_id) FROM flight_processing_queue`))
 	require.Equal(t, "flights", get[string](t, b, `SELECT queue FROM river_job WHERE unique_key IS NOT NULL`))
 	require.Zero(t, b.enqueue(t, "F1"), "the revived job has the unique key")
+}
+
+// A long statement enqueues what as many short ones do, and says how many.
+func TestQueueInsertMany(t *testing.T) {
+	t.Parallel()
+	const thousand = `INSERT INTO flight_processing_queue (flight_id) SELECT 'F' || n FROM generate_series(1, 1000) AS n`
+	setupMany := func(t *testing.T) *testBundle {
+		t.Helper()
+		b := setup(t)
+		for _, id := range []string{"F500", "F900"} {
+			b.enqueue(t, id)
+			b.setState(t, id, "cancelled")
+		}
+		b.enqueue(t, "F700")
+		b.markBilled(t, "F800")
+		return b
+	}
+	exec := func(t *testing.T, b *testBundle, sql string) int64 {
+		t.Helper()
+		tag, err := b.pool.Exec(t.Context(), sql)
+		require.NoError(t, err)
+		return tag.RowsAffected()
+	}
+	const queued = `SELECT concat_ws(' ', count(*), count(DISTINCT flight_id), min(state), max(state), sum(priority), count(*) FILTER (WHERE flight_id = 'F800'))
+		FROM flight_processing_queue`
+	queue := func(t *testing.T, b *testBundle) string { t.Helper(); return get[string](t, b, queued) }
+
+	t.Run("each flight once", func(t *testing.T) {
+		t.Parallel()
+		b := setupMany(t)
+		// Twice side by side, twice in different parts of it, and once with a
+		// priority after it was named without one.
+		require.EqualValues(t, 998, exec(t, b, `INSERT INTO flight_processing_queue (flight_id, priority)
+			SELECT 'F' || n, CASE WHEN again = 3 THEN 2 END FROM generate_series(1, 3) AS again, generate_series(1, 1000) AS n, generate_series(1, 2)
+			ORDER BY n, again`))
+		require.Equal(t, "999 999 available available 999 0", queue(t, b))
+		require.Zero(t, exec(t, b, thousand))
+		require.Equal(t, "999 999 available available 999 0", queue(t, b))
+	})
+	t.Run("with priorities and times", func(t *testing.T) {
+		t.Parallel()
+		b := setupMany(t)
+		require.EqualValues(t, 998, exec(t, b, `INSERT INTO flight_processing_queue (flight_id, priority, process_after)
+			SELECT 'F' || n, CASE WHEN n % 2 = 0 THEN 3 END, CASE WHEN n % 5 = 0 THEN now() + interval '1 hour' END FROM generate_series(1, 1000) AS n`))
+		require.Equal(t, "500 1 / 498 3 / 198 scheduled", get[string](t, b, `SELECT format('%s 1 / %s 3 / %s scheduled', count(*) FILTER (WHERE priority = 1),
+			count(*) FILTER (WHERE priority = 3), count(*) FILTER (WHERE state = 'scheduled' AND process_after > now())) FROM flight_processing_queue WHERE flight_id <> 'F700'`))
+	})
+	t.Run("a bad one", func(t *testing.T) {
+		t.Parallel()
+		b := setupMany(t)
+		_, err := b.pool.Exec(t.Context(), thousand+` UNION ALL SELECT 'F;'`)
+		requireSQLError(t, err, invalidParameter, "flight id 'F;' cannot be enqueued", "A flight id is")
+		require.Equal(t, "3 3 available cancelled 3 0", queue(t, b))
+	})
+	t.Run("taken back to a savepoint", func(t *testing.T) {
+		t.Parallel()
+		b := setupMany(t)
+		b.exec(t, `DO $$ BEGIN
+			BEGIN
+				`+thousand+`;
+				INSERT INTO flight_processing_queue (flight_id) SELECT CASE WHEN n < 999 THEN 'G' || n ELSE ';' END FROM generate_series(1, 1000) AS n;
+			EXCEPTION WHEN invalid_parameter_value THEN NULL;
+			END;
+			INSERT INTO flight_processing_queue (flight_id) SELECT 'H' || n FROM generate_series(1, 300) AS n;
+		END $$`)
+		require.Equal(t, "303 303 available cancelled 303 0", queue(t, b))
+	})
+	// A function that the statement calls enqueues flights itself, the
+	// statement's own among them.
+	t.Run("a statement within", func(t *testing.T) {
+		t.Parallel()
+		b := setupMany(t)
+		b.exec(t, `CREATE FUNCTION enqueue_more(n int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+			IF n % 100 = 50 THEN
+				INSERT INTO flight_processing_queue (flight_id) SELECT 'G' || n + m FROM generate_series(1, 150) AS m UNION ALL SELECT 'F' || n - 1;
+			END IF;
+			RETURN 'F' || n;
+		END $$`)
+		tx := b.begin(t)
+		tag, err := tx.Exec(t.Context(), `INSERT INTO flight_processing_queue (flight_id) SELECT enqueue_more(n) FROM generate_series(1, 1000) AS n`)
+		require.NoError(t, err)
+		require.EqualValues(t, 998, tag.RowsAffected())
+		var seqscan string
+		require.NoError(t, tx.QueryRow(t.Context(), `SHOW enable_seqscan`).Scan(&seqscan))
+		require.Equal(t, "on", seqscan, "as the caller had it")
+		require.NoError(t, tx.Commit(t.Context()))
+		require.Equal(t, "2049 2049 available available 2049 0", queue(t, b))
+	})
+	// Another transaction enqueues all of them at the same moment, in the other
+	// order, and commits or not.
+	for name, commit := range map[string]bool{"two sessions, committed": true, "two sessions, rolled back": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setupMany(t)
+			first := b.begin(t)
+			_, err := first.Exec(t.Context(), `INSERT INTO flight_processing_queue (flight_id) SELECT 'F' || n FROM generate_series(1000, 200, -1) AS n`)
+			require.NoError(t, err)
+			second := b.execMeanwhile(t, thousand)
+			if commit {
+				require.NoError(t, first.Commit(t.Context()))
+			} else {
+				require.NoError(t, first.Rollback(t.Context()))
+			}
+			_, err = second()
+			require.NoError(t, err)
+			require.Equal(t, "999 999 available available 999 0", queue(t, b))
+		})
+	}
+}
+
+// Whether any flight was given up is not found out by a walk through all jobs,
+// though the plans are made while there are few.
+func TestEnqueueLooksForTheGivenUpAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	tx := b.begin(t)
+	for _, sql := range []string{`SELECT enqueue_flights(ARRAY[$1])`, enqueueOne} {
+		for n := range 20 {
+			_, err := tx.Exec(t.Context(), sql, fmt.Sprint("F", n))
+			require.NoError(t, err)
+		}
+		_, err := tx.Exec(t.Context(), `INSERT INTO river_job (kind, args, queue, max_attempts, state)
+			SELECT 'ingest_flight', jsonb_build_object('flight_id', 'G' || n), 'flights', 25, 'available' FROM generate_series(1, 5000) AS n`)
+		require.NoError(t, err)
+		before := tuplesRead(t, tx)
+		_, err = tx.Exec(t.Context(), sql, "H"+sql[:6])
+		require.NoError(t, err)
+		require.Less(t, tuplesRead(t, tx)-before, int64(100), sql)
+	}
+}
+
+// tuplesRead is how many rows of the queue's table this transaction has read.
+func tuplesRead(t *testing.T, tx pgx.Tx) (rows int64) {
+	t.Helper()
+	require.NoError(t, tx.QueryRow(t.Context(), `SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'river_job'`).Scan(&rows))
+	return rows
 }
 
 func (b *testBundle) execMeanwhile(t *testing.T, sql string, args ...any) func() (pgconn.CommandTag, error) {

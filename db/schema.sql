@@ -206,6 +206,7 @@ CREATE FUNCTION public.enqueue_flights(flight_ids text[], priority smallint DEFA
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET work_mem TO '64MB'
     AS $$
 #variable_conflict use_column
 DECLARE
@@ -248,7 +249,8 @@ BEGIN
             refused := refuse_voided_flights(voided, enqueue_flights.priority);
         END IF;
     END IF;
-    given_up := EXISTS (SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND kind = 'ingest_flight');
+    given_up := EXISTS (SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL
+        AND (kind = 'ingest_flight') IS TRUE); -- without IS TRUE, Postgres may walk all jobs of the kind
 
     enqueued := 0;
     LOOP
@@ -259,14 +261,14 @@ BEGIN
             INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
             SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
                 coalesce(enqueue_flights.process_after, now()),
-                CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled' ELSE 'available' END::river_job_state,
+                CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled'::river_job_state ELSE 'available' END,
                 flight_job_key(f.flight_id), B'11110101',
-                CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}' ELSE '{}' END::jsonb
+                CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}'::jsonb ELSE '{}' END
             FROM unnest(unbilled) AS f (flight_id)
             ON CONFLICT (unique_key)
                 WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
                 DO NOTHING
-            RETURNING id, unique_key, CASE WHEN given_up THEN (
+            RETURNING id, CASE WHEN again IS NOT NULL THEN unique_key END AS unique_key, CASE WHEN given_up THEN (
                 SELECT o.id FROM river_job o
                 WHERE queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
                 ORDER BY o.finalized_at DESC LIMIT 1
@@ -297,7 +299,7 @@ $$;
 
 CREATE FUNCTION public.flight_id_is_valid(flight_id text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN COALESCE(((length(flight_id) <= 128) AND ((flight_id COLLATE "C") ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text)), false);
+    RETURN COALESCE(((octet_length(flight_id) <= 128) AND ((flight_id COLLATE "C") ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text)), false);
 
 CREATE FUNCTION public.flight_job_key(flight_id text) RETURNS bytea
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -313,6 +315,20 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.flight_processing_queue_flush() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    gathered text := current_setting('flightbill.gathered', true);
+BEGIN
+    IF gathered <> '' THEN
+        PERFORM set_config('flightbill.gathered', '', true);
+        PERFORM enqueue_flights(string_to_array(btrim(gathered, E'\n'), E'\n'));
+    END IF;
+END
+$$;
+
 CREATE FUNCTION public.flight_processing_queue_insert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -320,6 +336,8 @@ CREATE FUNCTION public.flight_processing_queue_insert() RETURNS trigger
 DECLARE
     new_id      bigint;
     given_up_id bigint;
+    one_by_one  int;
+    gathered    text;
 BEGIN
     IF NOT flight_id_is_valid(NEW.flight_id) THEN
         PERFORM refuse_flight_id(NEW.flight_id);
@@ -331,6 +349,26 @@ BEGIN
     IF NOT isfinite(NEW.process_after) THEN
         RAISE EXCEPTION 'flight % cannot be enqueued for %', NEW.flight_id, NEW.process_after
             USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
+    END IF;
+    one_by_one := current_setting('flightbill.one_by_one');
+    IF one_by_one > 0 THEN
+        PERFORM set_config('flightbill.one_by_one', (one_by_one - 1)::text, true);
+    ELSIF NEW.priority IS NULL AND NEW.process_after IS NULL
+        AND NOT EXISTS (SELECT FROM billed_flights b WHERE b.flight_id = NEW.flight_id)
+        AND NOT EXISTS (SELECT FROM river_job j WHERE j.unique_key = flight_job_key(NEW.flight_id)
+            AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND river_job_state_in_bitmask(j.unique_states, j.state))
+    THEN
+        gathered := coalesce(nullif(current_setting('flightbill.gathered', true), ''), E'\n');
+        IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
+            RETURN NULL;
+        END IF;
+        PERFORM set_config('flightbill.gathered', gathered || NEW.flight_id || E'\n', true);
+        IF octet_length(gathered) > 4000 THEN
+            PERFORM flight_processing_queue_flush();
+        END IF;
+        RETURN NEW;
+    ELSE
+        PERFORM flight_processing_queue_flush(); -- this flight may be among them
     END IF;
     INSERT INTO river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', NEW.flight_id), 'flights', coalesce(NEW.priority, 1), 25,
@@ -371,15 +409,20 @@ CREATE FUNCTION public.flight_processing_queue_statement() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
+DECLARE
+    seqscan text := nullif(current_setting('flightbill.enable_seqscan', true), '');
 BEGIN
+    PERFORM flight_processing_queue_flush();
     IF TG_WHEN = 'BEFORE' THEN
-        PERFORM set_config('flightbill.enable_seqscan', current_setting('enable_seqscan'), true),
+        PERFORM set_config('flightbill.enable_seqscan', coalesce(seqscan, current_setting('enable_seqscan')), true),
             set_config('enable_seqscan', 'off', true),
+            set_config('flightbill.one_by_one', '100', true),
             set_config('flightbill.given_up', EXISTS (
-                SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND kind = 'ingest_flight'
+                SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND (kind = 'ingest_flight') IS TRUE
             )::text, true);
     ELSE
-        PERFORM set_config('enable_seqscan', current_setting('flightbill.enable_seqscan'), true);
+        PERFORM set_config('enable_seqscan', coalesce(seqscan, current_setting('enable_seqscan')), true),
+            set_config('flightbill.enable_seqscan', '', true);
     END IF;
     RETURN NULL;
 END
@@ -1682,6 +1725,8 @@ REVOKE ALL ON FUNCTION public.flight_id_is_valid(flight_id text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.flight_job_key(flight_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.flight_processing_queue_delete() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.flight_processing_queue_flush() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.flight_processing_queue_insert() FROM PUBLIC;
 

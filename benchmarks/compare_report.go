@@ -187,7 +187,7 @@ func (r *report) markdown() string {
 	fmt.Fprintf(&b, "# flightbill beside what else flights could be billed with\n\n")
 	fmt.Fprintf(&b, "- measured: %s, with `%s`\n", r.Measured, r.Command)
 	fmt.Fprintf(&b, "- machine: %s, %d cores, load average %s at the start; %s ms to fsync a page\n", r.CPU, r.Cores, r.Load, number(r.FsyncMS))
-	fmt.Fprintf(&b, "- software: %s; Postgres %s, embedded, default settings, durable, on the same machine as all contenders\n", r.Go, r.Postgres)
+	fmt.Fprintf(&b, "- software: %s; Postgres %s, embedded, on the same machine as all contenders; nobody's commit waits for the disk (`synchronous_commit = off`), as flightbill's saves do not\n", r.Go, r.Postgres)
 	fmt.Fprintf(&b, "- %s flights each, %d passes, the second in reverse order; a figure is the median\n", count(r.Flights), r.Passes)
 	for _, line := range r.LeftOut {
 		fmt.Fprintf(&b, "- %s\n", line)

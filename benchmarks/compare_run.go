@@ -46,7 +46,7 @@ func (c *comparison) take(ctx context.Context, p peer, delay time.Duration, pass
 	if p.family == bound {
 		return c.takeCeiling(ctx)
 	}
-	pool, drop, err := c.server.database(ctx, "comparison_turn", comparisonSeed)
+	pool, drop, err := c.server.database(ctx, "comparison_turn", comparisonSeed, noWait)
 	if err != nil {
 		return o, err
 	}
@@ -290,7 +290,7 @@ func (t *turn) count(ctx context.Context, o *outcome) error {
 
 // takeCeiling measures what none can pass.
 func (c *comparison) takeCeiling(ctx context.Context) (o outcome, err error) {
-	pool, drop, err := c.server.database(ctx, "comparison_turn", comparisonSeed)
+	pool, drop, err := c.server.database(ctx, "comparison_turn", comparisonSeed, noWait)
 	if err != nil {
 		return o, err
 	}

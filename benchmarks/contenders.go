@@ -109,7 +109,7 @@ func peers() []peer {
 		{
 			name: "pgbench", label: "ceiling: the save's inserts alone", family: bound, inWork: workers,
 			settings: "`pgbench -M prepared -c 5 -j 2`: one ledger row and two charges on an open draft, in one transaction and one round trip; no queue, no Pinot, no look-up",
-			limited:  "Postgres and the disk: what no contender can pass while it commits flight by flight",
+			limited:  "Postgres and its client, which share the cores: what no contender can pass that saves flight by flight",
 		},
 		{
 			name: "poll", label: "Node, queue table polled every 30 s", family: node, inWork: workers, polls: 30 * time.Second, latency: true,

@@ -25,7 +25,7 @@ import (
 // drain works off a queue that is full when the service starts, against a
 // client that does nothing but a save's inserts.
 func (b *bench) drain(ctx context.Context) ([]row, error) {
-	pool, drop, err := b.server.database(ctx, "drain", migrated)
+	pool, drop, err := b.server.database(ctx, "drain", migrated, noWait)
 	if err != nil {
 		return nil, err
 	}

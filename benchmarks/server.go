@@ -23,6 +23,10 @@ const (
 	spareConnections = 8
 
 	migrated = "migrated" // the database that every other is copied from
+
+	// flightbill's saves do not wait for the disk. Where they are compared with
+	// what others save, nobody's do.
+	noWait = "synchronous_commit = off"
 )
 
 // server is the embedded Postgres that all contenders share, with the settings
@@ -90,14 +94,21 @@ func (s *server) open(ctx context.Context, database string) (*pgxpool.Pool, erro
 }
 
 // database makes a copy of a database, file by file, so that two contenders
-// work on the very same pages, and opens it. drop closes and removes it.
-func (s *server) database(ctx context.Context, name, template string) (pool *pgxpool.Pool, drop func(), err error) {
+// work on the very same pages, and opens it. drop closes and removes it. Settings
+// hold for whoever connects to it.
+func (s *server) database(ctx context.Context, name, template string, settings ...string) (pool *pgxpool.Pool, drop func(), err error) {
 	if err := s.exec(ctx, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s STRATEGY FILE_COPY", name, template)); err != nil {
 		return nil, nil, err
 	}
 	remove := func() {
 		// The whole server is removed at the end: nothing is lost if this fails.
 		_ = s.exec(context.WithoutCancel(ctx), fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name))
+	}
+	for _, setting := range settings {
+		if err := s.exec(ctx, fmt.Sprintf("ALTER DATABASE %s SET %s", name, setting)); err != nil {
+			remove()
+			return nil, nil, err
+		}
 	}
 	if pool, err = s.open(ctx, name); err != nil {
 		remove()

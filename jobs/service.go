@@ -26,6 +26,9 @@ const (
 	rescueAfter = 30 * time.Second
 	// GracePeriod is how long running flights may take to finish at a stop.
 	GracePeriod = 30 * time.Second
+	// stopTime bounds a stop: what the jobs came to is written in far less after
+	// the grace period. With 100 of them and no database River would try for ever.
+	stopTime = GracePeriod + 10*time.Second
 	// fetchCooldown is how long a client waits between two fetches. River's
 	// default of 100 ms lets 5 workers do 50 jobs a second.
 	fetchCooldown = time.Millisecond
@@ -44,6 +47,7 @@ type Config struct {
 	// LookEvery is how often the leader looks for runs that are due and not done;
 	// a minute where it is 0.
 	LookEvery time.Duration
+	StopTime  time.Duration // a stop ends by then, whatever it leaves; 40 s where it is 0
 	Now       func() time.Time
 	Stats     *Stats
 	Logger    *slog.Logger
@@ -71,6 +75,7 @@ type Service struct {
 	gate      *sourceGate
 	ahead     *readAhead // nil where the source reads one flight at a time
 	hand      *hand
+	stopTime  time.Duration
 
 	stopHousekeeping context.CancelFunc
 	housekeeping     sync.WaitGroup
@@ -137,7 +142,7 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
-	return &Service{client: client, pool: cfg.Pool, books: books, ingestion: ingestion, gate: gate, ahead: ahead, hand: driver.hand}, nil
+	return &Service{client: client, pool: cfg.Pool, books: books, ingestion: ingestion, gate: gate, ahead: ahead, hand: driver.hand, stopTime: cmp.Or(cfg.StopTime, stopTime)}, nil
 }
 
 // indexNames are River's, but for the two that the migrations drop, and
@@ -172,22 +177,26 @@ func (s *Service) Start(ctx context.Context) error {
 }
 
 // Stop takes no more jobs and waits for the running ones, GracePeriod at most;
-// then their contexts are cancelled and they go back as they were.
-func (s *Service) Stop(ctx context.Context) error {
-	defer s.endBackground()
-	s.hand.stopTaking()
-	if err := s.client.Stop(ctx); err != nil {
-		return fmt.Errorf("stop the queue: %w", err)
-	}
-	return nil
-}
+// then their contexts are cancelled and they go back as they were. Where the
+// database is away it ends all the same, with an error, and leaves jobs to be
+// rescued by whoever works then.
+func (s *Service) Stop(ctx context.Context) error { return s.stop(ctx, s.client.Stop) }
 
 // StopNow cancels the running jobs at once.
-func (s *Service) StopNow(ctx context.Context) error {
+func (s *Service) StopNow(ctx context.Context) error { return s.stop(ctx, s.client.StopAndCancel) }
+
+func (s *Service) stop(ctx context.Context, stop func(context.Context) error) error {
 	defer s.endBackground()
 	s.hand.stopTaking()
-	if err := s.client.StopAndCancel(ctx); err != nil {
-		return fmt.Errorf("stop the queue at once: %w", err)
+	bounded, cancel := context.WithTimeout(ctx, s.stopTime)
+	defer cancel()
+	err := stop(bounded)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return fmt.Errorf("the queue has not stopped within %s, since the database could not be told what became of its jobs; "+
+			"they are rescued within 2 minutes once a process works again", s.stopTime)
+	}
+	if err != nil {
+		return fmt.Errorf("stop the queue: %w", err)
 	}
 	return nil
 }

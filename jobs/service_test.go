@@ -3,8 +3,15 @@ package jobs_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
@@ -92,4 +99,104 @@ func TestLostAttemptLeavesItsJobAlone(t *testing.T) {
 	require.NoError(t, service.Stop(t.Context())) // River has written what it had to
 	require.Equal(t, "running 2", get[string](t, b, `SELECT concat_ws(' ', state, attempt) FROM river_job`))
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM billed_flights`))
+}
+
+// A stop ends though the database has gone, with more jobs to be written than
+// River gives up on.
+func TestStopEndsWithoutTheDatabase(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const flights = 150
+	b.exec(t, `SELECT enqueue_flights(array_agg('F' || n)) FROM generate_series(1, $1::int) AS n`, flights)
+	far := newLine(t, b.pool.Config().ConnConfig)
+	config := b.pool.Config()
+	config.ConnConfig.Host, config.ConnConfig.Port = far.host, far.port
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	source := b.blockingSource()
+	service, err := jobs.New(jobs.Config{
+		Pool: pool, Source: source, Workers: flights, FlightWait: time.Hour, Schedules: jobs.NoSchedules, StopTime: 3 * time.Second,
+		Now: b.clock.Now, Stats: b.stats, Logger: b.logger,
+	})
+	require.NoError(t, err)
+	require.NoError(t, service.Start(context.Background()))
+	for range flights {
+		<-source.entered
+	}
+	far.setCut(true)
+	close(source.let)
+	stopped := make(chan error, 1)
+	go func() { stopped <- service.Stop(context.Background()) }()
+	select {
+	case err := <-stopped:
+		require.ErrorContains(t, err, "has not stopped within 3s")
+		require.ErrorContains(t, err, "rescued within 2 minutes")
+	case <-time.After(30 * time.Second):
+		t.Fatal("the stop does not end")
+	}
+	require.Equal(t, flights, get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'running'`), "left as they are")
+
+	far.setCut(false)
+	require.NoError(t, service.Stop(t.Context()))
+	require.Zero(t, get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'running'`), "a database that is back is told after all")
+}
+
+// line is a way to a server that can be cut.
+type line struct {
+	host string
+	port uint16
+
+	mu    sync.Mutex
+	isCut bool
+	ends  []io.Closer
+}
+
+func newLine(t *testing.T, to *pgx.ConnConfig) *line {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := listener.Addr().(*net.TCPAddr)
+	l := &line{host: address.IP.String(), port: uint16(address.Port)}
+	t.Cleanup(func() { listener.Close(); l.setCut(true) })
+	server := net.JoinHostPort(to.Host, strconv.Itoa(int(to.Port)))
+	go func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			far, err := (&net.Dialer{}).Dial("tcp", server)
+			if err != nil {
+				near.Close()
+				continue
+			}
+			l.keep(near, far)
+			go func() { _, _ = io.Copy(near, far) }()
+			go func() { _, _ = io.Copy(far, near) }()
+		}
+	}()
+	return l
+}
+
+func (l *line) keep(ends ...io.Closer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ends = append(l.ends, ends...)
+	l.closeCut()
+}
+
+func (l *line) setCut(cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.isCut = cut
+	l.closeCut()
+}
+
+func (l *line) closeCut() {
+	if l.isCut {
+		for _, end := range l.ends {
+			end.Close()
+		}
+	}
 }

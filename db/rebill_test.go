@@ -104,7 +104,7 @@ func TestVoidWithRebillMeetsAJobThatEnds(t *testing.T) {
 // requireNoneToTake checks that no worker can have a flight now.
 func (b *testBundle) requireNoneToTake(t *testing.T) {
 	t.Helper()
-	taken, err := db.TakeFlights(t.Context(), b.pool, "there", 5)
+	taken, err := (&db.Line{}).Take(t.Context(), b.pool, "there", 5)
 	require.NoError(t, err)
 	require.Empty(t, taken.Jobs)
 }

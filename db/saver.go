@@ -67,6 +67,8 @@ type NextFlights interface {
 	Wanted() bool
 	// Taken is given what was taken, before the saves are told to be done.
 	Taken(taken Taken)
+	// Line is where they are taken from.
+	Line() *Line
 }
 
 // manyWorkers are enough for two groups: 50 workers do half as much again with
@@ -249,6 +251,7 @@ func (s *Saver) saveAndTake(ctx context.Context, l *lane, saves []Save) ([]Outco
 	if s.next == nil || t.client == "" || !s.next.Wanted() {
 		return SaveFlights(ctx, s.pool, saves)
 	}
+	t.line = s.next.Line()
 	outcomes, err := SaveFlights(ctx, t, saves)
 	if err == nil {
 		coming := map[int64]bool{}

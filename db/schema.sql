@@ -935,7 +935,7 @@ CREATE TABLE public.river_job (
     CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
 );
 
-CREATE FUNCTION public.take_flights(client text, most integer, instead_of bigint[] DEFAULT NULL::bigint[]) RETURNS SETOF public.river_job
+CREATE FUNCTION public.take_flights(client text, most integer, instead_of bigint[] DEFAULT NULL::bigint[], behind_priority smallint DEFAULT 0, behind_scheduled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, behind_id bigint DEFAULT 0) RETURNS SETOF public.river_job
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -953,6 +953,7 @@ BEGIN
     WHERE j.id = ANY (ARRAY(
         SELECT n.id FROM river_job n
         WHERE n.state = 'available' AND n.queue = 'flights' AND n.scheduled_at <= now()
+            AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
         ORDER BY n.priority, n.scheduled_at, n.id
         LIMIT most
         FOR UPDATE SKIP LOCKED))
@@ -1754,7 +1755,7 @@ REVOKE ALL ON FUNCTION public.revive_flight_jobs(new_ids bigint[], old_ids bigin
 
 REVOKE ALL ON FUNCTION public.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.take_flights(client text, most integer, instead_of bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.take_flights(client text, most integer, instead_of bigint[], behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.void_invoice(invoice_number text, reason text, rebill boolean) FROM PUBLIC;
 

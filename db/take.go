@@ -1,9 +1,12 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,7 +21,7 @@ import (
 const takeFlights = `
 SELECT id, attempt, attempted_at, attempted_by, created_at, args, errors, finalized_at, kind, max_attempts,
 	metadata, priority, queue, scheduled_at, state::text, tags
-FROM take_flights($1, $2, $3)`
+FROM take_flights($1, $2, $3, $4, $5, $6)`
 
 // Taken are jobs that this process has in hand, as River has them.
 type Taken struct {
@@ -50,9 +53,87 @@ func (t *Taken) Cut(most int) Taken {
 	return first
 }
 
-// TakeFlights takes the flights next in line, at most so many, for a River client.
-func TakeFlights(ctx context.Context, db dbsqlc.DBTX, client string, most int) (Taken, error) {
-	rows, err := db.Query(ctx, takeFlights, client, most, nil)
+// Line is the queue as a process goes along it. Flights that were taken leave their
+// places in the index until Postgres vacuums it, later still where somebody has a
+// transaction open for long. So those next in line are looked for behind the last
+// one that was taken; and once in a while, and whenever fewer are found than
+// wanted, from the front: one that was put back, is due again or has a higher
+// priority waits there.
+type Line struct {
+	mu        sync.Mutex
+	reached   Place
+	fromFront time.Time // when it was last looked at from there
+}
+
+// Place is that of a job in the order in which jobs are taken. The zero Place is
+// before all.
+type Place struct {
+	Priority int16
+	Due      time.Time
+	ID       int64
+}
+
+// frontTime is how long what waits at the front may be passed over.
+const frontTime = time.Second
+
+// Reached returns behind which place the next flights are.
+func (l *Line) Reached() Place {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reached
+}
+
+// from returns behind which place to take flights now.
+func (l *Line) from() Place {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); now.Sub(l.fromFront) > frontTime {
+		l.fromFront, l.reached = now, Place{}
+	}
+	return l.reached
+}
+
+// took is told what was taken, and how many were wanted.
+func (l *Line) took(taken Taken, wanted int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(taken.Jobs) < wanted {
+		l.reached = Place{}
+		return
+	}
+	for _, job := range taken.Jobs {
+		if place := placeOf(job); place.behind(l.reached) {
+			l.reached = place
+		}
+	}
+}
+
+func placeOf(job *rivertype.JobRow) Place {
+	return Place{int16(job.Priority), job.ScheduledAt, job.ID} //nolint:gosec // River's column is a smallint
+}
+
+func (p Place) behind(other Place) bool {
+	return cmp.Or(cmp.Compare(p.Priority, other.Priority), p.Due.Compare(other.Due), cmp.Compare(p.ID, other.ID)) > 0
+}
+
+// Take takes the flights next in line, at most so many, for a River client.
+func (l *Line) Take(ctx context.Context, db dbsqlc.DBTX, client string, most int) (Taken, error) {
+	place := l.from()
+	taken, err := takeBehind(ctx, db, client, most, place)
+	if err == nil && len(taken.Jobs) < most && place != (Place{}) {
+		var front Taken
+		front, err = takeBehind(ctx, db, client, most-len(taken.Jobs), Place{})
+		taken.Add(front)
+	}
+	l.took(taken, most)
+	if len(taken.Jobs) > 0 {
+		err = nil // what has been taken is worked
+	}
+	return taken, err
+}
+
+func takeBehind(ctx context.Context, db dbsqlc.DBTX, client string, most int, place Place) (Taken, error) {
+	rows, err := db.Query(ctx, takeFlights, client, most, nil, place.Priority, place.Due, place.ID)
 	if err != nil {
 		return Taken{}, fmt.Errorf("take flights from the queue: %w", err)
 	}
@@ -80,6 +161,7 @@ func ReturnFlights(ctx context.Context, db dbsqlc.DBTX, taken Taken) error {
 type taking struct {
 	*pgxpool.Pool
 
+	line      *Line
 	client    string
 	insteadOf []int64
 
@@ -91,11 +173,16 @@ func (t *taking) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row 
 	return scanFunc(func(dest ...any) error {
 		batch := &pgx.Batch{}
 		batch.Queue(sql, args...).QueryRow(func(row pgx.Row) error { return row.Scan(dest...) })
-		batch.Queue(takeFlights, t.client, len(t.insteadOf), t.insteadOf).Query(func(rows pgx.Rows) (err error) {
+		place := t.line.from()
+		batch.Queue(takeFlights, t.client, len(t.insteadOf), t.insteadOf, place.Priority, place.Due, place.ID).Query(func(rows pgx.Rows) (err error) {
 			t.taken, err = readTaken(rows)
 			return err
 		})
-		return t.SendBatch(ctx, batch).Close()
+		err := t.SendBatch(ctx, batch).Close()
+		if err == nil {
+			t.line.took(t.taken, len(t.insteadOf))
+		}
+		return err
 	})
 }
 

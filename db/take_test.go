@@ -1,7 +1,9 @@
 package db_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -25,10 +27,10 @@ func TestTakeFlights(t *testing.T) {
 	b.exec(t, `INSERT INTO flight_processing_queue (flight_id, priority, process_after) VALUES
 		('F1', 2, NULL), ('F2', 1, NULL), ('F3', 1, NULL), ('LATER', 1, now() + interval '1 hour')`)
 
-	taken, err := db.TakeFlights(t.Context(), b.pool, "me", 2)
+	taken, err := (&db.Line{}).Take(t.Context(), b.pool, "me", 2)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{`{"flight_id": "F2"}`, `{"flight_id": "F3"}`}, flightsOf(t, taken))
-	taken, err = db.TakeFlights(t.Context(), b.pool, "me", 2)
+	taken, err = (&db.Line{}).Take(t.Context(), b.pool, "me", 2)
 	require.NoError(t, err)
 	require.Equal(t, []string{`{"flight_id": "F1"}`}, flightsOf(t, taken))
 	require.Equal(t, "running 1 {me}", get[string](t, b, `SELECT DISTINCT concat_ws(' ', state, attempt, attempted_by) FROM river_job WHERE state <> 'scheduled'`))
@@ -37,12 +39,43 @@ func TestTakeFlights(t *testing.T) {
 	require.Equal(t, "available 0 {}", get[string](t, b, `SELECT concat_ws(' ', state, attempt, attempted_by) FROM river_job WHERE args ->> 'flight_id' = 'F1'`))
 }
 
+// What comes to stand ahead of the flights that were taken is passed over, but not
+// for long.
+func TestTakeFlightsComesBackToTheFront(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	line := &db.Line{}
+	take := func(most int) string {
+		taken, err := line.Take(t.Context(), b.pool, "me", most)
+		require.NoError(t, err)
+		return strings.NewReplacer(`{"flight_id": "`, "", `"}`, "").Replace(strings.Join(flightsOf(t, taken), " "))
+	}
+	b.exec(t, `INSERT INTO flight_processing_queue (flight_id, priority) SELECT 'F' || n, 2 FROM generate_series(1, 6) AS n`)
+	require.Equal(t, "F1 F2", take(2))
+	b.enqueue(t, "URGENT1")
+	passedOver := take(1)
+	if passedOver == "URGENT1" { // more than a second has passed
+		passedOver = take(1)
+	} else {
+		time.Sleep(1100 * time.Millisecond)
+		require.Equal(t, "URGENT1", take(1))
+	}
+	require.Equal(t, "F3", passedOver)
+	require.Equal(t, "F4", take(1))
+	b.enqueue(t, "URGENT2")
+	require.Equal(t, "F5 F6 URGENT2", get[string](t, b, `SELECT string_agg(flight_id, ' ' ORDER BY flight_id) FROM flight_processing_queue WHERE state = 'available'`))
+	take(5)
+	require.Zero(t, get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'available'`), "fewer than wanted: there may be more at the front")
+	b.enqueue(t, "URGENT3")
+	require.Equal(t, "URGENT3", take(1))
+}
+
 // A job that somebody else has by now is not put back.
 func TestReturnFlightsLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.enqueue(t, "F1")
-	taken, err := db.TakeFlights(t.Context(), b.pool, "me", 1)
+	taken, err := (&db.Line{}).Take(t.Context(), b.pool, "me", 1)
 	require.NoError(t, err)
 	b.exec(t, `UPDATE river_job SET attempt = 2, attempted_by = attempted_by || '{other}'`)
 	require.NoError(t, db.ReturnFlights(t.Context(), b.pool, taken))
@@ -56,7 +89,7 @@ func TestReturnFlightsCancelled(t *testing.T) {
 	b := setup(t)
 	b.exec(t, `INSERT INTO flight_processing_queue (flight_id) VALUES ('F1'), ('F2'), ('F3')`)
 	b.exec(t, `UPDATE river_job SET metadata = '{"reason": "not_landed", "waiting": {"reason": "it has not landed"}}'`)
-	taken, err := db.TakeFlights(t.Context(), b.pool, "me", 3)
+	taken, err := (&db.Line{}).Take(t.Context(), b.pool, "me", 3)
 	require.NoError(t, err)
 	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{})
 	require.NoError(t, err)
@@ -96,7 +129,7 @@ func TestTakeFlightsReadsJobsAsRiverDoes(t *testing.T) {
 	b.exec(t, `UPDATE river_job SET attempt = 150, tags = '{a,b}', metadata = '{"reason": "not_landed"}', max_attempts = 200,
 		attempted_by = (SELECT array_agg('client ' || n ORDER BY n) FROM generate_series(1, 100) n),
 		errors = ARRAY['{"at": "2026-03-01T10:00:00Z", "attempt": 1, "error": "no", "trace": "here"}'::jsonb]`)
-	taken, err := db.TakeFlights(t.Context(), b.pool, "me", 5)
+	taken, err := (&db.Line{}).Take(t.Context(), b.pool, "me", 5)
 	require.NoError(t, err)
 	require.Len(t, taken.Jobs, 1)
 	require.Empty(t, taken.Unreadable)
@@ -150,7 +183,9 @@ func TestSaverTakesInThePlaceOfWhatIsSaved(t *testing.T) {
 type nextStub struct {
 	want  bool
 	taken db.Taken
+	line  db.Line
 }
 
 func (n *nextStub) Wanted() bool         { return n.want }
 func (n *nextStub) Taken(taken db.Taken) { n.taken.Add(taken) }
+func (n *nextStub) Line() *db.Line       { return &n.line }

@@ -23,7 +23,7 @@ func inHand(t *testing.T) (*pgxpool.Pool, *hand, func() string) {
 	h := newHand(pool, func() {}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(h.close)
 	h.sawMore(true)
-	taken, err := db.TakeFlights(t.Context(), pool, "me", 2)
+	taken, err := (&db.Line{}).Take(t.Context(), pool, "me", 2)
 	require.NoError(t, err)
 	h.put(taken)
 	return pool, h, func() string {
@@ -53,7 +53,7 @@ func TestHandIsEmptyOnceClosed(t *testing.T) {
 		"at once: others can take them while this process waits for its running flights")
 
 	// A save that was under way puts some in all the same.
-	taken, err := db.TakeFlights(t.Context(), pool, "me", 1)
+	taken, err := (&db.Line{}).Take(t.Context(), pool, "me", 1)
 	require.NoError(t, err)
 	h.put(taken)
 	h.close()

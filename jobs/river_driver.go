@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"sync"
@@ -33,11 +34,14 @@ const takeTimeout = 10 * time.Second
 //   - a fetch is given first what was taken in the transaction that completed
 //     other flights (see hand);
 //   - River is not let complete once more, 250 ms later, what a save has completed,
-//     nor put the end of an attempt on the one that has its job by now.
+//     nor put the end of an attempt on the one that has its job by now;
+//   - a list of the jobs of one state, which is what River UI asks for, reads an
+//     index in its order. With state = any('{completed}') Postgres sorts them all.
 type riverDriver struct {
 	*riverpgxv5.Driver
 
 	pool *pgxpool.Pool
+	line *db.Line
 	gate *sourceGate
 	full func() // told when there were flights for every free slot
 	wake chan struct{}
@@ -50,7 +54,7 @@ type riverDriver struct {
 var _ riverdriver.Driver[pgx.Tx] = (*riverDriver)(nil)
 
 func newRiverDriver(pool *pgxpool.Pool, gate *sourceGate, logger *slog.Logger) *riverDriver {
-	d := &riverDriver{Driver: riverpgxv5.New(pool), pool: pool, gate: gate, full: func() {}, wake: make(chan struct{}, 1)}
+	d := &riverDriver{Driver: riverpgxv5.New(pool), pool: pool, line: &db.Line{}, gate: gate, full: func() {}, wake: make(chan struct{}, 1)}
 	d.hand = newHand(pool, d.Fetch, logger)
 	return d
 }
@@ -76,6 +80,17 @@ func (d *riverDriver) Wanted() bool { return d.gate.Open() && d.hand.wanted() }
 func (d *riverDriver) Taken(taken db.Taken) {
 	d.hand.put(taken)
 	d.full()
+}
+
+// Line implements db.NextFlights.
+func (d *riverDriver) Line() *db.Line { return d.line }
+
+// SQLFragmentColumnIn is a condition of a list of jobs.
+func (d *riverDriver) SQLFragmentColumnIn(column string, values any) (string, any, error) {
+	if one, ok := values.([]string); ok && len(one) == 1 {
+		return fmt.Sprintf("%s = @%s", column, column), one[0], nil
+	}
+	return d.Driver.SQLFragmentColumnIn(column, values) //nolint:wrapcheck // River's own
 }
 
 // PluginInit does nothing; River looks for it beside PluginPilot.
@@ -123,7 +138,7 @@ func (p *pilot) JobGetAvailable(
 	if missing := most - len(taken.Jobs); missing > 0 {
 		ctx, cancel := context.WithTimeout(ctx, takeTimeout)
 		defer cancel()
-		more, err := db.TakeFlights(ctx, p.driver.pool, params.ClientID, missing)
+		more, err := p.driver.line.Take(ctx, p.driver.pool, params.ClientID, missing)
 		if err != nil && len(taken.Jobs) == 0 {
 			p.driver.gate.Untaken()
 			return nil, err

@@ -89,19 +89,19 @@ func New(cfg Config) (*Service, error) {
 
 	q := dbsqlc.New(cfg.Pool)
 	gate := newSourceGate(cfg.Source, q.QueueCountReady, ingestion)
+	driver := newRiverDriver(cfg.Pool, gate, ingestion)
+	gate.opened = driver.Fetch
 	var ahead *readAhead
 	if source, ok := cfg.Source.(BatchSource); ok {
-		ahead = newReadAhead(source, cfg.Workers, q.QueueNextInLine, ingestion)
+		ahead = newReadAhead(source, cfg.Workers, func(ctx context.Context, most int32) ([]dbsqlc.QueueNextInLineRow, error) {
+			place := driver.Line().Reached()
+			return q.QueueNextInLine(ctx, dbsqlc.QueueNextInLineParams{Priority: place.Priority, Due: place.Due, ID: place.ID, Most: most})
+		}, ingestion)
 		ahead.known = func(ctx context.Context, flight billing.Flight) {
 			if book := books.Kept(); book != nil {
 				_, _, _ = books.Customer(ctx, book, flight) // so that who pays is known by its turn
 			}
 		}
-	}
-
-	driver := newRiverDriver(cfg.Pool, gate, ingestion)
-	gate.opened = driver.Fetch
-	if ahead != nil {
 		driver.full, gate.left = ahead.More, ahead.Forget
 	}
 

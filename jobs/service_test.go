@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
@@ -199,4 +201,31 @@ func (l *line) closeCut() {
 			end.Close()
 		}
 	}
+}
+
+// A list as River UI asks for it reads what it shows, not all jobs of the state.
+func TestJobsOfAStateAreListedFromAnIndex(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts, state, finalized_at)
+		SELECT 'ingest_flight', jsonb_build_object('flight_id', 'F' || n), 'flights', 25, 'completed', now() - n * interval '1 second'
+		FROM generate_series(1, 5000) AS n`)
+	b.exec(t, `ANALYZE river_job`)
+	service, err := jobs.New(jobs.Config{
+		Pool: b.pool, Source: db.NewFlights(b.pool), Workers: 5, Schedules: jobs.NoSchedules, Now: b.clock.Now, Stats: b.stats, Logger: b.logger,
+	})
+	require.NoError(t, err)
+	tx := b.begin(t)
+	list, err := service.Client().JobListTx(t.Context(), tx, river.NewJobListParams().States(rivertype.JobStateCompleted).
+		OrderBy(river.JobListOrderByTime, river.SortOrderDesc).First(20))
+	require.NoError(t, err)
+	require.Len(t, list.Jobs, 20)
+	require.JSONEq(t, `{"flight_id": "F1"}`, string(list.Jobs[0].EncodedArgs), "the last that was completed")
+	var read int
+	require.NoError(t, tx.QueryRow(t.Context(), `SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'river_job'`).Scan(&read))
+	require.Less(t, read, 100)
+
+	list, err = service.Client().JobListTx(t.Context(), tx, river.NewJobListParams().States(rivertype.JobStateCompleted, rivertype.JobStateRunning))
+	require.NoError(t, err)
+	require.Len(t, list.Jobs, 100, "of several states")
 }

@@ -190,18 +190,31 @@ func (q *Queries) QueueJobIsHeld(ctx context.Context, arg QueueJobIsHeldParams) 
 const queueNextInLine = `-- name: QueueNextInLine :many
 SELECT (args ->> 'flight_id')::text AS flight_id, scheduled_at FROM river_job
 WHERE state = 'available' AND queue = 'flights' AND kind = 'ingest_flight' AND scheduled_at <= now()
+    AND (priority, scheduled_at, id) > ($1::smallint, $2::timestamptz, $3::bigint)
 ORDER BY priority, scheduled_at, id
-LIMIT $1
+LIMIT $4
 `
+
+type QueueNextInLineParams struct {
+	Priority int16
+	Due      time.Time
+	ID       int64
+	Most     int32
+}
 
 type QueueNextInLineRow struct {
 	FlightID    string
 	ScheduledAt time.Time
 }
 
-// The flights that are worked next.
-func (q *Queries) QueueNextInLine(ctx context.Context, limit int32) ([]QueueNextInLineRow, error) {
-	rows, err := q.db.Query(ctx, queueNextInLine, limit)
+// The flights that are worked next, behind a place in the line.
+func (q *Queries) QueueNextInLine(ctx context.Context, arg QueueNextInLineParams) ([]QueueNextInLineRow, error) {
+	rows, err := q.db.Query(ctx, queueNextInLine,
+		arg.Priority,
+		arg.Due,
+		arg.ID,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -47,12 +47,13 @@ WHERE queue = 'flights' AND kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
     AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
         WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END;
 
--- The flights that are worked next.
+-- The flights that are worked next, behind a place in the line.
 -- name: QueueNextInLine :many
 SELECT (args ->> 'flight_id')::text AS flight_id, scheduled_at FROM river_job
 WHERE state = 'available' AND queue = 'flights' AND kind = 'ingest_flight' AND scheduled_at <= now()
+    AND (priority, scheduled_at, id) > (@priority::smallint, @due::timestamptz, @id::bigint)
 ORDER BY priority, scheduled_at, id
-LIMIT $1;
+LIMIT @most;
 
 -- Flights that only the flight source keeps waiting, while it is away.
 -- name: QueueCountReady :one

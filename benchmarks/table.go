@@ -175,7 +175,7 @@ func markdown(c conditions, rows []row) string {
 	fmt.Fprintf(&b, "- with: `%s`\n", c.command)
 	fmt.Fprintf(&b, "- machine: %s, %d cores, load average %s at the start\n", machine.CPU, machine.CPUs, c.load)
 	fmt.Fprintf(&b, "- disk: %s ms to fsync a page\n", number(float64(c.fsync.Microseconds())/1000))
-	fmt.Fprintf(&b, "- software: %s; Postgres %s, embedded, default settings, durable\n\n", machine.Go, c.postgres)
+	fmt.Fprintf(&b, "- software: %s; Postgres %s, embedded, with the settings that `serve` gives it\n\n", machine.Go, c.postgres)
 	b.WriteString("A ratio is the figure to its yardstick: the median of the passes (lowest to highest). README.md says what\neach line is.\n\n")
 	b.WriteString("| measured | figure | yardstick | ratio | target | met |\n|---|--:|---|---|---|---|\n")
 	for _, r := range rows {

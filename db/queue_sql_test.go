@@ -271,6 +271,31 @@ func TestQueueInsertMany(t *testing.T) {
 		require.NoError(t, tx.Commit(t.Context()))
 		require.Equal(t, "2049 2049 available available 2049 0", queue(t, b))
 	})
+	// The statement was ended early, as PL/Perl's spi_exec_query does once it has as
+	// many rows as it wanted: what was counted is enqueued at the commit.
+	t.Run("ended by a limit", func(t *testing.T) {
+		t.Parallel()
+		b := setupMany(t)
+		tx := b.begin(t)
+		_, err := tx.Exec(t.Context(), `INSERT INTO gathered_flights VALUES (pg_current_xact_id()); SET flightbill.gathered = E'\nX1\nX2\n'`)
+		require.NoError(t, err)
+		require.NoError(t, tx.Commit(t.Context()))
+		require.Equal(t, "5 5 available cancelled 5 0", queue(t, b))
+		require.Zero(t, get[int](t, b, `SELECT count(*) FROM gathered_flights`))
+	})
+	// The setting that holds what was gathered is anybody's to set: what stands there
+	// is enqueued only if the statement put it there.
+	t.Run("a setting of somebody's", func(t *testing.T) {
+		t.Parallel()
+		b := setupMany(t)
+		tx := b.begin(t)
+		_, err := tx.Exec(t.Context(), `SET flightbill.gathered = E'\nX1\nX;\n'`)
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), enqueueOne, "F1")
+		require.NoError(t, err)
+		require.NoError(t, tx.Commit(t.Context()))
+		require.Equal(t, "4 4 available cancelled 4 0", queue(t, b))
+	})
 	// Another transaction enqueues all of them at the same moment, in the other
 	// order, and commits or not.
 	for name, commit := range map[string]bool{"two sessions, committed": true, "two sessions, rolled back": false} {

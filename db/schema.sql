@@ -318,13 +318,17 @@ $$;
 CREATE FUNCTION public.flight_processing_queue_flush() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 DECLARE
     gathered text := current_setting('flightbill.gathered', true);
 BEGIN
     IF gathered <> '' THEN
         PERFORM set_config('flightbill.gathered', '', true);
-        PERFORM enqueue_flights(string_to_array(btrim(gathered, E'\n'), E'\n'));
+        DELETE FROM gathered_flights WHERE transaction = pg_current_xact_id();
+        IF FOUND THEN
+            PERFORM enqueue_flights(string_to_array(btrim(gathered, E'\n'), E'\n'));
+        END IF;
     END IF;
 END
 $$;
@@ -334,10 +338,10 @@ CREATE FUNCTION public.flight_processing_queue_insert() RETURNS trigger
     SET search_path TO 'public', 'pg_temp'
     AS $$
 DECLARE
-    new_id      bigint;
-    given_up_id bigint;
-    one_by_one  int;
-    gathered    text;
+    new_id       bigint;
+    given_up_id  bigint;
+    singles_left int;
+    gathered     text;
 BEGIN
     IF NOT flight_id_is_valid(NEW.flight_id) THEN
         PERFORM refuse_flight_id(NEW.flight_id);
@@ -350,25 +354,31 @@ BEGIN
         RAISE EXCEPTION 'flight % cannot be enqueued for %', NEW.flight_id, NEW.process_after
             USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
     END IF;
-    one_by_one := current_setting('flightbill.one_by_one');
-    IF one_by_one > 0 THEN
-        PERFORM set_config('flightbill.one_by_one', (one_by_one - 1)::text, true);
-    ELSIF NEW.priority IS NULL AND NEW.process_after IS NULL
-        AND NOT EXISTS (SELECT FROM billed_flights b WHERE b.flight_id = NEW.flight_id)
-        AND NOT EXISTS (SELECT FROM river_job j WHERE j.unique_key = flight_job_key(NEW.flight_id)
-            AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND river_job_state_in_bitmask(j.unique_states, j.state))
-    THEN
-        gathered := coalesce(nullif(current_setting('flightbill.gathered', true), ''), E'\n');
+    singles_left := current_setting('flightbill.singles_left');
+    IF singles_left > 0 THEN
+        PERFORM set_config('flightbill.singles_left', (singles_left - 1)::text, true);
+    ELSE
+        gathered := current_setting('flightbill.gathered', true);
         IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
             RETURN NULL;
         END IF;
-        PERFORM set_config('flightbill.gathered', gathered || NEW.flight_id || E'\n', true);
-        IF octet_length(gathered) > 4000 THEN
-            PERFORM flight_processing_queue_flush();
+        IF NEW.priority IS NULL AND NEW.process_after IS NULL
+            AND NOT EXISTS (SELECT FROM billed_flights b WHERE b.flight_id = NEW.flight_id)
+            AND NOT EXISTS (SELECT FROM river_job j WHERE j.unique_key = flight_job_key(NEW.flight_id)
+                AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND river_job_state_in_bitmask(j.unique_states, j.state))
+        THEN
+            IF gathered <> '' THEN
+                gathered := gathered || NEW.flight_id || E'\n';
+            ELSE
+                INSERT INTO gathered_flights VALUES (pg_current_xact_id());
+                gathered := E'\n' || NEW.flight_id || E'\n';
+            END IF;
+            PERFORM set_config('flightbill.gathered', gathered, true);
+            IF octet_length(gathered) > 4000 THEN
+                PERFORM flight_processing_queue_flush();
+            END IF;
+            RETURN NEW;
         END IF;
-        RETURN NEW;
-    ELSE
-        PERFORM flight_processing_queue_flush(); -- this flight may be among them
     END IF;
     INSERT INTO river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', NEW.flight_id), 'flights', coalesce(NEW.priority, 1), 25,
@@ -416,7 +426,7 @@ BEGIN
     IF TG_WHEN = 'BEFORE' THEN
         PERFORM set_config('flightbill.enable_seqscan', coalesce(seqscan, current_setting('enable_seqscan')), true),
             set_config('enable_seqscan', 'off', true),
-            set_config('flightbill.one_by_one', '100', true),
+            set_config('flightbill.singles_left', '100', true),
             set_config('flightbill.given_up', EXISTS (
                 SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND (kind = 'ingest_flight') IS TRUE
             )::text, true);
@@ -435,6 +445,16 @@ CREATE FUNCTION public.flight_processing_queue_update() RETURNS trigger
 BEGIN
     RAISE EXCEPTION 'flight % is in the queue: what stands there cannot be changed', OLD.flight_id
         USING ERRCODE = 'feature_not_supported', HINT = 'Take it back with DELETE and INSERT it again.';
+END
+$$;
+
+CREATE FUNCTION public.gathered_flights_commit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM flight_processing_queue_flush();
+    RETURN NULL;
 END
 $$;
 
@@ -1358,6 +1378,10 @@ CREATE TABLE public.flights (
     CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at))
 );
 
+CREATE TABLE public.gathered_flights (
+    transaction xid8 NOT NULL
+);
+
 CREATE TABLE public.goose_db_version (
     id integer NOT NULL,
     version_id bigint NOT NULL,
@@ -1590,6 +1614,8 @@ CREATE INDEX customer_aircraft_customer_idx ON public.customer_aircraft USING bt
 
 CREATE INDEX customer_operators_customer_idx ON public.customer_operators USING btree (customer_id);
 
+CREATE INDEX gathered_flights_idx ON public.gathered_flights USING btree (transaction);
+
 CREATE INDEX invoice_events_invoice_idx ON public.invoice_events USING btree (invoice_id);
 
 CREATE INDEX invoices_draft_closing_idx ON public.invoices USING btree (closes_on) WHERE (status = 'DRAFT'::text);
@@ -1629,6 +1655,8 @@ CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING 
 CREATE INDEX voided_flights_credit_note_idx ON public.voided_flights USING btree (credit_note_id);
 
 CREATE INDEX voided_flights_open_idx ON public.voided_flights USING btree (flight_id) WHERE (rebilled_at IS NULL);
+
+CREATE CONSTRAINT TRIGGER commit AFTER INSERT ON public.gathered_flights DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.gathered_flights_commit();
 
 CREATE TRIGGER enqueue INSTEAD OF INSERT ON public.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION public.flight_processing_queue_insert();
 
@@ -1734,6 +1762,8 @@ REVOKE ALL ON FUNCTION public.flight_processing_queue_insert() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.flight_processing_queue_statement() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.flight_processing_queue_update() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.gathered_flights_commit() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.hold_flight_jobs(flight_ids text[]) FROM PUBLIC;
 

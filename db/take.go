@@ -62,7 +62,8 @@ func (t *Taken) Cut(most int) Taken {
 type Line struct {
 	mu        sync.Mutex
 	reached   Place
-	fromFront time.Time // when it was last looked at from there
+	round     int       // how often it went back to the front: a take of an earlier one moves it no more
+	wentRound time.Time // when it last did
 }
 
 // Place is that of a job in the order in which jobs are taken. The zero Place is
@@ -73,8 +74,8 @@ type Place struct {
 	ID       int64
 }
 
-// frontTime is how long what waits at the front may be passed over.
-const frontTime = time.Second
+// roundTime is how long what waits at the front may be passed over.
+const roundTime = time.Second
 
 // Reached returns behind which place the next flights are.
 func (l *Line) Reached() Place {
@@ -83,22 +84,31 @@ func (l *Line) Reached() Place {
 	return l.reached
 }
 
-// from returns behind which place to take flights now.
-func (l *Line) from() Place {
+// goOn returns behind which place to take flights now, and in which round.
+func (l *Line) goOn() (place Place, round int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now := time.Now(); now.Sub(l.fromFront) > frontTime {
-		l.fromFront, l.reached = now, Place{}
+	if time.Since(l.wentRound) > roundTime {
+		l.toFront()
 	}
-	return l.reached
+	return l.reached, l.round
 }
 
-// took is told what was taken, and how many were wanted.
-func (l *Line) took(taken Taken, wanted int) {
+// toFront begins a round. The caller holds mu.
+func (l *Line) toFront() {
+	l.reached, l.wentRound = Place{}, time.Now()
+	l.round++
+}
+
+// took is told what was taken in a round, and how many were wanted.
+func (l *Line) took(round int, taken Taken, wanted int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if round != l.round {
+		return
+	}
 	if len(taken.Jobs) < wanted {
-		l.reached = Place{}
+		l.toFront()
 		return
 	}
 	for _, job := range taken.Jobs {
@@ -117,15 +127,18 @@ func (p Place) behind(other Place) bool {
 }
 
 // Take takes the flights next in line, at most so many, for a River client.
-func (l *Line) Take(ctx context.Context, db dbsqlc.DBTX, client string, most int) (Taken, error) {
-	place := l.from()
-	taken, err := takeBehind(ctx, db, client, most, place)
-	if err == nil && len(taken.Jobs) < most && place != (Place{}) {
-		var front Taken
-		front, err = takeBehind(ctx, db, client, most-len(taken.Jobs), Place{})
-		taken.Add(front)
+func (l *Line) Take(ctx context.Context, db dbsqlc.DBTX, client string, most int) (taken Taken, err error) {
+	for len(taken.Jobs) < most && err == nil {
+		place, round := l.goOn()
+		missing := most - len(taken.Jobs)
+		var more Taken
+		more, err = takeBehind(ctx, db, client, missing, place)
+		l.took(round, more, missing)
+		taken.Add(more)
+		if place == (Place{}) {
+			break
+		}
 	}
-	l.took(taken, most)
 	if len(taken.Jobs) > 0 {
 		err = nil // what has been taken is worked
 	}
@@ -173,14 +186,14 @@ func (t *taking) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row 
 	return scanFunc(func(dest ...any) error {
 		batch := &pgx.Batch{}
 		batch.Queue(sql, args...).QueryRow(func(row pgx.Row) error { return row.Scan(dest...) })
-		place := t.line.from()
+		place, round := t.line.goOn()
 		batch.Queue(takeFlights, t.client, len(t.insteadOf), t.insteadOf, place.Priority, place.Due, place.ID).Query(func(rows pgx.Rows) (err error) {
 			t.taken, err = readTaken(rows)
 			return err
 		})
 		err := t.SendBatch(ctx, batch).Close()
 		if err == nil {
-			t.line.took(t.taken, len(t.insteadOf))
+			t.line.took(round, t.taken, len(t.insteadOf))
 		}
 		return err
 	})

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -35,6 +36,7 @@ type hand struct {
 	back    db.Taken // for River alone: they need more than a save
 	more    bool     // when the queue was last looked at, it had flights for every free slot
 	closed  bool
+	ended   bool
 	timer   *time.Timer
 	returns sync.WaitGroup
 }
@@ -138,7 +140,11 @@ func (h *hand) leftOver() {
 func (h *hand) giveBackAll() {
 	all := h.taken.Cut(len(h.taken.Jobs))
 	all.Add(h.back.Cut(len(h.back.Jobs)))
-	if len(all.Jobs) > 0 {
+	switch {
+	case len(all.Jobs) == 0:
+	case h.ended: // nobody waits for it any more
+		h.leave(context.Background(), errors.New("the process has stopped"))
+	default:
 		h.returns.Go(func() { h.giveBack(all) })
 	}
 }
@@ -147,8 +153,12 @@ func (h *hand) giveBack(taken db.Taken) {
 	ctx, cancel := context.WithTimeout(context.Background(), returnTimeout)
 	defer cancel()
 	if err := db.ReturnFlights(ctx, h.pool, taken); err != nil {
-		h.logger.WarnContext(ctx, "flights that were not begun are left to be rescued, within 2 minutes", "error", err)
+		h.leave(ctx, err)
 	}
+}
+
+func (h *hand) leave(ctx context.Context, err error) {
+	h.logger.WarnContext(ctx, "flights that were not begun are left to be rescued, within 2 minutes", "error", err)
 }
 
 // stopTaking puts back what is in hand, and what comes from now on: River asks for
@@ -165,5 +175,8 @@ func (h *hand) stopTaking() {
 
 func (h *hand) close() {
 	h.stopTaking()
+	h.mu.Lock()
+	h.ended = true
+	h.mu.Unlock()
 	h.returns.Wait()
 }

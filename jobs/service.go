@@ -27,7 +27,8 @@ const (
 	// GracePeriod is how long running flights may take to finish at a stop.
 	GracePeriod = 30 * time.Second
 	// stopTime bounds a stop: what the jobs came to is written in far less after
-	// the grace period. With 100 of them and no database River would try for ever.
+	// the grace period. With 100 of them still to be written and no database River
+	// would try for ever.
 	stopTime = GracePeriod + 10*time.Second
 	// fetchCooldown is how long a client waits between two fetches. River's
 	// default of 100 ms lets 5 workers do 50 jobs a second.
@@ -192,8 +193,8 @@ func (s *Service) stop(ctx context.Context, stop func(context.Context) error) er
 	defer cancel()
 	err := stop(bounded)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return fmt.Errorf("the queue has not stopped within %s, since the database could not be told what became of its jobs; "+
-			"they are rescued within 2 minutes once a process works again", s.stopTime)
+		return fmt.Errorf("stop the queue: not done within %s; jobs that the database still shows as running are rescued within 2 minutes, "+
+			"by any process that works then: %w", s.stopTime, err)
 	}
 	if err != nil {
 		return fmt.Errorf("stop the queue: %w", err)

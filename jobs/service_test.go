@@ -110,7 +110,7 @@ func TestStopEndsWithoutTheDatabase(t *testing.T) {
 	b := setup(t)
 	const flights = 150
 	b.exec(t, `SELECT enqueue_flights(array_agg('F' || n)) FROM generate_series(1, $1::int) AS n`, flights)
-	far := newLine(t, b.pool.Config().ConnConfig)
+	far := newWire(t, b.pool.Config().ConnConfig)
 	config := b.pool.Config()
 	config.ConnConfig.Host, config.ConnConfig.Port = far.host, far.port
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
@@ -132,7 +132,7 @@ func TestStopEndsWithoutTheDatabase(t *testing.T) {
 	go func() { stopped <- service.Stop(context.Background()) }()
 	select {
 	case err := <-stopped:
-		require.ErrorContains(t, err, "has not stopped within 3s")
+		require.ErrorContains(t, err, "not done within 3s")
 		require.ErrorContains(t, err, "rescued within 2 minutes")
 	case <-time.After(30 * time.Second):
 		t.Fatal("the stop does not end")
@@ -144,8 +144,8 @@ func TestStopEndsWithoutTheDatabase(t *testing.T) {
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'running'`), "a database that is back is told after all")
 }
 
-// line is a way to a server that can be cut.
-type line struct {
+// wire is a way to a server that can be cut.
+type wire struct {
 	host string
 	port uint16
 
@@ -154,13 +154,13 @@ type line struct {
 	ends  []io.Closer
 }
 
-func newLine(t *testing.T, to *pgx.ConnConfig) *line {
+func newWire(t *testing.T, to *pgx.ConnConfig) *wire {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	address := listener.Addr().(*net.TCPAddr)
-	l := &line{host: address.IP.String(), port: uint16(address.Port)}
-	t.Cleanup(func() { listener.Close(); l.setCut(true) })
+	w := &wire{host: address.IP.String(), port: uint16(address.Port)}
+	t.Cleanup(func() { listener.Close(); w.setCut(true) })
 	server := net.JoinHostPort(to.Host, strconv.Itoa(int(to.Port)))
 	go func() {
 		for {
@@ -173,31 +173,31 @@ func newLine(t *testing.T, to *pgx.ConnConfig) *line {
 				near.Close()
 				continue
 			}
-			l.keep(near, far)
+			w.keep(near, far)
 			go func() { _, _ = io.Copy(near, far) }()
 			go func() { _, _ = io.Copy(far, near) }()
 		}
 	}()
-	return l
+	return w
 }
 
-func (l *line) keep(ends ...io.Closer) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ends = append(l.ends, ends...)
-	l.closeCut()
+func (w *wire) keep(ends ...io.Closer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ends = append(w.ends, ends...)
+	w.closeCut()
 }
 
-func (l *line) setCut(cut bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.isCut = cut
-	l.closeCut()
+func (w *wire) setCut(cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.isCut = cut
+	w.closeCut()
 }
 
-func (l *line) closeCut() {
-	if l.isCut {
-		for _, end := range l.ends {
+func (w *wire) closeCut() {
+	if w.isCut {
+		for _, end := range w.ends {
 			end.Close()
 		}
 	}

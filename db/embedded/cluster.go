@@ -164,6 +164,10 @@ func (h *holder) parameters() map[string]string {
 			"log_rotation_size":        "0",
 			"log_truncate_on_rotation": "on",
 			"log_line_prefix":          "%m [%p] ",
+			// Postgres' own are for a machine of 1 GB: with a long queue it would write a
+			// checkpoint every 25 s, and after each all pages anew.
+			"shared_buffers": "256MB",
+			"max_wal_size":   "4GB",
 		})
 	}
 	maps.Copy(p, h.Parameters)

@@ -422,7 +422,9 @@ CREATE FUNCTION public.flight_processing_queue_statement() RETURNS trigger
 DECLARE
     seqscan text := nullif(current_setting('flightbill.enable_seqscan', true), '');
 BEGIN
-    PERFORM flight_processing_queue_flush();
+    IF current_setting('flightbill.gathered', true) <> '' THEN
+        PERFORM flight_processing_queue_flush();
+    END IF;
     IF TG_WHEN = 'BEFORE' THEN
         PERFORM set_config('flightbill.enable_seqscan', coalesce(seqscan, current_setting('enable_seqscan')), true),
             set_config('enable_seqscan', 'off', true),

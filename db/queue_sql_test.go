@@ -283,6 +283,19 @@ func TestQueueInsertMany(t *testing.T) {
 		require.Equal(t, "5 5 available cancelled 5 0", queue(t, b))
 		require.Zero(t, get[int](t, b, `SELECT count(*) FROM gathered_flights`))
 	})
+	t.Run("constraints that are not deferred", func(t *testing.T) {
+		t.Parallel()
+		b := setupMany(t)
+		tx := b.begin(t)
+		_, err := tx.Exec(t.Context(), `SET CONSTRAINTS ALL IMMEDIATE`)
+		require.NoError(t, err)
+		tag, err := tx.Exec(t.Context(), thousand)
+		require.NoError(t, err)
+		require.EqualValues(t, 998, tag.RowsAffected())
+		require.NoError(t, tx.Commit(t.Context()))
+		require.Equal(t, "999 999 available available 999 0", queue(t, b))
+		require.Zero(t, get[int](t, b, `SELECT count(*) FROM gathered_flights`))
+	})
 	// The setting that holds what was gathered is anybody's to set: what stands there
 	// is enqueued only if the statement put it there.
 	t.Run("a setting of somebody's", func(t *testing.T) {

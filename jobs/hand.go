@@ -36,7 +36,7 @@ type hand struct {
 	back    db.Taken // for River alone: they need more than a save
 	more    bool     // when the queue was last looked at, it had flights for every free slot
 	closed  bool
-	ended   bool
+	ended   bool // nobody waits for what is put back any more
 	timer   *time.Timer
 	returns sync.WaitGroup
 }
@@ -142,7 +142,7 @@ func (h *hand) giveBackAll() {
 	all.Add(h.back.Cut(len(h.back.Jobs)))
 	switch {
 	case len(all.Jobs) == 0:
-	case h.ended: // nobody waits for it any more
+	case h.ended:
 		h.leave(context.Background(), errors.New("the process has stopped"))
 	default:
 		h.returns.Go(func() { h.giveBack(all) })

@@ -238,6 +238,7 @@ DECLARE
     given_up_id  bigint;
     singles_left int;
     gathered     text;
+    begun        boolean; -- something has been gathered before
 BEGIN
     IF NOT flight_id_is_valid(NEW.flight_id) THEN
         PERFORM refuse_flight_id(NEW.flight_id);
@@ -263,13 +264,12 @@ BEGIN
             AND NOT EXISTS (SELECT FROM river_job j WHERE j.unique_key = flight_job_key(NEW.flight_id)
                 AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND river_job_state_in_bitmask(j.unique_states, j.state))
         THEN
-            IF gathered <> '' THEN
-                gathered := gathered || NEW.flight_id || E'\n';
-            ELSE
-                INSERT INTO gathered_flights VALUES (pg_current_xact_id());
-                gathered := E'\n' || NEW.flight_id || E'\n';
-            END IF;
+            begun := coalesce(gathered, '') <> '';
+            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\n';
             PERFORM set_config('flightbill.gathered', gathered, true);
+            IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
+                INSERT INTO gathered_flights VALUES (pg_current_xact_id());
+            END IF;
             IF octet_length(gathered) > 4000 THEN
                 PERFORM flight_processing_queue_flush();
             END IF;

@@ -38,9 +38,9 @@ func TestVoidInvoice(t *testing.T) {
 	require.Equal(t, "EACH-CN000002", get[string](t, b, `SELECT void_invoice('EACH-000002', 'why')`))
 	const status = `SELECT string_agg(status, ' ' ORDER BY number) FROM invoices WHERE number IN ('EACH-000002', 'EACH-CN000002')`
 	require.Equal(t, "VOID PENDING", get[string](t, b, status))
-	marked, err := dbsqlc.New(b.pool).InvoiceMarkOverdue(t.Context(), dbsqlc.InvoiceMarkOverdueParams{Today: billing.NewDate(2999, 1, 1), MaxRows: 10})
+	due, err := dbsqlc.New(b.pool).InvoiceNextPastDue(t.Context(), dbsqlc.InvoiceNextPastDueParams{Today: billing.NewDate(2999, 1, 1), MaxRows: 10})
 	require.NoError(t, err)
-	require.Zero(t, marked, "a credit note is never overdue")
+	require.Empty(t, due, "a credit note is never overdue")
 	b.requireRefused(t, `UPDATE invoices SET status = 'OVERDUE' WHERE number = 'EACH-CN000002'`, "EACH-CN000002")
 	b.requireRefused(t, `UPDATE invoices SET reason = 'another' WHERE number = 'EACH-CN000002'`, "EACH-CN000002")
 	b.requireRefused(t, `DELETE FROM invoices WHERE number = 'EACH-CN000002'`, "EACH-CN000002")

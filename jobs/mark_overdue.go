@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -17,6 +18,11 @@ import (
 // overdueBatch is how many invoices turn overdue in one transaction: few
 // enough that a payment waits for an instant only.
 const overdueBatch = 5_000
+
+// overdueWindow is how many are found at a time. They are marked in the order in
+// which they lie in the table: in that of their due dates, each page would be
+// written once for every date that it holds.
+const overdueWindow = 40 * overdueBatch
 
 // MarkOverdueArgs asks for the unpaid invoices past due to be turned OVERDUE.
 type MarkOverdueArgs struct {
@@ -67,17 +73,36 @@ func (w *MarkOverdue) Work(ctx context.Context, _ *river.Job[MarkOverdueArgs]) e
 // Overdue marks the invoices that were due before a day, in batches, and
 // returns how many. An invoice due on the day itself is not overdue.
 func Overdue(ctx context.Context, pool *pgxpool.Pool, today billing.Date) (int64, error) {
-	var marked int64
-	next := dbsqlc.InvoiceMarkOverdueParams{Today: today, AfterDueOn: billing.NewDate(1, time.January, 1), MaxRows: overdueBatch}
+	marked, err := markOverdue(ctx, dbsqlc.New(pool), today, overdueWindow)
+	if err != nil {
+		return marked, fmt.Errorf("mark invoices due before %s overdue (%d are): %w", today, marked, err)
+	}
+	return marked, nil
+}
+
+func markOverdue(ctx context.Context, q *dbsqlc.Queries, today billing.Date, window int32) (marked int64, err error) {
+	next := dbsqlc.InvoiceNextPastDueParams{Today: today, AfterDueOn: billing.NewDate(1, time.January, 1), MaxRows: window}
 	for {
-		batch, err := dbsqlc.New(pool).InvoiceMarkOverdue(ctx, next)
+		found, err := q.InvoiceNextPastDue(ctx, next)
 		if err != nil {
-			return marked, fmt.Errorf("mark invoices due before %s overdue (%d are): %w", today, marked, err)
+			return marked, err
 		}
-		marked += batch.Marked
-		if batch.Found < overdueBatch {
+		ids := make([]int64, len(found))
+		for i, invoice := range found {
+			ids[i] = invoice.ID
+		}
+		slices.Sort(ids)
+		for batch := range slices.Chunk(ids, overdueBatch) {
+			turned, err := q.InvoiceMarkOverdue(ctx, batch)
+			if err != nil {
+				return marked, err
+			}
+			marked += turned
+		}
+		if len(found) < int(window) {
 			return marked, nil
 		}
-		next.AfterDueOn, next.AfterID = batch.LastDueOn, batch.LastID
+		last := found[len(found)-1]
+		next.AfterDueOn, next.AfterID = last.DueOn, last.ID
 	}
 }

@@ -106,9 +106,9 @@ func TestOverdueAndPaidAtOnce(t *testing.T) {
 	// The run has it: the payment waits and comes after.
 	b.issued(t, "PENDING", march(1), "FOURTH")
 	run := b.begin(t)
-	batch, err := dbsqlc.New(run).InvoiceMarkOverdue(t.Context(), dbsqlc.InvoiceMarkOverdueParams{Today: march(4), AfterDueOn: march(1), MaxRows: 10})
+	marked, err = dbsqlc.New(run).InvoiceMarkOverdue(t.Context(), []int64{get[int64](t, b, `SELECT id FROM invoices WHERE number = 'FOURTH'`)})
 	require.NoError(t, err)
-	require.EqualValues(t, 1, batch.Marked)
+	require.EqualValues(t, 1, marked)
 	paid := inBackground(func() (string, error) {
 		_, err := b.pool.Exec(context.Background(), `SELECT mark_invoice_paid('FOURTH')`)
 		return "", err

@@ -36,6 +36,16 @@ func TestQueueHasUntried(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, has, "enqueued after the run")
 
+	b.exec(t, `UPDATE river_job SET queue = 'default'`)
+	require.True(t, untried(), "in another queue, which it is about to be fetched from")
+	require.Equal(t, 1, count())
+	b.exec(t, `UPDATE river_job SET queue = 'flights'`)
+
+	b.exec(t, `UPDATE river_job SET state = 'scheduled', scheduled_at = now() + interval '15 seconds',
+		metadata = '{"snoozes": 3, "reason": "source_down", "waiting": {"reason": "it is away"}}'`)
+	require.True(t, untried(), "the source was away: that was no try")
+	b.exec(t, `UPDATE river_job SET metadata = jsonb_set(metadata, '{waiting,since}', to_jsonb(now()))`)
+	require.False(t, untried(), "the source is away, but it has had its try before")
 	b.exec(t, `UPDATE river_job SET state = 'scheduled', scheduled_at = now() + interval '1 hour', metadata = '{"snoozes": 3}'`)
 	require.False(t, untried(), "it has had its try and waits")
 	b.exec(t, `UPDATE river_job SET state = 'cancelled', attempt = 1, finalized_at = now()`)

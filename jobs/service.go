@@ -220,11 +220,6 @@ func (s *Service) keepHouse(ctx context.Context) {
 	ticker := time.NewTicker(housekeepingInterval)
 	defer ticker.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
 		if _, err := s.books.Refresh(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			s.ingestion.WarnContext(ctx, "customers and tariffs could not be read", "error", err)
 		}
@@ -234,6 +229,11 @@ func (s *Service) keepHouse(ctx context.Context) {
 			s.ingestion.WarnContext(ctx, "flights in other queues could not be looked for", "error", err)
 		case strays.Moved > 0:
 			s.ingestion.InfoContext(ctx, "flights moved to their queue", "queue", FlightsQueue, "flights", strays.Moved)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
 		}
 	}
 }

@@ -56,7 +56,7 @@ func (q *Queries) QueueCountReady(ctx context.Context) (int64, error) {
 
 const queueCountUntried = `-- name: QueueCountUntried :one
 SELECT count(*) FROM river_job
-WHERE queue = 'flights' AND kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
+WHERE kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
     AND state IN ('available', 'retryable', 'running')
     AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
         WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END
@@ -147,18 +147,19 @@ func (q *Queries) QueueHasChunks(ctx context.Context, closesOn string) (bool, er
 const queueHasUntried = `-- name: QueueHasUntried :one
 SELECT EXISTS (
     SELECT FROM river_job
-    WHERE queue = 'flights' AND kind = 'ingest_flight' AND created_at <= $1::timestamptz
-        AND (state IN ('available', 'retryable', 'running')
+    WHERE kind = 'ingest_flight' AND created_at <= $1::timestamptz
+        AND now() - interval '30 minutes' < $1::timestamptz
+        AND (NOT metadata ? 'snoozes' AND (state IN ('available', 'retryable', 'running')
                 AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
                     WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END
             OR state = 'scheduled' AND attempt = 0 AND scheduled_at <= $1::timestamptz)
-        AND NOT metadata ? 'snoozes'
-        AND now() - interval '30 minutes' < $1::timestamptz)
+        OR state IN ('available', 'running', 'scheduled') AND metadata ->> 'reason' = 'source_down' AND metadata #> '{waiting,since}' IS NULL))
 `
 
 // Whether a flight that was enqueued before an instant has still to have its
 // first try: asked for half an hour from then, after that nobody waits for it. A
-// try that ended with its process is none: River's rescue counts these.
+// try that ended with its process is none: River's rescue counts these. Nor is one
+// that found the flight source away. A flight may still be in another queue.
 func (q *Queries) QueueHasUntried(ctx context.Context, before time.Time) (bool, error) {
 	row := q.db.QueryRow(ctx, queueHasUntried, before)
 	var exists bool

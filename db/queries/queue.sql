@@ -22,17 +22,18 @@ SELECT (SELECT count(*) FROM moved)::bigint AS moved, (SELECT count(*) FROM noti
 
 -- Whether a flight that was enqueued before an instant has still to have its
 -- first try: asked for half an hour from then, after that nobody waits for it. A
--- try that ended with its process is none: River's rescue counts these.
+-- try that ended with its process is none: River's rescue counts these. Nor is one
+-- that found the flight source away. A flight may still be in another queue.
 -- name: QueueHasUntried :one
 SELECT EXISTS (
     SELECT FROM river_job
-    WHERE queue = 'flights' AND kind = 'ingest_flight' AND created_at <= @before::timestamptz
-        AND (state IN ('available', 'retryable', 'running')
+    WHERE kind = 'ingest_flight' AND created_at <= @before::timestamptz
+        AND now() - interval '30 minutes' < @before::timestamptz
+        AND (NOT metadata ? 'snoozes' AND (state IN ('available', 'retryable', 'running')
                 AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
                     WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END
             OR state = 'scheduled' AND attempt = 0 AND scheduled_at <= @before::timestamptz)
-        AND NOT metadata ? 'snoozes'
-        AND now() - interval '30 minutes' < @before::timestamptz);
+        OR state IN ('available', 'running', 'scheduled') AND metadata ->> 'reason' = 'source_down' AND metadata #> '{waiting,since}' IS NULL));
 
 -- name: QueueCounts :many
 SELECT state, coalesce(reason, '')::text AS reason, count(*)::bigint AS jobs FROM flight_processing_queue
@@ -42,7 +43,7 @@ ORDER BY 1, 2;
 -- Flights that have not had their first try.
 -- name: QueueCountUntried :one
 SELECT count(*) FROM river_job
-WHERE queue = 'flights' AND kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
+WHERE kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
     AND state IN ('available', 'retryable', 'running')
     AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
         WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END;

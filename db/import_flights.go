@@ -32,9 +32,12 @@ var flightColumns = []importColumn{
 	{name: "passengers", optional: true},
 }
 
-// flightID is flight_id_is_valid of the migrations: another id could be
-// imported and never be billed.
 var flightID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]{0,127}$`)
+
+// ValidFlightID reports whether a flight of this id can be enqueued: the rule
+// of the SQL function flight_id_is_valid. One of another could be imported and
+// never be billed.
+func ValidFlightID(id string) bool { return flightID.MatchString(id) }
 
 // importFlights streams the file into a temporary table and goes on from there
 // in single statements, so that memory stays flat whatever the file's size.
@@ -200,7 +203,7 @@ func (c *flightCopy) fill() {
 func (c *flightCopy) addRow() {
 	f := c.file
 	id := f.raw("flight_id")
-	if !flightID.MatchString(id) {
+	if !ValidFlightID(id) {
 		f.wrong("flight_id", "write 1 to 128 of A-Z a-z 0-9 space . _ : / + # @ ~ -, the first a letter or digit")
 	}
 	c.buf = strconv.AppendInt(c.buf, int64(f.line), 10)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -74,7 +73,7 @@ const maxStale = 10
 // Work fetches the flight outside any transaction, prices it, and saves it and
 // its job's completion in one.
 func (w *IngestFlight) Work(ctx context.Context, job *river.Job[IngestFlightArgs]) error {
-	outcome, err := w.measured(ctx, job)
+	outcome, err := w.measured(ctx, job, w.bill)
 	var refusal *billing.Error
 	if errors.As(err, &refusal) && refusal.Kind != billing.Outage {
 		outcome, err = w.reconsider(ctx, job, refusal)
@@ -84,18 +83,22 @@ func (w *IngestFlight) Work(ctx context.Context, job *river.Job[IngestFlightArgs
 		w.Freed()
 		return w.verdict(ctx, job, err)
 	}
-	if outcome == db.Billed {
-		w.Saved(job.ID)
-		w.Stats.flightBilled(job.ScheduledAt)
-		w.workOn(ctx)
+	if outcome != db.Billed {
+		w.Freed() // a save that only completed the job may have taken another in its place
+		return nil
 	}
+	w.Saved(job.ID)
+	w.Stats.flightBilled(job.ScheduledAt)
+	w.workOn(ctx)
 	return nil
 }
 
-func (w *IngestFlight) measured(ctx context.Context, job *river.Job[IngestFlightArgs]) (db.Outcome, error) {
+type billFunc func(context.Context, *river.Job[IngestFlightArgs]) (db.Outcome, error)
+
+func (w *IngestFlight) measured(ctx context.Context, job *river.Job[IngestFlightArgs], bill billFunc) (db.Outcome, error) {
 	done := w.Stats.flightStarted()
 	defer done()
-	return w.bill(ctx, job)
+	return bill(ctx, job)
 }
 
 // workOnTime is how long a worker goes on with flights that saves have taken. It
@@ -128,14 +131,14 @@ func (w *IngestFlight) workOn(ctx context.Context) {
 
 func (w *IngestFlight) billTaken(ctx context.Context, row *rivertype.JobRow) bool {
 	job := &river.Job[IngestFlightArgs]{JobRow: row}
-	if err := json.Unmarshal(row.EncodedArgs, &job.Args); err != nil || billedBefore(row) {
+	if err := json.Unmarshal(row.EncodedArgs, &job.Args); err != nil || row.Kind != job.Args.Kind() || !db.ValidFlightID(job.Args.FlightID) || billedBefore(row) {
 		return false
 	}
-	outcome, err := w.measured(ctx, job)
+	outcome, err := w.measured(ctx, job, w.billOnce)
 	if err == nil && outcome == db.Billed {
 		w.Stats.flightBilled(row.ScheduledAt)
 	}
-	return err == nil
+	return err == nil && outcome != db.Voided
 }
 
 // reconsider looks whether a refusal still matters: not where the flight has been
@@ -170,7 +173,7 @@ func (w *IngestFlight) reconsider(ctx context.Context, job *river.Job[IngestFlig
 
 func (w *IngestFlight) bill(ctx context.Context, job *river.Job[IngestFlightArgs]) (db.Outcome, error) {
 	id := job.Args.FlightID
-	if !ValidFlightID(id) {
+	if !db.ValidFlightID(id) {
 		w.Gate.Untaken() // it shows nothing of the source
 		return "", &billing.Error{
 			Kind: billing.Refused, Reason: billing.ReasonUnusableFacts,
@@ -181,17 +184,23 @@ func (w *IngestFlight) bill(ctx context.Context, job *river.Job[IngestFlightArgs
 		w.Gate.Untaken() // likewise
 		return w.rebill(ctx, job)
 	}
-	flight, err := w.fetch(ctx, job)
-	if err != nil {
-		return "", err
-	}
-	outcome, err := w.withCurrentBook(ctx, id, func(book *db.PriceBook) (db.Outcome, error) {
-		return w.priceAndSave(ctx, job, book, flight)
-	})
+	outcome, err := w.billOnce(ctx, job)
 	if outcome == db.Voided {
 		return w.rebill(ctx, job)
 	}
 	return outcome, err
+}
+
+// billOnce bills a flight that has not been billed before. Without an error, and
+// unless it is db.Voided, the job has been completed too.
+func (w *IngestFlight) billOnce(ctx context.Context, job *river.Job[IngestFlightArgs]) (db.Outcome, error) {
+	flight, err := w.fetch(ctx, job)
+	if err != nil {
+		return "", err
+	}
+	return w.withCurrentBook(ctx, job.Args.FlightID, func(book *db.PriceBook) (db.Outcome, error) {
+		return w.priceAndSave(ctx, job, book, flight)
+	})
 }
 
 // withCurrentBook prices and saves, and does so again where customers, tariffs, the
@@ -288,9 +297,3 @@ func price(ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight
 func jobOf(job *river.Job[IngestFlightArgs]) *db.Job {
 	return &db.Job{ID: job.ID, Attempt: job.Attempt, Client: job.AttemptedBy[len(job.AttemptedBy)-1]}
 }
-
-var flightID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]{0,127}$`)
-
-// ValidFlightID reports whether a flight of this id can be enqueued: the rule
-// of the SQL function flight_id_is_valid.
-func ValidFlightID(id string) bool { return flightID.MatchString(id) }

@@ -84,7 +84,7 @@ func TestValidFlightIDAgreesWithSQL(t *testing.T) {
 		for _, id := range ids.Draw(rt, "ids") {
 			if !strings.Contains(id, "\x00") { // no text to Postgres
 				sent = append(sent, id)
-				want = append(want, jobs.ValidFlightID(id))
+				want = append(want, db.ValidFlightID(id))
 			}
 		}
 		rows, err := b.pool.Query(t.Context(), `SELECT flight_id_is_valid(id) FROM unnest($1::text[]) WITH ORDINALITY AS u (id, n) ORDER BY n`, sent)
@@ -93,9 +93,9 @@ func TestValidFlightIDAgreesWithSQL(t *testing.T) {
 		require.NoError(rt, err)
 		require.Equal(rt, want, got, "%q", sent)
 	})
-	require.True(t, jobs.ValidFlightID(strings.Repeat("a", 128)))
+	require.True(t, db.ValidFlightID(strings.Repeat("a", 128)))
 	for _, id := range []string{"", strings.Repeat("a", 129), "A\n", " A", "É1", "A\x00"} {
-		require.False(t, jobs.ValidFlightID(id), "%q", id)
+		require.False(t, db.ValidFlightID(id), "%q", id)
 	}
 }
 

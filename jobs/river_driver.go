@@ -166,7 +166,7 @@ func (p *pilot) JobSetStateIfRunningMany(
 ) ([]*rivertype.JobRow, error) {
 	left := &riverdriver.JobSetStateIfRunningManyParams{Schema: params.Schema, Now: params.Now}
 	for i, id := range params.ID {
-		end, settled := p.driver.settled.LoadAndDelete(id)
+		end, settled := p.driver.settled.Load(id)
 		if settled && (end == lostEnd || params.State[i] == rivertype.JobStateCompleted && !params.MetadataDoMerge[i]) {
 			continue
 		}
@@ -179,10 +179,17 @@ func (p *pilot) JobSetStateIfRunningMany(
 		left.ScheduledAt = append(left.ScheduledAt, params.ScheduledAt[i])
 		left.State = append(left.State, params.State[i])
 	}
-	if len(left.ID) == 0 {
-		return nil, nil
+	var written []*rivertype.JobRow
+	if len(left.ID) > 0 {
+		var err error
+		if written, err = p.StandardPilot.JobSetStateIfRunningMany(ctx, exec, left); err != nil {
+			return nil, err // River tries again with all of them
+		}
 	}
-	return p.StandardPilot.JobSetStateIfRunningMany(ctx, exec, left)
+	for _, id := range params.ID {
+		p.driver.settled.Delete(id)
+	}
+	return written, nil
 }
 
 // listener adds to what Postgres tells the notice that Fetch asks for: the one

@@ -2,10 +2,13 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 )
 
@@ -50,4 +53,43 @@ func TestListenerLosesNothing(t *testing.T) {
 		_, err = l.WaitForNotification(ctx)
 		require.ErrorIs(t, err, context.Canceled)
 	})
+}
+
+// failingExecutor fails once, then notes which jobs are written.
+type failingExecutor struct {
+	riverdriver.Executor
+
+	failed  bool
+	written []int64
+}
+
+func (e *failingExecutor) JobSetStateIfRunningMany(
+	_ context.Context, params *riverdriver.JobSetStateIfRunningManyParams,
+) ([]*rivertype.JobRow, error) {
+	if !e.failed {
+		e.failed = true
+		return nil, errors.New("the database is away")
+	}
+	e.written = append(e.written, params.ID...)
+	return nil, nil
+}
+
+// River tries again with the same jobs when the database was away.
+func TestSettledJobsStayOutOfRetries(t *testing.T) {
+	t.Parallel()
+	driver := newRiverDriver(nil, nil, nil)
+	driver.Lost(1)
+	driver.Saved(2)
+	ends := &riverdriver.JobSetStateIfRunningManyParams{
+		ID: []int64{1, 2, 3}, Attempt: make([]*int, 3), ErrData: make([][]byte, 3), FinalizedAt: make([]*time.Time, 3),
+		MetadataDoMerge: make([]bool, 3), MetadataUpdates: make([][]byte, 3), ScheduledAt: make([]*time.Time, 3),
+		State: []rivertype.JobState{rivertype.JobStateScheduled, rivertype.JobStateCompleted, rivertype.JobStateCompleted},
+	}
+	exec := &failingExecutor{}
+	_, err := driver.PluginPilot().JobSetStateIfRunningMany(t.Context(), exec, ends)
+	require.ErrorContains(t, err, "the database is away")
+	_, err = driver.PluginPilot().JobSetStateIfRunningMany(t.Context(), exec, ends)
+	require.NoError(t, err)
+	require.Equal(t, []int64{3}, exec.written)
+	driver.settled.Range(func(id, _ any) bool { require.Fail(t, "kept", "job %v", id); return true })
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/jobs"
+	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/pinot"
 )
 
@@ -29,7 +29,7 @@ func (a *app) newPinotCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var id string
 			if len(args) == 1 {
-				if id = args[0]; !jobs.ValidFlightID(id) {
+				if id = args[0]; !db.ValidFlightID(id) {
 					return usageError{fmt.Errorf("%q is not a flight id", id)}
 				}
 			}

@@ -31,7 +31,7 @@ build: ## Build ./flightbill
 	CGO_ENABLED=0 go build -trimpath -o flightbill ./cmd/flightbill
 
 .PHONY: ci
-ci: ## Run all that the project's CI runs (installs what it needs)
+ci: ## Run what the project's CI runs on Linux (installs what it needs)
 	.ci/run
 
 .PHONY: demo

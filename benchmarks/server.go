@@ -30,7 +30,7 @@ const (
 )
 
 // server is the embedded Postgres that all contenders share, with the settings
-// that serve gives it: a commit waits for the disk.
+// that serve gives it: a commit waits for the disk, but with noWait.
 type server struct {
 	*embedded.Server
 

@@ -178,6 +178,3 @@ func NextClosing(cust Customer, after Date) Date {
 func lastOfMonth(d Date, months int) Date {
 	return NewDate(int(d.year), time.Month(int(d.month)+months+1), 0)
 }
-
-// DueOn returns the day by which an invoice is to be paid.
-func DueOn(issuedOn Date, termsDays int) Date { return issuedOn.AddDays(termsDays) }

@@ -40,8 +40,6 @@ func TestDateArithmetic(t *testing.T) {
 	assert.Equal(t, "2027-01-01", date(t, "2026-12-31").AddDays(1).String())
 	assert.Equal(t, "2026-02-28", billing.NewDate(2026, time.March, 0).String())
 	assert.Equal(t, date(t, "2026-11-23"), billing.NewDate(2026, time.November, 23), "comparable with ==")
-	assert.Equal(t, "2026-12-23", billing.DueOn(date(t, "2026-11-23"), 30).String())
-	assert.Equal(t, "2026-11-23", billing.DueOn(date(t, "2026-11-23"), 0).String())
 }
 
 func TestNoDate(t *testing.T) {

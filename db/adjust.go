@@ -60,19 +60,12 @@ func ReadBilledFlight(ctx context.Context, db dbsqlc.DBTX, id string) (*BilledFl
 		return nil, fmt.Errorf("look for voided invoices of flight %s: %w", id, err)
 	}
 	for _, v := range voids {
-		billed.Voids = append(billed.Voids, Void{v.Currency, v.Rebill, deref(v.Number), deref(v.CreditNote)})
+		billed.Voids = append(billed.Voids, Void{v.Currency, v.Rebill, text(v.Number), text(v.CreditNote)})
 	}
 	if billed.lines, err = q.BilledFlightCharges(ctx, id); err != nil {
 		return nil, fmt.Errorf("read the charges of flight %s: %w", id, err)
 	}
 	return billed, nil
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }
 
 // RebillAsked reports whether an invoice of the flight was voided with

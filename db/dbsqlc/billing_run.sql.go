@@ -170,49 +170,6 @@ func (q *Queries) BillingRunLast(ctx context.Context) (BillingRun, error) {
 	return i, err
 }
 
-const billingRunList = `-- name: BillingRunList :many
-SELECT closes_on, run_date, due_at, trigger, started_at, finished_at, invoices, charges, held, parked
-FROM billing_runs
-WHERE closes_on BETWEEN $1::date AND $2::date
-ORDER BY closes_on
-`
-
-type BillingRunListParams struct {
-	FromDate billing.Date
-	ToDate   billing.Date
-}
-
-func (q *Queries) BillingRunList(ctx context.Context, arg BillingRunListParams) ([]BillingRun, error) {
-	rows, err := q.db.Query(ctx, billingRunList, arg.FromDate, arg.ToDate)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []BillingRun
-	for rows.Next() {
-		var i BillingRun
-		if err := rows.Scan(
-			&i.ClosesOn,
-			&i.RunDate,
-			&i.DueAt,
-			&i.Trigger,
-			&i.StartedAt,
-			&i.FinishedAt,
-			&i.Invoices,
-			&i.Charges,
-			&i.Held,
-			&i.Parked,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const billingRunListUnfinished = `-- name: BillingRunListUnfinished :many
 SELECT closes_on, run_date, due_at, trigger, started_at FROM billing_runs
 WHERE finished_at IS NULL

@@ -51,12 +51,6 @@ WHERE r.closes_on = @closes_on AND NOT EXISTS (
         AND NOT (c.billing_hold AND c.held_through IS NOT DISTINCT FROM r.closes_on))
 RETURNING closes_on, run_date, due_at, trigger, started_at, finished_at, invoices, charges, held, parked;
 
--- name: BillingRunList :many
-SELECT closes_on, run_date, due_at, trigger, started_at, finished_at, invoices, charges, held, parked
-FROM billing_runs
-WHERE closes_on BETWEEN @from_date::date AND @to_date::date
-ORDER BY closes_on;
-
 -- The run that made a closing date one that has been run.
 -- name: BillingRunFirstFrom :one
 SELECT closes_on, trigger, started_at FROM billing_runs

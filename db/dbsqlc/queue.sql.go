@@ -147,8 +147,8 @@ func (q *Queries) QueueHasChunks(ctx context.Context, closesOn string) (bool, er
 const queueHasUntried = `-- name: QueueHasUntried :one
 SELECT EXISTS (
     SELECT FROM river_job
-    WHERE kind = 'ingest_flight' AND created_at <= $1::timestamptz
-        AND now() - interval '30 minutes' < $1::timestamptz
+    WHERE kind = 'ingest_flight' AND state IN ('available', 'retryable', 'running', 'scheduled')
+        AND created_at <= $1::timestamptz AND now() - interval '30 minutes' < $1::timestamptz
         AND (NOT metadata ? 'snoozes' AND (state IN ('available', 'retryable', 'running')
                 AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
                     WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END

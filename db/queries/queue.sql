@@ -27,8 +27,8 @@ SELECT (SELECT count(*) FROM moved)::bigint AS moved, (SELECT count(*) FROM noti
 -- name: QueueHasUntried :one
 SELECT EXISTS (
     SELECT FROM river_job
-    WHERE kind = 'ingest_flight' AND created_at <= @before::timestamptz
-        AND now() - interval '30 minutes' < @before::timestamptz
+    WHERE kind = 'ingest_flight' AND state IN ('available', 'retryable', 'running', 'scheduled')
+        AND created_at <= @before::timestamptz AND now() - interval '30 minutes' < @before::timestamptz
         AND (NOT metadata ? 'snoozes' AND (state IN ('available', 'retryable', 'running')
                 AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
                     WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END

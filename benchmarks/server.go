@@ -30,7 +30,8 @@ const (
 )
 
 // server is the embedded Postgres that all contenders share, with the settings
-// that serve gives it: a commit waits for the disk, but with noWait.
+// that serve gives it: a commit waits for the disk, but with noWait, and
+// but for those of saves.
 type server struct {
 	*embedded.Server
 

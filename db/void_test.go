@@ -38,7 +38,8 @@ func TestVoidInvoice(t *testing.T) {
 	require.Equal(t, "EACH-CN000002", get[string](t, b, `SELECT void_invoice('EACH-000002', 'why')`))
 	const status = `SELECT string_agg(status, ' ' ORDER BY number) FROM invoices WHERE number IN ('EACH-000002', 'EACH-CN000002')`
 	require.Equal(t, "VOID PENDING", get[string](t, b, status))
-	due, err := dbsqlc.New(b.pool).InvoiceNextPastDue(t.Context(), dbsqlc.InvoiceNextPastDueParams{Today: billing.NewDate(2999, 1, 1), MaxRows: 10})
+	due, err := dbsqlc.New(b.pool).InvoiceNextPastDue(t.Context(),
+		dbsqlc.InvoiceNextPastDueParams{Today: billing.NewDate(2999, 1, 1), AfterDueOn: billing.NewDate(1, 1, 1), MaxRows: 10})
 	require.NoError(t, err)
 	require.Empty(t, due, "a credit note is never overdue")
 	b.requireRefused(t, `UPDATE invoices SET status = 'OVERDUE' WHERE number = 'EACH-CN000002'`, "EACH-CN000002")

@@ -84,6 +84,7 @@ func (w *IngestFlight) Work(ctx context.Context, job *river.Job[IngestFlightArgs
 		return w.verdict(ctx, job, err)
 	}
 	if outcome != db.Billed {
+		w.Saver.Without(job.ID)
 		w.Freed() // a save that only completed the job may have taken another in its place
 		return nil
 	}

@@ -125,6 +125,17 @@ func TestIngestFlightTwoJobsOneBill(t *testing.T) {
 	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM invoices`))
 }
 
+// What came into another queue while no process was up is not left there until the
+// first of the looks that a process has every 15 s.
+func TestStraysAreMovedAtTheStart(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "EACH", landed(4, 9))
+	b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts) VALUES ('ingest_flight', '{"flight_id": "F1"}', 'default', 25)`)
+	b.start(t)
+	require.Eventually(t, func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 }, 10*time.Second, 10*time.Millisecond)
+}
+
 // A raw job of a flight that another job has billed, and whose data have become
 // unbillable since, is done with.
 func TestIngestFlightBilledBefore(t *testing.T) {

@@ -57,9 +57,13 @@ func (w *MarkOverdue) Work(ctx context.Context, _ *river.Job[MarkOverdueArgs]) e
 	}
 	started := time.Now()
 	today := billing.DateOf(w.Now(), book.Calendar.Location)
-	marked, err := Overdue(ctx, w.Pool, today)
-	if err != nil && stopping(ctx, err) {
+	marked, all, err := markOverdue(ctx, dbsqlc.New(w.Pool), today, overdueWindow, func() bool { return time.Since(started) > slice })
+	switch {
+	case err != nil && stopping(ctx, err):
 		return err // River puts the job back as it was
+	case err == nil && !all:
+		w.Logger.InfoContext(ctx, "overdue invoices marked, more to come", "date", today.String(), "invoices", marked)
+		return river.JobSnooze(0)
 	}
 	w.Stats.scheduledRun("mark_overdue", time.Since(started), err)
 	if err != nil {
@@ -73,19 +77,20 @@ func (w *MarkOverdue) Work(ctx context.Context, _ *river.Job[MarkOverdueArgs]) e
 // Overdue marks the invoices that were due before a day, in batches, and
 // returns how many. An invoice due on the day itself is not overdue.
 func Overdue(ctx context.Context, pool *pgxpool.Pool, today billing.Date) (int64, error) {
-	marked, err := markOverdue(ctx, dbsqlc.New(pool), today, overdueWindow)
-	if err != nil {
-		return marked, fmt.Errorf("mark invoices due before %s overdue (%d are): %w", today, marked, err)
-	}
-	return marked, nil
+	marked, _, err := markOverdue(ctx, dbsqlc.New(pool), today, overdueWindow, func() bool { return false })
+	return marked, err
 }
 
-func markOverdue(ctx context.Context, q *dbsqlc.Queries, today billing.Date, window int32) (marked int64, err error) {
+// markOverdue is Overdue, and ends before all are marked where the time is up.
+func markOverdue(ctx context.Context, q *dbsqlc.Queries, today billing.Date, window int32, timeIsUp func() bool) (marked int64, all bool, err error) {
+	failed := func(err error) (int64, bool, error) {
+		return marked, false, fmt.Errorf("mark invoices due before %s overdue (%d are): %w", today, marked, err)
+	}
 	next := dbsqlc.InvoiceNextPastDueParams{Today: today, AfterDueOn: billing.NewDate(1, time.January, 1), MaxRows: window}
 	for {
 		found, err := q.InvoiceNextPastDue(ctx, next)
 		if err != nil {
-			return marked, err
+			return failed(err)
 		}
 		ids := make([]int64, len(found))
 		for i, invoice := range found {
@@ -95,12 +100,15 @@ func markOverdue(ctx context.Context, q *dbsqlc.Queries, today billing.Date, win
 		for batch := range slices.Chunk(ids, overdueBatch) {
 			turned, err := q.InvoiceMarkOverdue(ctx, batch)
 			if err != nil {
-				return marked, err
+				return failed(err)
 			}
 			marked += turned
+			if timeIsUp() {
+				return marked, false, nil
+			}
 		}
 		if len(found) < int(window) {
-			return marked, nil
+			return marked, true, nil
 		}
 		last := found[len(found)-1]
 		next.AfterDueOn, next.AfterID = last.DueOn, last.ID

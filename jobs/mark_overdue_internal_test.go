@@ -26,9 +26,17 @@ func TestOverdueInWindows(t *testing.T) {
 			('TODAY', '2026-03-04')) AS i (n, due)`)
 	require.NoError(t, err)
 
-	marked, err := markOverdue(t.Context(), dbsqlc.New(pool), billing.NewDate(2026, time.March, 4), 2)
+	// A job ends at its time, with what it has marked.
+	q, today := dbsqlc.New(pool), billing.NewDate(2026, time.March, 4)
+	marked, all, err := markOverdue(t.Context(), q, today, 2, func() bool { return true })
 	require.NoError(t, err)
-	require.EqualValues(t, 6, marked)
+	require.False(t, all)
+	require.EqualValues(t, 2, marked)
+
+	marked, all, err = markOverdue(t.Context(), q, today, 2, func() bool { return false })
+	require.NoError(t, err)
+	require.True(t, all)
+	require.EqualValues(t, 4, marked)
 	var overdue string
 	require.NoError(t, pool.QueryRow(t.Context(), `SELECT string_agg(number, '' ORDER BY number) FROM invoices WHERE status = 'OVERDUE'`).Scan(&overdue))
 	require.Equal(t, "ABCDEF", overdue)

@@ -149,17 +149,19 @@ SELECT EXISTS (
     SELECT FROM river_job
     WHERE kind = 'ingest_flight' AND state IN ('available', 'retryable', 'running', 'scheduled')
         AND created_at <= $1::timestamptz AND now() - interval '30 minutes' < $1::timestamptz
-        AND (NOT metadata ? 'snoozes' AND (state IN ('available', 'retryable', 'running')
-                AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
-                    WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END
-            OR state = 'scheduled' AND attempt = 0 AND scheduled_at <= $1::timestamptz)
-        OR state IN ('available', 'running', 'scheduled') AND metadata ->> 'reason' = 'source_down' AND metadata #> '{waiting,since}' IS NULL))
+        AND CASE -- a snooze takes its attempt back
+            WHEN NOT metadata ? 'snoozes' THEN state <> 'scheduled' OR scheduled_at <= $1::timestamptz
+            ELSE metadata ->> 'reason' = 'source_down' AND metadata #> '{waiting,since}' IS NULL AND created_at + interval '1 day' > $1::timestamptz
+        END
+        AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
+            WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END)
 `
 
 // Whether a flight that was enqueued before an instant has still to have its
 // first try: asked for half an hour from then, after that nobody waits for it. A
 // try that ended with its process is none: River's rescue counts these. Nor is one
-// that found the flight source away. A flight may still be in another queue.
+// that found the flight source away, unless that goes on for a day: it may be that
+// one flight alone that cannot be read. A flight may still be in another queue.
 func (q *Queries) QueueHasUntried(ctx context.Context, before time.Time) (bool, error) {
 	row := q.db.QueryRow(ctx, queueHasUntried, before)
 	var exists bool

@@ -133,7 +133,7 @@ func TestStraysAreMovedAtTheStart(t *testing.T) {
 	b.flight(t, "F1", "EACH", landed(4, 9))
 	b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts) VALUES ('ingest_flight', '{"flight_id": "F1"}', 'default', 25)`)
 	b.start(t)
-	require.Eventually(t, func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 }, 14*time.Second, 10*time.Millisecond)
 }
 
 // A raw job of a flight that another job has billed, and whose data have become

@@ -30,8 +30,8 @@ const (
 )
 
 // server is the embedded Postgres that all contenders share, with the settings
-// that serve gives it: a commit waits for the disk, but with noWait, and
-// but for those of saves.
+// that serve gives it: a commit waits for the disk, but where noWait is set and
+// in flightbill's saves.
 type server struct {
 	*embedded.Server
 

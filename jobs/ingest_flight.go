@@ -132,7 +132,8 @@ func (w *IngestFlight) workOn(ctx context.Context) {
 
 func (w *IngestFlight) billTaken(ctx context.Context, row *rivertype.JobRow) bool {
 	job := &river.Job[IngestFlightArgs]{JobRow: row}
-	if err := json.Unmarshal(row.EncodedArgs, &job.Args); err != nil || row.Kind != job.Args.Kind() || !db.ValidFlightID(job.Args.FlightID) || billedBefore(row) {
+	err := json.Unmarshal(row.EncodedArgs, &job.Args)
+	if err != nil || row.Kind != job.Args.Kind() || !db.ValidFlightID(job.Args.FlightID) || billedBefore(row) {
 		return false
 	}
 	outcome, err := w.measured(ctx, job, w.billOnce)

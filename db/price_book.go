@@ -104,24 +104,63 @@ func (p *PriceBooks) Customer(ctx context.Context, book *PriceBook, f billing.Fl
 	if customer := book.payer(f); customer != nil {
 		return *customer, true, nil
 	}
-	row, err := dbsqlc.New(p.pool).CustomerOfFlight(ctx, dbsqlc.CustomerOfFlightParams{
-		Registration: f.Registration, Operator: f.Operator,
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return billing.Customer{}, false, nil
-	}
+	payers, err := p.askForPayers(ctx, book, []billing.Flight{f})
 	if err != nil {
 		return billing.Customer{}, false, fmt.Errorf("look up the customer of flight %s: %w", f.ID, err)
 	}
-	customer := billing.Customer{
-		ID: row.ID, Code: row.Code, Name: row.Name,
-		Frequency: billing.Frequency(row.BillingFrequency), WeekEndsOn: int(row.WeekEndsOn),
+	if payers[0] == nil {
+		return billing.Customer{}, false, nil
 	}
-	if row.Version != book.Version {
-		return customer, true, errBookChanged
+	return *payers[0], true, nil
+}
+
+// LearnCustomers looks up who pays for flights, in one query, so that Customer need
+// not.
+func (p *PriceBooks) LearnCustomers(ctx context.Context, book *PriceBook, flights []billing.Flight) error {
+	type parties struct{ registration, operator string }
+	asked := map[parties]bool{}
+	var unknown []billing.Flight
+	for _, f := range flights {
+		of := parties{f.Registration, f.Operator}
+		if !asked[of] && book.payer(f) == nil {
+			asked[of] = true
+			unknown = append(unknown, f)
+		}
 	}
-	book.remember(f, &customer, row.ByAircraft)
-	return customer, true, nil
+	if len(unknown) == 0 {
+		return nil
+	}
+	if _, err := p.askForPayers(ctx, book, unknown); err != nil {
+		return fmt.Errorf("look up the customers of flight %s and %d others: %w", unknown[0].ID, len(unknown)-1, err)
+	}
+	return nil
+}
+
+// askForPayers returns who pays for each flight, nil for nobody, and has the book
+// remember it.
+func (p *PriceBooks) askForPayers(ctx context.Context, book *PriceBook, flights []billing.Flight) ([]*billing.Customer, error) {
+	var params dbsqlc.CustomersOfFlightsParams
+	for _, f := range flights {
+		params.Registrations = append(params.Registrations, f.Registration)
+		params.Operators = append(params.Operators, f.Operator)
+	}
+	rows, err := dbsqlc.New(p.pool).CustomersOfFlights(ctx, params)
+	if err != nil {
+		return nil, err
+	}
+	payers := make([]*billing.Customer, len(flights))
+	for _, row := range rows {
+		if row.Version != book.Version {
+			return nil, errBookChanged
+		}
+		n := row.Nr - 1 // counted from 1
+		payers[n] = &billing.Customer{
+			ID: row.ID, Code: row.Code, Name: row.Name,
+			Frequency: billing.Frequency(row.BillingFrequency), WeekEndsOn: int(row.WeekEndsOn),
+		}
+		book.remember(flights[n], payers[n], row.ByAircraft)
+	}
+	return payers, nil
 }
 
 // payer returns who is known to pay for a flight, nil where the database must

@@ -168,6 +168,37 @@ func TestPriceBooksCustomer(t *testing.T) {
 	expect(book, "", "NOBODY", "MON monthly")
 }
 
+// Who pays for many flights is looked up at once, and as for each alone.
+func TestPriceBooksLearnCustomers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO customer_aircraft SELECT 'EI-ABC', id FROM customers WHERE code = 'MON'`)
+	books := db.NewPriceBooks(b.pool)
+	book, err := books.Current(t.Context())
+	require.NoError(t, err)
+	learn := func(flights ...billing.Flight) error { return books.LearnCustomers(t.Context(), book, flights) }
+	require.NoError(t, learn())
+	require.NoError(t, learn(
+		billing.Flight{ID: "F1", Operator: "NOBODY"}, billing.Flight{ID: "F2", Registration: "EI-ABC", Operator: "WEEK"},
+		billing.Flight{ID: "F3", Registration: "EI-XYZ", Operator: "WEEK"}, billing.Flight{ID: "F4", Registration: "EI-XYZ", Operator: "WEEK"},
+		billing.Flight{ID: "F5", Registration: "EI-XYZ", Operator: "MON"},
+	))
+	b.exec(t, `ALTER TABLE customer_operators RENAME TO away`) // what has been learnt asks nobody
+	for _, e := range []struct{ registration, operator, code string }{
+		{"EI-ABC", "WEEK", "MON"}, {"EI-ABC", "NOBODY", "MON"}, {"EI-XYZ", "WEEK", "WEEK"}, {"EI-XYZ", "MON", "MON"},
+	} {
+		customer, known, err := books.Customer(t.Context(), book, billing.Flight{ID: "F1", Registration: e.registration, Operator: e.operator})
+		require.NoError(t, err)
+		require.True(t, known)
+		require.Equal(t, e.code, customer.Code)
+	}
+	require.NoError(t, learn(billing.Flight{ID: "F2", Registration: "EI-ABC"}), "there is nothing to learn")
+	require.ErrorContains(t, learn(billing.Flight{ID: "F2", Registration: "EI-ABC"}, billing.Flight{ID: "F6", Registration: "EI-NEW"}), "F6")
+	b.exec(t, `ALTER TABLE away RENAME TO customer_operators`)
+	b.exec(t, `UPDATE customers SET name = 'Weekly' WHERE code = 'WEEK'`)
+	require.True(t, db.BookChanged(learn(billing.Flight{ID: "F6", Registration: "EI-NEW", Operator: "WEEK"})))
+}
+
 func TestFlightsSource(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,10 @@ type BatchSource interface {
 
 const (
 	batchSize = 50
+	// aheadPerWorker is how many flights more are read ahead for each worker. What is
+	// left when the next are asked for, half, has to last until these have come: 50
+	// workers bill 300 in 30 ms, 5 workers 50 in 15.
+	aheadPerWorker = 10
 	// factsAge is how long facts are good that were read before their turn.
 	factsAge = 3 * time.Second
 	// batchTimeout is how long a batch may take: what waits for it is then asked
@@ -41,8 +46,8 @@ const (
 type readAhead struct {
 	source BatchSource
 	next   nextInLine
-	target int32                                            // how many to have read
-	known  func(ctx context.Context, flight billing.Flight) // told of each that was read
+	target int32                                               // how many to have read
+	known  func(ctx context.Context, flights []billing.Flight) // told of those that were read
 	logger *slog.Logger
 
 	//nolint:containedctx // of the batches, which nobody waits for
@@ -70,8 +75,8 @@ type facts struct {
 
 func newReadAhead(source BatchSource, workers int, next nextInLine, logger *slog.Logger) *readAhead {
 	r := &readAhead{
-		source: source, next: next, known: func(context.Context, billing.Flight) {}, logger: logger,
-		target: int32(max(batchSize, 4*workers)), //nolint:gosec // a number of workers
+		source: source, next: next, known: func(context.Context, []billing.Flight) {}, logger: logger,
+		target: int32(batchSize + aheadPerWorker*workers), //nolint:gosec // a number of workers
 		read:   map[string]facts{}, coming: map[string]chan struct{}{},
 	}
 	r.ctx, r.stop = context.WithCancel(context.Background())
@@ -177,11 +182,7 @@ func (r *readAhead) readBatch(batch []dbsqlc.QueueNextInLineRow, done chan struc
 		r.pause(ctx, err)
 	}
 	r.mu.Unlock()
-	for _, job := range batch {
-		if flight, ok := flights[job.FlightID]; ok {
-			r.known(ctx, flight)
-		}
-	}
+	r.known(ctx, slices.Collect(maps.Values(flights)))
 }
 
 // pause leaves it to those who ask for their own flight to find out what is

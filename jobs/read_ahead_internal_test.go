@@ -109,21 +109,22 @@ func TestReadAheadReadsTheLineTogether(t *testing.T) {
 			require.Equal(t, "batch", callsign(t, r, id))
 		}
 		synctest.Wait()
-		require.Equal(t, [][]string{line(1, 50)}, source.batches)
+		require.ElementsMatch(t, [][]string{line(1, 50), line(51, 100)}, source.batches)
 		require.Equal(t, "alone", callsign(t, r, "F1"), "facts serve once")
 
-		r.More() // 30 are left: enough
-		synctest.Wait()
-		require.Len(t, source.batches, 1)
-		for _, id := range line(21, 30) {
+		for _, id := range line(21, 49) {
 			require.Equal(t, "batch", callsign(t, r, id))
 		}
-		from = 31
+		r.More() // 51 are left: enough
+		synctest.Wait()
+		require.Len(t, source.batches, 2)
+		require.Equal(t, "batch", callsign(t, r, "F50"))
+		from = 51
 		r.More()
 		synctest.Wait()
 		time.Sleep(10 * time.Millisecond)
 		synctest.Wait()
-		require.Equal(t, line(51, 80), source.batches[1], "what has been read is not read again")
+		require.Equal(t, [][]string{line(101, 150)}, source.batches[2:], "what has been read is not read again")
 		require.Equal(t, []string{"F0", "F1"}, source.singles)
 	})
 }
@@ -166,22 +167,22 @@ func TestReadAheadBesideOtherProcesses(t *testing.T) {
 		r := newTestReadAhead(t, source, func(limit int32) ([]string, error) { return line(from, from+int(limit)-1), nil })
 		r.More()
 		synctest.Wait()
-		from = 101 // all of it
+		from = 201 // all of it
 		time.Sleep(lookPause)
-		require.Equal(t, "alone", callsign(t, r, "F100"))
-		r.More()
-		synctest.Wait()
-		require.Equal(t, "batch", callsign(t, r, "F101"))
-		r.More()
-		synctest.Wait()
-		require.Len(t, source.batches, 2, "enough has been read")
-
-		from = 201
 		require.Equal(t, "alone", callsign(t, r, "F200"))
+		r.More()
+		synctest.Wait()
+		require.Equal(t, "batch", callsign(t, r, "F201"))
+		r.More()
+		synctest.Wait()
+		require.Len(t, source.batches, 4, "enough has been read")
+
+		from = 401
+		require.Equal(t, "alone", callsign(t, r, "F400"))
 		time.Sleep(factsAge)
 		r.More()
 		synctest.Wait()
-		require.Len(t, r.read, 50, "what nobody came for is gone")
+		require.Len(t, r.read, 100, "what nobody came for is gone")
 	})
 }
 

@@ -98,9 +98,9 @@ func New(cfg Config) (*Service, error) {
 			place := driver.Line().Reached()
 			return q.QueueNextInLine(ctx, dbsqlc.QueueNextInLineParams{Priority: place.Priority, Due: place.Due, ID: place.ID, Most: most})
 		}, ingestion)
-		ahead.known = func(ctx context.Context, flight billing.Flight) {
+		ahead.known = func(ctx context.Context, flights []billing.Flight) {
 			if book := books.Kept(); book != nil {
-				_, _, _ = books.Customer(ctx, book, flight) // so that who pays is known by its turn
+				_ = books.LearnCustomers(ctx, book, flights) // so that who pays is known by their turn
 			}
 		}
 		driver.full, gate.left = ahead.More, ahead.Forget

@@ -12,22 +12,24 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-const customerOfFlight = `-- name: CustomerOfFlight :one
-SELECT c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on,
-    (p.aircraft IS NOT NULL)::bool AS by_aircraft, (SELECT version FROM price_book)::bigint AS version
+const customersOfFlights = `-- name: CustomersOfFlights :many
+SELECT f.nr::int AS nr, c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on,
+    (f.aircraft IS NOT NULL)::bool AS by_aircraft, (SELECT version FROM price_book)::bigint AS version
 FROM (
-    SELECT (SELECT a.customer_id FROM customer_aircraft a WHERE a.registration = $1::text) AS aircraft,
-        (SELECT o.customer_id FROM customer_operators o WHERE o.operator = $2::text) AS operator
-) AS p
-JOIN customers c ON c.id = coalesce(p.aircraft, p.operator)
+    SELECT n.nr, (SELECT a.customer_id FROM customer_aircraft a WHERE a.registration = n.registration) AS aircraft,
+        (SELECT o.customer_id FROM customer_operators o WHERE o.operator = ($1::text[])[n.nr]) AS operator
+    FROM unnest($2::text[]) WITH ORDINALITY AS n (registration, nr)
+) AS f
+JOIN customers c ON c.id = coalesce(f.aircraft, f.operator)
 `
 
-type CustomerOfFlightParams struct {
-	Registration string
-	Operator     string
+type CustomersOfFlightsParams struct {
+	Operators     []string
+	Registrations []string
 }
 
-type CustomerOfFlightRow struct {
+type CustomersOfFlightsRow struct {
+	Nr               int32
 	ID               int64
 	Code             string
 	Name             string
@@ -37,21 +39,36 @@ type CustomerOfFlightRow struct {
 	Version          int64
 }
 
-// The customer of a flight: by its aircraft first, else by its operator. The
-// version tells whether the rest of the price book is still that of the answer.
-func (q *Queries) CustomerOfFlight(ctx context.Context, arg CustomerOfFlightParams) (CustomerOfFlightRow, error) {
-	row := q.db.QueryRow(ctx, customerOfFlight, arg.Registration, arg.Operator)
-	var i CustomerOfFlightRow
-	err := row.Scan(
-		&i.ID,
-		&i.Code,
-		&i.Name,
-		&i.BillingFrequency,
-		&i.WeekEndsOn,
-		&i.ByAircraft,
-		&i.Version,
-	)
-	return i, err
+// The customers of flights: each by its aircraft first, else by its operator; flights
+// of nobody are left out. The version tells whether the rest of the price book is
+// still that of the answer.
+func (q *Queries) CustomersOfFlights(ctx context.Context, arg CustomersOfFlightsParams) ([]CustomersOfFlightsRow, error) {
+	rows, err := q.db.Query(ctx, customersOfFlights, arg.Operators, arg.Registrations)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CustomersOfFlightsRow
+	for rows.Next() {
+		var i CustomersOfFlightsRow
+		if err := rows.Scan(
+			&i.Nr,
+			&i.ID,
+			&i.Code,
+			&i.Name,
+			&i.BillingFrequency,
+			&i.WeekEndsOn,
+			&i.ByAircraft,
+			&i.Version,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const priceBookGet = `-- name: PriceBookGet :one

@@ -12,13 +12,15 @@ SELECT id, code, description, basis, coalesce(customer_id, 0)::bigint AS custome
 FROM tariffs
 ORDER BY id;
 
--- The customer of a flight: by its aircraft first, else by its operator. The
--- version tells whether the rest of the price book is still that of the answer.
--- name: CustomerOfFlight :one
-SELECT c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on,
-    (p.aircraft IS NOT NULL)::bool AS by_aircraft, (SELECT version FROM price_book)::bigint AS version
+-- The customers of flights: each by its aircraft first, else by its operator; flights
+-- of nobody are left out. The version tells whether the rest of the price book is
+-- still that of the answer.
+-- name: CustomersOfFlights :many
+SELECT f.nr::int AS nr, c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on,
+    (f.aircraft IS NOT NULL)::bool AS by_aircraft, (SELECT version FROM price_book)::bigint AS version
 FROM (
-    SELECT (SELECT a.customer_id FROM customer_aircraft a WHERE a.registration = @registration::text) AS aircraft,
-        (SELECT o.customer_id FROM customer_operators o WHERE o.operator = @operator::text) AS operator
-) AS p
-JOIN customers c ON c.id = coalesce(p.aircraft, p.operator);
+    SELECT n.nr, (SELECT a.customer_id FROM customer_aircraft a WHERE a.registration = n.registration) AS aircraft,
+        (SELECT o.customer_id FROM customer_operators o WHERE o.operator = (@operators::text[])[n.nr]) AS operator
+    FROM unnest(@registrations::text[]) WITH ORDINALITY AS n (registration, nr)
+) AS f
+JOIN customers c ON c.id = coalesce(f.aircraft, f.operator);

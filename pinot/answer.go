@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
-	pinotclient "github.com/startreedata/pinot-client-go/pinot"
 
 	"github.com/flightbill/flightbill/billing"
 )
@@ -21,7 +20,7 @@ var errNoServer = errors.New("it had no server to ask: Pinot's servers are down,
 // vouch returns nil when the answer is complete: every server that holds a part of
 // the table was asked and responded. Pinot says everything else with HTTP status
 // 200 too, and without a server there is not even an exception.
-func vouch(r *pinotclient.BrokerResponse, partial bool, width int) error {
+func vouch(r *body, width int) error {
 	switch {
 	case len(r.Exceptions) > 0:
 		return newExceptionError(r.Exceptions[0])
@@ -29,7 +28,7 @@ func vouch(r *pinotclient.BrokerResponse, partial bool, width int) error {
 		return errNoServer
 	case r.NumServersResponded < r.NumServersQueried:
 		return fmt.Errorf("only %d of %d servers responded", r.NumServersResponded, r.NumServersQueried)
-	case partial:
+	case r.PartialResult:
 		return errors.New("the result is partial")
 	case r.ResultTable == nil:
 		return errors.New("the answer has no result table")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	pinotclient "github.com/startreedata/pinot-client-go/pinot"
 )
@@ -38,7 +39,7 @@ func (s *Source) query(ctx context.Context, b broker, sql string, width int) (*a
 	if err != nil {
 		return nil, err
 	}
-	response, err := conn.ExecuteSQL(s.table, sql)
+	_, err = conn.ExecuteSQL(s.table, sql)
 	if e.err != nil {
 		err = e.err
 	}
@@ -50,34 +51,29 @@ func (s *Source) query(ctx context.Context, b broker, sql string, width int) (*a
 		}
 		return nil, err
 	}
-	if err := vouch(response, e.partial, width); err != nil {
+	if err := vouch(e.answer, width); err != nil {
 		return nil, err
 	}
-	return &answer{
-		broker: b.name,
-		types:  response.ResultTable.DataSchema.ColumnDataTypes,
-		rows:   response.ResultTable.Rows,
-	}, nil
+	table := e.answer.ResultTable
+	return &answer{broker: b.name, types: table.DataSchema.ColumnDataTypes, rows: table.Rows}, nil
 }
 
 // exchange is the transport of one query. It adds the query's context, bounds the
-// body, and notes what the client does not tell. Whatever fails is kept in err,
-// and the client gets an empty answer instead: on a failure the client logs the
-// whole query through a logger that belongs to the process, not to us.
+// body, and keeps what came of it. The client gets an empty answer: it need not
+// parse the same once more, and on a failure it logs the whole query through a
+// logger that belongs to the process, not to us.
 type exchange struct {
 	ctx       context.Context //nolint:containedctx // the client's calls take none
 	transport http.RoundTripper
-	partial   bool
-	err       error
+
+	answer *body // or else
+	err    error
 }
 
 // RoundTrip sends the request and never fails; see err.
 func (e *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
-	body, err := e.send(req)
-	if err != nil {
-		e.err = err
-		body = []byte("{}")
-	}
+	e.answer, e.err = e.send(req)
+	const empty = "{}"
 	return &http.Response{
 		Status:        "200 OK",
 		StatusCode:    http.StatusOK,
@@ -85,13 +81,13 @@ func (e *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 		ProtoMajor:    1,
 		ProtoMinor:    1,
 		Header:        http.Header{},
-		Body:          io.NopCloser(bytes.NewReader(body)),
-		ContentLength: int64(len(body)),
+		Body:          io.NopCloser(strings.NewReader(empty)),
+		ContentLength: int64(len(empty)),
 		Request:       req,
 	}, nil
 }
 
-func (e *exchange) send(req *http.Request) ([]byte, error) {
+func (e *exchange) send(req *http.Request) (*body, error) {
 	req = req.Clone(e.ctx)
 	// A query changes nothing, so it may be sent again where a connection that
 	// was kept open turns out to be closed. The empty value keeps the header
@@ -101,8 +97,8 @@ func (e *exchange) send(req *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, readErr := readBody(resp)
-	parsed, parseErr := parseBody(body)
+	text, readErr := readBody(resp)
+	parsed, parseErr := parseBody(text)
 	switch {
 	case resp.StatusCode != http.StatusOK && readErr == nil && parseErr == nil && len(parsed.Exceptions) > 0:
 		return nil, newExceptionError(parsed.Exceptions[0]) // Pinot can be set to answer so
@@ -113,8 +109,7 @@ func (e *exchange) send(req *http.Request) ([]byte, error) {
 	case parseErr != nil:
 		return nil, fmt.Errorf("not an answer of Pinot: %w", parseErr)
 	}
-	e.partial = parsed.PartialResult
-	return body, nil
+	return parsed, nil
 }
 
 func readBody(resp *http.Response) ([]byte, error) {
@@ -132,7 +127,7 @@ type body struct {
 	PartialResult bool `json:"partialResult"` // since 1.0
 }
 
-// parseBody makes sure that the client will be able to parse the same bytes.
+// parseBody keeps numbers as they were written.
 func parseBody(text []byte) (*body, error) {
 	var b body
 	decoder := json.NewDecoder(bytes.NewReader(text))

@@ -21,7 +21,7 @@ import (
 )
 
 // steps is how many migrations there are in all.
-const steps = db.RiverVersion + 10
+const steps = db.RiverVersion + 11
 
 func setupEmpty(t *testing.T) *testBundle {
 	t.Helper()

@@ -193,7 +193,9 @@ func TestPriceBooksLearnCustomers(t *testing.T) {
 		require.Equal(t, e.code, customer.Code)
 	}
 	require.NoError(t, learn(billing.Flight{ID: "F2", Registration: "EI-ABC"}), "there is nothing to learn")
-	require.ErrorContains(t, learn(billing.Flight{ID: "F2", Registration: "EI-ABC"}, billing.Flight{ID: "F6", Registration: "EI-NEW"}), "F6")
+	require.ErrorContains(t, learn(
+		billing.Flight{ID: "F2", Registration: "EI-ABC"}, billing.Flight{ID: "F6", Registration: "EI-NEW"}, billing.Flight{ID: "F7", Registration: "EI-NEW"},
+	), "flight F6 and 0 others", "each once")
 	b.exec(t, `ALTER TABLE away RENAME TO customer_operators`)
 	b.exec(t, `UPDATE customers SET name = 'Weekly' WHERE code = 'WEEK'`)
 	require.True(t, db.BookChanged(learn(billing.Flight{ID: "F6", Registration: "EI-NEW", Operator: "WEEK"})))

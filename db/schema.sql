@@ -180,7 +180,7 @@ DECLARE
     lost      record;
 BEGIN
     WITH done AS (
-        UPDATE river_job j SET state = 'completed', finalized_at = now()
+        UPDATE river_job j SET state = 'completed', finalized_at = now(), unique_key = NULL
         -- Sorted, as the rows are locked in the order of this: 1.4 % of a save of five.
         FROM (SELECT u.id, u.attempt FROM unnest(job_ids, job_attempts) AS u (id, attempt) ORDER BY u.id) AS mine
         -- As text, so that the index on state is of no use: it has whatever was
@@ -1640,7 +1640,7 @@ CASE
     ELSE NULL::text
 END IS NOT NULL);
 
-CREATE INDEX river_job_kind ON public.river_job USING btree (kind);
+CREATE INDEX river_job_kind ON public.river_job USING btree (kind) WHERE (kind <> 'ingest_flight'::text);
 
 CREATE INDEX river_job_prioritized_fetching_index ON public.river_job USING btree (state, queue, priority, scheduled_at, id);
 

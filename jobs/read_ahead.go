@@ -24,10 +24,12 @@ type BatchSource interface {
 
 const (
 	batchSize = 50
-	// aheadPerWorker is how many flights more are read ahead for each worker. What is
-	// left when the next are asked for, half, has to last until these have come: 50
-	// workers bill 300 in 30 ms, 5 workers 50 in 15.
+	// aheadPerWorker is how many flights more are read ahead for each worker. The next
+	// are asked for when half of all is left, which has to last until they have come:
+	// 275 flights with 50 workers, 50 with 5.
 	aheadPerWorker = 10
+	// mostAhead bounds what is read ahead, since facts do not keep.
+	mostAhead = 1000
 	// factsAge is how long facts are good that were read before their turn.
 	factsAge = 3 * time.Second
 	// batchTimeout is how long a batch may take: what waits for it is then asked
@@ -76,7 +78,7 @@ type facts struct {
 func newReadAhead(source BatchSource, workers int, next nextInLine, logger *slog.Logger) *readAhead {
 	r := &readAhead{
 		source: source, next: next, known: func(context.Context, []billing.Flight) {}, logger: logger,
-		target: int32(batchSize + aheadPerWorker*workers), //nolint:gosec // a number of workers
+		target: int32(min(batchSize+aheadPerWorker*workers, mostAhead)), //nolint:gosec // a number of workers
 		read:   map[string]facts{}, coming: map[string]chan struct{}{},
 	}
 	r.ctx, r.stop = context.WithCancel(context.Background())

@@ -97,6 +97,14 @@ func TestReadAheadReadsTheLineTogether(t *testing.T) {
 		source := &batchSourceStub{answerAfter: 5 * time.Millisecond}
 		from := 1
 		r := newTestReadAhead(t, source, func(limit int32) ([]string, error) { return line(from, from+int(limit)-1), nil })
+		var known []string
+		r.known = func(_ context.Context, flights []billing.Flight) {
+			source.mu.Lock()
+			defer source.mu.Unlock()
+			for _, f := range flights {
+				known = append(known, f.ID)
+			}
+		}
 		require.Equal(t, "alone", callsign(t, r, "F0"), "nothing was read yet")
 
 		r.More()
@@ -110,6 +118,7 @@ func TestReadAheadReadsTheLineTogether(t *testing.T) {
 		}
 		synctest.Wait()
 		require.ElementsMatch(t, [][]string{line(1, 50), line(51, 100)}, source.batches)
+		require.ElementsMatch(t, line(1, 100), known)
 		require.Equal(t, "alone", callsign(t, r, "F1"), "facts serve once")
 
 		for _, id := range line(21, 49) {
@@ -127,6 +136,13 @@ func TestReadAheadReadsTheLineTogether(t *testing.T) {
 		require.Equal(t, [][]string{line(101, 150)}, source.batches[2:], "what has been read is not read again")
 		require.Equal(t, []string{"F0", "F1"}, source.singles)
 	})
+}
+
+func TestReadAheadGoesSoFar(t *testing.T) {
+	t.Parallel()
+	for workers, flights := range map[int]int32{1: 60, 5: 100, 50: 550, 10_000: mostAhead} {
+		require.Equal(t, flights, newReadAhead(&batchSourceStub{}, workers, nil, nil).target, "%d workers", workers)
+	}
 }
 
 func TestReadAheadKeepsFactsForSecondsOnly(t *testing.T) {

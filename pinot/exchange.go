@@ -51,10 +51,10 @@ func (s *Source) query(ctx context.Context, b broker, sql string, width int) (*a
 		}
 		return nil, err
 	}
-	if err := vouch(e.answer, width); err != nil {
+	if err := vouch(e.got, width); err != nil {
 		return nil, err
 	}
-	table := e.answer.ResultTable
+	table := e.got.ResultTable
 	return &answer{broker: b.name, types: table.DataSchema.ColumnDataTypes, rows: table.Rows}, nil
 }
 
@@ -66,13 +66,13 @@ type exchange struct {
 	ctx       context.Context //nolint:containedctx // the client's calls take none
 	transport http.RoundTripper
 
-	answer *body // or else
-	err    error
+	got *body // nil where err is not
+	err error
 }
 
 // RoundTrip sends the request and never fails; see err.
 func (e *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
-	e.answer, e.err = e.send(req)
+	e.got, e.err = e.send(req)
 	const empty = "{}"
 	return &http.Response{
 		Status:        "200 OK",

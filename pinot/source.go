@@ -12,9 +12,9 @@ import (
 const (
 	defaultTable   = "flights"
 	defaultTimeout = 10 * time.Second
-	// idleConns is above any number of workers: with Go's default of 2, the
-	// others would open a connection for every query.
-	idleConns = 64
+	// idleConns is above what any usual number of workers asks at once: with Go's
+	// default of 2, the others would open a connection for every query.
+	idleConns = 128
 )
 
 // Config says where the flights are. Brokers or Controller is set, not both.

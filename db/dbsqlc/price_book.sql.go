@@ -41,7 +41,8 @@ type CustomersOfFlightsRow struct {
 
 // The customers of flights: each by its aircraft first, else by its operator; flights
 // of nobody are left out. The version tells whether the rest of the price book is
-// still that of the answer.
+// still that of the answer. The operators come by number, since sqlc cannot read an
+// unnest of two arrays.
 func (q *Queries) CustomersOfFlights(ctx context.Context, arg CustomersOfFlightsParams) ([]CustomersOfFlightsRow, error) {
 	rows, err := q.db.Query(ctx, customersOfFlights, arg.Operators, arg.Registrations)
 	if err != nil {

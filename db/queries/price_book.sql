@@ -14,7 +14,8 @@ ORDER BY id;
 
 -- The customers of flights: each by its aircraft first, else by its operator; flights
 -- of nobody are left out. The version tells whether the rest of the price book is
--- still that of the answer.
+-- still that of the answer. The operators come by number, since sqlc cannot read an
+-- unnest of two arrays.
 -- name: CustomersOfFlights :many
 SELECT f.nr::int AS nr, c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on,
     (f.aircraft IS NOT NULL)::bool AS by_aircraft, (SELECT version FROM price_book)::bigint AS version

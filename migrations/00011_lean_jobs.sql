@@ -1,0 +1,91 @@
+-- A flight's job writes three index entries of ten less on its way to being
+-- completed, which is a twelfth of the WAL of a flight.
+
+-- +goose Up
+
+-- Nearly all jobs are of one kind: nobody finds one of these by it. The others are
+-- found as before. With a million jobs, River UI's list of all kinds, for its search,
+-- takes 0.2 s instead of 0.05.
+DROP INDEX IF EXISTS river_job_kind;
+CREATE INDEX river_job_kind ON river_job (kind) WHERE kind <> 'ingest_flight';
+
+-- +goose StatementBegin
+-- complete_flight_jobs completes jobs, each if it is still this attempt's, and clears
+-- away what other jobs of the flights there are that are now billed. Id 0 is no job.
+-- A completed job gives up its key: that the flight is billed, the ledger tells, and
+-- where its invoice is voided, River's own clients can enqueue it again at once.
+CREATE OR REPLACE FUNCTION complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], billed text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    completed bigint[];
+    lost      record;
+BEGIN
+    WITH done AS (
+        UPDATE river_job j SET state = 'completed', finalized_at = now(), unique_key = NULL
+        -- Sorted, as the rows are locked in the order of this: 1.4 % of a save of five.
+        FROM (SELECT u.id, u.attempt FROM unnest(job_ids, job_attempts) AS u (id, attempt) ORDER BY u.id) AS mine
+        -- As text, so that the index on state is of no use: it has whatever was
+        -- running since the last vacuum.
+        WHERE j.id = mine.id AND j.state::text = 'running' AND j.attempt = mine.attempt
+            AND j.attempted_by[array_upper(j.attempted_by, 1)] = job_client
+        RETURNING j.id
+    )
+    SELECT array_agg(done.id) INTO completed FROM done;
+    IF coalesce(cardinality(completed), 0) < cardinality(array_remove(job_ids, 0)) THEN
+        SELECT mine.id, mine.attempt, mine.flight INTO lost
+        FROM unnest(job_ids, job_attempts, flight_ids) AS mine (id, attempt, flight)
+        WHERE mine.id <> 0 AND mine.id <> ALL (coalesce(completed, '{}')) LIMIT 1;
+        RAISE EXCEPTION 'job % of flight % is no longer in the hands of attempt % by %', lost.id, lost.flight, lost.attempt, job_client
+            USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
+    END IF;
+    DELETE FROM river_job j
+    WHERE queued_flight(j.kind, j.state, j.args) = ANY (billed) AND j.state <> 'running';
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose Down
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], billed text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    completed bigint[];
+    lost      record;
+BEGIN
+    WITH done AS (
+        UPDATE river_job j SET state = 'completed', finalized_at = now()
+        -- Sorted, as the rows are locked in the order of this: 1.4 % of a save of five.
+        FROM (SELECT u.id, u.attempt FROM unnest(job_ids, job_attempts) AS u (id, attempt) ORDER BY u.id) AS mine
+        -- As text, so that the index on state is of no use: it has whatever was
+        -- running since the last vacuum.
+        WHERE j.id = mine.id AND j.state::text = 'running' AND j.attempt = mine.attempt
+            AND j.attempted_by[array_upper(j.attempted_by, 1)] = job_client
+        RETURNING j.id
+    )
+    SELECT array_agg(done.id) INTO completed FROM done;
+    IF coalesce(cardinality(completed), 0) < cardinality(array_remove(job_ids, 0)) THEN
+        SELECT mine.id, mine.attempt, mine.flight INTO lost
+        FROM unnest(job_ids, job_attempts, flight_ids) AS mine (id, attempt, flight)
+        WHERE mine.id <> 0 AND mine.id <> ALL (coalesce(completed, '{}')) LIMIT 1;
+        RAISE EXCEPTION 'job % of flight % is no longer in the hands of attempt % by %', lost.id, lost.flight, lost.attempt, job_client
+            USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
+    END IF;
+    DELETE FROM river_job j
+    WHERE queued_flight(j.kind, j.state, j.args) = ANY (billed) AND j.state <> 'running';
+END
+$$;
+-- +goose StatementEnd
+DROP INDEX river_job_kind;
+CREATE INDEX river_job_kind ON river_job (kind);

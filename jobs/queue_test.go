@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -66,24 +65,6 @@ func TestEnqueuedAlikeBySQLAndRiver(t *testing.T) {
 		require.Contains(rt, made[0], `"unique_key": "\\x`)
 		require.Contains(rt, made[0], `"unique_states": "11110101"`)
 	})
-}
-
-// A billed flight that River's client enqueues again is found billed. Its first job
-// keeps nobody from that.
-func TestBilledFlightEnqueuedByRiver(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.flight(t, "F1", "WEEK", b.clock.Now().Add(-time.Hour))
-	service := b.start(t)
-	for n := 1; n <= 3; n++ {
-		result, err := service.Client().Insert(t.Context(), jobs.IngestFlightArgs{FlightID: "F1"}, nil)
-		require.NoError(t, err)
-		require.False(t, result.UniqueSkippedAsDuplicate)
-		eventually(t, "the job is completed", func() bool {
-			return get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'completed' AND unique_key IS NULL`) == n
-		})
-		require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM charges`))
-	}
 }
 
 func TestValidFlightIDAgreesWithSQL(t *testing.T) {

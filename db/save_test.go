@@ -118,6 +118,33 @@ func TestSaveFlightStale(t *testing.T) {
 	require.True(t, get[bool](t, b, `SELECT late FROM charges`))
 }
 
+// A flight that is enqueued again while it is being saved has been billed by the time
+// that the enqueueing goes on: nothing is queued.
+func TestEnqueueingMeetsASave(t *testing.T) {
+	t.Parallel()
+	for name, sql := range map[string]string{
+		"view":     enqueueOne,
+		"function": `SELECT FROM enqueue_flights(ARRAY[$1]) AS e WHERE e.enqueued + e.revived > 0`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			bill := b.priced(t, db.NewPriceBooks(b.pool), "F1", "WEEK")
+			job := b.running(t, "F1")
+			saving := b.begin(t)
+			outcome, err := db.SaveFlight(t.Context(), saving, job, bill, testNow)
+			require.NoError(t, err)
+			require.Equal(t, db.Billed, outcome)
+			enqueued := b.execMeanwhile(t, sql, "F1")
+			require.NoError(t, saving.Commit(t.Context()))
+			tag, err := enqueued()
+			require.NoError(t, err)
+			require.Zero(t, tag.RowsAffected())
+			require.Empty(t, b.queue(t))
+		})
+	}
+}
+
 func TestSaveFlightJobLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -15,10 +15,6 @@ import (
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
-// maxKnownPayers bounds how many aircraft, and how many operators, a PriceBook
-// remembers the payers of.
-const maxKnownPayers = 20_000
-
 // PriceBook is what flights are priced from, as it was at one version: the
 // calendar, the cut-off, the tariffs and the customers. A save refuses a price
 // made from a book that is no longer the current one, so that reading from
@@ -33,9 +29,7 @@ type PriceBook struct {
 	everywhere []billing.Tariff            // tariffs without an airport
 	atAirport  map[string][]billing.Tariff // those of an airport
 
-	mu         sync.Mutex
-	byAircraft map[string]*billing.Customer // by registration; nil: the operator pays
-	byOperator map[string]*billing.Customer
+	payers *payers
 }
 
 // errBookChanged: the database has a newer version than this book.
@@ -101,7 +95,7 @@ func (p *PriceBooks) Refresh(ctx context.Context) (*PriceBook, error) {
 // Customer returns who pays for a flight; false where nobody does. An answer
 // "nobody" is not kept.
 func (p *PriceBooks) Customer(ctx context.Context, book *PriceBook, f billing.Flight) (billing.Customer, bool, error) {
-	if customer := book.payer(f); customer != nil {
+	if customer := book.payers.of(f); customer != nil {
 		return *customer, true, nil
 	}
 	payers, err := p.askForPayers(ctx, book, []billing.Flight{f})
@@ -122,7 +116,7 @@ func (p *PriceBooks) LearnCustomers(ctx context.Context, book *PriceBook, flight
 	var unknown []billing.Flight
 	for _, f := range flights {
 		of := parties{f.Registration, f.Operator}
-		if !asked[of] && book.payer(f) == nil {
+		if !asked[of] && book.payers.of(f) == nil {
 			asked[of] = true
 			unknown = append(unknown, f)
 		}
@@ -154,41 +148,10 @@ func (p *PriceBooks) askForPayers(ctx context.Context, book *PriceBook, flights 
 			return nil, errBookChanged
 		}
 		n := row.Nr - 1 // counted from 1
-		payers[n] = &billing.Customer{
-			ID: row.ID, Code: row.Code, Name: row.Name,
-			Frequency: billing.Frequency(row.BillingFrequency), WeekEndsOn: int(row.WeekEndsOn),
-		}
-		book.remember(flights[n], payers[n], row.ByAircraft)
+		payers[n] = customerOf(row.ID, row.Code, row.Name, row.BillingFrequency, row.WeekEndsOn)
+		book.payers.remember(flights[n], payers[n], row.ByAircraft)
 	}
 	return payers, nil
-}
-
-// payer returns who is known to pay for a flight, nil where the database must
-// be asked.
-func (b *PriceBook) payer(f billing.Flight) *billing.Customer {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	payer, known := b.byAircraft[f.Registration]
-	if known && payer == nil {
-		return b.byOperator[f.Operator]
-	}
-	return payer
-}
-
-func (b *PriceBook) remember(f billing.Flight, payer *billing.Customer, byAircraft bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, known := range []map[string]*billing.Customer{b.byAircraft, b.byOperator} {
-		if len(known) >= maxKnownPayers {
-			clear(known)
-		}
-	}
-	if byAircraft {
-		b.byAircraft[f.Registration] = payer
-		return
-	}
-	b.byAircraft[f.Registration] = nil
-	b.byOperator[f.Operator] = payer
 }
 
 // BookChanged reports whether an error means that the caller holds an old book.
@@ -208,12 +171,14 @@ func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBoo
 	}
 	book := &PriceBook{
 		Version: head.Version, Calendar: calendar, Cutoff: head.Cutoff, Unfinished: head.Unfinished,
-		atAirport:  map[string][]billing.Tariff{},
-		byAircraft: map[string]*billing.Customer{}, byOperator: map[string]*billing.Customer{},
+		atAirport: map[string][]billing.Tariff{},
 	}
 	if old != nil && old.Version == head.Version { // only the runs have moved on
-		book.everywhere, book.atAirport = old.everywhere, old.atAirport
+		book.everywhere, book.atAirport, book.payers = old.everywhere, old.atAirport, old.payers
 		return book, nil
+	}
+	if book.payers, err = readPayers(ctx, q); err != nil {
+		return nil, err
 	}
 	rows, err := q.TariffList(ctx)
 	if err != nil {

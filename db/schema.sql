@@ -340,25 +340,21 @@ CREATE FUNCTION public.flight_processing_queue_insert() RETURNS trigger
 DECLARE
     new_id       bigint;
     given_up_id  bigint;
-    singles_left int;
     gathered     text;
     begun        boolean; -- something has been gathered before
 BEGIN
-    IF NOT flight_id_is_valid(NEW.flight_id) THEN
-        PERFORM refuse_flight_id(NEW.flight_id);
-    END IF;
-    IF NEW.priority NOT BETWEEN 1 AND 4 THEN
-        RAISE EXCEPTION 'flight % cannot be enqueued with priority %', NEW.flight_id, NEW.priority
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
-    END IF;
-    IF NOT isfinite(NEW.process_after) THEN
+    IF NOT flight_id_is_valid(NEW.flight_id) OR NEW.priority NOT BETWEEN 1 AND 4 OR NOT isfinite(NEW.process_after) THEN
+        IF NOT flight_id_is_valid(NEW.flight_id) THEN
+            PERFORM refuse_flight_id(NEW.flight_id);
+        END IF;
+        IF NEW.priority NOT BETWEEN 1 AND 4 THEN
+            RAISE EXCEPTION 'flight % cannot be enqueued with priority %', NEW.flight_id, NEW.priority
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
+        END IF;
         RAISE EXCEPTION 'flight % cannot be enqueued for %', NEW.flight_id, NEW.process_after
             USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
     END IF;
-    singles_left := current_setting('flightbill.singles_left');
-    IF singles_left > 0 THEN
-        PERFORM set_config('flightbill.singles_left', (singles_left - 1)::text, true);
-    ELSE
+    IF set_config('flightbill.singles_left', (current_setting('flightbill.singles_left')::int - 1)::text, true)::int < 0 THEN
         gathered := current_setting('flightbill.gathered', true);
         IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
             RETURN NULL;
@@ -415,27 +411,36 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.flight_processing_queue_statement() RETURNS trigger
+CREATE FUNCTION public.flight_processing_queue_prepare() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
-DECLARE
-    seqscan text := nullif(current_setting('flightbill.enable_seqscan', true), '');
 BEGIN
     IF current_setting('flightbill.gathered', true) <> '' THEN
         PERFORM flight_processing_queue_flush();
     END IF;
-    IF TG_WHEN = 'BEFORE' THEN
-        PERFORM set_config('flightbill.enable_seqscan', coalesce(seqscan, current_setting('enable_seqscan')), true),
-            set_config('enable_seqscan', 'off', true),
-            set_config('flightbill.singles_left', '100', true),
-            set_config('flightbill.given_up', EXISTS (
-                SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND (kind = 'ingest_flight') IS TRUE
-            )::text, true);
-    ELSE
-        PERFORM set_config('enable_seqscan', coalesce(seqscan, current_setting('enable_seqscan')), true),
-            set_config('flightbill.enable_seqscan', '', true);
+    PERFORM set_config('flightbill.enable_seqscan',
+            coalesce(nullif(current_setting('flightbill.enable_seqscan', true), ''), current_setting('enable_seqscan')), true),
+        set_config('enable_seqscan', 'off', true),
+        set_config('flightbill.singles_left', '100', true),
+        set_config('flightbill.given_up', EXISTS (
+            SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND (kind = 'ingest_flight') IS TRUE
+        )::text, true);
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.flight_processing_queue_restore() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF current_setting('flightbill.gathered', true) <> '' THEN
+        PERFORM flight_processing_queue_flush();
     END IF;
+    PERFORM set_config('enable_seqscan',
+            coalesce(nullif(current_setting('flightbill.enable_seqscan', true), ''), current_setting('enable_seqscan')), true),
+        set_config('flightbill.enable_seqscan', '', true);
     RETURN NULL;
 END
 $$;
@@ -1666,7 +1671,7 @@ CREATE TRIGGER join_drafts_only AFTER INSERT ON public.charges REFERENCING NEW T
 
 CREATE TRIGGER only_forward BEFORE INSERT OR DELETE OR UPDATE OF closes_on ON public.billing_runs FOR EACH ROW EXECUTE FUNCTION public.billing_runs_only_forward();
 
-CREATE TRIGGER prepare BEFORE INSERT ON public.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION public.flight_processing_queue_statement();
+CREATE TRIGGER prepare BEFORE INSERT ON public.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION public.flight_processing_queue_prepare();
 
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.billing_settings FOR EACH STATEMENT EXECUTE FUNCTION public.price_book_changed();
 
@@ -1698,7 +1703,7 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.invoices FOR EACH STATE
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.voided_flights FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
 
-CREATE TRIGGER restore AFTER INSERT ON public.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION public.flight_processing_queue_statement();
+CREATE TRIGGER restore AFTER INSERT ON public.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION public.flight_processing_queue_restore();
 
 CREATE TRIGGER stay_as_issued BEFORE DELETE OR UPDATE ON public.charges FOR EACH ROW EXECUTE FUNCTION public.charges_stay_as_issued();
 
@@ -1761,7 +1766,9 @@ REVOKE ALL ON FUNCTION public.flight_processing_queue_flush() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.flight_processing_queue_insert() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.flight_processing_queue_statement() FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.flight_processing_queue_prepare() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.flight_processing_queue_restore() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.flight_processing_queue_update() FROM PUBLIC;
 

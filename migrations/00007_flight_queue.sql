@@ -146,34 +146,49 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- flight_processing_queue_statement does once a statement what its rows need:
--- it looks whether any flight was given up before, keeps the plans of the row
+-- flight_processing_queue_prepare does once a statement what its rows need: it
+-- looks whether any flight was given up before, and keeps the plans of the row
 -- trigger off sequential scans (a plan made for an empty table stays while it
--- fills; as settings of the function itself, these take a fifth of its time),
--- and enqueues what the rows have gathered. A statement can begin within
--- another, in a function that is called there: what the caller's setting was is
--- kept until the outermost has ended.
-CREATE FUNCTION flight_processing_queue_statement() RETURNS trigger
+-- fills; as settings of the function itself, these take a fifth of its time). A
+-- statement can begin within another, in a function that is called there: what the
+-- caller's setting was is kept until the outermost has ended.
+--
+-- On a new connection Postgres prepares each expression of a trigger first: for one
+-- flight, the fewer there are the faster.
+CREATE FUNCTION flight_processing_queue_prepare() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = public, pg_temp
 AS $$
-DECLARE
-    seqscan text := nullif(current_setting('flightbill.enable_seqscan', true), '');
 BEGIN
     IF current_setting('flightbill.gathered', true) <> '' THEN
         PERFORM flight_processing_queue_flush();
     END IF;
-    IF TG_WHEN = 'BEFORE' THEN
-        PERFORM set_config('flightbill.enable_seqscan', coalesce(seqscan, current_setting('enable_seqscan')), true),
-            set_config('enable_seqscan', 'off', true),
-            set_config('flightbill.singles_left', '100', true),
-            set_config('flightbill.given_up', EXISTS (
-                SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND (kind = 'ingest_flight') IS TRUE
-            )::text, true);
-    ELSE
-        PERFORM set_config('enable_seqscan', coalesce(seqscan, current_setting('enable_seqscan')), true),
-            set_config('flightbill.enable_seqscan', '', true);
+    PERFORM set_config('flightbill.enable_seqscan',
+            coalesce(nullif(current_setting('flightbill.enable_seqscan', true), ''), current_setting('enable_seqscan')), true),
+        set_config('enable_seqscan', 'off', true),
+        set_config('flightbill.singles_left', '100', true),
+        set_config('flightbill.given_up', EXISTS (
+            SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND (kind = 'ingest_flight') IS TRUE
+        )::text, true);
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- flight_processing_queue_restore enqueues what the rows have gathered, and gives the
+-- caller its setting back.
+CREATE FUNCTION flight_processing_queue_restore() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = public, pg_temp
+AS $$
+BEGIN
+    IF current_setting('flightbill.gathered', true) <> '' THEN
+        PERFORM flight_processing_queue_flush();
     END IF;
+    PERFORM set_config('enable_seqscan',
+            coalesce(nullif(current_setting('flightbill.enable_seqscan', true), ''), current_setting('enable_seqscan')), true),
+        set_config('flightbill.enable_seqscan', '', true);
     RETURN NULL;
 END
 $$;
@@ -236,25 +251,21 @@ AS $$
 DECLARE
     new_id       bigint;
     given_up_id  bigint;
-    singles_left int;
     gathered     text;
     begun        boolean; -- something has been gathered before
 BEGIN
-    IF NOT flight_id_is_valid(NEW.flight_id) THEN
-        PERFORM refuse_flight_id(NEW.flight_id);
-    END IF;
-    IF NEW.priority NOT BETWEEN 1 AND 4 THEN
-        RAISE EXCEPTION 'flight % cannot be enqueued with priority %', NEW.flight_id, NEW.priority
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
-    END IF;
-    IF NOT isfinite(NEW.process_after) THEN
+    IF NOT flight_id_is_valid(NEW.flight_id) OR NEW.priority NOT BETWEEN 1 AND 4 OR NOT isfinite(NEW.process_after) THEN
+        IF NOT flight_id_is_valid(NEW.flight_id) THEN
+            PERFORM refuse_flight_id(NEW.flight_id);
+        END IF;
+        IF NEW.priority NOT BETWEEN 1 AND 4 THEN
+            RAISE EXCEPTION 'flight % cannot be enqueued with priority %', NEW.flight_id, NEW.priority
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
+        END IF;
         RAISE EXCEPTION 'flight % cannot be enqueued for %', NEW.flight_id, NEW.process_after
             USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
     END IF;
-    singles_left := current_setting('flightbill.singles_left');
-    IF singles_left > 0 THEN
-        PERFORM set_config('flightbill.singles_left', (singles_left - 1)::text, true);
-    ELSE
+    IF set_config('flightbill.singles_left', (current_setting('flightbill.singles_left')::int - 1)::text, true)::int < 0 THEN
         gathered := current_setting('flightbill.gathered', true);
         IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
             RETURN NULL;
@@ -485,9 +496,9 @@ $$;
 CREATE TRIGGER enqueue INSTEAD OF INSERT ON flight_processing_queue
     FOR EACH ROW EXECUTE FUNCTION flight_processing_queue_insert();
 CREATE TRIGGER prepare BEFORE INSERT ON flight_processing_queue
-    FOR EACH STATEMENT EXECUTE FUNCTION flight_processing_queue_statement();
+    FOR EACH STATEMENT EXECUTE FUNCTION flight_processing_queue_prepare();
 CREATE TRIGGER restore AFTER INSERT ON flight_processing_queue
-    FOR EACH STATEMENT EXECUTE FUNCTION flight_processing_queue_statement();
+    FOR EACH STATEMENT EXECUTE FUNCTION flight_processing_queue_restore();
 CREATE TRIGGER take_back INSTEAD OF DELETE ON flight_processing_queue
     FOR EACH ROW EXECUTE FUNCTION flight_processing_queue_delete();
 CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON flight_processing_queue
@@ -495,7 +506,7 @@ CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON flight_processing_queue
 
 REVOKE ALL ON FUNCTION flight_job_key(text), flight_id_is_valid(text), refuse_flight_id(text), revive_flight_jobs(bigint[], bigint[]),
     voided_flight_message(text), refuse_voided_flights(text[], smallint),
-    flight_processing_queue_statement(), flight_processing_queue_flush(), gathered_flights_commit(), flight_processing_queue_insert(), flight_processing_queue_delete(), flight_processing_queue_update(),
+    flight_processing_queue_prepare(), flight_processing_queue_restore(), flight_processing_queue_flush(), gathered_flights_commit(), flight_processing_queue_insert(), flight_processing_queue_delete(), flight_processing_queue_update(),
     enqueue_flights(text[], smallint, timestamptz), mark_invoice_paid(text, date) FROM PUBLIC;
 
 -- +goose StatementBegin
@@ -526,7 +537,8 @@ DROP VIEW flight_processing_queue;
 DROP FUNCTION flight_processing_queue_update();
 DROP FUNCTION flight_processing_queue_delete();
 DROP FUNCTION flight_processing_queue_insert();
-DROP FUNCTION flight_processing_queue_statement();
+DROP FUNCTION flight_processing_queue_restore();
+DROP FUNCTION flight_processing_queue_prepare();
 DROP TABLE gathered_flights;
 DROP FUNCTION gathered_flights_commit();
 DROP FUNCTION flight_processing_queue_flush();

@@ -72,6 +72,56 @@ func (q *Queries) CustomersOfFlights(ctx context.Context, arg CustomersOfFlights
 	return items, nil
 }
 
+const payerList = `-- name: PayerList :many
+SELECT p.pays_for, p.is_aircraft, c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
+FROM (
+    SELECT registration AS pays_for, true AS is_aircraft, customer_id FROM customer_aircraft
+    UNION ALL
+    SELECT operator, false, customer_id FROM customer_operators
+    LIMIT $1
+) AS p
+JOIN customers c ON c.id = p.customer_id
+`
+
+type PayerListRow struct {
+	PaysFor          string
+	IsAircraft       bool
+	ID               int64
+	Code             string
+	Name             string
+	BillingFrequency string
+	WeekEndsOn       int32
+}
+
+// Who pays for which aircraft and which operators, at most so many of them in all.
+func (q *Queries) PayerList(ctx context.Context, most int32) ([]PayerListRow, error) {
+	rows, err := q.db.Query(ctx, payerList, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PayerListRow
+	for rows.Next() {
+		var i PayerListRow
+		if err := rows.Scan(
+			&i.PaysFor,
+			&i.IsAircraft,
+			&i.ID,
+			&i.Code,
+			&i.Name,
+			&i.BillingFrequency,
+			&i.WeekEndsOn,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const priceBookGet = `-- name: PriceBookGet :one
 SELECT
     (SELECT version FROM price_book)::bigint AS version,

@@ -12,6 +12,17 @@ SELECT id, code, description, basis, coalesce(customer_id, 0)::bigint AS custome
 FROM tariffs
 ORDER BY id;
 
+-- Who pays for which aircraft and which operators, at most so many of them in all.
+-- name: PayerList :many
+SELECT p.pays_for, p.is_aircraft, c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
+FROM (
+    SELECT registration AS pays_for, true AS is_aircraft, customer_id FROM customer_aircraft
+    UNION ALL
+    SELECT operator, false, customer_id FROM customer_operators
+    LIMIT @most
+) AS p
+JOIN customers c ON c.id = p.customer_id;
+
 -- The customers of flights: each by its aircraft first, else by its operator; flights
 -- of nobody are left out. The version tells whether the rest of the price book is
 -- still that of the answer. The operators come by number, since sqlc cannot read an

@@ -20,7 +20,7 @@ func setupReport(t *testing.T) *report {
 	var found []measured
 	for i, p := range peers() {
 		m := measured{p, map[time.Duration][]outcome{}}
-		for _, delay := range delays {
+		for _, delay := range p.delays() {
 			o := outcome{FlightsPerSecond: float64(100 * (i + 1)), PeakMemoryMB: 50}
 			if p.latency {
 				o.latencies = []float64{3, 4, 900}
@@ -58,6 +58,17 @@ func TestComparisonComparesWithTheBest(t *testing.T) {
 	r := setupReport(t)
 	assert.Equal(t, "river-1ms", r.best(0, workers).Name)
 	assert.Contains(t, r.markdown(), "| 5 workers to the best of the others with 5 in work (River as documented, fetch cooldown 1ms), Pinot 0s | 1.10 (1.10 to 1.10) times | 1 or more | yes |")
+}
+
+func TestComparisonComparesProcesses(t *testing.T) {
+	t.Parallel()
+	r := setupReport(t)
+	one, two := r.find("flightbill-1x5").rates(slow)[0], r.find("flightbill-2x5").rates(slow)[0]
+	for _, page := range []string{r.processes(), r.targets()} {
+		assert.Contains(t, page, ratios([]float64{two, two}, []float64{one, one}))
+	}
+	r.find("flightbill-1x5").Turns[slow.String()][0].Refused = "one flight is missing"
+	assert.NotContains(t, r.processes(), "| 2 |")
 }
 
 func TestComparisonRefusesWrongWork(t *testing.T) {

@@ -159,7 +159,7 @@ func (r *report) setTargets() {
 		}
 	}
 	compare("50 workers to the ceiling, Pinot 0s", fifty.rates(0), r.find("pgbench").rates(0), 0.6)
-	compare("2 processes to 1, Pinot 5ms (where Postgres has cores to spare)", r.find("flightbill-2x5").rates(delays[1]), five.rates(delays[1]), 1.7)
+	compare(fmt.Sprintf("2 processes to 1, Pinot %v (where Postgres has cores to spare)", slow), r.find("flightbill-2x5").rates(slow), five.rates(slow), 1.7)
 	if memory := fifty.figures(0, func(o outcome) float64 { return o.PeakMemoryMB }); len(memory) > 0 {
 		l := below(60, "MB")
 		r.Targets = append(r.Targets, target{"peak memory, 50 workers", with(median(memory), "MB"), l.String(), l.met(median(memory))})
@@ -194,6 +194,7 @@ func (r *report) markdown() string {
 	}
 	b.WriteString("\nREADME.md says how it is measured.\n\n## Throughput and latency\n\n" + r.table())
 	b.WriteString("\n![flights per second](throughput.svg)\n\n![enqueue to saved](latency.svg)\n\n![flightbill by workers and processes](scaling.svg)\n")
+	b.WriteString("\n## More processes\n\n" + r.processes())
 	b.WriteString("\n## What flightbill aims at\n\n" + r.targets())
 	b.WriteString("\n## What it costs\n\nWith Pinot at 0 ms; per flight, from the moment that all are queued until no job is left.\n\n" + r.costs())
 	b.WriteString("\n## Settings, and what limits each\n\n")
@@ -220,6 +221,22 @@ func (r *report) table() string {
 			inWork += fmt.Sprintf(" of %d taken", p.Taken)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", p.bold(), inWork, r.rate(&p, 0), r.rate(&p, delays[1]), p50, p99, memory)
+	}
+	return b.String()
+}
+
+// processes shows how far more of them help: as far as there are cores for them, and
+// for what Postgres does.
+func (r *report) processes() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "| processes of %d workers | flights/s, Pinot 0 ms | 5 ms | %d ms | times one | cores in use, with Postgres' |\n|--:|--:|--:|--:|--:|--:|\n", workers, slow.Milliseconds())
+	one := r.find("flightbill-1x5").rates(slow)
+	for _, p := range r.Peers {
+		if rates := p.rates(slow); len(rates) > 0 && len(rates) == len(one) {
+			cores := p.figures(slow, func(o outcome) float64 { return (o.CPUPer1000 + o.PostgresPer1000) / 1000 * o.FlightsPerSecond })
+			fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s of %d |\n", p.Processes, r.rate(&p, 0), r.rate(&p, delays[1]), r.rate(&p, slow),
+				ratios(rates, one), figureOf(cores, ""), r.Cores)
+		}
 	}
 	return b.String()
 }
@@ -306,7 +323,7 @@ func (r *report) show(page string) error {
 		return fmt.Errorf("%s has not both marks between which the comparison goes", page)
 	}
 	part := fmt.Sprintf("Measured %s on %s, %d cores, Postgres %s on the same machine; %s flights each, the median of %d passes.\n\n%s\n%s",
-		r.Measured, r.CPU, r.Cores, r.Postgres, count(r.Flights), r.Passes, r.table(),
+		r.Measured, r.CPU, r.Cores, r.Postgres, count(r.Flights), r.Passes, r.table()+"\n"+r.processes(),
 		"![flights per second](benchmarks/throughput.svg)\n\n![enqueue to saved](benchmarks/latency.svg)\n\n![flightbill by workers and processes](benchmarks/scaling.svg)\n")
 	return os.WriteFile(page, []byte(before+showBegin+part+showEnd+after), 0o644) //nolint:gosec // for everyone to read
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,9 +25,21 @@ type peer struct {
 	part      float64 // of the flights: one that is slow would take all the time there is
 	polls     time.Duration
 	latency   bool // measured for this one
+	scaling   bool // measured with a slow Pinot too: how far more processes help
 
 	command command
 	queue   queue
+}
+
+// delays are those that it is measured with.
+func (p peer) delays() []time.Duration {
+	switch {
+	case p.family == bound:
+		return delays[:1] // it asks nobody
+	case p.scaling:
+		return append(slices.Clone(delays), slow)
+	}
+	return delays
 }
 
 const (
@@ -170,7 +183,7 @@ func peers() []peer {
 	for _, one := range []struct{ processes, workers int }{{1, workers}, {1, 20}, {1, 50}, {2, workers}, {4, workers}} {
 		p := peer{
 			name: fmt.Sprintf("flightbill-%dx%d", one.processes, one.workers), label: fmt.Sprintf("flightbill, %d workers", one.workers), family: ours,
-			inWork: one.processes * one.workers, processes: one.processes, latency: one == struct{ processes, workers int }{1, workers},
+			inWork: one.processes * one.workers, processes: one.processes, scaling: one.workers == workers, latency: one == struct{ processes, workers int }{1, workers},
 			settings: fmt.Sprintf("`flightbill serve`, `FLIGHTBILL_WORKERS=%d`, with its HTTP server, schedules and River UI", one.workers),
 			limited:  "its own process and Postgres share this machine's cores; the save checks what the others' does not (cut-off, price book, who holds the job)",
 			command:  command{kind: "flightbill", args: []string{"serve"}, env: []string{"FLIGHTBILL_WORKERS=" + strconv.Itoa(one.workers)}}, queue: flightbillQueue,

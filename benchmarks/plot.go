@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,11 +21,11 @@ const plotStyle = `<style>
 text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
 .title { font-size: 16px; font-weight: 600 } .small { font-size: 12px; fill: #59636e } .ours { font-weight: 600 }
 .page { fill: #ffffff } .grid { stroke: #d1d9e0 } .end { text-anchor: end } .middle { text-anchor: middle }
-.first { fill: #818b98 } .second { fill: #c8cfd6 } .first.ours { fill: #0969da } .second.ours { fill: #80bfff }
+.first { fill: #818b98 } .second { fill: #c8cfd6 } .first.ours { fill: #0969da } .second.ours { fill: #80bfff } .third.ours { fill: #b6e3ff }
 .sample { stroke: #818b98; stroke-opacity: .4; fill: none } .sample.ours { stroke: #0969da }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc } .small { fill: #9198a1 } .page { fill: #0d1117 } .grid { stroke: #3d444d }
-.first { fill: #9198a1 } .second { fill: #4d555e } .first.ours { fill: #4493f8 } .second.ours { fill: #1f4f8f }
+.first { fill: #9198a1 } .second { fill: #4d555e } .first.ours { fill: #4493f8 } .second.ours { fill: #1f4f8f } .third.ours { fill: #163356 }
 .sample { stroke: #9198a1 } .sample.ours { stroke: #4493f8 } }
 </style>
 `
@@ -67,11 +68,15 @@ func ownClass(family string) string {
 	return ""
 }
 
-// plotBars draws two bars a contender: with Pinot at 0 and at 5 ms.
-func plotBars(title string, peers []peerReport) string {
+// plotBars draws a bar for each of Pinot's delays a contender.
+func plotBars(title, note string, peers []peerReport, delays ...time.Duration) string {
 	const high, gap = 15, 8
-	rows := len(peers) * (2*high + gap)
-	p := newPlot(title, "flights per second; first bar: Pinot answers at once, second: after 5 ms", rows)
+	bars := 0
+	for _, peer := range peers {
+		bars += peer.bars(delays)
+	}
+	rows := bars*high + len(peers)*gap
+	p := newPlot(title, "flights per second; first bar: Pinot answers at once, second: after 5 ms"+note, rows)
 	most := 1.0
 	for _, peer := range peers {
 		for _, delay := range delays {
@@ -90,19 +95,28 @@ func plotBars(title string, peers []peerReport) string {
 	}
 	for _, peer := range peers {
 		own := ownClass(peer.Family)
-		p.text("end"+own, labelsEnd-10, float64(p.y+high+5), peer.Label)
+		p.text("end"+own, labelsEnd-10, float64(p.y+high*peer.bars(delays)/2+5), peer.Label)
 		for i, delay := range delays {
 			rates := peer.rates(delay)
 			if len(rates) == 0 {
 				continue
 			}
 			y, wide := p.y+i*high, median(rates)*scale
-			fmt.Fprintf(p, `<rect class="%s%s" x="%d" y="%d" width="%.1f" height="%d"/>`+"\n", []string{"first", "second"}[i], own, labelsEnd, y, wide, high-1)
+			fmt.Fprintf(p, `<rect class="%s%s" x="%d" y="%d" width="%.1f" height="%d"/>`+"\n", []string{"first", "second", "third"}[i], own, labelsEnd, y, wide, high-1)
 			p.text("small", labelsEnd+wide+5, float64(y+high-4), number(median(rates)))
 		}
-		p.y += 2*high + gap
+		p.y += high*peer.bars(delays) + gap
 	}
 	return p.end()
+}
+
+// bars is how many a contender has, room for two at least.
+func (p *peerReport) bars(delays []time.Duration) int {
+	measured := 0
+	for _, delay := range delays {
+		measured += min(1, len(p.rates(delay)))
+	}
+	return max(2, measured)
 }
 
 func (r *report) plotThroughput() string {
@@ -112,7 +126,7 @@ func (r *report) plotThroughput() string {
 			shown = append(shown, peer)
 		}
 	}
-	return plotBars("Throughput", shown)
+	return plotBars("Throughput", "", shown, delays...)
 }
 
 func (r *report) plotScaling() string {
@@ -122,7 +136,8 @@ func (r *report) plotScaling() string {
 			shown = append(shown, peer)
 		}
 	}
-	return plotBars(fmt.Sprintf("flightbill by workers and processes, %d cores for them and Postgres", r.Cores), shown)
+	return plotBars(fmt.Sprintf("flightbill by workers and processes, %d cores for them and Postgres", r.Cores), fmt.Sprintf(", third: after %d ms", slow.Milliseconds()),
+		shown, append(slices.Clone(delays), slow)...)
 }
 
 // plotLatency draws every sample, on a logarithmic scale, and a block at p50.

@@ -455,6 +455,38 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.flights_to_read(client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint) RETURNS TABLE(job_id bigint, flight_id text, priority smallint, scheduled_at timestamp with time zone)
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_sort TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    others bigint[];
+BEGIN
+    -- One after the other: two at once would find the same.
+    PERFORM pg_advisory_xact_lock('flights_being_read'::regclass::bigint);
+    others := ARRAY(SELECT unnest(r.job_ids) FROM flights_being_read r WHERE r.client <> flights_to_read.client AND r.until > now());
+    RETURN QUERY
+    WITH next AS (
+        SELECT n.id, n.args ->> 'flight_id', n.priority, n.scheduled_at FROM river_job n
+        WHERE n.state = 'available' AND n.queue = 'flights' AND n.kind = 'ingest_flight' AND n.scheduled_at <= now()
+            AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
+            AND n.id <> ALL (others)
+        ORDER BY n.priority, n.scheduled_at, n.id
+        LIMIT most
+    ), noted AS (
+        INSERT INTO flights_being_read AS r
+        SELECT flights_to_read.client, kept || ARRAY(SELECT next.id FROM next), now() + interval '5 seconds'
+        ON CONFLICT ON CONSTRAINT flights_being_read_pkey DO UPDATE SET job_ids = excluded.job_ids, until = excluded.until
+    )
+    SELECT * FROM next;
+    DELETE FROM flights_being_read r WHERE r.until < now();
+END
+$$;
+
 CREATE FUNCTION public.gathered_flights_commit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -962,28 +994,41 @@ CREATE TABLE public.river_job (
     CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
 );
 
-CREATE FUNCTION public.take_flights(client text, most integer, instead_of bigint[] DEFAULT NULL::bigint[], behind_priority smallint DEFAULT 0, behind_scheduled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, behind_id bigint DEFAULT 0) RETURNS SETOF public.river_job
+CREATE FUNCTION public.take_flights(client text, most integer, instead_of bigint[] DEFAULT NULL::bigint[], behind_priority smallint DEFAULT 0, behind_scheduled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, behind_id bigint DEFAULT 0, read bigint[] DEFAULT NULL::bigint[]) RETURNS SETOF public.river_job
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_sort TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
+DECLARE
+    ids bigint[] := '{}';
 BEGIN
     IF instead_of IS NOT NULL THEN
         most := least(most, (SELECT count(*) FROM river_job j WHERE j.id = ANY (instead_of) AND j.state = 'completed'));
+    END IF;
+    IF read IS NOT NULL THEN
+        ids := ARRAY(
+            SELECT n.id FROM river_job n
+            -- The state as text: they are found by their ids.
+            WHERE n.id = ANY (read[:most]) AND n.state::text = 'available' AND n.queue = 'flights' AND n.scheduled_at <= now()
+            FOR UPDATE SKIP LOCKED);
+    END IF;
+    IF cardinality(ids) < most THEN
+        ids := ids || ARRAY(
+            SELECT n.id FROM river_job n
+            WHERE n.state = 'available' AND n.queue = 'flights' AND n.scheduled_at <= now()
+                AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
+                AND n.id <> ALL (ids)
+            ORDER BY n.priority, n.scheduled_at, n.id
+            LIMIT most - cardinality(ids)
+            FOR UPDATE SKIP LOCKED);
     END IF;
     RETURN QUERY
     UPDATE river_job j
     SET state = 'running', attempt = j.attempt + 1, attempted_at = now(),
         attempted_by = array_append(j.attempted_by[greatest(1, cardinality(j.attempted_by) - 98):], client) -- River keeps 100
-    WHERE j.id = ANY (ARRAY(
-        SELECT n.id FROM river_job n
-        WHERE n.state = 'available' AND n.queue = 'flights' AND n.scheduled_at <= now()
-            AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
-        ORDER BY n.priority, n.scheduled_at, n.id
-        LIMIT most
-        FOR UPDATE SKIP LOCKED))
+    WHERE j.id = ANY (ids)
     RETURNING j.*;
 END
 $$;
@@ -1385,6 +1430,12 @@ CREATE TABLE public.flights (
     CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at))
 );
 
+CREATE UNLOGGED TABLE public.flights_being_read (
+    client text NOT NULL,
+    job_ids bigint[] NOT NULL,
+    until timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.gathered_flights (
     transaction xid8 NOT NULL
 );
@@ -1565,6 +1616,9 @@ ALTER TABLE ONLY public.customers
 
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.flights_being_read
+    ADD CONSTRAINT flights_being_read_pkey PRIMARY KEY (client);
 
 ALTER TABLE ONLY public.flights
     ADD CONSTRAINT flights_pkey PRIMARY KEY (flight_id);
@@ -1772,6 +1826,8 @@ REVOKE ALL ON FUNCTION public.flight_processing_queue_restore() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.flight_processing_queue_update() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.flights_to_read(client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.gathered_flights_commit() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.hold_flight_jobs(flight_ids text[]) FROM PUBLIC;
@@ -1794,7 +1850,7 @@ REVOKE ALL ON FUNCTION public.revive_flight_jobs(new_ids bigint[], old_ids bigin
 
 REVOKE ALL ON FUNCTION public.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.take_flights(client text, most integer, instead_of bigint[], behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.take_flights(client text, most integer, instead_of bigint[], behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint, read bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.void_invoice(invoice_number text, reason text, rebill boolean) FROM PUBLIC;
 

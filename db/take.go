@@ -21,7 +21,7 @@ import (
 const takeFlights = `
 SELECT id, attempt, attempted_at, attempted_by, created_at, args, errors, finalized_at, kind, max_attempts,
 	metadata, priority, queue, scheduled_at, state::text, tags
-FROM take_flights($1, $2, $3, $4, $5, $6)`
+FROM take_flights($1, $2, $3, $4, $5, $6, $7)`
 
 // Taken are jobs that this process has in hand, as River has them.
 type Taken struct {
@@ -58,8 +58,13 @@ func (t *Taken) Cut(most int) Taken {
 // transaction open for long. So those next in line are looked for behind the last
 // one that was taken; and once in a while, and whenever fewer are found than
 // wanted, from the front: one that was put back, is due again or has a higher
-// priority waits there.
+// priority waits there. In between, those that have been read come first: another
+// process may be reading the others.
 type Line struct {
+	// Read returns jobs whose flights have been read, the next in line first, at most
+	// so many, each once; nil for a process that does not read ahead.
+	Read func(most int) []int64
+
 	mu        sync.Mutex
 	reached   Place
 	round     int       // how often it went back to the front: a take of an earlier one moves it no more
@@ -84,14 +89,18 @@ func (l *Line) Reached() Place {
 	return l.reached
 }
 
-// goOn returns behind which place to take flights now, and in which round.
-func (l *Line) goOn() (place Place, round int) {
+// goOn returns behind which place to take flights now, which of them first, and in
+// which round.
+func (l *Line) goOn(most int) (place Place, read []int64, round int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if time.Since(l.wentRound) > roundTime {
 		l.toFront()
 	}
-	return l.reached, l.round
+	if l.Read != nil && l.reached != (Place{}) {
+		read = l.Read(most)
+	}
+	return l.reached, read, l.round
 }
 
 // toFront begins a round. The caller holds mu.
@@ -129,10 +138,10 @@ func (p Place) behind(other Place) bool {
 // Take takes the flights next in line, at most so many, for a River client.
 func (l *Line) Take(ctx context.Context, db dbsqlc.DBTX, client string, most int) (taken Taken, err error) {
 	for len(taken.Jobs) < most && err == nil {
-		place, round := l.goOn()
 		missing := most - len(taken.Jobs)
+		place, read, round := l.goOn(missing)
 		var more Taken
-		more, err = takeBehind(ctx, db, client, missing, place)
+		more, err = takeBehind(ctx, db, client, missing, place, read)
 		l.took(round, more, missing)
 		taken.Add(more)
 		if place == (Place{}) {
@@ -145,8 +154,8 @@ func (l *Line) Take(ctx context.Context, db dbsqlc.DBTX, client string, most int
 	return taken, err
 }
 
-func takeBehind(ctx context.Context, db dbsqlc.DBTX, client string, most int, place Place) (Taken, error) {
-	rows, err := db.Query(ctx, takeFlights, client, most, nil, place.Priority, place.Due, place.ID)
+func takeBehind(ctx context.Context, db dbsqlc.DBTX, client string, most int, place Place, read []int64) (Taken, error) {
+	rows, err := db.Query(ctx, takeFlights, client, most, nil, place.Priority, place.Due, place.ID, read)
 	if err != nil {
 		return Taken{}, fmt.Errorf("take flights from the queue: %w", err)
 	}
@@ -186,8 +195,8 @@ func (t *taking) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row 
 	return scanFunc(func(dest ...any) error {
 		batch := &pgx.Batch{}
 		batch.Queue(sql, args...).QueryRow(func(row pgx.Row) error { return row.Scan(dest...) })
-		place, round := t.line.goOn()
-		batch.Queue(takeFlights, t.client, len(t.insteadOf), t.insteadOf, place.Priority, place.Due, place.ID).Query(func(rows pgx.Rows) (err error) {
+		place, read, round := t.line.goOn(len(t.insteadOf))
+		batch.Queue(takeFlights, t.client, len(t.insteadOf), t.insteadOf, place.Priority, place.Due, place.ID, read).Query(func(rows pgx.Rows) (err error) {
 			t.taken, err = readTaken(rows)
 			return err
 		})

@@ -20,21 +20,21 @@ func TestLineIsMovedByItsOwnRound(t *testing.T) {
 		return taken
 	}
 	l := &Line{}
-	_, round := l.goOn()
+	_, _, round := l.goOn(2)
 	l.took(round, taken(2, 8, 9), 2)
-	place, slow := l.goOn()
+	place, _, slow := l.goOn(2)
 	require.Equal(t, Place{2, due, 9}, place)
 
 	l.wentRound = time.Now().Add(-2 * roundTime)
-	place, round = l.goOn()
+	place, _, round = l.goOn(2)
 	require.Zero(t, place)
 	l.took(slow, taken(2, 10, 11), 2)
 	require.Zero(t, l.Reached())
 	l.took(round, taken(1, 12), 1)
 	require.Equal(t, Place{1, due, 12}, l.Reached(), "on among those of the first priority")
 
-	_, slow = l.goOn()
-	_, round = l.goOn()
+	_, _, slow = l.goOn(2)
+	_, _, round = l.goOn(2)
 	l.took(round, taken(1, 13), 2) // fewer than wanted
 	l.took(slow, taken(1, 14, 15), 2)
 	require.Zero(t, l.Reached())

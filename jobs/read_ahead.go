@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -58,6 +59,7 @@ type readAhead struct {
 	batches sync.WaitGroup
 
 	mu       sync.Mutex
+	line     []dbsqlc.QueueNextToReadRow // those read or coming that nobody has been told of, in their order
 	read     map[string]facts
 	coming   map[string]chan struct{} // closed when the batch that a flight is in ends
 	looking  bool
@@ -66,8 +68,9 @@ type readAhead struct {
 	pausedTo time.Time
 }
 
-// nextInLine returns the flights that are worked next, with the times of their jobs.
-type nextInLine func(ctx context.Context, limit int32) ([]dbsqlc.QueueNextInLineRow, error)
+// nextInLine returns the flights that are worked next and that no other process reads,
+// and notes that this one does, beside the jobs that it has kept.
+type nextInLine func(ctx context.Context, kept []int64, limit int32) ([]dbsqlc.QueueNextToReadRow, error)
 
 type facts struct {
 	flight billing.Flight
@@ -137,7 +140,7 @@ func (r *readAhead) More() {
 func (r *readAhead) look() {
 	ctx, cancel := context.WithTimeout(r.ctx, batchTimeout)
 	defer cancel()
-	line, err := r.next(ctx, r.target)
+	line, err := r.next(ctx, r.kept(), r.target)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.looking = false
@@ -150,9 +153,13 @@ func (r *readAhead) look() {
 			delete(r.read, id)
 		}
 	}
-	line = slices.DeleteFunc(line, func(job dbsqlc.QueueNextInLineRow) bool {
+	line = slices.DeleteFunc(line, func(job dbsqlc.QueueNextToReadRow) bool {
 		f, read := r.read[job.FlightID]
 		return read && f.due.Equal(job.ScheduledAt) || r.coming[job.FlightID] != nil
+	})
+	r.line = append(r.line, line...)
+	slices.SortFunc(r.line, func(a, b dbsqlc.QueueNextToReadRow) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), a.ScheduledAt.Compare(b.ScheduledAt), cmp.Compare(a.ID, b.ID))
 	})
 	for batch := range slices.Chunk(line, batchSize) {
 		done := make(chan struct{})
@@ -163,7 +170,39 @@ func (r *readAhead) look() {
 	}
 }
 
-func (r *readAhead) readBatch(batch []dbsqlc.QueueNextInLineRow, done chan struct{}) {
+// kept returns the jobs of the flights that are still read, or being read.
+func (r *readAhead) kept() (ids []int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.line = slices.DeleteFunc(r.line, func(job dbsqlc.QueueNextToReadRow) bool { return !r.has(job) })
+	for _, job := range r.line {
+		ids = append(ids, job.ID)
+	}
+	return ids
+}
+
+// has reports whether the facts of a job's flight are there or on their way. The
+// caller holds mu.
+func (r *readAhead) has(job dbsqlc.QueueNextToReadRow) bool {
+	f, read := r.read[job.FlightID]
+	return read && f.due.Equal(job.ScheduledAt) && time.Since(f.asked) < factsAge || r.coming[job.FlightID] != nil
+}
+
+// Ready returns the jobs next in line whose flights have been read or are being read,
+// at most so many, each once.
+func (r *readAhead) Ready(most int) (ids []int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(ids) < most && len(r.line) > 0 {
+		if job := r.line[0]; r.has(job) {
+			ids = append(ids, job.ID)
+		}
+		r.line = r.line[1:]
+	}
+	return ids
+}
+
+func (r *readAhead) readBatch(batch []dbsqlc.QueueNextToReadRow, done chan struct{}) {
 	ids := make([]string, len(batch))
 	for i, job := range batch {
 		ids[i] = job.FlightID
@@ -201,6 +240,7 @@ func (r *readAhead) Forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.read)
+	r.line = nil
 }
 
 // Stop ends what is being read.

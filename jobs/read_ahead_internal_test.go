@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -72,10 +73,10 @@ var testDue = time.Date(2026, 3, 4, 12, 0, 0, 123_456_000, time.UTC)
 
 func newTestReadAhead(t *testing.T, source *batchSourceStub, next func(limit int32) ([]string, error)) *readAhead {
 	t.Helper()
-	r := newReadAhead(source, 5, func(_ context.Context, limit int32) (jobs []dbsqlc.QueueNextInLineRow, err error) {
+	r := newReadAhead(source, 5, func(_ context.Context, _ []int64, limit int32) (jobs []dbsqlc.QueueNextToReadRow, err error) {
 		ids, err := next(limit)
 		for _, id := range ids {
-			jobs = append(jobs, dbsqlc.QueueNextInLineRow{FlightID: id, ScheduledAt: testDue})
+			jobs = append(jobs, dbsqlc.QueueNextToReadRow{FlightID: id, ScheduledAt: testDue})
 		}
 		return jobs, err
 	}, slog.New(slog.DiscardHandler))
@@ -199,6 +200,50 @@ func TestReadAheadBesideOtherProcesses(t *testing.T) {
 		r.More()
 		synctest.Wait()
 		require.Len(t, r.read, 100, "what nobody came for is gone")
+	})
+}
+
+// Those that are read, or on their way, are told of once each, in the order of the line.
+func TestReadAheadTellsWhatIsReady(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{answerAfter: 5 * time.Millisecond}
+		var kept [][]int64
+		next := []dbsqlc.QueueNextToReadRow{
+			{ID: 1, FlightID: "F1", Priority: 2, ScheduledAt: testDue}, {ID: 2, FlightID: "F2", Priority: 2, ScheduledAt: testDue},
+			{ID: 3, FlightID: "X3", Priority: 2, ScheduledAt: testDue},
+		}
+		r := newReadAhead(source, 5, func(_ context.Context, ids []int64, _ int32) ([]dbsqlc.QueueNextToReadRow, error) {
+			kept = append(kept, ids)
+			return slices.Clone(next), nil
+		}, slog.New(slog.DiscardHandler))
+		defer r.Stop()
+		require.Empty(t, r.Ready(5))
+		r.More()
+		synctest.Wait()
+		require.Equal(t, []int64{1}, r.Ready(1), "on its way")
+		time.Sleep(10 * time.Millisecond)
+
+		next = append(next, dbsqlc.QueueNextToReadRow{ID: 9, FlightID: "F9", Priority: 1, ScheduledAt: testDue})
+		r.More()
+		synctest.Wait()
+		time.Sleep(10 * time.Millisecond)
+		require.Equal(t, [][]int64{nil, {2}}, kept, "the source said nothing of X3")
+		require.Equal(t, []int64{9, 2}, r.Ready(5), "F9 has come ahead of F2")
+		require.Empty(t, r.Ready(5))
+
+		require.Equal(t, "batch", callsign(t, r, "F2"))
+		r.More()
+		synctest.Wait()
+		time.Sleep(10 * time.Millisecond)
+		require.Equal(t, []int64{2}, r.Ready(5), "F1 and F9 are there still, F2 has been read anew")
+		r.More()
+		time.Sleep(factsAge)
+		require.Empty(t, r.Ready(5), "too old")
+		r.More()
+		synctest.Wait()
+		r.Forget()
+		require.Empty(t, r.Ready(5), "forgotten")
 	})
 }
 

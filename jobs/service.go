@@ -92,12 +92,16 @@ func New(cfg Config) (*Service, error) {
 	gate := newSourceGate(cfg.Source, q.QueueCountReady, ingestion)
 	driver := newRiverDriver(cfg.Pool, gate, ingestion)
 	gate.opened = driver.Fetch
+	var client *river.Client[pgx.Tx]
 	var ahead *readAhead
 	if source, ok := cfg.Source.(BatchSource); ok {
-		ahead = newReadAhead(source, cfg.Workers, func(ctx context.Context, most int32) ([]dbsqlc.QueueNextInLineRow, error) {
+		ahead = newReadAhead(source, cfg.Workers, func(ctx context.Context, kept []int64, most int32) ([]dbsqlc.QueueNextToReadRow, error) {
 			place := driver.Line().Reached()
-			return q.QueueNextInLine(ctx, dbsqlc.QueueNextInLineParams{Priority: place.Priority, Due: place.Due, ID: place.ID, Most: most})
+			return q.QueueNextToRead(ctx, dbsqlc.QueueNextToReadParams{
+				Client: client.ID(), Kept: kept, Most: most, Priority: place.Priority, Due: place.Due, ID: place.ID,
+			})
 		}, ingestion)
+		driver.line.Read = ahead.Ready
 		ahead.known = func(ctx context.Context, flights []billing.Flight) {
 			if book := books.Kept(); book != nil {
 				_ = books.LearnCustomers(ctx, book, flights) // so that who pays is known by their turn
@@ -126,7 +130,8 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Schedules != NoSchedules {
 		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute))
 	}
-	client, err := river.NewClient(driver, &river.Config{
+	var err error
+	client, err = river.NewClient(driver, &river.Config{
 		Queues:               queues,
 		Workers:              workers,
 		PeriodicJobs:         periodic,

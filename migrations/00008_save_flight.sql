@@ -264,10 +264,12 @@ $$;
 -- so that who takes in the transaction that completes never has more in work
 -- than before. It looks behind one place in the line: those taken leave theirs in
 -- the index until it is vacuumed, and to walk over 150,000 of them takes half as
--- long again as to take and complete 25 flights.
+-- long again as to take and complete 25 flights. Those that are `read` it takes
+-- before the others, in their order.
 CREATE FUNCTION take_flights(
     client text, most integer, instead_of bigint[] DEFAULT NULL,
-    behind_priority smallint DEFAULT 0, behind_scheduled_at timestamptz DEFAULT '-infinity', behind_id bigint DEFAULT 0
+    behind_priority smallint DEFAULT 0, behind_scheduled_at timestamptz DEFAULT '-infinity', behind_id bigint DEFAULT 0,
+    read bigint[] DEFAULT NULL
 ) RETURNS SETOF river_job
     LANGUAGE plpgsql
     SET search_path = public, pg_temp
@@ -275,34 +277,96 @@ CREATE FUNCTION take_flights(
     SET enable_sort = off -- the index has their order
     SET plan_cache_mode = force_generic_plan
 AS $$
+DECLARE
+    ids bigint[] := '{}';
 BEGIN
     IF instead_of IS NOT NULL THEN
         most := least(most, (SELECT count(*) FROM river_job j WHERE j.id = ANY (instead_of) AND j.state = 'completed'));
+    END IF;
+    IF read IS NOT NULL THEN
+        ids := ARRAY(
+            SELECT n.id FROM river_job n
+            -- The state as text: they are found by their ids.
+            WHERE n.id = ANY (read[:most]) AND n.state::text = 'available' AND n.queue = 'flights' AND n.scheduled_at <= now()
+            FOR UPDATE SKIP LOCKED);
+    END IF;
+    IF cardinality(ids) < most THEN
+        ids := ids || ARRAY(
+            SELECT n.id FROM river_job n
+            WHERE n.state = 'available' AND n.queue = 'flights' AND n.scheduled_at <= now()
+                AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
+                AND n.id <> ALL (ids)
+            ORDER BY n.priority, n.scheduled_at, n.id
+            LIMIT most - cardinality(ids)
+            FOR UPDATE SKIP LOCKED);
     END IF;
     RETURN QUERY
     UPDATE river_job j
     SET state = 'running', attempt = j.attempt + 1, attempted_at = now(),
         attempted_by = array_append(j.attempted_by[greatest(1, cardinality(j.attempted_by) - 98):], client) -- River keeps 100
-    WHERE j.id = ANY (ARRAY(
-        SELECT n.id FROM river_job n
-        WHERE n.state = 'available' AND n.queue = 'flights' AND n.scheduled_at <= now()
-            AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
-        ORDER BY n.priority, n.scheduled_at, n.id
-        LIMIT most
-        FOR UPDATE SKIP LOCKED))
+    WHERE j.id = ANY (ids)
     RETURNING j.*;
 END
 $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION take_flights(text, integer, bigint[], smallint, timestamptz, bigint) FROM PUBLIC;
+-- Which flights each process is reading ahead, so that no two read the same. A hint
+-- only: any process may take any flight.
+CREATE UNLOGGED TABLE flights_being_read (
+    client text PRIMARY KEY,
+    job_ids bigint[] NOT NULL,
+    until timestamptz NOT NULL
+);
+
+-- +goose StatementBegin
+-- flights_to_read finds the flights next in line, behind one place in it, that no
+-- other client is reading, and notes that this one is, beside those it has `kept`.
+CREATE FUNCTION flights_to_read(
+    client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamptz, behind_id bigint
+) RETURNS TABLE (job_id bigint, flight_id text, priority smallint, scheduled_at timestamptz)
+    LANGUAGE plpgsql
+    SET search_path = public, pg_temp
+    SET enable_seqscan = off
+    SET enable_sort = off -- the index has their order
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    others bigint[];
+BEGIN
+    -- One after the other: two at once would find the same.
+    PERFORM pg_advisory_xact_lock('flights_being_read'::regclass::bigint);
+    others := ARRAY(SELECT unnest(r.job_ids) FROM flights_being_read r WHERE r.client <> flights_to_read.client AND r.until > now());
+    RETURN QUERY
+    WITH next AS (
+        SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at FROM river_job n
+        WHERE n.state = 'available' AND n.queue = 'flights' AND n.kind = 'ingest_flight' AND n.scheduled_at <= now()
+            AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
+            AND n.id <> ALL (others)
+        ORDER BY n.priority, n.scheduled_at, n.id
+        LIMIT most
+    ), noted AS (
+        INSERT INTO flights_being_read AS r
+        SELECT flights_to_read.client, kept || ARRAY(SELECT next.id FROM next), now() + interval '5 seconds'
+        ON CONFLICT ON CONSTRAINT flights_being_read_pkey DO UPDATE SET job_ids = excluded.job_ids, until = excluded.until
+    )
+    SELECT * FROM next;
+    DELETE FROM flights_being_read r WHERE r.until < now();
+END
+$$;
+-- +goose StatementEnd
+
+REVOKE ALL ON FUNCTION take_flights(text, integer, bigint[], smallint, timestamptz, bigint, bigint[]),
+    flights_to_read(text, bigint[], integer, smallint, timestamptz, bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION issue_drafts(bigint[], timestamptz, date), open_draft(bigint, date, text, timestamptz),
     complete_flight_jobs(bigint[], smallint[], text, text[], text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION save_flights(bigint, date, timestamptz, date, bigint[], smallint[], text, text[], bigint[], date[], jsonb[], date[], boolean[],
     integer[], bigint[], text[], text[], numeric[], numeric[], numeric[], numeric[], numeric[], text[]) FROM PUBLIC;
 
 -- +goose Down
-DROP FUNCTION take_flights(text, integer, bigint[], smallint, timestamptz, bigint);
+DROP FUNCTION flights_to_read(text, bigint[], integer, smallint, timestamptz, bigint);
+DROP TABLE flights_being_read;
+DROP FUNCTION take_flights(text, integer, bigint[], smallint, timestamptz, bigint, bigint[]);
 DROP FUNCTION save_flights(bigint, date, timestamptz, date, bigint[], smallint[], text, text[], bigint[], date[], jsonb[], date[], boolean[],
     integer[], bigint[], text[], text[], numeric[], numeric[], numeric[], numeric[], numeric[], text[]);
 DROP FUNCTION issue_drafts(bigint[], timestamptz, date);

@@ -190,42 +190,51 @@ func (q *Queries) QueueJobIsHeld(ctx context.Context, arg QueueJobIsHeldParams) 
 	return exists, err
 }
 
-const queueNextInLine = `-- name: QueueNextInLine :many
-SELECT (args ->> 'flight_id')::text AS flight_id, scheduled_at FROM river_job
-WHERE state = 'available' AND queue = 'flights' AND kind = 'ingest_flight' AND scheduled_at <= now()
-    AND (priority, scheduled_at, id) > ($1::smallint, $2::timestamptz, $3::bigint)
-ORDER BY priority, scheduled_at, id
-LIMIT $4
+const queueNextToRead = `-- name: QueueNextToRead :many
+SELECT r.job_id::bigint AS id, r.flight_id::text AS flight_id, r.priority::smallint AS priority, r.scheduled_at::timestamptz AS scheduled_at
+FROM flights_to_read($1, $2::bigint[], $3, $4, $5, $6) AS r (job_id, flight_id, priority, scheduled_at)
 `
 
-type QueueNextInLineParams struct {
+type QueueNextToReadParams struct {
+	Client   string
+	Kept     []int64
+	Most     int32
 	Priority int16
 	Due      time.Time
 	ID       int64
-	Most     int32
 }
 
-type QueueNextInLineRow struct {
+type QueueNextToReadRow struct {
+	ID          int64
 	FlightID    string
+	Priority    int16
 	ScheduledAt time.Time
 }
 
-// The flights that are worked next, behind a place in the line.
-func (q *Queries) QueueNextInLine(ctx context.Context, arg QueueNextInLineParams) ([]QueueNextInLineRow, error) {
-	rows, err := q.db.Query(ctx, queueNextInLine,
+// The flights that are worked next, behind a place in the line, and that no other
+// client reads.
+func (q *Queries) QueueNextToRead(ctx context.Context, arg QueueNextToReadParams) ([]QueueNextToReadRow, error) {
+	rows, err := q.db.Query(ctx, queueNextToRead,
+		arg.Client,
+		arg.Kept,
+		arg.Most,
 		arg.Priority,
 		arg.Due,
 		arg.ID,
-		arg.Most,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []QueueNextInLineRow
+	var items []QueueNextToReadRow
 	for rows.Next() {
-		var i QueueNextInLineRow
-		if err := rows.Scan(&i.FlightID, &i.ScheduledAt); err != nil {
+		var i QueueNextToReadRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.FlightID,
+			&i.Priority,
+			&i.ScheduledAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

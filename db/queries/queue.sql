@@ -50,13 +50,11 @@ WHERE kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
     AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
         WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END;
 
--- The flights that are worked next, behind a place in the line.
--- name: QueueNextInLine :many
-SELECT (args ->> 'flight_id')::text AS flight_id, scheduled_at FROM river_job
-WHERE state = 'available' AND queue = 'flights' AND kind = 'ingest_flight' AND scheduled_at <= now()
-    AND (priority, scheduled_at, id) > (@priority::smallint, @due::timestamptz, @id::bigint)
-ORDER BY priority, scheduled_at, id
-LIMIT @most;
+-- The flights that are worked next, behind a place in the line, and that no other
+-- client reads.
+-- name: QueueNextToRead :many
+SELECT r.job_id::bigint AS id, r.flight_id::text AS flight_id, r.priority::smallint AS priority, r.scheduled_at::timestamptz AS scheduled_at
+FROM flights_to_read(@client, @kept::bigint[], @most, @priority, @due, @id) AS r (job_id, flight_id, priority, scheduled_at);
 
 -- Flights that only the flight source keeps waiting, while it is away.
 -- name: QueueCountReady :one

@@ -1,0 +1,100 @@
+package db_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+// No two processes read the same flights ahead, at the very same moment either.
+func TestFlightsToRead(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO flight_processing_queue (flight_id, priority) SELECT 'F' || n, 1 + n / 5 FROM generate_series(1, 9) AS n`)
+	find := func(q *dbsqlc.Queries, client string, most int32, kept ...int64) (string, []int64, error) {
+		rows, err := q.QueueNextToRead(context.WithoutCancel(t.Context()), dbsqlc.QueueNextToReadParams{Client: client, Kept: kept, Most: most})
+		var flights []string
+		var ids []int64
+		for _, row := range rows {
+			flights, ids = append(flights, row.FlightID), append(ids, row.ID)
+		}
+		return strings.Join(flights, " "), ids, err
+	}
+	toRead := func(client string, most int32, kept ...int64) (string, []int64) {
+		t.Helper()
+		flights, ids, err := find(dbsqlc.New(b.pool), client, most, kept...)
+		require.NoError(t, err)
+		return flights, ids
+	}
+	first, ids := toRead("one", 3)
+	require.Equal(t, "F1 F2 F3", first)
+	other, _ := toRead("other", 3)
+	require.Equal(t, "F4 F5 F6", other)
+	first, _ = toRead("one", 2)
+	require.Equal(t, "F1 F2", first, "its own")
+	other, _ = toRead("other", 5)
+	require.Equal(t, "F3 F4 F5 F6 F7", other, "F3 has been let go")
+	toRead("one", 0, ids[1])
+	third, _ := toRead("third", 5)
+	require.Equal(t, "F1 F8 F9", third, "one has kept F2")
+
+	b.exec(t, `UPDATE flights_being_read SET until = now() - interval '1 second' WHERE client = 'other'`)
+	first, _ = toRead("one", 9)
+	require.Equal(t, "F2 F3 F4 F5 F6 F7", first, "what a process that has gone was reading")
+	require.Equal(t, "one third", get[string](t, b, `SELECT string_agg(client, ' ' ORDER BY client) FROM flights_being_read`))
+
+	b.exec(t, `DELETE FROM flights_being_read`)
+	tx := b.begin(t)
+	first, _, err := find(dbsqlc.New(tx), "one", 4)
+	require.NoError(t, err)
+	later := meanwhile(t, b, func() (string, error) {
+		flights, _, err := find(dbsqlc.New(b.pool), "other", 4)
+		return flights, err
+	})
+	require.NoError(t, tx.Commit(t.Context()))
+	other, err = later()
+	require.NoError(t, err)
+	require.Equal(t, "F1 F2 F3 F4, F5 F6 F7 F8", first+", "+other)
+}
+
+// What has been read is taken before what stands ahead of it, but not once a second.
+func TestTakeFlightsThatAreRead(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO flight_processing_queue (flight_id) SELECT 'F' || n FROM generate_series(1, 9) AS n`)
+	var read []int64
+	line := &db.Line{Read: func(most int) []int64 {
+		next := read[:min(most, len(read))]
+		read = read[len(next):]
+		return next
+	}}
+	take := func(most int, ids ...string) string {
+		read = get[[]int64](t, b, `SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM river_job WHERE args ->> 'flight_id' = ANY ($1)`, ids)
+		taken, err := line.Take(t.Context(), b.pool, "me", most)
+		require.NoError(t, err)
+		require.Empty(t, taken.Unreadable)
+		flights := flightsOf(t, taken)
+		slices.Sort(flights)
+		return strings.NewReplacer(`{"flight_id": "`, "", `"}`, "").Replace(strings.Join(flights, " "))
+	}
+	began := time.Now()
+	taken := []string{take(1, "F9"), take(2, "F5", "F6"), take(2, "F5", "F8")}
+	if time.Since(began) < time.Second { // else it has been at the front meanwhile
+		require.Equal(t, []string{"F1", "F5 F6", "F7 F8"}, taken, "F5 has been taken; those behind the last one come next")
+	}
+	time.Sleep(1100 * time.Millisecond)
+	require.Equal(t, "F2", take(1, "F9"), "once a second it goes to the front")
+
+	// Somebody else takes F3 at this moment.
+	tx := b.begin(t)
+	_, err := tx.Exec(t.Context(), `SELECT FROM river_job WHERE args ->> 'flight_id' = 'F3' FOR UPDATE`)
+	require.NoError(t, err)
+	require.Equal(t, "F4", take(1, "F3"), "nobody waits for it")
+}

@@ -70,7 +70,7 @@ func (c *comparison) take(ctx context.Context, p peer, delay time.Duration, pass
 		return o, err
 	}
 	if delay == 0 && p.latency && p.polls == 0 {
-		if err := t.oneByOne(ctx, &o, c.samples(c.passes), pace); err != nil {
+		if err := t.oneByOne(ctx, &o, c.samples(), pace); err != nil {
 			return o, err
 		}
 	}
@@ -96,12 +96,12 @@ func (t *turn) poll(ctx context.Context, o *outcome) error {
 	if err := t.start(ctx, 0, fmt.Sprintf("POLL_MS=%d", interval.Milliseconds())); err != nil {
 		return err
 	}
-	samples := t.samples(1)
+	samples := t.samples()
 	return errors.Join(t.oneByOne(ctx, o, samples, interval/time.Duration(samples)), t.processes.stop())
 }
 
-// samples is how many flights come one by one in each of some turns.
-func (c *comparison) samples(turns int) int { return max(5, c.size(200)/turns) }
+// samples is how many flights come one by one in a turn.
+func (c *comparison) samples() int { return max(5, c.size(200)) }
 
 func (t *turn) start(ctx context.Context, delay time.Duration, env ...string) error {
 	command := t.peer.command

@@ -64,7 +64,7 @@ func TestFlightsToRead(t *testing.T) {
 	require.Equal(t, "F1 F2 F3 F4, F5 F6 F7 F8", first+", "+other)
 }
 
-// What has been read is taken before what stands ahead of it, but not once a second.
+// What has been read is taken before what stands ahead of it, except once a second.
 func TestTakeFlightsThatAreRead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

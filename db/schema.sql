@@ -461,6 +461,7 @@ CREATE FUNCTION public.flights_to_read(client text, kept bigint[], most integer,
     SET enable_seqscan TO 'off'
     SET enable_sort TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET lock_timeout TO '200ms'
     AS $$
 #variable_conflict use_column
 DECLARE
@@ -471,15 +472,17 @@ BEGIN
     others := ARRAY(SELECT unnest(r.job_ids) FROM flights_being_read r WHERE r.client <> flights_to_read.client AND r.until > now());
     RETURN QUERY
     WITH next AS (
-        SELECT n.id, n.args ->> 'flight_id', n.priority, n.scheduled_at FROM river_job n
+        SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at FROM river_job n
         WHERE n.state = 'available' AND n.queue = 'flights' AND n.kind = 'ingest_flight' AND n.scheduled_at <= now()
             AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
-            AND n.id <> ALL (others)
+            AND n.id NOT IN (SELECT unnest(others)) -- hashed, which <> ALL is not
         ORDER BY n.priority, n.scheduled_at, n.id
         LIMIT most
     ), noted AS (
-        INSERT INTO flights_being_read AS r
-        SELECT flights_to_read.client, kept || ARRAY(SELECT next.id FROM next), now() + interval '5 seconds'
+        INSERT INTO flights_being_read
+        SELECT flights_to_read.client, ARRAY(SELECT unnest(kept) UNION SELECT next.id FROM next), now() + interval '5 seconds'
+        WHERE others <> '{}' OR NOT EXISTS (
+            SELECT FROM flights_being_read r WHERE r.client = flights_to_read.client AND r.until > now() + interval '4 seconds')
         ON CONFLICT ON CONSTRAINT flights_being_read_pkey DO UPDATE SET job_ids = excluded.job_ids, until = excluded.until
     )
     SELECT * FROM next;

@@ -58,8 +58,8 @@ func (t *Taken) Cut(most int) Taken {
 // transaction open for long. So those next in line are looked for behind the last
 // one that was taken; and once in a while, and whenever fewer are found than
 // wanted, from the front: one that was put back, is due again or has a higher
-// priority waits there. In between, those that have been read come first: another
-// process may be reading the others.
+// priority waits there. In between, those that this process has read come first:
+// another may be reading what stands ahead of them.
 type Line struct {
 	// Read returns jobs whose flights have been read, the next in line first, at most
 	// so many, each once; nil for a process that does not read ahead.
@@ -79,22 +79,15 @@ type Place struct {
 	ID       int64
 }
 
-// roundTime is how long what waits at the front may be passed over.
-const roundTime = time.Second
-
-// Reached returns behind which place the next flights are.
-func (l *Line) Reached() Place {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.reached
-}
+// RoundTime is how long what waits at the front may be passed over.
+const RoundTime = time.Second
 
 // goOn returns behind which place to take flights now, which of them first, and in
 // which round.
 func (l *Line) goOn(most int) (place Place, read []int64, round int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Since(l.wentRound) > roundTime {
+	if time.Since(l.wentRound) > RoundTime {
 		l.toFront()
 	}
 	if l.Read != nil && l.reached != (Place{}) {
@@ -121,7 +114,7 @@ func (l *Line) took(round int, taken Taken, wanted int) {
 		return
 	}
 	for _, job := range taken.Jobs {
-		if place := placeOf(job); place.behind(l.reached) {
+		if place := placeOf(job); place.Compare(l.reached) > 0 {
 			l.reached = place
 		}
 	}
@@ -131,8 +124,9 @@ func placeOf(job *rivertype.JobRow) Place {
 	return Place{int16(job.Priority), job.ScheduledAt, job.ID} //nolint:gosec // River's column is a smallint
 }
 
-func (p Place) behind(other Place) bool {
-	return cmp.Or(cmp.Compare(p.Priority, other.Priority), p.Due.Compare(other.Due), cmp.Compare(p.ID, other.ID)) > 0
+// Compare is negative for the one that is taken first.
+func (p Place) Compare(other Place) int {
+	return cmp.Or(cmp.Compare(p.Priority, other.Priority), p.Due.Compare(other.Due), cmp.Compare(p.ID, other.ID))
 }
 
 // Take takes the flights next in line, at most so many, for a River client.

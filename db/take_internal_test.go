@@ -25,17 +25,17 @@ func TestLineIsMovedByItsOwnRound(t *testing.T) {
 	place, _, slow := l.goOn(2)
 	require.Equal(t, Place{2, due, 9}, place)
 
-	l.wentRound = time.Now().Add(-2 * roundTime)
+	l.wentRound = time.Now().Add(-2 * RoundTime)
 	place, _, round = l.goOn(2)
 	require.Zero(t, place)
 	l.took(slow, taken(2, 10, 11), 2)
-	require.Zero(t, l.Reached())
+	require.Zero(t, l.reached)
 	l.took(round, taken(1, 12), 1)
-	require.Equal(t, Place{1, due, 12}, l.Reached(), "on among those of the first priority")
+	require.Equal(t, Place{1, due, 12}, l.reached, "on among those of the first priority")
 
 	_, _, slow = l.goOn(2)
 	_, _, round = l.goOn(2)
 	l.took(round, taken(1, 13), 2) // fewer than wanted
 	l.took(slow, taken(1, 14, 15), 2)
-	require.Zero(t, l.Reached())
+	require.Zero(t, l.reached)
 }

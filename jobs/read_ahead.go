@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
@@ -49,7 +49,7 @@ const (
 type readAhead struct {
 	source BatchSource
 	next   nextInLine
-	target int32                                               // how many to have read
+	target int                                                 // how many to have read
 	known  func(ctx context.Context, flights []billing.Flight) // told of those that were read
 	logger *slog.Logger
 
@@ -59,7 +59,9 @@ type readAhead struct {
 	batches sync.WaitGroup
 
 	mu       sync.Mutex
-	line     []dbsqlc.QueueNextToReadRow // those read or coming that nobody has been told of, in their order
+	line     []dbsqlc.QueueNextToReadRow // those looked at that nobody has been told of, in their order
+	lookedTo db.Place                    // the last of them; the next look is behind it
+	front    time.Time                   // when it last looked from the front
 	read     map[string]facts
 	coming   map[string]chan struct{} // closed when the batch that a flight is in ends
 	looking  bool
@@ -68,9 +70,10 @@ type readAhead struct {
 	pausedTo time.Time
 }
 
-// nextInLine returns the flights that are worked next and that no other process reads,
-// and notes that this one does, beside the jobs that it has kept.
-type nextInLine func(ctx context.Context, kept []int64, limit int32) ([]dbsqlc.QueueNextToReadRow, error)
+// nextInLine returns the flights that stand next behind a place in the line and that
+// no other process reads, and notes that this one does, beside the jobs that it has
+// kept.
+type nextInLine func(ctx context.Context, kept []int64, limit int, behind db.Place) ([]dbsqlc.QueueNextToReadRow, error)
 
 type facts struct {
 	flight billing.Flight
@@ -81,7 +84,7 @@ type facts struct {
 func newReadAhead(source BatchSource, workers int, next nextInLine, logger *slog.Logger) *readAhead {
 	r := &readAhead{
 		source: source, next: next, known: func(context.Context, []billing.Flight) {}, logger: logger,
-		target: int32(min(batchSize+aheadPerWorker*workers, mostAhead)), //nolint:gosec // a number of workers
+		target: min(batchSize+aheadPerWorker*workers, mostAhead),
 		read:   map[string]facts{}, coming: map[string]chan struct{}{},
 	}
 	r.ctx, r.stop = context.WithCancel(context.Background())
@@ -128,19 +131,21 @@ func (r *readAhead) More() {
 	if r.looking || r.ctx.Err() != nil || now.Before(r.pausedTo) {
 		return
 	}
-	enough := len(r.read)+len(r.coming) > int(r.target)/2
-	if enough && (!r.short || now.Sub(r.looked) < lookPause) {
+	enough := len(r.read)+len(r.coming) > r.target/2
+	if enough && now.Sub(r.front) <= db.RoundTime && (!r.short || now.Sub(r.looked) < lookPause) {
 		return
 	}
 	r.looking, r.short, r.looked = true, false, now
 	r.batches.Go(r.look)
 }
 
-// look finds out which flights are next in line and has them read.
+// look finds out which flights are next in line and has them read. Once a second it
+// goes to the front, as a take does: there may be others by now.
 func (r *readAhead) look() {
 	ctx, cancel := context.WithTimeout(r.ctx, batchTimeout)
 	defer cancel()
-	line, err := r.next(ctx, r.kept(), r.target)
+	kept, most, behind := r.goOn()
+	line, err := r.next(ctx, kept, most, behind)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.looking = false
@@ -153,14 +158,20 @@ func (r *readAhead) look() {
 			delete(r.read, id)
 		}
 	}
+	if len(line) > 0 {
+		r.lookedTo = placeOf(line[len(line)-1])
+	}
+	looked := map[int64]bool{}
+	for _, id := range kept {
+		looked[id] = true
+	}
 	line = slices.DeleteFunc(line, func(job dbsqlc.QueueNextToReadRow) bool {
 		f, read := r.read[job.FlightID]
-		return read && f.due.Equal(job.ScheduledAt) || r.coming[job.FlightID] != nil
+		return read && f.due.Equal(job.ScheduledAt) || r.coming[job.FlightID] != nil || looked[job.ID]
 	})
 	r.line = append(r.line, line...)
-	slices.SortFunc(r.line, func(a, b dbsqlc.QueueNextToReadRow) int {
-		return cmp.Or(cmp.Compare(a.Priority, b.Priority), a.ScheduledAt.Compare(b.ScheduledAt), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(r.line, func(a, b dbsqlc.QueueNextToReadRow) int { return placeOf(a).Compare(placeOf(b)) })
+	r.line = r.line[:min(len(r.line), 2*r.target)]
 	for batch := range slices.Chunk(line, batchSize) {
 		done := make(chan struct{})
 		for _, job := range batch {
@@ -170,34 +181,33 @@ func (r *readAhead) look() {
 	}
 }
 
-// kept returns the jobs of the flights that are still read, or being read.
-func (r *readAhead) kept() (ids []int64) {
+// goOn returns what is in the line still, and how many to look for, behind which place.
+func (r *readAhead) goOn() (kept []int64, most int, behind db.Place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.line = slices.DeleteFunc(r.line, func(job dbsqlc.QueueNextToReadRow) bool { return !r.has(job) })
 	for _, job := range r.line {
-		ids = append(ids, job.ID)
+		kept = append(kept, job.ID)
 	}
-	return ids
+	if time.Since(r.front) > db.RoundTime {
+		r.front, r.lookedTo = time.Now(), db.Place{}
+		return kept, r.target, r.lookedTo
+	}
+	return kept, max(r.target-len(kept), batchSize), r.lookedTo
 }
 
-// has reports whether the facts of a job's flight are there or on their way. The
-// caller holds mu.
-func (r *readAhead) has(job dbsqlc.QueueNextToReadRow) bool {
-	f, read := r.read[job.FlightID]
-	return read && f.due.Equal(job.ScheduledAt) && time.Since(f.asked) < factsAge || r.coming[job.FlightID] != nil
+func placeOf(job dbsqlc.QueueNextToReadRow) db.Place {
+	return db.Place{Priority: job.Priority, Due: job.ScheduledAt, ID: job.ID}
 }
 
-// Ready returns the jobs next in line whose flights have been read or are being read,
-// at most so many, each once.
+// Ready returns the jobs next in line that have been looked at, at most so many, each
+// once. Of most, the flights have been read or are being read.
 func (r *readAhead) Ready(most int) (ids []int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(ids) < most && len(r.line) > 0 {
-		if job := r.line[0]; r.has(job) {
-			ids = append(ids, job.ID)
-		}
-		r.line = r.line[1:]
+	next := r.line[:min(most, len(r.line))]
+	r.line = r.line[len(next):]
+	for _, job := range next {
+		ids = append(ids, job.ID)
 	}
 	return ids
 }
@@ -240,7 +250,7 @@ func (r *readAhead) Forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.read)
-	r.line = nil
+	r.line, r.lookedTo = nil, db.Place{}
 }
 
 // Stop ends what is being read.

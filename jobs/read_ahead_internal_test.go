@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
@@ -71,12 +72,16 @@ func line(from, to int) (ids []string) {
 // testDue is when every job of these tests is due.
 var testDue = time.Date(2026, 3, 4, 12, 0, 0, 123_456_000, time.UTC)
 
-func newTestReadAhead(t *testing.T, source *batchSourceStub, next func(limit int32) ([]string, error)) *readAhead {
+// newTestReadAhead has a line whose first flight is that of job 1, and so on, but for
+// those that have been taken.
+func newTestReadAhead(t *testing.T, source *batchSourceStub, next func() (line []string, taken int, err error)) *readAhead {
 	t.Helper()
-	r := newReadAhead(source, 5, func(_ context.Context, _ []int64, limit int32) (jobs []dbsqlc.QueueNextToReadRow, err error) {
-		ids, err := next(limit)
-		for _, id := range ids {
-			jobs = append(jobs, dbsqlc.QueueNextToReadRow{FlightID: id, ScheduledAt: testDue})
+	r := newReadAhead(source, 5, func(_ context.Context, _ []int64, limit int, behind db.Place) (jobs []dbsqlc.QueueNextToReadRow, err error) {
+		line, taken, err := next()
+		for i, flight := range line {
+			if id := int64(i + 1); id > int64(taken) && id > behind.ID && len(jobs) < limit {
+				jobs = append(jobs, dbsqlc.QueueNextToReadRow{ID: id, FlightID: flight, ScheduledAt: testDue})
+			}
 		}
 		return jobs, err
 	}, slog.New(slog.DiscardHandler))
@@ -96,8 +101,8 @@ func TestReadAheadReadsTheLineTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := &batchSourceStub{answerAfter: 5 * time.Millisecond}
-		from := 1
-		r := newTestReadAhead(t, source, func(limit int32) ([]string, error) { return line(from, from+int(limit)-1), nil })
+		taken := 0
+		r := newTestReadAhead(t, source, func() ([]string, int, error) { return line(1, 1000), taken, nil })
 		var known []string
 		r.known = func(_ context.Context, flights []billing.Flight) {
 			source.mu.Lock()
@@ -129,7 +134,8 @@ func TestReadAheadReadsTheLineTogether(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, source.batches, 2)
 		require.Equal(t, "batch", callsign(t, r, "F50"))
-		from = 51
+		taken = 50
+		r.Ready(50)
 		r.More()
 		synctest.Wait()
 		time.Sleep(10 * time.Millisecond)
@@ -141,7 +147,7 @@ func TestReadAheadReadsTheLineTogether(t *testing.T) {
 
 func TestReadAheadGoesSoFar(t *testing.T) {
 	t.Parallel()
-	for workers, flights := range map[int]int32{1: 60, 5: 100, 50: 550, 10_000: mostAhead} {
+	for workers, flights := range map[int]int{1: 60, 5: 100, 50: 550, 10_000: mostAhead} {
 		require.Equal(t, flights, newReadAhead(&batchSourceStub{}, workers, nil, nil).target, "%d workers", workers)
 	}
 }
@@ -150,7 +156,7 @@ func TestReadAheadKeepsFactsForSecondsOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := &batchSourceStub{}
-		r := newTestReadAhead(t, source, func(int32) ([]string, error) { return line(1, 50), nil })
+		r := newTestReadAhead(t, source, func() ([]string, int, error) { return line(1, 50), 0, nil })
 		r.More()
 		synctest.Wait()
 		time.Sleep(factsAge - time.Millisecond)
@@ -166,7 +172,7 @@ func TestReadAheadForgetsFactsFromBeforeARetry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := &batchSourceStub{}
-		r := newTestReadAhead(t, source, func(int32) ([]string, error) { return line(1, 50), nil })
+		r := newTestReadAhead(t, source, func() ([]string, int, error) { return line(1, 50), 0, nil })
 		r.More()
 		synctest.Wait()
 		f, err := r.Flight(t.Context(), "F1", testDue.Add(time.Second))
@@ -180,11 +186,12 @@ func TestReadAheadBesideOtherProcesses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := &batchSourceStub{}
-		from := 1
-		r := newTestReadAhead(t, source, func(limit int32) ([]string, error) { return line(from, from+int(limit)-1), nil })
+		taken := 0
+		r := newTestReadAhead(t, source, func() ([]string, int, error) { return line(1, 1000), taken, nil })
 		r.More()
 		synctest.Wait()
-		from = 201 // all of it
+		taken = 200 // all of it
+		r.Ready(100)
 		time.Sleep(lookPause)
 		require.Equal(t, "alone", callsign(t, r, "F200"))
 		r.More()
@@ -194,7 +201,8 @@ func TestReadAheadBesideOtherProcesses(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, source.batches, 4, "enough has been read")
 
-		from = 401
+		taken = 400
+		r.Ready(100)
 		require.Equal(t, "alone", callsign(t, r, "F400"))
 		time.Sleep(factsAge)
 		r.More()
@@ -203,47 +211,63 @@ func TestReadAheadBesideOtherProcesses(t *testing.T) {
 	})
 }
 
-// Those that are read, or on their way, are told of once each, in the order of the line.
-func TestReadAheadTellsWhatIsReady(t *testing.T) {
+// Those next in line are told of once each, in their order. What comes to stand ahead
+// of them is found within a second, and so is what stands behind that.
+func TestReadAheadTellsWhatIsNext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := &batchSourceStub{answerAfter: 5 * time.Millisecond}
 		var kept [][]int64
-		next := []dbsqlc.QueueNextToReadRow{
-			{ID: 1, FlightID: "F1", Priority: 2, ScheduledAt: testDue}, {ID: 2, FlightID: "F2", Priority: 2, ScheduledAt: testDue},
-			{ID: 3, FlightID: "X3", Priority: 2, ScheduledAt: testDue},
+		var urgent, plain []dbsqlc.QueueNextToReadRow
+		for i := range 200 {
+			plain = append(plain, dbsqlc.QueueNextToReadRow{ID: int64(i + 1), FlightID: fmt.Sprintf("F%d", i+1), Priority: 2, ScheduledAt: testDue})
 		}
-		r := newReadAhead(source, 5, func(_ context.Context, ids []int64, _ int32) ([]dbsqlc.QueueNextToReadRow, error) {
+		r := newReadAhead(source, 5, func(_ context.Context, ids []int64, limit int, behind db.Place) (found []dbsqlc.QueueNextToReadRow, _ error) {
 			kept = append(kept, ids)
-			return slices.Clone(next), nil
+			for _, job := range slices.Concat(urgent, plain) {
+				if placeOf(job).Compare(behind) > 0 && len(found) < limit {
+					found = append(found, job)
+				}
+			}
+			return found, nil
 		}, slog.New(slog.DiscardHandler))
 		defer r.Stop()
+		look := func() {
+			r.More()
+			synctest.Wait()
+			time.Sleep(10 * time.Millisecond)
+		}
+		ids := func(from, to int64) (ids []int64) {
+			for id := from; id <= to; id++ {
+				ids = append(ids, id)
+			}
+			return ids
+		}
 		require.Empty(t, r.Ready(5))
-		r.More()
-		synctest.Wait()
-		require.Equal(t, []int64{1}, r.Ready(1), "on its way")
-		time.Sleep(10 * time.Millisecond)
+		look()
+		require.Equal(t, ids(1, 60), r.Ready(60))
+		look() // 100 have been read
+		require.Len(t, kept, 1)
 
-		next = append(next, dbsqlc.QueueNextToReadRow{ID: 9, FlightID: "F9", Priority: 1, ScheduledAt: testDue})
-		r.More()
-		synctest.Wait()
-		time.Sleep(10 * time.Millisecond)
-		require.Equal(t, [][]int64{nil, {2}}, kept, "the source said nothing of X3")
-		require.Equal(t, []int64{9, 2}, r.Ready(5), "F9 has come ahead of F2")
-		require.Empty(t, r.Ready(5))
+		for i := range 150 {
+			urgent = append(urgent, dbsqlc.QueueNextToReadRow{ID: int64(i + 1001), FlightID: fmt.Sprintf("U%d", i+1), Priority: 1, ScheduledAt: testDue})
+		}
+		time.Sleep(db.RoundTime)
+		look()
+		require.Equal(t, ids(61, 100), kept[1])
+		require.Equal(t, ids(1001, 1090), r.Ready(90))
+		for i := range 90 {
+			require.Equal(t, "batch", callsign(t, r, fmt.Sprintf("U%d", i+1)))
+		}
+		for i := range 60 {
+			require.Equal(t, "batch", callsign(t, r, fmt.Sprintf("F%d", i+1)))
+		}
+		look() // 50 are left: not enough
+		require.Equal(t, append(ids(1091, 1100), ids(61, 100)...), kept[2])
+		require.Equal(t, append(ids(1091, 1150), ids(61, 70)...), r.Ready(70))
 
-		require.Equal(t, "batch", callsign(t, r, "F2"))
-		r.More()
-		synctest.Wait()
-		time.Sleep(10 * time.Millisecond)
-		require.Equal(t, []int64{2}, r.Ready(5), "F1 and F9 are there still, F2 has been read anew")
-		r.More()
-		time.Sleep(factsAge)
-		require.Empty(t, r.Ready(5), "too old")
-		r.More()
-		synctest.Wait()
 		r.Forget()
-		require.Empty(t, r.Ready(5), "forgotten")
+		require.Empty(t, r.Ready(5))
 	})
 }
 
@@ -251,7 +275,7 @@ func TestReadAheadLeavesTheRestToFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := &batchSourceStub{}
-		r := newTestReadAhead(t, source, func(int32) ([]string, error) { return []string{"F1", "X1"}, nil })
+		r := newTestReadAhead(t, source, func() ([]string, int, error) { return []string{"F1", "X1"}, 0, nil })
 		r.More()
 		synctest.Wait()
 		require.Equal(t, "batch", callsign(t, r, "F1"))
@@ -272,7 +296,7 @@ func TestReadAheadFails(t *testing.T) {
 				source := &batchSourceStub{answerAfter: time.Millisecond}
 				lineErr := fail(source)
 				looks := 0
-				r := newTestReadAhead(t, source, func(int32) ([]string, error) { looks++; return line(1, 50), lineErr })
+				r := newTestReadAhead(t, source, func() ([]string, int, error) { looks++; return line(1, 50), 0, lineErr })
 				r.More()
 				synctest.Wait()
 				began := time.Now()
@@ -294,7 +318,7 @@ func TestReadAheadStops(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := &batchSourceStub{stuck: true}
-		r := newTestReadAhead(t, source, func(int32) ([]string, error) { return line(1, 50), nil })
+		r := newTestReadAhead(t, source, func() ([]string, int, error) { return line(1, 50), 0, nil })
 		r.More()
 		synctest.Wait()
 		began := time.Now()

@@ -48,9 +48,7 @@ func TestFullQueueIsReadAhead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const flights = 1000
-	b.exec(t, `INSERT INTO flights (flight_id, operator, mtow_kg, origin, destination, departed_at, landed_at, distance_km)
-		SELECT 'F' || n, 'WEEK', 70500, 'EIDW', 'EGLL', $1::timestamptz - interval '1 hour', $1, 449 FROM generate_series(0, $2::int) AS n`,
-		b.clock.Now().Add(-time.Hour), flights)
+	b.landed(t, 0, flights)
 	source := &batchSource{table: db.NewFlights(b.pool)}
 	for range 2 {
 		b.start(t, func(c *jobs.Config) { c.Source = source })
@@ -66,4 +64,36 @@ func TestFullQueueIsReadAhead(t *testing.T) {
 	t.Logf("%d alone, %d in %d batches", source.singles.Load(), source.batched.Load(), source.batches.Load())
 	require.Less(t, source.singles.Load(), int64(flights/2), "most were read with others")
 	require.Less(t, source.batched.Load(), int64(flights*5/4), "the two did not read the same")
+}
+
+// landed adds flights F1, F2 and so on to the table.
+func (b *testBundle) landed(t *testing.T, from, to int) {
+	t.Helper()
+	b.exec(t, `INSERT INTO flights (flight_id, operator, mtow_kg, origin, destination, departed_at, landed_at, distance_km)
+		SELECT 'F' || n, 'WEEK', 70500, 'EIDW', 'EGLL', $1::timestamptz - interval '1 hour', $1, 449 FROM generate_series($2::int, $3) AS n`,
+		b.clock.Now().Add(-time.Hour), from, to)
+}
+
+// What is put in front of a long queue waits a second or two, whatever has been read.
+func TestUrgentFlightsComeFirst(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const flights, urgent = 5000, 600
+	b.landed(t, 1, flights+urgent)
+	enqueue := func(from, to, priority int) {
+		b.exec(t, `SELECT enqueue_flights(array_agg('F' || n), priority => $3::smallint) FROM generate_series($1::int, $2) AS n`, from, to, priority)
+	}
+	enqueue(1, flights, 4)
+	source := &batchSource{table: db.NewFlights(b.pool)}
+	for range 2 {
+		b.start(t, func(c *jobs.Config) { c.Source = source })
+	}
+	const billed = `SELECT count(*) FROM river_job WHERE state = 'completed' AND priority = $1`
+	eventually(t, "they are at work", func() bool { return get[int](t, b, billed, 4) > 100 })
+	enqueue(flights+1, flights+urgent, 1)
+	began := time.Now()
+	eventually(t, "the urgent ones are billed", func() bool { return get[int](t, b, billed, 1) == urgent })
+	took, rest := time.Since(began), get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'available'`)
+	t.Logf("%d urgent flights took %v; %d others are left", urgent, took, rest)
+	require.Greater(t, rest, 300, "they came before the others")
 }

@@ -95,10 +95,10 @@ func New(cfg Config) (*Service, error) {
 	var client *river.Client[pgx.Tx]
 	var ahead *readAhead
 	if source, ok := cfg.Source.(BatchSource); ok {
-		ahead = newReadAhead(source, cfg.Workers, func(ctx context.Context, kept []int64, most int32) ([]dbsqlc.QueueNextToReadRow, error) {
-			place := driver.Line().Reached()
+		ahead = newReadAhead(source, cfg.Workers, func(ctx context.Context, kept []int64, most int, behind db.Place) ([]dbsqlc.QueueNextToReadRow, error) {
 			return q.QueueNextToRead(ctx, dbsqlc.QueueNextToReadParams{
-				Client: client.ID(), Kept: kept, Most: most, Priority: place.Priority, Due: place.Due, ID: place.ID,
+				Client: client.ID(), Kept: kept, Most: int32(most), //nolint:gosec // mostAhead at most
+				Priority: behind.Priority, Due: behind.Due, ID: behind.ID,
 			})
 		}, ingestion)
 		driver.line.Read = ahead.Ready

@@ -264,8 +264,8 @@ $$;
 -- so that who takes in the transaction that completes never has more in work
 -- than before. It looks behind one place in the line: those taken leave theirs in
 -- the index until it is vacuumed, and to walk over 150,000 of them takes half as
--- long again as to take and complete 25 flights. Those that are `read` it takes
--- before the others, in their order.
+-- long again as to take and complete 25 flights. Before them it takes the first of
+-- those that are `read`.
 CREATE FUNCTION take_flights(
     client text, most integer, instead_of bigint[] DEFAULT NULL,
     behind_priority smallint DEFAULT 0, behind_scheduled_at timestamptz DEFAULT '-infinity', behind_id bigint DEFAULT 0,
@@ -321,6 +321,8 @@ CREATE UNLOGGED TABLE flights_being_read (
 -- +goose StatementBegin
 -- flights_to_read finds the flights next in line, behind one place in it, that no
 -- other client is reading, and notes that this one is, beside those it has `kept`.
+-- While there is no other client it does so once a second: what was noted stands in
+-- the way until it is vacuumed.
 CREATE FUNCTION flights_to_read(
     client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamptz, behind_id bigint
 ) RETURNS TABLE (job_id bigint, flight_id text, priority smallint, scheduled_at timestamptz)
@@ -329,6 +331,7 @@ CREATE FUNCTION flights_to_read(
     SET enable_seqscan = off
     SET enable_sort = off -- the index has their order
     SET plan_cache_mode = force_generic_plan
+    SET lock_timeout = '200ms' -- then nothing is read ahead for a second
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -342,12 +345,14 @@ BEGIN
         SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at FROM river_job n
         WHERE n.state = 'available' AND n.queue = 'flights' AND n.kind = 'ingest_flight' AND n.scheduled_at <= now()
             AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
-            AND n.id <> ALL (others)
+            AND n.id NOT IN (SELECT unnest(others)) -- hashed, which <> ALL is not
         ORDER BY n.priority, n.scheduled_at, n.id
         LIMIT most
     ), noted AS (
-        INSERT INTO flights_being_read AS r
-        SELECT flights_to_read.client, kept || ARRAY(SELECT next.id FROM next), now() + interval '5 seconds'
+        INSERT INTO flights_being_read
+        SELECT flights_to_read.client, ARRAY(SELECT unnest(kept) UNION SELECT next.id FROM next), now() + interval '5 seconds'
+        WHERE others <> '{}' OR NOT EXISTS (
+            SELECT FROM flights_being_read r WHERE r.client = flights_to_read.client AND r.until > now() + interval '4 seconds')
         ON CONFLICT ON CONSTRAINT flights_being_read_pkey DO UPDATE SET job_ids = excluded.job_ids, until = excluded.until
     )
     SELECT * FROM next;

@@ -212,7 +212,7 @@ type QueueNextToReadRow struct {
 }
 
 // The flights that are worked next, behind a place in the line, and that no other
-// client reads.
+// client reads. It waits for others that look, and notes that this client reads them.
 func (q *Queries) QueueNextToRead(ctx context.Context, arg QueueNextToReadParams) ([]QueueNextToReadRow, error) {
 	rows, err := q.db.Query(ctx, queueNextToRead,
 		arg.Client,

@@ -51,7 +51,7 @@ WHERE kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
         WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END;
 
 -- The flights that are worked next, behind a place in the line, and that no other
--- client reads.
+-- client reads. It waits for others that look, and notes that this client reads them.
 -- name: QueueNextToRead :many
 SELECT r.job_id::bigint AS id, r.flight_id::text AS flight_id, r.priority::smallint AS priority, r.scheduled_at::timestamptz AS scheduled_at
 FROM flights_to_read(@client, @kept::bigint[], @most, @priority, @due, @id) AS r (job_id, flight_id, priority, scheduled_at);

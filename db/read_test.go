@@ -18,12 +18,14 @@ func TestFlightsToRead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, `INSERT INTO flight_processing_queue (flight_id, priority) SELECT 'F' || n, 1 + n / 5 FROM generate_series(1, 9) AS n`)
+	var shared bool
 	find := func(q *dbsqlc.Queries, client string, most int32, kept ...int64) (string, []int64, error) {
 		rows, err := q.QueueNextToRead(context.WithoutCancel(t.Context()), dbsqlc.QueueNextToReadParams{Client: client, Kept: kept, Most: most})
 		var flights []string
 		var ids []int64
 		for _, row := range rows {
 			flights, ids = append(flights, row.FlightID), append(ids, row.ID)
+			shared = row.Shared
 		}
 		return strings.Join(flights, " "), ids, err
 	}
@@ -35,7 +37,9 @@ func TestFlightsToRead(t *testing.T) {
 	}
 	first, ids := toRead("one", 3)
 	require.Equal(t, "F1 F2 F3", first)
+	require.False(t, shared)
 	other, _ := toRead("other", 3)
+	require.True(t, shared)
 	require.Equal(t, "F4 F5 F6", other)
 	first, _ = toRead("one", 2)
 	require.Equal(t, "F1 F2", first, "its own")

@@ -455,7 +455,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.flights_to_read(client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint) RETURNS TABLE(job_id bigint, flight_id text, priority smallint, scheduled_at timestamp with time zone)
+CREATE FUNCTION public.flights_to_read(client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint) RETURNS TABLE(job_id bigint, flight_id text, priority smallint, scheduled_at timestamp with time zone, shared boolean)
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -472,7 +472,7 @@ BEGIN
     others := ARRAY(SELECT unnest(r.job_ids) FROM flights_being_read r WHERE r.client <> flights_to_read.client AND r.until > now());
     RETURN QUERY
     WITH next AS (
-        SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at FROM river_job n
+        SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at, others <> '{}' FROM river_job n
         WHERE n.state = 'available' AND n.queue = 'flights' AND n.kind = 'ingest_flight' AND n.scheduled_at <= now()
             AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
             AND n.id NOT IN (SELECT unnest(others)) -- hashed, which <> ALL is not

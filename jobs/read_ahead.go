@@ -60,7 +60,8 @@ type readAhead struct {
 
 	mu       sync.Mutex
 	line     []dbsqlc.QueueNextToReadRow // those looked at that nobody has been told of, in their order
-	lookedTo db.Place                    // the last of them; the next look is behind it
+	shared   bool                        // other processes read as well
+	lookedTo db.Place                    // the last that was looked at; the next look is behind it
 	front    time.Time                   // when it last looked from the front
 	read     map[string]facts
 	coming   map[string]chan struct{} // closed when the batch that a flight is in ends
@@ -159,15 +160,14 @@ func (r *readAhead) look() {
 		}
 	}
 	if len(line) > 0 {
-		r.lookedTo = placeOf(line[len(line)-1])
+		r.lookedTo, r.shared = placeOf(line[len(line)-1]), line[0].Shared
 	}
 	looked := map[int64]bool{}
 	for _, id := range kept {
 		looked[id] = true
 	}
 	line = slices.DeleteFunc(line, func(job dbsqlc.QueueNextToReadRow) bool {
-		f, read := r.read[job.FlightID]
-		return read && f.due.Equal(job.ScheduledAt) || r.coming[job.FlightID] != nil || looked[job.ID]
+		return looked[job.ID] || r.has(job)
 	})
 	r.line = append(r.line, line...)
 	slices.SortFunc(r.line, func(a, b dbsqlc.QueueNextToReadRow) int { return placeOf(a).Compare(placeOf(b)) })
@@ -185,6 +185,9 @@ func (r *readAhead) look() {
 func (r *readAhead) goOn() (kept []int64, most int, behind db.Place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.shared { // nobody is told
+		r.line = slices.DeleteFunc(r.line, func(job dbsqlc.QueueNextToReadRow) bool { return !r.has(job) })
+	}
 	for _, job := range r.line {
 		kept = append(kept, job.ID)
 	}
@@ -199,11 +202,22 @@ func placeOf(job dbsqlc.QueueNextToReadRow) db.Place {
 	return db.Place{Priority: job.Priority, Due: job.ScheduledAt, ID: job.ID}
 }
 
+// has reports whether the facts of a job's flight are there or on their way. The
+// caller holds mu.
+func (r *readAhead) has(job dbsqlc.QueueNextToReadRow) bool {
+	f, read := r.read[job.FlightID]
+	return read && f.due.Equal(job.ScheduledAt) || r.coming[job.FlightID] != nil
+}
+
 // Ready returns the jobs next in line that have been looked at, at most so many, each
-// once. Of most, the flights have been read or are being read.
+// once: of most, the flights have been read or are being read. While no other process
+// reads, it returns none: those next in line are the same.
 func (r *readAhead) Ready(most int) (ids []int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.shared {
+		return nil
+	}
 	next := r.line[:min(most, len(r.line))]
 	r.line = r.line[len(next):]
 	for _, job := range next {

@@ -135,7 +135,7 @@ func TestReadAheadReadsTheLineTogether(t *testing.T) {
 		require.Len(t, source.batches, 2)
 		require.Equal(t, "batch", callsign(t, r, "F50"))
 		taken = 50
-		r.Ready(50)
+		require.Empty(t, r.Ready(50), "there is no other process")
 		r.More()
 		synctest.Wait()
 		time.Sleep(10 * time.Millisecond)
@@ -191,7 +191,6 @@ func TestReadAheadBesideOtherProcesses(t *testing.T) {
 		r.More()
 		synctest.Wait()
 		taken = 200 // all of it
-		r.Ready(100)
 		time.Sleep(lookPause)
 		require.Equal(t, "alone", callsign(t, r, "F200"))
 		r.More()
@@ -199,10 +198,9 @@ func TestReadAheadBesideOtherProcesses(t *testing.T) {
 		require.Equal(t, "batch", callsign(t, r, "F201"))
 		r.More()
 		synctest.Wait()
-		require.Len(t, source.batches, 4, "enough has been read")
+		require.Len(t, source.batches, 3, "enough has been read")
 
 		taken = 400
-		r.Ready(100)
 		require.Equal(t, "alone", callsign(t, r, "F400"))
 		time.Sleep(factsAge)
 		r.More()
@@ -220,7 +218,7 @@ func TestReadAheadTellsWhatIsNext(t *testing.T) {
 		var kept [][]int64
 		var urgent, plain []dbsqlc.QueueNextToReadRow
 		for i := range 200 {
-			plain = append(plain, dbsqlc.QueueNextToReadRow{ID: int64(i + 1), FlightID: fmt.Sprintf("F%d", i+1), Priority: 2, ScheduledAt: testDue})
+			plain = append(plain, dbsqlc.QueueNextToReadRow{ID: int64(i + 1), FlightID: fmt.Sprintf("F%d", i+1), Priority: 2, ScheduledAt: testDue, Shared: true})
 		}
 		r := newReadAhead(source, 5, func(_ context.Context, ids []int64, limit int, behind db.Place) (found []dbsqlc.QueueNextToReadRow, _ error) {
 			kept = append(kept, ids)
@@ -250,7 +248,7 @@ func TestReadAheadTellsWhatIsNext(t *testing.T) {
 		require.Len(t, kept, 1)
 
 		for i := range 150 {
-			urgent = append(urgent, dbsqlc.QueueNextToReadRow{ID: int64(i + 1001), FlightID: fmt.Sprintf("U%d", i+1), Priority: 1, ScheduledAt: testDue})
+			urgent = append(urgent, dbsqlc.QueueNextToReadRow{ID: int64(i + 1001), FlightID: fmt.Sprintf("U%d", i+1), Priority: 1, ScheduledAt: testDue, Shared: true})
 		}
 		time.Sleep(db.RoundTime)
 		look()

@@ -321,11 +321,11 @@ CREATE UNLOGGED TABLE flights_being_read (
 -- +goose StatementBegin
 -- flights_to_read finds the flights next in line, behind one place in it, that no
 -- other client is reading, and notes that this one is, beside those it has `kept`.
--- While there is no other client it does so once a second: what was noted stands in
--- the way until it is vacuumed.
+-- While there is no other client (none is `shared`) it does so once a second: what
+-- was noted stands in the way until it is vacuumed.
 CREATE FUNCTION flights_to_read(
     client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamptz, behind_id bigint
-) RETURNS TABLE (job_id bigint, flight_id text, priority smallint, scheduled_at timestamptz)
+) RETURNS TABLE (job_id bigint, flight_id text, priority smallint, scheduled_at timestamptz, shared boolean)
     LANGUAGE plpgsql
     SET search_path = public, pg_temp
     SET enable_seqscan = off
@@ -342,7 +342,7 @@ BEGIN
     others := ARRAY(SELECT unnest(r.job_ids) FROM flights_being_read r WHERE r.client <> flights_to_read.client AND r.until > now());
     RETURN QUERY
     WITH next AS (
-        SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at FROM river_job n
+        SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at, others <> '{}' FROM river_job n
         WHERE n.state = 'available' AND n.queue = 'flights' AND n.kind = 'ingest_flight' AND n.scheduled_at <= now()
             AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
             AND n.id NOT IN (SELECT unnest(others)) -- hashed, which <> ALL is not

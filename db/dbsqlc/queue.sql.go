@@ -191,8 +191,9 @@ func (q *Queries) QueueJobIsHeld(ctx context.Context, arg QueueJobIsHeldParams) 
 }
 
 const queueNextToRead = `-- name: QueueNextToRead :many
-SELECT r.job_id::bigint AS id, r.flight_id::text AS flight_id, r.priority::smallint AS priority, r.scheduled_at::timestamptz AS scheduled_at
-FROM flights_to_read($1, $2::bigint[], $3, $4, $5, $6) AS r (job_id, flight_id, priority, scheduled_at)
+SELECT r.job_id::bigint AS id, r.flight_id::text AS flight_id, r.priority::smallint AS priority, r.scheduled_at::timestamptz AS scheduled_at,
+    r.shared::bool AS shared
+FROM flights_to_read($1, $2::bigint[], $3, $4, $5, $6) AS r (job_id, flight_id, priority, scheduled_at, shared)
 `
 
 type QueueNextToReadParams struct {
@@ -209,6 +210,7 @@ type QueueNextToReadRow struct {
 	FlightID    string
 	Priority    int16
 	ScheduledAt time.Time
+	Shared      bool
 }
 
 // The flights that are worked next, behind a place in the line, and that no other
@@ -234,6 +236,7 @@ func (q *Queries) QueueNextToRead(ctx context.Context, arg QueueNextToReadParams
 			&i.FlightID,
 			&i.Priority,
 			&i.ScheduledAt,
+			&i.Shared,
 		); err != nil {
 			return nil, err
 		}

@@ -53,8 +53,9 @@ WHERE kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
 -- The flights that are worked next, behind a place in the line, and that no other
 -- client reads. It waits for others that look, and notes that this client reads them.
 -- name: QueueNextToRead :many
-SELECT r.job_id::bigint AS id, r.flight_id::text AS flight_id, r.priority::smallint AS priority, r.scheduled_at::timestamptz AS scheduled_at
-FROM flights_to_read(@client, @kept::bigint[], @most, @priority, @due, @id) AS r (job_id, flight_id, priority, scheduled_at);
+SELECT r.job_id::bigint AS id, r.flight_id::text AS flight_id, r.priority::smallint AS priority, r.scheduled_at::timestamptz AS scheduled_at,
+    r.shared::bool AS shared
+FROM flights_to_read(@client, @kept::bigint[], @most, @priority, @due, @id) AS r (job_id, flight_id, priority, scheduled_at, shared);
 
 -- Flights that only the flight source keeps waiting, while it is away.
 -- name: QueueCountReady :one

@@ -60,6 +60,7 @@ type readAhead struct {
 
 	mu       sync.Mutex
 	line     []dbsqlc.QueueNextToReadRow // those looked at that nobody has been told of, in their order
+	untaken  map[string]bool             // their flights, but for those that a worker has asked for: a take need not go by the line
 	shared   bool                        // other processes read as well
 	lookedTo db.Place                    // the last that was looked at; the next look is behind it
 	front    time.Time                   // when it last looked from the front
@@ -85,8 +86,8 @@ type facts struct {
 func newReadAhead(source BatchSource, workers int, next nextInLine, logger *slog.Logger) *readAhead {
 	r := &readAhead{
 		source: source, next: next, known: func(context.Context, []billing.Flight) {}, logger: logger,
-		target: min(batchSize+aheadPerWorker*workers, mostAhead),
-		read:   map[string]facts{}, coming: map[string]chan struct{}{},
+		target:  min(batchSize+aheadPerWorker*workers, mostAhead),
+		untaken: map[string]bool{}, read: map[string]facts{}, coming: map[string]chan struct{}{},
 	}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	return r
@@ -116,6 +117,7 @@ func (r *readAhead) take(id string, due time.Time) (billing.Flight, <-chan struc
 	defer r.mu.Unlock()
 	f, ok := r.read[id]
 	delete(r.read, id)
+	delete(r.untaken, id)
 	if ok && f.due.Equal(due) && time.Since(f.asked) < factsAge {
 		return f.flight, nil, true
 	}
@@ -172,6 +174,9 @@ func (r *readAhead) look() {
 	r.line = append(r.line, line...)
 	slices.SortFunc(r.line, func(a, b dbsqlc.QueueNextToReadRow) int { return placeOf(a).Compare(placeOf(b)) })
 	r.line = r.line[:min(len(r.line), 2*r.target)]
+	for _, job := range line {
+		r.untaken[job.FlightID] = true
+	}
 	for batch := range slices.Chunk(line, batchSize) {
 		done := make(chan struct{})
 		for _, job := range batch {
@@ -185,10 +190,12 @@ func (r *readAhead) look() {
 func (r *readAhead) goOn() (kept []int64, most int, behind db.Place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.shared { // nobody is told
-		r.line = slices.DeleteFunc(r.line, func(job dbsqlc.QueueNextToReadRow) bool { return !r.has(job) })
-	}
+	r.line = slices.DeleteFunc(r.line, func(job dbsqlc.QueueNextToReadRow) bool {
+		return !r.untaken[job.FlightID] || !r.shared && !r.has(job) // of which nobody is told
+	})
+	clear(r.untaken)
 	for _, job := range r.line {
+		r.untaken[job.FlightID] = true
 		kept = append(kept, job.ID)
 	}
 	if time.Since(r.front) > db.RoundTime {
@@ -218,10 +225,11 @@ func (r *readAhead) Ready(most int) (ids []int64) {
 	if !r.shared {
 		return nil
 	}
-	next := r.line[:min(most, len(r.line))]
-	r.line = r.line[len(next):]
-	for _, job := range next {
-		ids = append(ids, job.ID)
+	for len(ids) < most && len(r.line) > 0 {
+		if job := r.line[0]; r.untaken[job.FlightID] {
+			ids = append(ids, job.ID)
+		}
+		r.line = r.line[1:]
 	}
 	return ids
 }

@@ -262,7 +262,8 @@ func TestReadAheadTellsWhatIsNext(t *testing.T) {
 		}
 		look() // 50 are left: not enough
 		require.Equal(t, append(ids(1091, 1100), ids(61, 100)...), kept[2])
-		require.Equal(t, append(ids(1091, 1150), ids(61, 70)...), r.Ready(70))
+		require.Equal(t, "batch", callsign(t, r, "F61"), "taken from the front")
+		require.Equal(t, append(ids(1091, 1150), ids(62, 71)...), r.Ready(70))
 
 		r.Forget()
 		require.Empty(t, r.Ready(5))

@@ -29,7 +29,7 @@ const (
 	// are asked for when half of all is left, which has to last until they have come:
 	// 275 flights with 50 workers, 50 with 5.
 	aheadPerWorker = 10
-	// mostAhead bounds what is read ahead, since facts do not keep.
+	// mostAhead bounds how many are to have been read, since facts do not keep.
 	mostAhead = 1000
 	// factsAge is how long facts are good that were read before their turn.
 	factsAge = 3 * time.Second
@@ -134,8 +134,9 @@ func (r *readAhead) More() {
 	if r.looking || r.ctx.Err() != nil || now.Before(r.pausedTo) {
 		return
 	}
-	enough := len(r.read)+len(r.coming) > r.target/2
-	if enough && now.Sub(r.front) <= db.RoundTime && (!r.short || now.Sub(r.looked) < lookPause) {
+	enough := len(r.read)+len(r.coming) > r.target/2 && (!r.short || now.Sub(r.looked) < lookPause)
+	held := r.shared && len(r.line) >= r.target // from others, though what was read of it may be too old by now
+	if (enough || held) && now.Sub(r.front) <= db.RoundTime {
 		return
 	}
 	r.looking, r.short, r.looked = true, false, now
@@ -156,7 +157,7 @@ func (r *readAhead) look() {
 		r.pause(ctx, err)
 		return
 	}
-	for id, f := range r.read { // taken by another process
+	for id, f := range r.read { // taken by another process, or not by this one for so long
 		if time.Since(f.asked) >= factsAge {
 			delete(r.read, id)
 		}
@@ -168,10 +169,12 @@ func (r *readAhead) look() {
 	for _, id := range kept {
 		looked[id] = true
 	}
-	line = slices.DeleteFunc(line, func(job dbsqlc.QueueNextToReadRow) bool {
-		return looked[job.ID] || r.has(job)
-	})
-	r.line = append(r.line, line...)
+	line = slices.DeleteFunc(line, r.has)
+	for _, job := range line {
+		if !looked[job.ID] {
+			r.line = append(r.line, job)
+		}
+	}
 	slices.SortFunc(r.line, func(a, b dbsqlc.QueueNextToReadRow) int { return placeOf(a).Compare(placeOf(b)) })
 	r.line = r.line[:min(len(r.line), 2*r.target)]
 	for _, job := range line {

@@ -270,6 +270,38 @@ func TestReadAheadTellsWhatIsNext(t *testing.T) {
 	})
 }
 
+// A process that is slower than it thought holds no more of the line than it would have
+// read, and reads it again once that is too old.
+func TestReadAheadThatIsSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{}
+		looks := 0
+		r := newReadAhead(source, 5, func(_ context.Context, _ []int64, limit int, behind db.Place) (found []dbsqlc.QueueNextToReadRow, _ error) {
+			looks++
+			for id := behind.ID + 1; len(found) < limit; id++ {
+				found = append(found, dbsqlc.QueueNextToReadRow{ID: id, FlightID: fmt.Sprintf("F%d", id), ScheduledAt: testDue, Shared: true})
+			}
+			return found, nil
+		}, slog.New(slog.DiscardHandler))
+		defer r.Stop()
+		r.More()
+		synctest.Wait()
+		require.Equal(t, "alone", callsign(t, r, "F0"))
+		time.Sleep(lookPause)
+		r.More()
+		synctest.Wait()
+		require.Equal(t, 1, looks)
+		time.Sleep(factsAge)
+		r.More()
+		synctest.Wait()
+		require.Equal(t, 2, looks)
+		require.Len(t, r.Ready(1000), 100)
+		require.Equal(t, "batch", callsign(t, r, "F1"))
+		require.Equal(t, "batch", callsign(t, r, "F100"))
+	})
+}
+
 func TestReadAheadLeavesTheRestToFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -321,8 +321,8 @@ CREATE UNLOGGED TABLE flights_being_read (
 -- +goose StatementBegin
 -- flights_to_read finds the flights next in line, behind one place in it, that no
 -- other client is reading, and notes that this one is, beside those it has `kept`.
--- While there is no other client (none is `shared`) it does so once a second: what
--- was noted stands in the way until it is vacuumed.
+-- `shared`: another client reads as well. While none does it notes once a second:
+-- what was noted stands in the way until it is vacuumed.
 CREATE FUNCTION flights_to_read(
     client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamptz, behind_id bigint
 ) RETURNS TABLE (job_id bigint, flight_id text, priority smallint, scheduled_at timestamptz, shared boolean)

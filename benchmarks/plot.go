@@ -110,13 +110,16 @@ func plotBars(title, note string, peers []peerReport, delays ...time.Duration) s
 	return p.end()
 }
 
-// bars is how many a contender has, room for two at least.
+// bars is how many a contender needs room for: up to the last one measured, for two at
+// least.
 func (p *peerReport) bars(delays []time.Duration) int {
-	measured := 0
-	for _, delay := range delays {
-		measured += min(1, len(p.rates(delay)))
+	bars := 2
+	for i, delay := range delays {
+		if len(p.rates(delay)) > 0 {
+			bars = max(bars, i+1)
+		}
 	}
-	return max(2, measured)
+	return bars
 }
 
 func (r *report) plotThroughput() string {

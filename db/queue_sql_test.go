@@ -467,25 +467,6 @@ func TestQueueRefusesUpdate(t *testing.T) {
 	require.Equal(t, "F1 available 0 1", b.queue(t))
 }
 
-// One statement wakes the workers once, not once a row; flights for later wake
-// nobody.
-func TestQueueNotifiesOnce(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	listener := b.session(t, `LISTEN "public.river_insert"`)
-	b.exec(t, `INSERT INTO flight_processing_queue (flight_id, process_after) VALUES ('LATER1', now() + interval '1 hour')`)
-	b.exec(t, `INSERT INTO flight_processing_queue (flight_id) SELECT 'F' || n FROM generate_series(1, 100) AS n`)
-	b.exec(t, `SELECT enqueue_flights(array_agg('G' || n)) FROM generate_series(1, 100) AS n`)
-	b.exec(t, `SELECT enqueue_flights(ARRAY['G1', 'F1'])`)
-	b.enqueue(t, "F1")
-	b.exec(t, `NOTIFY "public.river_insert", 'the end'`)
-	for _, want := range []string{`{"queue": "flights"}`, `{"queue": "flights"}`, `the end`} {
-		notice, err := listener.WaitForNotification(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, want, notice.Payload)
-	}
-}
-
 // ingestArgs is the job kind as any River client may declare it.
 type ingestArgs struct {
 	FlightID string `json:"flight_id"`

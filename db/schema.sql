@@ -290,8 +290,11 @@ BEGIN
     END IF;
     enqueued := enqueued - revived;
     already_queued := wanted - already_billed - enqueued - revived - refused;
-    IF enqueued + revived > 0 AND (enqueue_flights.process_after IS NULL OR enqueue_flights.process_after <= now()) THEN
-        PERFORM pg_notify('public.river_insert', '{"queue": "flights"}');
+    IF enqueued + revived > 0 AND (enqueue_flights.process_after IS NULL OR enqueue_flights.process_after <= now())
+        AND current_setting('flightbill.notified', true) IS DISTINCT FROM pg_current_xact_id()::text
+    THEN
+        PERFORM set_config('flightbill.notified', pg_current_xact_id()::text, true),
+            pg_notify('public.river_insert', '{"queue": "flights"}');
     END IF;
     RETURN NEXT;
 END
@@ -402,10 +405,14 @@ BEGIN
             PERFORM revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
         END IF;
     END IF;
-    -- River's workers listen for this. Equal notices of one transaction are
-    -- sent once.
-    IF NEW.process_after IS NULL OR NEW.process_after <= now() THEN
-        PERFORM pg_notify('public.river_insert', '{"queue": "flights"}');
+    -- River's workers listen for this; once a transaction, it names the first flight,
+    -- which can then be read while its job is being taken.
+    IF (NEW.process_after IS NULL OR NEW.process_after <= now())
+        AND current_setting('flightbill.notified', true) IS DISTINCT FROM pg_current_xact_id()::text
+    THEN
+        PERFORM set_config('flightbill.notified', pg_current_xact_id()::text, true),
+            pg_notify('public.river_insert', jsonb_build_object(
+                'queue', 'flights', 'flight_id', NEW.flight_id, 'due', coalesce(NEW.process_after, now()))::text);
     END IF;
     RETURN NEW;
 END

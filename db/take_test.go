@@ -39,6 +39,25 @@ func TestTakeFlights(t *testing.T) {
 	require.Equal(t, "available 0 {}", get[string](t, b, `SELECT concat_ws(' ', state, attempt, attempted_by) FROM river_job WHERE args ->> 'flight_id' = 'F1'`))
 }
 
+// Flights are taken without waiting for the disk; but a save that issues an invoice,
+// and takes others in its place, waits.
+func TestTakeDoesNotWaitForTheDisk(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.enqueue(t, "F1")
+	for insteadOf, want := range map[string]string{"NULL": "off", "'{1}'": "on"} {
+		tx := b.begin(t)
+		_, err := tx.Exec(t.Context(), `SET LOCAL synchronous_commit = on`) // a test's server has it off
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), `SELECT take_flights('me', 1, `+insteadOf+`)`)
+		require.NoError(t, err)
+		var got string
+		require.NoError(t, tx.QueryRow(t.Context(), `SHOW synchronous_commit`).Scan(&got))
+		require.Equal(t, want, got, "instead of %s", insteadOf)
+		require.NoError(t, tx.Rollback(t.Context()))
+	}
+}
+
 // What comes to stand ahead of the flights that were taken is passed over, but not
 // for long.
 func TestTakeFlightsComesBackToTheFront(t *testing.T) {

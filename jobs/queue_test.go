@@ -2,11 +2,12 @@ package jobs_test
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -99,7 +100,8 @@ func TestValidFlightIDAgreesWithSQL(t *testing.T) {
 	}
 }
 
-// Inserting wakes workers once a transaction, however many rows.
+// Inserting wakes workers once a transaction, however many rows, and names the first
+// flight of an INSERT into the view.
 func TestOneNoticeATransaction(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -114,34 +116,49 @@ func TestOneNoticeATransaction(t *testing.T) {
 	for _, c := range []struct {
 		name, sql string
 		end       func(pgx.Tx, context.Context) error
-		notices   int
+		notices   []string // the flights that they name
 		jobs      int
 	}{
-		{"view", `INSERT INTO flight_processing_queue (flight_id) SELECT 'A' || n FROM generate_series(1, 1000) AS n`, end, 1, 1000},
-		{"view, queued already", `INSERT INTO flight_processing_queue (flight_id) VALUES ('A1')`, end, 0, 1000},
-		{"function", `SELECT enqueue_flights(array_agg('B' || n)) FROM generate_series(1, 1000) AS n`, end, 1, 2000},
-		{"function, queued already", `SELECT enqueue_flights(ARRAY['B1', 'B2'])`, end, 0, 2000},
-		{"view, for later", `INSERT INTO flight_processing_queue (flight_id, process_after) VALUES ('C1', now() + interval '1 hour')`, end, 0, 2001},
-		{"function, for later", `SELECT enqueue_flights(ARRAY['C2'], process_after => now() + interval '1 hour')`, end, 0, 2002},
-		{"view, rolled back", `INSERT INTO flight_processing_queue (flight_id) VALUES ('D1')`, rollback, 0, 2002},
-		{"function, rolled back", `SELECT enqueue_flights(ARRAY['D1'])`, rollback, 0, 2002},
+		{"view", `INSERT INTO flight_processing_queue (flight_id) SELECT 'A' || n FROM generate_series(1, 1000) AS n`, end, []string{"A1"}, 1000},
+		{"view, queued already", `INSERT INTO flight_processing_queue (flight_id) VALUES ('A1')`, end, nil, 1000},
+		{"function", `SELECT enqueue_flights(array_agg('B' || n)) FROM generate_series(1, 1000) AS n`, end, []string{""}, 2000},
+		{"function, queued already", `SELECT enqueue_flights(ARRAY['B1', 'B2'])`, end, nil, 2000},
+		{"view, for later", `INSERT INTO flight_processing_queue (flight_id, process_after) VALUES ('C1', now() + interval '1 hour')`, end, nil, 2001},
+		{"function, for later", `SELECT enqueue_flights(ARRAY['C2'], process_after => now() + interval '1 hour')`, end, nil, 2002},
+		{"view, rolled back", `INSERT INTO flight_processing_queue (flight_id) VALUES ('D1')`, rollback, nil, 2002},
+		{"function, rolled back", `SELECT enqueue_flights(ARRAY['D1'])`, rollback, nil, 2002},
+		{"view, twice, and function", `INSERT INTO flight_processing_queue (flight_id) VALUES ('D1');
+			INSERT INTO flight_processing_queue (flight_id) VALUES ('D2'); SELECT enqueue_flights(ARRAY['D3'])`, end, []string{"D1"}, 2005},
+		{"function and view", `SELECT enqueue_flights(ARRAY['E1']); INSERT INTO flight_processing_queue (flight_id) VALUES ('E2')`, end, []string{""}, 2007},
+		{"view, the first rolled back", `SAVEPOINT s; INSERT INTO flight_processing_queue (flight_id) VALUES ('G1'); ROLLBACK TO s;
+			INSERT INTO flight_processing_queue (flight_id, process_after) VALUES ('G2', '2026-03-01 12:00:00.5+05:30')`, end, []string{"G2"}, 2008},
 	} {
 		tx := b.begin(t)
 		_, err := tx.Exec(t.Context(), c.sql)
 		require.NoError(t, err, c.name)
 		require.NoError(t, c.end(tx, t.Context()), c.name)
 		b.exec(t, `SELECT pg_notify('public.river_insert', 'end')`) // notices come in the order of commits
-		var heard []*pgconn.Notification
+		var heard []string
 		for {
 			notice, err := listener.WaitForNotification(t.Context())
 			require.NoError(t, err)
 			if notice.Payload == "end" {
 				break
 			}
-			require.JSONEq(t, `{"queue": "flights"}`, notice.Payload)
-			heard = append(heard, notice)
+			var said struct {
+				Queue  string    `json:"queue"`
+				Flight string    `json:"flight_id"`
+				Due    time.Time `json:"due"`
+			}
+			require.NoError(t, json.Unmarshal([]byte(notice.Payload), &said), notice.Payload)
+			require.Equal(t, jobs.FlightsQueue, said.Queue)
+			if said.Flight != "" {
+				due := get[time.Time](t, b, `SELECT process_after FROM flight_processing_queue WHERE flight_id = $1`, said.Flight)
+				require.True(t, due.Equal(said.Due), "%s: %s is due %s", c.name, notice.Payload, due)
+			}
+			heard = append(heard, said.Flight)
 		}
-		require.Len(t, heard, c.notices, c.name)
+		require.Equal(t, c.notices, heard, c.name)
 		require.Equal(t, c.jobs, get[int](t, b, `SELECT count(*) FROM river_job`), c.name)
 	}
 }

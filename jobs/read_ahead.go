@@ -38,14 +38,18 @@ const (
 	batchTimeout = 2 * time.Second
 	// batchPause is how long nothing is read ahead after a batch that failed.
 	batchPause = time.Second
+	// namedTime is how long a flight that a notice has named may be on its way to a worker.
+	namedTime = time.Second
+	// namedPause is how long no such flight is read after one that did not come.
+	namedPause = 10 * time.Second
 	// lookPause is the least time between two looks at the line where enough should
 	// be read, but other processes have taken those flights.
 	lookPause = 20 * time.Millisecond
 )
 
 // readAhead reads the flights next in line together, while those before them are
-// being billed. A flight that finds nothing read is asked for alone: it never waits
-// for others.
+// being billed, and a lone flight while its job is being taken. A flight that finds
+// nothing read is asked for alone: it never waits for others.
 type readAhead struct {
 	source BatchSource
 	next   nextInLine
@@ -70,6 +74,10 @@ type readAhead struct {
 	short    bool // a flight found nothing read since the last look
 	looked   time.Time
 	pausedTo time.Time
+
+	named         string    // the flight of a notice that has been read and not come to a worker
+	namedAt       time.Time // when it was
+	namedPausedTo time.Time
 }
 
 // nextInLine returns the flights that stand next behind a place in the line and that
@@ -118,6 +126,9 @@ func (r *readAhead) take(id string, due time.Time) (billing.Flight, <-chan struc
 	f, ok := r.read[id]
 	delete(r.read, id)
 	delete(r.untaken, id)
+	if r.named == id {
+		r.named = ""
+	}
 	if ok && f.due.Equal(due) && time.Since(f.asked) < factsAge {
 		return f.flight, nil, true
 	}
@@ -141,6 +152,24 @@ func (r *readAhead) More() {
 	}
 	r.looking, r.short, r.looked = true, false, now
 	r.batches.Go(r.look)
+}
+
+// Named reads a flight that a notice has named, while its job is being taken, unless
+// others are being read: then there is a line. Every process hears the notice and
+// one takes the flight; the others, who have read it in vain, read none for a while.
+func (r *readAhead) Named(id string, due time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if r.named != "" && now.Sub(r.namedAt) > namedTime {
+		delete(r.read, r.named)
+		r.named, r.namedPausedTo = "", now.Add(namedPause)
+	}
+	if r.named != "" || r.looking || len(r.coming) > 0 || r.ctx.Err() != nil || now.Before(r.pausedTo) || now.Before(r.namedPausedTo) {
+		return
+	}
+	r.named, r.namedAt = id, now
+	r.readTogether([]dbsqlc.QueueNextToReadRow{{FlightID: id, ScheduledAt: due}})
 }
 
 // look finds out which flights are next in line and has them read. Once a second it
@@ -181,12 +210,17 @@ func (r *readAhead) look() {
 		r.untaken[job.FlightID] = true
 	}
 	for batch := range slices.Chunk(line, batchSize) {
-		done := make(chan struct{})
-		for _, job := range batch {
-			r.coming[job.FlightID] = done
-		}
-		r.batches.Go(func() { r.readBatch(batch, done) })
+		r.readTogether(batch)
 	}
+}
+
+// readTogether has a batch read in the background. The caller holds mu.
+func (r *readAhead) readTogether(batch []dbsqlc.QueueNextToReadRow) {
+	done := make(chan struct{})
+	for _, job := range batch {
+		r.coming[job.FlightID] = done
+	}
+	r.batches.Go(func() { r.readBatch(batch, done) })
 }
 
 // goOn returns what is in the line still, and how many to look for, behind which place.

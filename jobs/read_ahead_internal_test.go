@@ -302,6 +302,71 @@ func TestReadAheadThatIsSlow(t *testing.T) {
 	})
 }
 
+// A flight that a notice names is read while its job is being taken.
+func TestReadAheadReadsWhatIsNamed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{answerAfter: 5 * time.Millisecond}
+		r := newTestReadAhead(t, source, func() ([]string, int, error) { return line(1, 50), 0, nil })
+		named := func(id string) {
+			r.Named(id, testDue)
+			synctest.Wait()
+		}
+		named("N1")
+		time.Sleep(4 * time.Millisecond) // it is taken
+		began := time.Now()
+		require.Equal(t, "batch", callsign(t, r, "N1"))
+		require.Equal(t, time.Millisecond, time.Since(began), "what is left of the question that was sent")
+
+		named("X2")
+		require.Equal(t, "alone", callsign(t, r, "X2"), "whatever is to be said of it, Flight says")
+
+		named("N3")
+		named("N4")
+		require.Equal(t, "batch", callsign(t, r, "N3"))
+		require.Equal(t, "alone", callsign(t, r, "N4"), "one at a time")
+
+		named("N5")
+		f, err := r.Flight(t.Context(), "N5", testDue.Add(time.Second))
+		require.NoError(t, err)
+		require.Equal(t, "alone", f.Callsign, "enqueued again since then")
+
+		r.More()
+		named("N6") // while it looks
+		named("N7") // while it reads
+		require.Equal(t, "alone", callsign(t, r, "N6"), "there is a line")
+		require.Equal(t, "alone", callsign(t, r, "N7"), "there is a line")
+		require.Equal(t, "batch", callsign(t, r, "F50"))
+		named("N8")
+		require.Equal(t, "batch", callsign(t, r, "N8"), "whatever else has been read")
+	})
+}
+
+// Every process hears a notice, and one takes the flight.
+func TestReadAheadReadsLittleInVain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{}
+		r := newTestReadAhead(t, source, func() ([]string, int, error) { return nil, 0, nil })
+		named := func(id string) {
+			r.Named(id, testDue)
+			synctest.Wait()
+		}
+		began := time.Now()
+		for n := range 600 { // for a minute, ten a second
+			named(fmt.Sprintf("N%d", n))
+			time.Sleep(100 * time.Millisecond)
+		}
+		require.Equal(t, time.Minute, time.Since(began))
+		require.Len(t, source.batches, 6, "others take them all")
+		require.LessOrEqual(t, len(r.read), 1, "and nothing is kept of them")
+
+		time.Sleep(namedPause)
+		named("OURS")
+		require.Equal(t, "batch", callsign(t, r, "OURS"))
+	})
+}
+
 func TestReadAheadLeavesTheRestToFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -356,7 +421,9 @@ func TestReadAheadStops(t *testing.T) {
 		r.Stop()
 		require.Zero(t, time.Since(began))
 		r.More()
+		r.Named("N1", testDue)
 		synctest.Wait()
 		require.False(t, r.looking)
+		require.Empty(t, r.coming)
 	})
 }

@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,27 +44,50 @@ func (s *batchSource) Flights(ctx context.Context, ids []string) (map[string]bil
 	return found, nil
 }
 
-// A queue that is full is read ahead, by two processes too; a lone flight is not.
+// A queue that is full is read ahead, by two processes too.
 func TestFullQueueIsReadAhead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const flights = 1000
-	b.landed(t, 0, flights)
+	b.landed(t, 1, flights)
 	source := &batchSource{table: db.NewFlights(b.pool)}
 	for range 2 {
 		b.start(t, func(c *jobs.Config) { c.Source = source })
 	}
 	billed := func() int { return get[int](t, b, `SELECT count(*) FROM billed_flights`) }
-	b.enqueue(t, "F0")
-	eventually(t, "the lone flight is billed", func() bool { return billed() == 1 })
-	require.EqualValues(t, 1, source.singles.Load())
-	require.Zero(t, source.batches.Load())
-
 	b.exec(t, `SELECT enqueue_flights(array_agg('F' || n)) FROM generate_series(1, $1::int) AS n`, flights)
-	eventually(t, "all flights are billed", func() bool { return billed() == flights+1 })
+	eventually(t, "all flights are billed", func() bool { return billed() == flights })
 	t.Logf("%d alone, %d in %d batches", source.singles.Load(), source.batched.Load(), source.batches.Load())
 	require.Less(t, source.singles.Load(), int64(flights/2), "most were read with others")
 	require.Less(t, source.batched.Load(), int64(flights*5/4), "the two did not read the same")
+}
+
+// A lone flight is read while its job is being taken, by a process that is alone. Of
+// two, each reads a few that the other takes.
+func TestLoneFlightIsReadWhileItIsTaken(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const flights = 50
+	b.landed(t, 1, 2*flights)
+	source := &batchSource{table: db.NewFlights(b.pool)}
+	oneByOne := func(from int) {
+		for n := from; n < from+flights; n++ {
+			b.enqueue(t, fmt.Sprintf("F%d", n))
+			eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == n })
+		}
+	}
+	b.start(t, func(c *jobs.Config) { c.Source = source })
+	oneByOne(1)
+	alone, together := source.singles.Load(), source.batched.Load()
+	t.Logf("%d alone, %d while they were taken", alone, together)
+	require.Less(t, alone+together, int64(flights+3), "no flight is asked for twice, unless a poll takes it before its notice")
+	require.Positive(t, together) // all, but for a while after such a poll
+
+	b.start(t, func(c *jobs.Config) { c.Source = source })
+	oneByOne(flights + 1)
+	asked := source.singles.Load() + source.batched.Load() - flights
+	t.Logf("two processes asked for %d flights %d times", flights, asked)
+	require.Less(t, asked, int64(flights+10))
 }
 
 // landed adds flights F1, F2 and so on to the table.

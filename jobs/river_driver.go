@@ -2,11 +2,13 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +22,9 @@ import (
 	"github.com/flightbill/flightbill/db"
 )
 
+// insertTopic is what River names the notices of new jobs.
+const insertTopic = "river_insert"
+
 // takeTimeout is how long a fetch may take; River's own bound.
 const takeTimeout = 10 * time.Second
 
@@ -31,6 +36,7 @@ const takeTimeout = 10 * time.Second
 //   - a fetch can be called for. River makes none for slots that become free
 //     while one is under way: with 5 workers they stand empty until the next
 //     flight ends, and at the end of a backlog until the next poll;
+//   - the flight that a notice names is read while River takes it (see readAhead);
 //   - a fetch is given first what was taken in the transaction that completed
 //     other flights (see hand);
 //   - River is not let complete once more, 250 ms later, what a save has completed,
@@ -40,21 +46,28 @@ const takeTimeout = 10 * time.Second
 type riverDriver struct {
 	*riverpgxv5.Driver
 
-	pool *pgxpool.Pool
-	line *db.Line
-	gate *sourceGate
-	full func() // told when there were flights for every free slot
-	wake chan struct{}
-	hand *hand
+	pool  *pgxpool.Pool
+	line  *db.Line
+	gate  *sourceGate
+	full  func()                         // told when there were flights for every free slot
+	read  func(id string, due time.Time) // told of a flight that is being taken
+	named atomic.Pointer[namedFlight]    // by the last notice, and not looked for since
+	wake  chan struct{}
+	hand  *hand
 
 	settled sync.Map // jobs that River need not be told the end of: their ids, and which end
+}
+
+type namedFlight struct {
+	id  string
+	due time.Time // the job
 }
 
 // driverOver is what River asks for in riverDriver.
 var _ riverdriver.Driver[pgx.Tx] = (*riverDriver)(nil)
 
 func newRiverDriver(pool *pgxpool.Pool, gate *sourceGate, logger *slog.Logger) *riverDriver {
-	d := &riverDriver{Driver: riverpgxv5.New(pool), pool: pool, line: &db.Line{}, gate: gate, full: func() {}, wake: make(chan struct{}, 1)}
+	d := &riverDriver{Driver: riverpgxv5.New(pool), pool: pool, line: &db.Line{}, gate: gate, full: func() {}, read: func(string, time.Time) {}, wake: make(chan struct{}, 1)}
 	d.hand = newHand(pool, d.Fetch, logger)
 	return d
 }
@@ -112,6 +125,21 @@ func (d *riverDriver) Fetch() {
 	}
 }
 
+// hear keeps which flight a notice names. Anybody in the database can send one.
+func (d *riverDriver) hear(notice *riverdriver.Notification) {
+	if notice.Topic != insertTopic {
+		return
+	}
+	var insert struct {
+		Queue    string    `json:"queue"`
+		FlightID string    `json:"flight_id"`
+		Due      time.Time `json:"due"`
+	}
+	if json.Unmarshal([]byte(notice.Payload), &insert) == nil && insert.Queue == FlightsQueue && db.ValidFlightID(insert.FlightID) {
+		d.named.Store(&namedFlight{insert.FlightID, insert.Due})
+	}
+}
+
 type pilot struct {
 	riverpilot.StandardPilot
 
@@ -136,6 +164,9 @@ func (p *pilot) JobGetAvailable(
 	}
 	taken := p.driver.hand.take(inHand)
 	if missing := most - len(taken.Jobs); missing > 0 {
+		if flight := p.driver.named.Swap(nil); flight != nil {
+			p.driver.read(flight.id, flight.due) // on its way once the take has been sent
+		}
 		ctx, cancel := context.WithTimeout(ctx, takeTimeout)
 		defer cancel()
 		more, err := p.driver.line.Take(ctx, p.driver.pool, params.ClientID, missing)
@@ -231,9 +262,12 @@ func (l *listener) WaitForNotification(ctx context.Context) (*riverdriver.Notifi
 	case h := <-l.waiting:
 		l.stop()
 		l.waiting = nil
+		if h.err == nil {
+			l.driver.hear(h.notification)
+		}
 		return h.notification, h.err
 	case <-l.driver.wake:
-		return &riverdriver.Notification{Topic: "river_insert", Payload: `{"queue": "` + FlightsQueue + `"}`}, nil
+		return &riverdriver.Notification{Topic: insertTopic, Payload: `{"queue": "` + FlightsQueue + `"}`}, nil
 	case <-ctx.Done():
 		l.interrupt()
 		if h, ok := l.next(); ok {

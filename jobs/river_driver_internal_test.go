@@ -55,6 +55,43 @@ func TestListenerLosesNothing(t *testing.T) {
 	})
 }
 
+type hearingListener struct {
+	riverdriver.Listener
+
+	payload string
+}
+
+func (l *hearingListener) WaitForNotification(context.Context) (*riverdriver.Notification, error) {
+	return &riverdriver.Notification{Topic: insertTopic, Payload: l.payload}, nil
+}
+
+func TestListenerHearsWhichFlightIsNamed(t *testing.T) {
+	t.Parallel()
+	const f1 = `{"queue": "flights", "flight_id": "F1", "due": "2026-03-04T17:30:00.123456+05:30"}`
+	for payload, want := range map[string]*namedFlight{
+		f1:                     {"F1", time.Date(2026, 3, 4, 12, 0, 0, 123_456_000, time.UTC)},
+		`{"queue": "flights"}`: nil,
+		`{"queue": "schedules", "flight_id": "F1", "due": "2026-03-04T12:00:00Z"}`:  nil,
+		`{"queue": "flights", "flight_id": "'; --", "due": "2026-03-04T12:00:00Z"}`: nil,
+		`{"queue": "flights", "flight_id": "F1", "due": "yesterday"}`:               nil,
+		`{"queue": "flights", "flight_id": ["F1"], "due": "2026-03-04T12:00:00Z"}`:  nil,
+		`F1`: nil,
+	} {
+		driver := newRiverDriver(nil, nil, nil)
+		l := &listener{Listener: &hearingListener{payload: payload}, driver: driver}
+		heard, err := l.WaitForNotification(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, payload, heard.Payload, "River hears it too")
+		named := driver.named.Load()
+		if want == nil {
+			require.Nil(t, named, payload)
+			continue
+		}
+		require.Equal(t, want.id, named.id)
+		require.True(t, want.due.Equal(named.due), named.due)
+	}
+}
+
 // failingExecutor fails once, then notes which jobs are written.
 type failingExecutor struct {
 	riverdriver.Executor

@@ -280,7 +280,9 @@ AS $$
 DECLARE
     ids bigint[] := '{}';
 BEGIN
-    IF instead_of IS NOT NULL THEN
+    IF instead_of IS NULL THEN
+        PERFORM set_config('synchronous_commit', 'off', true); -- what a crash takes back is taken again
+    ELSE
         most := least(most, (SELECT count(*) FROM river_job j WHERE j.id = ANY (instead_of) AND j.state = 'completed'));
     END IF;
     IF read IS NOT NULL THEN

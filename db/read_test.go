@@ -13,6 +13,23 @@ import (
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
+// Facts are wanted from when a job was made or fell due, whichever was later.
+func TestFlightsToReadSince(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO flight_processing_queue (flight_id, process_after) VALUES ('F1', now() - interval '1 day'), ('F2', NULL)`)
+	b.exec(t, `INSERT INTO river_job (kind, args, queue, priority, max_attempts, created_at, scheduled_at, state)
+		VALUES ('ingest_flight', '{"flight_id": "F3"}', 'flights', 1, 25, now() - interval '1 hour', now() - interval '1 minute', 'available')`)
+	rows, err := dbsqlc.New(b.pool).QueueNextToRead(t.Context(), dbsqlc.QueueNextToReadParams{Client: "me", Most: 5})
+	require.NoError(t, err)
+	want := map[string]string{"F1": "created_at", "F2": "created_at", "F3": "scheduled_at"}
+	require.Len(t, rows, len(want))
+	for _, row := range rows {
+		since := get[time.Time](t, b, `SELECT `+want[row.FlightID]+` FROM river_job WHERE id = $1`, row.ID)
+		require.True(t, since.Equal(row.Since), "%s: %s, and not %s", row.FlightID, since, row.Since)
+	}
+}
+
 // No two processes read the same flights ahead, at the very same moment either.
 func TestFlightsToRead(t *testing.T) {
 	t.Parallel()

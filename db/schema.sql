@@ -412,7 +412,7 @@ BEGIN
     THEN
         PERFORM set_config('flightbill.notified', pg_current_xact_id()::text, true),
             pg_notify('public.river_insert', jsonb_build_object(
-                'queue', 'flights', 'flight_id', NEW.flight_id, 'due', coalesce(NEW.process_after, now()))::text);
+                'queue', 'flights', 'flight_id', NEW.flight_id, 'since', now())::text);
     END IF;
     RETURN NEW;
 END
@@ -462,7 +462,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.flights_to_read(client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint) RETURNS TABLE(job_id bigint, flight_id text, priority smallint, scheduled_at timestamp with time zone, shared boolean)
+CREATE FUNCTION public.flights_to_read(client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint) RETURNS TABLE(job_id bigint, flight_id text, priority smallint, scheduled_at timestamp with time zone, since timestamp with time zone, shared boolean)
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -479,7 +479,8 @@ BEGIN
     others := ARRAY(SELECT unnest(r.job_ids) FROM flights_being_read r WHERE r.client <> flights_to_read.client AND r.until > now());
     RETURN QUERY
     WITH next AS (
-        SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at, others <> '{}' FROM river_job n
+        SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at, greatest(n.scheduled_at, n.created_at), others <> '{}'
+        FROM river_job n
         WHERE n.state = 'available' AND n.queue = 'flights' AND n.kind = 'ingest_flight' AND n.scheduled_at <= now()
             AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
             AND n.id NOT IN (SELECT unnest(others)) -- hashed, which <> ALL is not
@@ -1014,7 +1015,9 @@ CREATE FUNCTION public.take_flights(client text, most integer, instead_of bigint
 DECLARE
     ids bigint[] := '{}';
 BEGIN
-    IF instead_of IS NOT NULL THEN
+    IF instead_of IS NULL THEN
+        PERFORM set_config('synchronous_commit', 'off', true); -- what a crash takes back is taken again
+    ELSE
         most := least(most, (SELECT count(*) FROM river_job j WHERE j.id = ANY (instead_of) AND j.state = 'completed'));
     END IF;
     IF read IS NOT NULL THEN

@@ -241,7 +241,7 @@ func (w *IngestFlight) fetch(ctx context.Context, job *river.Job[IngestFlightArg
 	fetchCtx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	if w.Ahead != nil {
-		flight, err = w.Ahead.Flight(fetchCtx, job.Args.FlightID, job.ScheduledAt)
+		flight, err = w.Ahead.Flight(fetchCtx, job.Args.FlightID, wantedSince(job.JobRow))
 	} else {
 		flight, err = w.Source.Flight(fetchCtx, job.Args.FlightID)
 	}
@@ -257,6 +257,16 @@ func (w *IngestFlight) fetch(ctx context.Context, job *river.Job[IngestFlightArg
 		w.Gate.Read(started)
 	}
 	return flight, err
+}
+
+// wantedSince is when a job was made or fell due, whichever was later. Whoever retries
+// a flight or enqueues it again, since its facts were put right, makes it later:
+// facts that were read for it before do not serve.
+func wantedSince(job *rivertype.JobRow) time.Time {
+	if job.CreatedAt.After(job.ScheduledAt) {
+		return job.CreatedAt
+	}
+	return job.ScheduledAt
 }
 
 func (w *IngestFlight) priceAndSave(ctx context.Context, job *river.Job[IngestFlightArgs], book *db.PriceBook, flight billing.Flight) (db.Outcome, error) {

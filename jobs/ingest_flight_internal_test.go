@@ -30,6 +30,15 @@ func TestTakenJobsForRiver(t *testing.T) {
 	}
 }
 
+func TestWantedSince(t *testing.T) {
+	t.Parallel()
+	made := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	for due, want := range map[time.Time]time.Time{made.Add(-time.Hour): made, made.Add(time.Hour): made.Add(time.Hour)} {
+		got := wantedSince(&rivertype.JobRow{CreatedAt: made, ScheduledAt: due})
+		require.Equal(t, want, got, "due %s", due)
+	}
+}
+
 // The save of a flight that is billed already completes its job, and may have taken
 // another in its place: River must hear that it can have it.
 func TestAlreadyBilledFreesItsSlot(t *testing.T) {

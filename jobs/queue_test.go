@@ -132,6 +132,12 @@ func TestOneNoticeATransaction(t *testing.T) {
 		{"function and view", `SELECT enqueue_flights(ARRAY['E1']); INSERT INTO flight_processing_queue (flight_id) VALUES ('E2')`, end, []string{""}, 2007},
 		{"view, the first rolled back", `SAVEPOINT s; INSERT INTO flight_processing_queue (flight_id) VALUES ('G1'); ROLLBACK TO s;
 			INSERT INTO flight_processing_queue (flight_id, process_after) VALUES ('G2', '2026-03-01 12:00:00.5+05:30')`, end, []string{"G2"}, 2008},
+		{"view, in a savepoint that stays", `SAVEPOINT s; INSERT INTO flight_processing_queue (flight_id) VALUES ('H1'); RELEASE s;
+			INSERT INTO flight_processing_queue (flight_id) VALUES ('H2')`, end, []string{"H1"}, 2010},
+		{"view, in a block that fails", `DO $$ BEGIN
+				BEGIN INSERT INTO flight_processing_queue (flight_id) VALUES ('I1'); PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END;
+				PERFORM enqueue_flights(ARRAY['I2']);
+			END $$`, end, []string{""}, 2011},
 	} {
 		tx := b.begin(t)
 		_, err := tx.Exec(t.Context(), c.sql)
@@ -148,13 +154,13 @@ func TestOneNoticeATransaction(t *testing.T) {
 			var said struct {
 				Queue  string    `json:"queue"`
 				Flight string    `json:"flight_id"`
-				Due    time.Time `json:"due"`
+				Since  time.Time `json:"since"`
 			}
 			require.NoError(t, json.Unmarshal([]byte(notice.Payload), &said), notice.Payload)
 			require.Equal(t, jobs.FlightsQueue, said.Queue)
 			if said.Flight != "" {
-				due := get[time.Time](t, b, `SELECT process_after FROM flight_processing_queue WHERE flight_id = $1`, said.Flight)
-				require.True(t, due.Equal(said.Due), "%s: %s is due %s", c.name, notice.Payload, due)
+				since := get[time.Time](t, b, `SELECT greatest(process_after, enqueued_at) FROM flight_processing_queue WHERE flight_id = $1`, said.Flight)
+				require.True(t, since.Equal(said.Since), "%s: %s is wanted since %s", c.name, notice.Payload, since)
 			}
 			heard = append(heard, said.Flight)
 		}

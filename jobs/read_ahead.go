@@ -38,7 +38,8 @@ const (
 	batchTimeout = 2 * time.Second
 	// batchPause is how long nothing is read ahead after a batch that failed.
 	batchPause = time.Second
-	// namedTime is how long a flight that a notice has named may be on its way to a worker.
+	// namedTime is how long a flight that a notice has named may be on its way to a
+	// worker.
 	namedTime = time.Second
 	// namedPause is how long no such flight is read after one that did not come.
 	namedPause = 10 * time.Second
@@ -75,8 +76,9 @@ type readAhead struct {
 	looked   time.Time
 	pausedTo time.Time
 
-	named         string    // the flight of a notice that has been read and not come to a worker
-	namedAt       time.Time // when it was
+	heard         *namedFlight // that nothing has been taken for yet
+	named         *namedFlight // that is being read, and whose worker has not come yet
+	asked         string       // the last flight that a worker has asked for
 	namedPausedTo time.Time
 }
 
@@ -88,7 +90,16 @@ type nextInLine func(ctx context.Context, kept []int64, limit int, behind db.Pla
 type facts struct {
 	flight billing.Flight
 	asked  time.Time
-	due    time.Time // the job's own
+	since  time.Time // the job's own, see wantedSince
+}
+
+// namedFlight is one that a notice has named. It is read by itself; the answer is its
+// worker's, whatever it says.
+type namedFlight struct {
+	id    string
+	facts // once done
+	err   error
+	done  chan struct{}
 }
 
 func newReadAhead(source BatchSource, workers int, next nextInLine, logger *slog.Logger) *readAhead {
@@ -101,15 +112,21 @@ func newReadAhead(source BatchSource, workers int, next nextInLine, logger *slog
 	return r
 }
 
-// Flight returns what has been read for the job that is due then, or asks for it.
-// Whoever retries a flight, since its facts were put right, changes that time: facts
-// from before do not serve.
-func (r *readAhead) Flight(ctx context.Context, id string, due time.Time) (billing.Flight, error) {
-	flight, coming, ok := r.take(id, due)
+// Flight returns what has been read for a job whose facts are wanted since then, or
+// asks for it.
+func (r *readAhead) Flight(ctx context.Context, id string, since time.Time) (billing.Flight, error) {
+	if named := r.takeNamed(id, since); named != nil {
+		select {
+		case <-named.done:
+			return named.flight, named.err
+		case <-ctx.Done():
+		}
+	}
+	flight, coming, ok := r.take(id, since)
 	if coming != nil {
 		select {
 		case <-coming:
-			flight, _, ok = r.take(id, due)
+			flight, _, ok = r.take(id, since)
 		case <-ctx.Done():
 		}
 	}
@@ -120,16 +137,13 @@ func (r *readAhead) Flight(ctx context.Context, id string, due time.Time) (billi
 }
 
 // take returns a flight's facts, once, or what to wait for.
-func (r *readAhead) take(id string, due time.Time) (billing.Flight, <-chan struct{}, bool) {
+func (r *readAhead) take(id string, since time.Time) (billing.Flight, <-chan struct{}, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f, ok := r.read[id]
 	delete(r.read, id)
 	delete(r.untaken, id)
-	if r.named == id {
-		r.named = ""
-	}
-	if ok && f.due.Equal(due) && time.Since(f.asked) < factsAge {
+	if ok && f.since.Equal(since) && time.Since(f.asked) < factsAge {
 		return f.flight, nil, true
 	}
 	coming := r.coming[id]
@@ -154,22 +168,53 @@ func (r *readAhead) More() {
 	r.batches.Go(r.look)
 }
 
-// Named reads a flight that a notice has named, while its job is being taken, unless
-// others are being read: then there is a line. Every process hears the notice and
-// one takes the flight; the others, who have read it in vain, read none for a while.
-func (r *readAhead) Named(id string, due time.Time) {
+// Heard keeps the flight that a notice names until jobs are taken.
+func (r *readAhead) Heard(id string, since time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = &namedFlight{id: id, facts: facts{asked: time.Now(), since: since}, done: make(chan struct{})}
+}
+
+// Taking reads the flight that has been heard of, while its job is being taken, unless
+// others are being read: then there is a line. Every process hears a notice and one
+// takes the flight; the others, who have read it in vain, read none for a while.
+func (r *readAhead) Taking() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	if r.named != "" && now.Sub(r.namedAt) > namedTime {
-		delete(r.read, r.named)
-		r.named, r.namedPausedTo = "", now.Add(namedPause)
+	if r.named != nil && now.Sub(r.named.asked) > namedTime {
+		r.named, r.namedPausedTo = nil, now.Add(namedPause)
 	}
-	if r.named != "" || r.looking || len(r.coming) > 0 || r.ctx.Err() != nil || now.Before(r.pausedTo) || now.Before(r.namedPausedTo) {
+	heard := r.heard
+	r.heard = nil
+	if heard == nil || now.Sub(heard.asked) > namedTime || heard.id == r.asked ||
+		r.named != nil || r.looking || len(r.coming) > 0 || r.ctx.Err() != nil || now.Before(r.namedPausedTo) {
 		return
 	}
-	r.named, r.namedAt = id, now
-	r.readTogether([]dbsqlc.QueueNextToReadRow{{FlightID: id, ScheduledAt: due}})
+	heard.asked, r.named = now, heard
+	r.batches.Go(func() {
+		defer close(heard.done)
+		ctx, cancel := context.WithTimeout(r.ctx, fetchTimeout+time.Second) // its worker stops waiting before
+		defer cancel()
+		heard.flight, heard.err = r.source.Flight(ctx, heard.id)
+	})
+}
+
+// takeNamed returns the flight if it is the one that is being read by itself, once.
+func (r *readAhead) takeNamed(id string, since time.Time) *namedFlight {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked = id
+	named := r.named
+	if named == nil || named.id != id {
+		return nil
+	}
+	r.named = nil
+	if !named.since.Equal(since) || time.Since(named.asked) >= factsAge {
+		return nil
+	}
+	delete(r.untaken, id)
+	return named
 }
 
 // look finds out which flights are next in line and has them read. Once a second it
@@ -210,17 +255,12 @@ func (r *readAhead) look() {
 		r.untaken[job.FlightID] = true
 	}
 	for batch := range slices.Chunk(line, batchSize) {
-		r.readTogether(batch)
+		done := make(chan struct{})
+		for _, job := range batch {
+			r.coming[job.FlightID] = done
+		}
+		r.batches.Go(func() { r.readBatch(batch, done) })
 	}
-}
-
-// readTogether has a batch read in the background. The caller holds mu.
-func (r *readAhead) readTogether(batch []dbsqlc.QueueNextToReadRow) {
-	done := make(chan struct{})
-	for _, job := range batch {
-		r.coming[job.FlightID] = done
-	}
-	r.batches.Go(func() { r.readBatch(batch, done) })
 }
 
 // goOn returns what is in the line still, and how many to look for, behind which place.
@@ -250,7 +290,7 @@ func placeOf(job dbsqlc.QueueNextToReadRow) db.Place {
 // caller holds mu.
 func (r *readAhead) has(job dbsqlc.QueueNextToReadRow) bool {
 	f, read := r.read[job.FlightID]
-	return read && f.due.Equal(job.ScheduledAt) || r.coming[job.FlightID] != nil
+	return read && f.since.Equal(job.Since) || r.coming[job.FlightID] != nil
 }
 
 // Ready returns the jobs next in line that have been looked at, at most so many, each
@@ -284,7 +324,7 @@ func (r *readAhead) readBatch(batch []dbsqlc.QueueNextToReadRow, done chan struc
 	for _, job := range batch {
 		delete(r.coming, job.FlightID)
 		if flight, ok := flights[job.FlightID]; ok {
-			r.read[job.FlightID] = facts{flight, asked, job.ScheduledAt}
+			r.read[job.FlightID] = facts{flight, asked, job.Since}
 		}
 	}
 	close(done)
@@ -309,7 +349,7 @@ func (r *readAhead) Forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.read)
-	r.line, r.lookedTo = nil, db.Place{}
+	r.line, r.lookedTo, r.named = nil, db.Place{}, nil
 }
 
 // Stop ends what is being read.

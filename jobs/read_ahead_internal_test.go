@@ -24,6 +24,7 @@ type batchSourceStub struct {
 	answerAfter time.Duration
 	stuck       bool // a batch does not end by itself
 	batchErr    error
+	err         error // of a flight that is asked for alone
 
 	mu      sync.Mutex
 	singles []string
@@ -32,12 +33,16 @@ type batchSourceStub struct {
 
 func (*batchSourceStub) Name() string { return "stub" }
 
-func (s *batchSourceStub) Flight(_ context.Context, id string) (billing.Flight, error) {
-	time.Sleep(s.answerAfter)
+func (s *batchSourceStub) Flight(ctx context.Context, id string) (billing.Flight, error) {
+	select {
+	case <-time.After(s.answerAfter):
+	case <-ctx.Done():
+		return billing.Flight{}, ctx.Err()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.singles = append(s.singles, id)
-	return billing.Flight{ID: id, Callsign: "alone"}, nil
+	return billing.Flight{ID: id, Callsign: "alone"}, s.err
 }
 
 func (s *batchSourceStub) Flights(ctx context.Context, ids []string) (map[string]billing.Flight, error) {
@@ -69,8 +74,8 @@ func line(from, to int) (ids []string) {
 	return ids
 }
 
-// testDue is when every job of these tests is due.
-var testDue = time.Date(2026, 3, 4, 12, 0, 0, 123_456_000, time.UTC)
+// testSince is when every job of these tests was made, and due.
+var testSince = time.Date(2026, 3, 4, 12, 0, 0, 123_456_000, time.UTC)
 
 // newTestReadAhead has a line whose first flight is that of job 1, and so on, but for
 // those that have been taken.
@@ -80,7 +85,7 @@ func newTestReadAhead(t *testing.T, source *batchSourceStub, next func() (line [
 		line, taken, err := next()
 		for i, flight := range line {
 			if id := int64(i + 1); id > int64(taken) && id > behind.ID && len(jobs) < limit {
-				jobs = append(jobs, dbsqlc.QueueNextToReadRow{ID: id, FlightID: flight, ScheduledAt: testDue})
+				jobs = append(jobs, dbsqlc.QueueNextToReadRow{ID: id, FlightID: flight, ScheduledAt: testSince, Since: testSince})
 			}
 		}
 		return jobs, err
@@ -91,7 +96,7 @@ func newTestReadAhead(t *testing.T, source *batchSourceStub, next func() (line [
 
 func callsign(t *testing.T, r *readAhead, id string) string {
 	t.Helper()
-	f, err := r.Flight(t.Context(), id, testDue)
+	f, err := r.Flight(t.Context(), id, testSince)
 	require.NoError(t, err)
 	require.Equal(t, id, f.ID)
 	return f.Callsign
@@ -175,7 +180,7 @@ func TestReadAheadForgetsFactsFromBeforeARetry(t *testing.T) {
 		r := newTestReadAhead(t, source, func() ([]string, int, error) { return line(1, 50), 0, nil })
 		r.More()
 		synctest.Wait()
-		f, err := r.Flight(t.Context(), "F1", testDue.Add(time.Second))
+		f, err := r.Flight(t.Context(), "F1", testSince.Add(time.Second))
 		require.NoError(t, err)
 		require.Equal(t, "alone", f.Callsign)
 	})
@@ -218,7 +223,7 @@ func TestReadAheadTellsWhatIsNext(t *testing.T) {
 		var kept [][]int64
 		var urgent, plain []dbsqlc.QueueNextToReadRow
 		for i := range 200 {
-			plain = append(plain, dbsqlc.QueueNextToReadRow{ID: int64(i + 1), FlightID: fmt.Sprintf("F%d", i+1), Priority: 2, ScheduledAt: testDue, Shared: true})
+			plain = append(plain, dbsqlc.QueueNextToReadRow{ID: int64(i + 1), FlightID: fmt.Sprintf("F%d", i+1), Priority: 2, ScheduledAt: testSince, Since: testSince, Shared: true})
 		}
 		r := newReadAhead(source, 5, func(_ context.Context, ids []int64, limit int, behind db.Place) (found []dbsqlc.QueueNextToReadRow, _ error) {
 			kept = append(kept, ids)
@@ -248,7 +253,7 @@ func TestReadAheadTellsWhatIsNext(t *testing.T) {
 		require.Len(t, kept, 1)
 
 		for i := range 150 {
-			urgent = append(urgent, dbsqlc.QueueNextToReadRow{ID: int64(i + 1001), FlightID: fmt.Sprintf("U%d", i+1), Priority: 1, ScheduledAt: testDue, Shared: true})
+			urgent = append(urgent, dbsqlc.QueueNextToReadRow{ID: int64(i + 1001), FlightID: fmt.Sprintf("U%d", i+1), Priority: 1, ScheduledAt: testSince, Since: testSince, Shared: true})
 		}
 		time.Sleep(db.RoundTime)
 		look()
@@ -280,7 +285,7 @@ func TestReadAheadThatIsSlow(t *testing.T) {
 		r := newReadAhead(source, 5, func(_ context.Context, _ []int64, limit int, behind db.Place) (found []dbsqlc.QueueNextToReadRow, _ error) {
 			looks++
 			for id := behind.ID + 1; len(found) < limit; id++ {
-				found = append(found, dbsqlc.QueueNextToReadRow{ID: id, FlightID: fmt.Sprintf("F%d", id), ScheduledAt: testDue, Shared: true})
+				found = append(found, dbsqlc.QueueNextToReadRow{ID: id, FlightID: fmt.Sprintf("F%d", id), ScheduledAt: testSince, Since: testSince, Shared: true})
 			}
 			return found, nil
 		}, slog.New(slog.DiscardHandler))
@@ -308,37 +313,88 @@ func TestReadAheadReadsWhatIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &batchSourceStub{answerAfter: 5 * time.Millisecond}
 		r := newTestReadAhead(t, source, func() ([]string, int, error) { return line(1, 50), 0, nil })
+		askedFor := func(id string) (times int) {
+			synctest.Wait()
+			for _, single := range source.singles {
+				if single == id {
+					times++
+				}
+			}
+			return times
+		}
 		named := func(id string) {
-			r.Named(id, testDue)
+			r.Heard(id, testSince)
+			r.Taking()
 			synctest.Wait()
 		}
 		named("N1")
 		time.Sleep(4 * time.Millisecond) // it is taken
 		began := time.Now()
-		require.Equal(t, "batch", callsign(t, r, "N1"))
+		callsign(t, r, "N1")
 		require.Equal(t, time.Millisecond, time.Since(began), "what is left of the question that was sent")
+		require.Equal(t, 1, askedFor("N1"))
 
-		named("X2")
-		require.Equal(t, "alone", callsign(t, r, "X2"), "whatever is to be said of it, Flight says")
+		named("N2")
+		named("N3")
+		began = time.Now()
+		callsign(t, r, "N2")
+		callsign(t, r, "N3")
+		require.Equal(t, 10*time.Millisecond, time.Since(began), "one at a time")
+		require.Equal(t, []string{"N1", "N2", "N3"}, source.singles)
 
 		named("N3")
-		named("N4")
-		require.Equal(t, "batch", callsign(t, r, "N3"))
-		require.Equal(t, "alone", callsign(t, r, "N4"), "one at a time")
-
-		named("N5")
-		f, err := r.Flight(t.Context(), "N5", testDue.Add(time.Second))
-		require.NoError(t, err)
-		require.Equal(t, "alone", f.Callsign, "enqueued again since then")
+		require.Nil(t, r.named, "a poll had its worker ask before the notice came")
 
 		r.More()
-		named("N6") // while it looks
-		named("N7") // while it reads
-		require.Equal(t, "alone", callsign(t, r, "N6"), "there is a line")
-		require.Equal(t, "alone", callsign(t, r, "N7"), "there is a line")
+		named("N4") // while it looks
+		named("N5") // while it reads
+		require.Nil(t, r.named, "there is a line")
 		require.Equal(t, "batch", callsign(t, r, "F50"))
+		named("N6")
+		require.NotNil(t, r.named, "whatever else has been read")
+		time.Sleep(factsAge)
+		callsign(t, r, "N6")
+		require.Equal(t, 2, askedFor("N6"), "facts serve for seconds only")
+
+		r.Heard("OLD", testSince)
+		time.Sleep(namedTime + 1)
+		r.Taking()
+		require.Nil(t, r.named, "no slot has been free for so long")
+
+		named("N7")
+		_, err := r.Flight(t.Context(), "N7", testSince.Add(time.Second))
+		require.NoError(t, err)
+		require.Equal(t, 2, askedFor("N7"), "enqueued again since then")
+
 		named("N8")
-		require.Equal(t, "batch", callsign(t, r, "N8"), "whatever else has been read")
+		r.Forget()
+		callsign(t, r, "N8")
+		require.Equal(t, 2, askedFor("N8"))
+	})
+}
+
+// What is said of a flight that a notice names is what its worker hears, without
+// asking once more, and a source that does not answer is asked once.
+func TestReadAheadSaysWhatIsSaidOfTheNamed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{answerAfter: 5 * time.Millisecond, err: errors.New("not known")}
+		r := newTestReadAhead(t, source, func() ([]string, int, error) { return nil, 0, nil })
+		r.Heard("N1", testSince)
+		r.Taking()
+		_, err := r.Flight(t.Context(), "N1", testSince)
+		require.ErrorIs(t, err, source.err)
+		require.Equal(t, []string{"N1"}, source.singles)
+
+		source.answerAfter = time.Hour
+		r.Heard("N2", testSince)
+		r.Taking()
+		ctx, cancel := context.WithTimeout(t.Context(), fetchTimeout)
+		defer cancel()
+		began := time.Now()
+		_, err = r.Flight(ctx, "N2", testSince)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, fetchTimeout, time.Since(began))
 	})
 }
 
@@ -349,7 +405,8 @@ func TestReadAheadReadsLittleInVain(t *testing.T) {
 		source := &batchSourceStub{}
 		r := newTestReadAhead(t, source, func() ([]string, int, error) { return nil, 0, nil })
 		named := func(id string) {
-			r.Named(id, testDue)
+			r.Heard(id, testSince)
+			r.Taking()
 			synctest.Wait()
 		}
 		began := time.Now()
@@ -358,12 +415,13 @@ func TestReadAheadReadsLittleInVain(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		require.Equal(t, time.Minute, time.Since(began))
-		require.Len(t, source.batches, 6, "others take them all")
-		require.LessOrEqual(t, len(r.read), 1, "and nothing is kept of them")
+		require.Len(t, source.singles, 6, "others take them all")
 
 		time.Sleep(namedPause)
 		named("OURS")
-		require.Equal(t, "batch", callsign(t, r, "OURS"))
+		require.Len(t, source.singles, 7)
+		callsign(t, r, "OURS")
+		require.Len(t, source.singles, 7)
 	})
 }
 
@@ -421,9 +479,10 @@ func TestReadAheadStops(t *testing.T) {
 		r.Stop()
 		require.Zero(t, time.Since(began))
 		r.More()
-		r.Named("N1", testDue)
+		r.Heard("N1", testSince)
+		r.Taking()
 		synctest.Wait()
 		require.False(t, r.looking)
-		require.Empty(t, r.coming)
+		require.Nil(t, r.named)
 	})
 }

@@ -62,31 +62,45 @@ func TestFullQueueIsReadAhead(t *testing.T) {
 	require.Less(t, source.batched.Load(), int64(flights*5/4), "the two did not read the same")
 }
 
-// A lone flight is read while its job is being taken, by a process that is alone. Of
-// two, each reads a few that the other takes.
+// A lone flight is read while its job is being taken.
 func TestLoneFlightIsReadWhileItIsTaken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	const flights = 50
-	b.landed(t, 1, 2*flights)
+	b.landed(t, 1, 20)
 	source := &batchSource{table: db.NewFlights(b.pool)}
-	oneByOne := func(from int) {
-		for n := from; n < from+flights; n++ {
-			b.enqueue(t, fmt.Sprintf("F%d", n))
-			eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == n })
-		}
+	b.start(t, func(c *jobs.Config) { c.Source = source })
+	b.enqueue(t, "F1") // it works
+	billed := func(flights int) func() bool {
+		return func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == flights }
 	}
-	b.start(t, func(c *jobs.Config) { c.Source = source })
-	oneByOne(1)
-	alone, together := source.singles.Load(), source.batched.Load()
-	t.Logf("%d alone, %d while they were taken", alone, together)
-	require.Less(t, alone+together, int64(flights+3), "no flight is asked for twice, unless a poll takes it before its notice")
-	require.Positive(t, together) // all, but for a while after such a poll
+	eventually(t, "the first flight is billed", billed(1))
+	release := b.pauseAt(t, `CREATE TRIGGER pause BEFORE UPDATE ON river_job`)
+	before := source.singles.Load()
+	b.enqueue(t, "F2")
+	eventually(t, "it is read", func() bool { return source.singles.Load() == before+1 })
+	b.waitForPause(t)
+	require.Equal(t, "available", get[string](t, b, `SELECT state FROM flight_processing_queue`))
+	release()
+	eventually(t, "it is billed", billed(2))
+	require.Equal(t, before+1, source.singles.Load(), "it was not asked for again")
+}
 
-	b.start(t, func(c *jobs.Config) { c.Source = source })
-	oneByOne(flights + 1)
-	asked := source.singles.Load() + source.batched.Load() - flights
-	t.Logf("two processes asked for %d flights %d times", flights, asked)
+// Of two processes each reads a flight that the other takes, and few after it.
+func TestTwoProcessesReadLoneFlights(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const flights = 50
+	b.landed(t, 1, flights)
+	source := &batchSource{table: db.NewFlights(b.pool)}
+	for range 2 {
+		b.start(t, func(c *jobs.Config) { c.Source = source })
+	}
+	for n := 1; n <= flights; n++ {
+		b.enqueue(t, fmt.Sprintf("F%d", n))
+		eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == n })
+	}
+	asked := source.singles.Load() + source.batched.Load()
+	t.Logf("asked for %d flights %d times", flights, asked)
 	require.Less(t, asked, int64(flights+10))
 }
 

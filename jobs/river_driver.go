@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,28 +45,30 @@ const takeTimeout = 10 * time.Second
 type riverDriver struct {
 	*riverpgxv5.Driver
 
-	pool  *pgxpool.Pool
-	line  *db.Line
-	gate  *sourceGate
-	full  func()                         // told when there were flights for every free slot
-	read  func(id string, due time.Time) // told of a flight that is being taken
-	named atomic.Pointer[namedFlight]    // by the last notice, and not looked for since
-	wake  chan struct{}
-	hand  *hand
+	pool   *pgxpool.Pool
+	line   *db.Line
+	gate   *sourceGate
+	full   func()                           // told when there were flights for every free slot
+	heard  func(id string, since time.Time) // told of the flight that a notice names
+	taking func()                           // told before flights are taken, while their source answers
+	wake   chan struct{}
+	hand   *hand
 
 	settled sync.Map // jobs that River need not be told the end of: their ids, and which end
 }
 
-type namedFlight struct {
-	id  string
-	due time.Time // the job
+// notice is what is sent of new jobs.
+type notice struct {
+	Queue    string    `json:"queue"`
+	FlightID string    `json:"flight_id"` // of the transaction's first flight, in a notice that names one
+	Since    time.Time `json:"since"`     // see wantedSince
 }
 
 // driverOver is what River asks for in riverDriver.
 var _ riverdriver.Driver[pgx.Tx] = (*riverDriver)(nil)
 
 func newRiverDriver(pool *pgxpool.Pool, gate *sourceGate, logger *slog.Logger) *riverDriver {
-	d := &riverDriver{Driver: riverpgxv5.New(pool), pool: pool, line: &db.Line{}, gate: gate, full: func() {}, read: func(string, time.Time) {}, wake: make(chan struct{}, 1)}
+	d := &riverDriver{Driver: riverpgxv5.New(pool), pool: pool, line: &db.Line{}, gate: gate, full: func() {}, heard: func(string, time.Time) {}, taking: func() {}, wake: make(chan struct{}, 1)}
 	d.hand = newHand(pool, d.Fetch, logger)
 	return d
 }
@@ -125,18 +126,11 @@ func (d *riverDriver) Fetch() {
 	}
 }
 
-// hear keeps which flight a notice names. Anybody in the database can send one.
-func (d *riverDriver) hear(notice *riverdriver.Notification) {
-	if notice.Topic != insertTopic {
-		return
-	}
-	var insert struct {
-		Queue    string    `json:"queue"`
-		FlightID string    `json:"flight_id"`
-		Due      time.Time `json:"due"`
-	}
-	if json.Unmarshal([]byte(notice.Payload), &insert) == nil && insert.Queue == FlightsQueue && db.ValidFlightID(insert.FlightID) {
-		d.named.Store(&namedFlight{insert.FlightID, insert.Due})
+// hear tells of the flight that a notice names. Anybody in the database can send one.
+func (d *riverDriver) hear(heard *riverdriver.Notification) {
+	var n notice
+	if heard.Topic == insertTopic && json.Unmarshal([]byte(heard.Payload), &n) == nil && n.Queue == FlightsQueue && db.ValidFlightID(n.FlightID) {
+		d.heard(n.FlightID, n.Since)
 	}
 }
 
@@ -164,8 +158,8 @@ func (p *pilot) JobGetAvailable(
 	}
 	taken := p.driver.hand.take(inHand)
 	if missing := most - len(taken.Jobs); missing > 0 {
-		if flight := p.driver.named.Swap(nil); flight != nil {
-			p.driver.read(flight.id, flight.due) // on its way once the take has been sent
+		if p.driver.gate.Open() {
+			p.driver.taking()
 		}
 		ctx, cancel := context.WithTimeout(ctx, takeTimeout)
 		defer cancel()
@@ -254,6 +248,9 @@ func (l *listener) WaitForNotification(ctx context.Context) (*riverdriver.Notifi
 		waiting := make(chan heard, 1)
 		go func() {
 			notification, err := l.Listener.WaitForNotification(waitCtx)
+			if err == nil {
+				l.driver.hear(notification)
+			}
 			waiting <- heard{notification, err}
 		}()
 		l.waiting = waiting
@@ -262,9 +259,6 @@ func (l *listener) WaitForNotification(ctx context.Context) (*riverdriver.Notifi
 	case h := <-l.waiting:
 		l.stop()
 		l.waiting = nil
-		if h.err == nil {
-			l.driver.hear(h.notification)
-		}
 		return h.notification, h.err
 	case <-l.driver.wake:
 		return &riverdriver.Notification{Topic: insertTopic, Payload: `{"queue": "` + FlightsQueue + `"}`}, nil

@@ -10,6 +10,9 @@ import (
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbtest"
 )
 
 // tellingListener has something to tell at the moment when the wait for it ends.
@@ -67,28 +70,64 @@ func (l *hearingListener) WaitForNotification(context.Context) (*riverdriver.Not
 
 func TestListenerHearsWhichFlightIsNamed(t *testing.T) {
 	t.Parallel()
-	const f1 = `{"queue": "flights", "flight_id": "F1", "due": "2026-03-04T17:30:00.123456+05:30"}`
-	for payload, want := range map[string]*namedFlight{
-		f1:                     {"F1", time.Date(2026, 3, 4, 12, 0, 0, 123_456_000, time.UTC)},
-		`{"queue": "flights"}`: nil,
-		`{"queue": "schedules", "flight_id": "F1", "due": "2026-03-04T12:00:00Z"}`:  nil,
-		`{"queue": "flights", "flight_id": "'; --", "due": "2026-03-04T12:00:00Z"}`: nil,
-		`{"queue": "flights", "flight_id": "F1", "due": "yesterday"}`:               nil,
-		`{"queue": "flights", "flight_id": ["F1"], "due": "2026-03-04T12:00:00Z"}`:  nil,
-		`F1`: nil,
+	const f1 = `{"queue": "flights", "flight_id": "F1", "since": "2026-03-04T17:30:00.123456+05:30"}`
+	for payload, named := range map[string]bool{
+		f1:                     true,
+		`{"queue": "flights"}`: false,
+		`{"queue": "schedules", "flight_id": "F1", "since": "2026-03-04T12:00:00Z"}`:  false,
+		`{"queue": "flights", "flight_id": "'; --", "since": "2026-03-04T12:00:00Z"}`: false,
+		`{"queue": "flights", "flight_id": "F1", "since": "yesterday"}`:               false,
+		`{"queue": "flights", "flight_id": ["F1"], "since": "2026-03-04T12:00:00Z"}`:  false,
+		`F1`: false,
 	} {
 		driver := newRiverDriver(nil, nil, nil)
+		var ids []string
+		driver.heard = func(id string, since time.Time) {
+			require.True(t, since.Equal(time.Date(2026, 3, 4, 12, 0, 0, 123_456_000, time.UTC)), since)
+			ids = append(ids, id)
+		}
 		l := &listener{Listener: &hearingListener{payload: payload}, driver: driver}
 		heard, err := l.WaitForNotification(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, payload, heard.Payload, "River hears it too")
-		named := driver.named.Load()
-		if want == nil {
-			require.Nil(t, named, payload)
-			continue
+		if named {
+			require.Equal(t, []string{"F1"}, ids)
+		} else {
+			require.Empty(t, ids, payload)
 		}
-		require.Equal(t, want.id, named.id)
-		require.True(t, want.due.Equal(named.due), named.due)
+	}
+}
+
+// Who reads flights is told before a job is taken, but not while their source is away
+// or on trial.
+func TestTakingIsTold(t *testing.T) {
+	t.Parallel()
+	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	states := func() (states string) {
+		require.NoError(t, pool.QueryRow(t.Context(), `SELECT string_agg(state, ' ') FROM flight_processing_queue`).Scan(&states))
+		return states
+	}
+	for gate, want := range map[gateState]struct {
+		told  int
+		after string
+	}{gateOpen: {1, "running"}, gateAway: {0, "available"}, gateTrying: {0, "running"}} {
+		_, err = pool.Exec(t.Context(), `DELETE FROM river_job`)
+		require.NoError(t, err)
+		_, err = pool.Exec(t.Context(), `INSERT INTO flight_processing_queue (flight_id) VALUES ('F1')`)
+		require.NoError(t, err)
+		driver := newRiverDriver(pool, &sourceGate{state: gate}, nil)
+		t.Cleanup(driver.hand.close)
+		told := 0
+		driver.taking = func() {
+			told++
+			require.Equal(t, "available", states())
+		}
+		_, err := (&pilot{driver: driver}).JobGetAvailable(t.Context(), nil, nil, &riverdriver.JobGetAvailableParams{Queue: FlightsQueue, MaxToLock: 5, ClientID: "me"})
+		require.NoError(t, err)
+		require.Equal(t, want.told, told, gate)
+		require.Equal(t, want.after, states(), gate)
 	}
 }
 

@@ -107,7 +107,7 @@ func New(cfg Config) (*Service, error) {
 				_ = books.LearnCustomers(ctx, book, flights) // so that who pays is known by their turn
 			}
 		}
-		driver.full, driver.read, gate.left = ahead.More, ahead.Named, ahead.Forget
+		driver.full, driver.heard, driver.taking, gate.left = ahead.More, ahead.Heard, ahead.Taking, ahead.Forget
 	}
 
 	workers := river.NewWorkers()

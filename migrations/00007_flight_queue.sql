@@ -320,7 +320,7 @@ BEGIN
     THEN
         PERFORM set_config('flightbill.notified', pg_current_xact_id()::text, true),
             pg_notify('public.river_insert', jsonb_build_object(
-                'queue', 'flights', 'flight_id', NEW.flight_id, 'due', coalesce(NEW.process_after, now()))::text);
+                'queue', 'flights', 'flight_id', NEW.flight_id, 'since', now())::text);
     END IF;
     RETURN NEW;
 END

@@ -327,7 +327,7 @@ CREATE UNLOGGED TABLE flights_being_read (
 -- what was noted stands in the way until it is vacuumed.
 CREATE FUNCTION flights_to_read(
     client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamptz, behind_id bigint
-) RETURNS TABLE (job_id bigint, flight_id text, priority smallint, scheduled_at timestamptz, shared boolean)
+) RETURNS TABLE (job_id bigint, flight_id text, priority smallint, scheduled_at timestamptz, since timestamptz, shared boolean)
     LANGUAGE plpgsql
     SET search_path = public, pg_temp
     SET enable_seqscan = off
@@ -344,7 +344,8 @@ BEGIN
     others := ARRAY(SELECT unnest(r.job_ids) FROM flights_being_read r WHERE r.client <> flights_to_read.client AND r.until > now());
     RETURN QUERY
     WITH next AS (
-        SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at, others <> '{}' FROM river_job n
+        SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at, greatest(n.scheduled_at, n.created_at), others <> '{}'
+        FROM river_job n
         WHERE n.state = 'available' AND n.queue = 'flights' AND n.kind = 'ingest_flight' AND n.scheduled_at <= now()
             AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
             AND n.id NOT IN (SELECT unnest(others)) -- hashed, which <> ALL is not

@@ -192,8 +192,8 @@ func (q *Queries) QueueJobIsHeld(ctx context.Context, arg QueueJobIsHeldParams) 
 
 const queueNextToRead = `-- name: QueueNextToRead :many
 SELECT r.job_id::bigint AS id, r.flight_id::text AS flight_id, r.priority::smallint AS priority, r.scheduled_at::timestamptz AS scheduled_at,
-    r.shared::bool AS shared
-FROM flights_to_read($1, $2::bigint[], $3, $4, $5, $6) AS r (job_id, flight_id, priority, scheduled_at, shared)
+    r.since::timestamptz AS since, r.shared::bool AS shared
+FROM flights_to_read($1, $2::bigint[], $3, $4, $5, $6) AS r (job_id, flight_id, priority, scheduled_at, since, shared)
 `
 
 type QueueNextToReadParams struct {
@@ -210,6 +210,7 @@ type QueueNextToReadRow struct {
 	FlightID    string
 	Priority    int16
 	ScheduledAt time.Time
+	Since       time.Time
 	Shared      bool
 }
 
@@ -236,6 +237,7 @@ func (q *Queries) QueueNextToRead(ctx context.Context, arg QueueNextToReadParams
 			&i.FlightID,
 			&i.Priority,
 			&i.ScheduledAt,
+			&i.Since,
 			&i.Shared,
 		); err != nil {
 			return nil, err

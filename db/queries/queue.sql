@@ -54,8 +54,8 @@ WHERE kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
 -- client reads. It waits for others that look, and notes that this client reads them.
 -- name: QueueNextToRead :many
 SELECT r.job_id::bigint AS id, r.flight_id::text AS flight_id, r.priority::smallint AS priority, r.scheduled_at::timestamptz AS scheduled_at,
-    r.shared::bool AS shared
-FROM flights_to_read(@client, @kept::bigint[], @most, @priority, @due, @id) AS r (job_id, flight_id, priority, scheduled_at, shared);
+    r.since::timestamptz AS since, r.shared::bool AS shared
+FROM flights_to_read(@client, @kept::bigint[], @most, @priority, @due, @id) AS r (job_id, flight_id, priority, scheduled_at, since, shared);
 
 -- Flights that only the flight source keeps waiting, while it is away.
 -- name: QueueCountReady :one

@@ -260,8 +260,8 @@ func (w *IngestFlight) fetch(ctx context.Context, job *river.Job[IngestFlightArg
 }
 
 // wantedSince is when a job was made or fell due, whichever was later. Whoever retries
-// a flight or enqueues it again, since its facts were put right, makes it later:
-// facts that were read for it before do not serve.
+// a flight that was given up, or enqueues it again, since its facts were put right,
+// makes it later: facts that were read for it before do not serve.
 func wantedSince(job *rivertype.JobRow) time.Time {
 	if job.CreatedAt.After(job.ScheduledAt) {
 		return job.CreatedAt

@@ -99,6 +99,7 @@ type namedFlight struct {
 	id    string
 	facts // once done
 	err   error
+	cut   bool // nobody has answered, since this process would not wait any longer
 	done  chan struct{}
 }
 
@@ -118,7 +119,9 @@ func (r *readAhead) Flight(ctx context.Context, id string, since time.Time) (bil
 	if named := r.takeNamed(id, since); named != nil {
 		select {
 		case <-named.done:
-			return named.flight, named.err
+			if !named.cut {
+				return named.flight, named.err
+			}
 		case <-ctx.Done():
 		}
 	}
@@ -194,9 +197,10 @@ func (r *readAhead) Taking() {
 	heard.asked, r.named = now, heard
 	r.batches.Go(func() {
 		defer close(heard.done)
-		ctx, cancel := context.WithTimeout(r.ctx, fetchTimeout+time.Second) // its worker stops waiting before
+		ctx, cancel := context.WithTimeout(r.ctx, factsAge+fetchTimeout) // as long as a worker may wait for it
 		defer cancel()
 		heard.flight, heard.err = r.source.Flight(ctx, heard.id)
+		heard.cut = heard.err != nil && ctx.Err() != nil
 	})
 }
 
@@ -210,7 +214,8 @@ func (r *readAhead) takeNamed(id string, since time.Time) *namedFlight {
 		return nil
 	}
 	r.named = nil
-	if !named.since.Equal(since) || time.Since(named.asked) >= factsAge {
+	if !named.since.Equal(since) || time.Since(named.asked) >= factsAge { // read in vain, likewise
+		r.namedPausedTo = time.Now().Add(namedPause)
 		return nil
 	}
 	delete(r.untaken, id)

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
@@ -352,19 +354,15 @@ func TestReadAheadReadsWhatIsNamed(t *testing.T) {
 		require.Equal(t, "batch", callsign(t, r, "F50"))
 		named("N6")
 		require.NotNil(t, r.named, "whatever else has been read")
-		time.Sleep(factsAge)
 		callsign(t, r, "N6")
-		require.Equal(t, 2, askedFor("N6"), "facts serve for seconds only")
+		callsign(t, r, "N7")
+		r.Taking()
+		require.Nil(t, r.named, "once")
 
 		r.Heard("OLD", testSince)
 		time.Sleep(namedTime + 1)
 		r.Taking()
 		require.Nil(t, r.named, "no slot has been free for so long")
-
-		named("N7")
-		_, err := r.Flight(t.Context(), "N7", testSince.Add(time.Second))
-		require.NoError(t, err)
-		require.Equal(t, 2, askedFor("N7"), "enqueued again since then")
 
 		named("N8")
 		r.Forget()
@@ -373,8 +371,41 @@ func TestReadAheadReadsWhatIsNamed(t *testing.T) {
 	})
 }
 
+// What has been read serves for seconds only, and not a flight that was enqueued again
+// since then. That counts as read in vain.
+func TestReadAheadForgetsTheNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		after time.Duration
+		since time.Time
+	}{"old": {factsAge, testSince}, "enqueued again": {0, testSince.Add(time.Second)}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				source := &batchSourceStub{}
+				r := newTestReadAhead(t, source, func() ([]string, int, error) { return nil, 0, nil })
+				r.Heard("N1", testSince)
+				r.Taking()
+				synctest.Wait()
+				time.Sleep(c.after)
+				_, err := r.Flight(t.Context(), "N1", c.since)
+				require.NoError(t, err)
+				require.Equal(t, []string{"N1", "N1"}, source.singles)
+
+				r.Heard("N2", testSince)
+				r.Taking()
+				require.Nil(t, r.named)
+				time.Sleep(namedPause)
+				r.Heard("N2", testSince)
+				r.Taking()
+				require.NotNil(t, r.named)
+			})
+		})
+	}
+}
+
 // What is said of a flight that a notice names is what its worker hears, without
-// asking once more, and a source that does not answer is asked once.
+// asking once more.
 func TestReadAheadSaysWhatIsSaidOfTheNamed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -385,16 +416,68 @@ func TestReadAheadSaysWhatIsSaidOfTheNamed(t *testing.T) {
 		_, err := r.Flight(t.Context(), "N1", testSince)
 		require.ErrorIs(t, err, source.err)
 		require.Equal(t, []string{"N1"}, source.singles)
+	})
+}
 
-		source.answerAfter = time.Hour
-		r.Heard("N2", testSince)
+// A source that does not answer is asked for as long as it would be by the worker
+// alone, whenever that comes, and that is an outage.
+func TestReadAheadOfTheNamedIsCutOff(t *testing.T) {
+	t.Parallel()
+	for _, after := range []time.Duration{0, 2 * time.Second, factsAge - 1} {
+		t.Run(after.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newTestReadAhead(t, &batchSourceStub{answerAfter: time.Hour}, func() ([]string, int, error) { return nil, 0, nil })
+				w := &IngestFlight{Ahead: r, Source: r.source, Gate: &sourceGate{}, Stats: NewStats()}
+				r.Heard("N1", testSince)
+				r.Taking()
+				time.Sleep(after)
+				began := time.Now()
+				_, err := w.fetch(t.Context(), &river.Job[IngestFlightArgs]{
+					JobRow: &rivertype.JobRow{CreatedAt: testSince, ScheduledAt: testSince}, Args: IngestFlightArgs{FlightID: "N1"},
+				})
+				require.Equal(t, fetchTimeout, time.Since(began))
+				var said *billing.Error
+				require.ErrorAs(t, err, &said)
+				require.Equal(t, billing.Outage, said.Kind)
+			})
+		})
+	}
+}
+
+// Of a process that ends, its worker asks for itself, as long as its own context lasts.
+func TestReadAheadOfTheNamedStops(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{answerAfter: 5 * time.Millisecond}
+		r := newTestReadAhead(t, source, func() ([]string, int, error) { return nil, 0, nil })
+		r.Heard("N1", testSince)
 		r.Taking()
-		ctx, cancel := context.WithTimeout(t.Context(), fetchTimeout)
-		defer cancel()
-		began := time.Now()
-		_, err = r.Flight(ctx, "N2", testSince)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, fetchTimeout, time.Since(began))
+		synctest.Wait()
+		time.AfterFunc(time.Millisecond, r.Stop)
+		require.Equal(t, "alone", callsign(t, r, "N1"))
+	})
+}
+
+// The worker of a flight that was retried does not get what was read before.
+func TestFetchOfARetriedFlight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &batchSourceStub{}
+		r := newTestReadAhead(t, source, func() ([]string, int, error) { return nil, 0, nil })
+		w := &IngestFlight{Ahead: r, Source: source, Gate: &sourceGate{}, Stats: NewStats()}
+		for id, retried := range map[string]time.Duration{"N1": time.Second, "N2": 0} {
+			r.Heard(id, testSince)
+			r.Taking()
+			synctest.Wait()
+			source.singles, r.namedPausedTo = nil, time.Time{}
+			_, err := w.fetch(t.Context(), &river.Job[IngestFlightArgs]{
+				JobRow: &rivertype.JobRow{CreatedAt: testSince, ScheduledAt: testSince.Add(retried)}, Args: IngestFlightArgs{FlightID: id},
+			})
+			require.NoError(t, err)
+			require.Equal(t, retried > 0, len(source.singles) == 1, id)
+			r.namedPausedTo = time.Time{}
+		}
 	})
 }
 

@@ -70,7 +70,7 @@ func (c *comparison) take(ctx context.Context, p peer, delay time.Duration, pass
 		return o, err
 	}
 	if delay == 0 && p.latency && p.polls == 0 {
-		if err := t.oneByOne(ctx, &o, c.samples(), pace); err != nil {
+		if err := t.oneByOne(ctx, &o, t.samples(), p.pace()); err != nil {
 			return o, err
 		}
 	}
@@ -100,8 +100,8 @@ func (t *turn) poll(ctx context.Context, o *outcome) error {
 	return errors.Join(t.oneByOne(ctx, o, samples, interval/time.Duration(samples)), t.processes.stop())
 }
 
-// samples is how many flights come one by one in a turn.
-func (c *comparison) samples() int { return max(5, c.size(200)) }
+// samples is how many flights come one by one in a turn, in 22 seconds.
+func (t *turn) samples() int { return max(5, t.size(int(22*time.Second/t.peer.pace()))) }
 
 func (t *turn) start(ctx context.Context, delay time.Duration, env ...string) error {
 	command := t.peer.command
@@ -216,9 +216,14 @@ func (t *turn) finished(ctx context.Context) error {
 	}
 }
 
-// pace is how far apart single flights come, on average: River's own limit on
-// notices, 100 ms, must not hold one up.
-const pace = 110 * time.Millisecond
+// pace is how far apart single flights come, on average: long enough for each to be
+// alone. River's own limit on notices, 100 ms, must not hold one up.
+func (p peer) pace() time.Duration {
+	if p.family == plain {
+		return 110 * time.Millisecond
+	}
+	return 22 * time.Millisecond
+}
 
 // oneByOne enqueues single flights on an idle system. What counts is from before
 // the client sends until the save's commit, by the server's clock, which is ours.

@@ -169,8 +169,12 @@ func (r *report) plotLatency() string {
 		y := float64(p.y + high/2)
 		p.text("end"+own, labelsEnd-10, y+4, peer.Label)
 		fmt.Fprintf(p, `<path class="sample%s" d="`, own)
+		last := ""
 		for _, ms := range l.Samples {
-			fmt.Fprintf(p, "M%.1f %.0fv14", at(ms), y-7)
+			if x := fmt.Sprintf("M%.1f", at(ms)); x != last {
+				fmt.Fprintf(p, "%s %.0fv14", x, y-7)
+				last = x
+			}
 		}
 		fmt.Fprintf(p, `"/><rect class="first%s" x="%.1f" y="%.0f" width="4" height="20"/>`+"\n", own, at(l.P50)-2, y-10)
 		p.text("small", at(l.Max)+8, y+4, number(l.P50)+", "+with(l.P99, "ms"))

@@ -106,6 +106,7 @@ func runCompare(ctx context.Context, args []string, stdout, stderr io.Writer) (e
 type measured struct {
 	peer     peer
 	outcomes map[time.Duration][]outcome
+	singles  []outcome // with flights one by one
 }
 
 func (c *comparison) compare(ctx context.Context, chosen []peer) (_ []measured, err error) {
@@ -140,26 +141,47 @@ func (c *comparison) compare(ctx context.Context, chosen []peer) (_ []measured, 
 	}
 
 	found := make([]measured, len(chosen))
-	var turns []contender
+	var turns, singles []contender
 	for i, p := range chosen {
-		found[i] = measured{p, map[time.Duration][]outcome{}}
+		found[i] = measured{peer: p, outcomes: map[time.Duration][]outcome{}}
 		for _, delay := range p.delays() {
 			turns = append(turns, func(ctx context.Context, pass int) (float64, error) {
-				o, err := c.take(ctx, p, delay, pass)
-				if err != nil {
-					if ctx.Err() != nil {
-						return 0, err
-					}
-					o.Refused = err.Error()
-				}
+				o, err := c.outcome(ctx, p, delay, allAtOnce, pass)
 				c.progressf("%s, Pinot %v: %s flights/s %s", p.name, delay, number(o.FlightsPerSecond), o.Refused)
 				found[i].outcomes[delay] = append(found[i].outcomes[delay], o)
-				return o.FlightsPerSecond, nil
+				return o.FlightsPerSecond, err
+			})
+		}
+		if p.latency && p.polls == 0 {
+			singles = append(singles, func(ctx context.Context, pass int) (float64, error) {
+				o, err := c.outcome(ctx, p, 0, singly, pass)
+				found[i].singles = append(found[i].singles, o)
+				if len(o.latencies) == 0 {
+					c.progressf("%s, one by one: %s", p.name, o.Refused)
+					return 0, err
+				}
+				c.progressf("%s, one by one: p50 %s, p99 %s ms", p.name, number(median(o.latencies)), number(quantile(o.latencies, 0.99)))
+				return median(o.latencies), err
 			})
 		}
 	}
-	_, err = c.takeTurns(ctx, turns...)
+	if _, err = c.takeTurns(ctx, turns...); err != nil {
+		return nil, err
+	}
+	// What else the machine does for some seconds must not make one's tail.
+	short := *c.bench
+	short.passes = 3 * c.passes
+	_, err = short.takeTurns(ctx, singles...)
 	return found, err
+}
+
+// outcome takes a turn. A contender that fails has it refused.
+func (c *comparison) outcome(ctx context.Context, p peer, delay time.Duration, work work, pass int) (outcome, error) {
+	o, err := c.take(ctx, p, delay, work, pass)
+	if err != nil && ctx.Err() == nil {
+		o.Refused, err = err.Error(), nil
+	}
+	return o, err
 }
 
 // fill makes the database that every turn begins with a copy of: flightbill's

@@ -19,12 +19,12 @@ func setupReport(t *testing.T) *report {
 	t.Helper()
 	var found []measured
 	for i, p := range peers() {
-		m := measured{p, map[time.Duration][]outcome{}}
+		m := measured{peer: p, outcomes: map[time.Duration][]outcome{}}
+		if p.latency {
+			m.singles = []outcome{{latencies: []float64{3, 4, 900}}}
+		}
 		for _, delay := range p.delays() {
 			o := outcome{FlightsPerSecond: float64(100 * (i + 1)), PeakMemoryMB: 50}
-			if p.latency {
-				o.latencies = []float64{3, 4, 900}
-			}
 			m.outcomes[delay] = []outcome{o, o}
 		}
 		found = append(found, m)

@@ -88,6 +88,10 @@ func newReport(c conditions, run *comparison, found []measured) *report {
 				refused = refused || o.Refused != ""
 			}
 		}
+		for _, o := range m.singles {
+			all = append(all, o.latencies...)
+			refused = refused || o.Refused != ""
+		}
 		if len(all) > 0 && !refused {
 			slices.Sort(all)
 			p.Latency = &latencyReport{median(all), quantile(all, 0.9), quantile(all, 0.99), all[len(all)-1], all}

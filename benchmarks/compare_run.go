@@ -40,9 +40,17 @@ const (
 	patience      = 5 * time.Minute
 )
 
+// work is what a peer is given in a turn.
+type work int
+
+const (
+	allAtOnce work = iota
+	singly         // after a fifth as many at once, so that all is warm
+)
+
 // take runs a peer once: it starts on an empty queue, warms up, is given flights
 // all at once, and then, where wanted, one by one.
-func (c *comparison) take(ctx context.Context, p peer, delay time.Duration, pass int) (o outcome, err error) {
+func (c *comparison) take(ctx context.Context, p peer, delay time.Duration, work work, pass int) (o outcome, err error) {
 	if p.family == bound {
 		return c.takeCeiling(ctx)
 	}
@@ -66,10 +74,14 @@ func (c *comparison) take(ctx context.Context, p peer, delay time.Duration, pass
 		return o, err
 	}
 	defer func() { err = errors.Join(err, t.processes.stop()) }()
-	if err := t.drain(ctx, &o, pass); err != nil {
+	flights := int(float64(t.size(fullFlights)) * p.part)
+	if work == singly {
+		flights /= 5
+	}
+	if err := t.drain(ctx, &o, pass, max(50, flights)); err != nil {
 		return o, err
 	}
-	if delay == 0 && p.latency && p.polls == 0 {
+	if work == singly {
 		if err := t.oneByOne(ctx, &o, t.samples(), p.pace()); err != nil {
 			return o, err
 		}
@@ -100,8 +112,8 @@ func (t *turn) poll(ctx context.Context, o *outcome) error {
 	return errors.Join(t.oneByOne(ctx, o, samples, interval/time.Duration(samples)), t.processes.stop())
 }
 
-// samples is how many flights come one by one in a turn, in 22 seconds.
-func (t *turn) samples() int { return max(5, t.size(int(22*time.Second/t.peer.pace()))) }
+// samples is how many flights come one by one in a turn, in some seven seconds.
+func (t *turn) samples() int { return max(5, t.size(int(7300*time.Millisecond/t.peer.pace()))) }
 
 func (t *turn) start(ctx context.Context, delay time.Duration, env ...string) error {
 	command := t.peer.command
@@ -125,14 +137,13 @@ func (t *turn) ids(batch string, flights int) []string {
 }
 
 // drain gives a peer, idle and warm, all flights in one transaction.
-func (t *turn) drain(ctx context.Context, o *outcome, pass int) error {
+func (t *turn) drain(ctx context.Context, o *outcome, pass, flights int) error {
 	if _, err := t.give(ctx, t.ids("warm", warmUpFlights*t.peer.processes)); err != nil {
 		return err
 	}
 	if err := t.finished(ctx); err != nil {
 		return err
 	}
-	flights := max(50, int(float64(t.size(fullFlights))*t.peer.part))
 	before, err := t.give(ctx, t.ids(fmt.Sprintf("drain%d", pass), flights))
 	if err != nil {
 		return err

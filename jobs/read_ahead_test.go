@@ -87,6 +87,7 @@ func TestLoneFlightIsReadWhileItIsTaken(t *testing.T) {
 		release()
 		eventually(t, "it is billed", billed(n))
 		require.Equal(t, before+1, source.singles.Load(), "it was asked for once")
+		require.Zero(t, source.batches.Load(), "there is no line")
 		if read {
 			return
 		}

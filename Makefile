@@ -55,6 +55,10 @@ help: ## Print this message
 lint: $(BIN)/golangci-lint ## Run the linters
 	$(BIN)/golangci-lint run
 
+.PHONY: migration
+migration: ## Write a migration of the functions that differ from db/functions: make migration NAME=what_it_does
+	go run ./internal/functions -migration "$(NAME)"
+
 .PHONY: test
 test: ## Run the tests, on an embedded Postgres 18
 	go test ./...
@@ -75,8 +79,9 @@ tidy: ## Bring go.mod and go.sum up to date
 tools: $(BIN)/golangci-lint $(BIN)/sqlc $(BIN)/goose $(BIN)/govulncheck ## Build the tools into bin/
 
 .PHONY: verify
-verify: $(BIN)/sqlc ## Check that go.mod and the generated code are up to date
+verify: $(BIN)/sqlc ## Check that go.mod, the generated code and the migrations' functions are up to date
 	go mod tidy -diff
+	go run ./internal/functions
 	$(BIN)/sqlc diff
 
 .PHONY: vulnerable

@@ -88,9 +88,9 @@ var (
 		left: "SELECT count(*) FROM river_job WHERE kind = 'ingest_flight' AND state <> 'completed'",
 	}
 	polledQueue = sqlQueue{
-		all:  "INSERT INTO peer_queue (flight_id) SELECT unnest($1::text[])",
-		one:  "INSERT INTO peer_queue (flight_id) VALUES ($1)",
-		left: "SELECT count(*) FROM peer_queue",
+		all:  "INSERT INTO public.peer_queue (flight_id) SELECT unnest($1::text[])",
+		one:  "INSERT INTO public.peer_queue (flight_id) VALUES ($1)",
+		left: "SELECT count(*) FROM public.peer_queue",
 	}
 	// As its documentation has it for SQL, without queue names: those make it slower.
 	graphileQueue = sqlQueue{

@@ -15,6 +15,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/jobs"
 )
 
@@ -142,7 +143,7 @@ func runBareRiver(ctx context.Context, url string) error {
 	all := river.NewWorkers()
 	river.AddWorker(all, &noWork{})
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Queues: map[string]river.QueueConfig{jobs.FlightsQueue: {MaxWorkers: workers}}, Workers: all,
+		Schema: db.Schema, Queues: map[string]river.QueueConfig{jobs.FlightsQueue: {MaxWorkers: workers}}, Workers: all,
 	})
 	if err != nil {
 		return err

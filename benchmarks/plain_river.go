@@ -75,7 +75,7 @@ func (w *plainWorker) Work(ctx context.Context, job *river.Job[plainArgs]) error
 		return err
 	}
 	defer tx.Rollback(ctx) //nolint:errcheck // after a commit there is nothing to roll back
-	if _, err := tx.Exec(ctx, "SELECT save_by_peer($1, $2, $3, $4, $5, $6, $7::text[]::numeric[], $8::text[]::numeric[], $9::text[]::numeric[])",
+	if _, err := tx.Exec(ctx, "SELECT public.save_by_peer($1, $2, $3, $4, $5, $6, $7::text[]::numeric[], $8::text[]::numeric[], $9::text[]::numeric[])",
 		flight.ID, customer.ID, landedOn, flight, closesOn, tariffs, quantities, amounts, taxes); err != nil {
 		return err
 	}

@@ -11,6 +11,11 @@ var (
 	ErrSchemaTooNew = errors.New("database schema too new")
 	// ErrSchemaTooOld: migrations of this flightbill have not been run.
 	ErrSchemaTooOld = errors.New("database schema too old")
+	// ErrCannotMigrate: something about the database or the role has to be changed
+	// first; nothing was.
+	ErrCannotMigrate = errors.New("database cannot be migrated")
+	// ErrInvoicesIssued: a migration is not taken back over issued invoices.
+	ErrInvoicesIssued = errors.New("invoices have been issued")
 	// ErrJobLost: the job that asked for a save is in other hands by now;
 	// nothing was saved.
 	ErrJobLost = errors.New("job is no longer this attempt's")

@@ -69,7 +69,7 @@ func importFlights(ctx context.Context, pool *pgxpool.Pool, file *importFile) (I
 
 func copyFlights(ctx context.Context, tx pgx.Tx, file *importFile, facts []string) error {
 	_, err := tx.Exec(ctx, `CREATE TEMP TABLE import_flights ON COMMIT DROP AS
-		SELECT 0::bigint AS line, flight_id, `+strings.Join(facts, ", ")+` FROM flights WITH NO DATA`)
+		SELECT 0::bigint AS line, flight_id, `+strings.Join(facts, ", ")+` FROM flightbill.flights WITH NO DATA`)
 	if err != nil {
 		return fmt.Errorf("make a temporary table: %w", err)
 	}
@@ -133,11 +133,11 @@ func mergeFlights(ctx context.Context, tx pgx.Tx, facts []string) (result Import
 	// A row that was inserted has no xmax.
 	err = tx.QueryRow(ctx, `
 		WITH written AS (
-			INSERT INTO flights AS f (flight_id, `+list("")+`)
+			INSERT INTO flightbill.flights AS f (flight_id, `+list("")+`)
 			SELECT DISTINCT ON (i.flight_id) i.flight_id, `+list("i.")+`
 			FROM import_flights i
 			WHERE NOT EXISTS (
-				SELECT FROM flights o
+				SELECT FROM flightbill.flights o
 				WHERE o.flight_id = i.flight_id AND (`+list("o.")+`) IS NOT DISTINCT FROM (`+list("i.")+`))
 			ORDER BY i.flight_id, i.line
 			ON CONFLICT (flight_id) DO UPDATE SET `+strings.Join(assignments, ", ")+`

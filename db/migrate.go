@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -19,6 +18,9 @@ import (
 // RiverVersion is the version of River's own migrations that flightbill's
 // tables and functions were made for.
 const RiverVersion = 8
+
+// gooseTable is where goose keeps which of flightbill's migrations are done.
+const gooseTable = Schema + ".goose_db_version"
 
 // migrateLockKey is held by the one process that migrates; the others wait.
 const migrateLockKey = 4638707616191610990
@@ -37,14 +39,19 @@ type Migration struct {
 func MigrateUp(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 	var done []Migration
 	err := withMigrations(ctx, pool, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider) error {
-		if err := checkNotNewer(ctx, provider); err != nil {
-			return err
-		}
-		version, err := riverVersion(ctx, river)
+		found, err := lookAround(ctx, pool, provider)
 		if err != nil {
 			return err
 		}
-		if version < RiverVersion {
+		if err := found.canMigrate(); err != nil {
+			return err
+		}
+		if !found.schema {
+			if _, err := pool.Exec(ctx, `CREATE SCHEMA `+Schema); err != nil {
+				return fmt.Errorf("make schema %s: %w", Schema, err)
+			}
+		}
+		if found.river < RiverVersion {
 			res, err := river.Migrate(ctx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: RiverVersion})
 			if err != nil {
 				return fmt.Errorf("migrate River's tables: %w", err)
@@ -66,24 +73,28 @@ func MigrateUp(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 }
 
 // MigrateDown takes back the newest step only: flightbill's, and once none of
-// those is left, River's. It returns nil where nothing is left.
-func MigrateDown(ctx context.Context, pool *pgxpool.Pool) (*Migration, error) {
+// those is left, River's. It returns nil where nothing is left. Where invoices
+// have been issued it refuses, with ErrInvoicesIssued, unless they are to be lost.
+func MigrateDown(ctx context.Context, pool *pgxpool.Pool, loseInvoices bool) (*Migration, error) {
 	var undone *Migration
 	err := withMigrations(ctx, pool, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider) error {
-		if err := checkNotNewer(ctx, provider); err != nil {
+		found, err := lookAround(ctx, pool, provider)
+		if err != nil {
 			return err
 		}
-		result, err := provider.Down(ctx)
-		if err == nil {
+		if err := found.canTakeBack(ctx, pool, loseInvoices); err != nil {
+			return err
+		}
+		if found.applied > 0 {
+			result, err := provider.Down(ctx)
+			if err != nil {
+				return fmt.Errorf("take back flightbill's newest migration: %w", err)
+			}
 			undone = &Migration{Line: "flightbill", Version: result.Source.Version, Name: result.Source.Path}
 			return nil
 		}
-		if !errors.Is(err, goose.ErrNoNextVersion) {
-			return fmt.Errorf("take back flightbill's newest migration: %w", err)
-		}
-		version, err := riverVersion(ctx, river)
-		if err != nil || version == 0 {
-			return err
+		if found.river == 0 {
+			return nil
 		}
 		res, err := river.Migrate(ctx, rivermigrate.DirectionDown, &rivermigrate.MigrateOpts{MaxSteps: 1})
 		if err != nil {
@@ -109,46 +120,44 @@ func MigrationStatus(ctx context.Context, pool *pgxpool.Pool) ([]Migration, erro
 	if err != nil {
 		return nil, err
 	}
-	riverAt, err := riverVersion(ctx, river)
-	if err != nil {
-		return nil, err
-	}
-	applied, err := appliedVersion(ctx, pool)
+	found, err := lookAround(ctx, pool, provider)
 	if err != nil {
 		return nil, err
 	}
 	var list []Migration
 	for _, m := range river.AllVersions() {
 		if m.Version <= RiverVersion {
-			list = append(list, Migration{Line: "river", Version: int64(m.Version), Name: m.Name, Applied: m.Version <= riverAt})
+			list = append(list, Migration{Line: "river", Version: int64(m.Version), Name: m.Name, Applied: m.Version <= found.river})
 		}
 	}
 	for _, s := range provider.ListSources() {
-		list = append(list, Migration{Line: "flightbill", Version: s.Version, Name: s.Path, Applied: s.Version <= applied})
+		list = append(list, Migration{Line: "flightbill", Version: s.Version, Name: s.Path, Applied: s.Version <= found.applied})
 	}
 	return list, nil
 }
 
 // CheckSchema says whether this binary can work with the database: neither
-// behind its migrations nor ahead of them.
+// behind its migrations nor ahead of them, River's among them.
 func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	provider, closeDB, err := newProvider(pool)
 	if err != nil {
 		return err
 	}
 	defer closeDB()
-	applied, err := appliedVersion(ctx, pool)
+	found, err := lookAround(ctx, pool, provider)
 	if err != nil {
 		return err
 	}
-	sources := provider.ListSources()
-	newest := sources[len(sources)-1].Version
+	if err := found.notNewer(); err != nil {
+		return err
+	}
 	switch {
-	case applied > newest:
-		return tooNew(applied, newest)
-	case applied < newest:
+	case found.applied < found.newest:
 		return fmt.Errorf("%w: the database is at migration %d, this flightbill needs %d; run flightbill migrate up",
-			ErrSchemaTooOld, applied, newest)
+			ErrSchemaTooOld, found.applied, found.newest)
+	case found.river < RiverVersion:
+		return fmt.Errorf("%w: the database has River's tables of migration %d, this flightbill needs %d; run flightbill migrate up",
+			ErrSchemaTooOld, found.river, RiverVersion)
 	}
 	return nil
 }
@@ -181,7 +190,7 @@ func withMigrations(ctx context.Context, pool *pgxpool.Pool, do func(*rivermigra
 func newProvider(pool *pgxpool.Pool) (*goose.Provider, func(), error) {
 	sqlDB := stdlib.OpenDBFromPool(pool)
 	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS,
-		goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
+		goose.WithTableName(gooseTable), goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		_ = sqlDB.Close()
 		return nil, nil, fmt.Errorf("read the migrations: %w", err)
@@ -191,53 +200,9 @@ func newProvider(pool *pgxpool.Pool) (*goose.Provider, func(), error) {
 
 func newRiverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
 	// River logs each step at info; the caller reports them itself.
-	river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: Schema, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, fmt.Errorf("prepare River's migrations: %w", err)
 	}
 	return river, nil
-}
-
-func riverVersion(ctx context.Context, river *rivermigrate.Migrator[pgx.Tx]) (int, error) {
-	versions, err := river.ExistingVersions(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("read River's migration version: %w", err)
-	}
-	newest := 0
-	for _, v := range versions {
-		newest = max(newest, v.Version)
-	}
-	return newest, nil
-}
-
-func appliedVersion(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
-	var exists bool
-	if err := pool.QueryRow(ctx, `SELECT to_regclass('public.goose_db_version') IS NOT NULL`).Scan(&exists); err != nil {
-		return 0, fmt.Errorf("look for the migration table: %w", err)
-	}
-	if !exists {
-		return 0, nil
-	}
-	var version int64
-	if err := pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&version); err != nil {
-		return 0, fmt.Errorf("read the migration version: %w", err)
-	}
-	return version, nil
-}
-
-func checkNotNewer(ctx context.Context, provider *goose.Provider) error {
-	version, err := provider.GetDBVersion(ctx)
-	if err != nil {
-		return fmt.Errorf("read the migration version: %w", err)
-	}
-	sources := provider.ListSources()
-	if newest := sources[len(sources)-1].Version; version > newest {
-		return tooNew(version, newest)
-	}
-	return nil
-}
-
-func tooNew(version, newest int64) error {
-	return fmt.Errorf("%w: a newer flightbill has migrated it to %d, this one knows migrations up to %d; run the newer flightbill",
-		ErrSchemaTooNew, version, newest)
 }

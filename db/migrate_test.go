@@ -21,7 +21,7 @@ import (
 )
 
 // steps is how many migrations there are in all.
-const steps = db.RiverVersion + 11
+const steps = db.RiverVersion + 13
 
 func setupEmpty(t *testing.T) *testBundle {
 	t.Helper()
@@ -29,25 +29,27 @@ func setupEmpty(t *testing.T) *testBundle {
 	return &testBundle{url: url, pool: open(t, url, 4)}
 }
 
-// schemaOf describes all that the migrations make, as text.
-func schemaOf(t *testing.T, b *testBundle) string {
+// schemaOf describes all that is in a schema, as text.
+func schemaOf(t *testing.T, b *testBundle, schema string) string {
 	t.Helper()
-	return get[string](t, b, `
-		SELECT string_agg(line, E'\n' ORDER BY line) FROM (
+	return get[string](t, b, strings.ReplaceAll(`
+		SELECT coalesce(string_agg(line, E'\n' ORDER BY line), '') FROM (
 			SELECT concat_ws(' ', 'relation', c.relkind, c.relname, c.reloptions, c.relacl) FROM pg_class c
-				WHERE relnamespace = 'public'::regnamespace
+				WHERE relnamespace = 'flightbill'::regnamespace
 			UNION ALL SELECT concat_ws(' ', 'column', attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull, attidentity, pg_get_expr(adbin, adrelid))
 				FROM pg_attribute JOIN pg_class c ON c.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-				WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
-			UNION ALL SELECT concat_ws(' ', 'view', viewname, definition) FROM pg_views WHERE schemaname = 'public'
+				WHERE relnamespace = 'flightbill'::regnamespace AND attnum > 0 AND NOT attisdropped
+			UNION ALL SELECT concat_ws(' ', 'view', viewname, definition) FROM pg_views WHERE schemaname = 'flightbill'
 			UNION ALL SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
-				WHERE connamespace = 'public'::regnamespace
-			UNION ALL SELECT concat_ws(' ', 'index', indexdef) FROM pg_indexes WHERE schemaname = 'public'
-			UNION ALL SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(oid)) FROM pg_trigger WHERE NOT tgisinternal
+				WHERE connamespace = 'flightbill'::regnamespace
+			UNION ALL SELECT concat_ws(' ', 'index', indexdef) FROM pg_indexes WHERE schemaname = 'flightbill'
+			UNION ALL SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(t.oid)) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+				WHERE relnamespace = 'flightbill'::regnamespace AND NOT tgisinternal
 			UNION ALL SELECT concat_ws(' ', 'function', pg_get_functiondef(oid), proacl) FROM pg_proc
-				WHERE pronamespace = 'public'::regnamespace AND prokind = 'f' AND probin IS NULL
-			UNION ALL SELECT concat_ws(' ', 'value', enumtypid::regtype, enumsortorder, enumlabel) FROM pg_enum
-		) AS lines (line)`)
+				WHERE pronamespace = 'flightbill'::regnamespace AND prokind = 'f' AND probin IS NULL
+			UNION ALL SELECT concat_ws(' ', 'value', enumtypid::regtype, enumsortorder, enumlabel) FROM pg_enum JOIN pg_type y ON y.oid = enumtypid
+				WHERE typnamespace = 'flightbill'::regnamespace
+		) AS lines (line)`, "'flightbill'", "'"+schema+"'"))
 }
 
 // Twenty processes start at once on an empty database: all of them succeed, and
@@ -101,13 +103,13 @@ func TestMigrateDownAndUpAgain(t *testing.T) {
 	b := setupEmpty(t)
 	_, err := db.MigrateUp(t.Context(), b.pool)
 	require.NoError(t, err)
-	made := schemaOf(t, b)
+	made := schemaOf(t, b, db.Schema)
 	require.Contains(t, made, "flight_processing_queue")
 
 	all, err := db.MigrationStatus(t.Context(), b.pool)
 	require.NoError(t, err)
 	for left := steps; left > 0; left-- {
-		undone, err := db.MigrateDown(t.Context(), b.pool)
+		undone, err := db.MigrateDown(t.Context(), b.pool, false)
 		require.NoError(t, err)
 		require.NotNil(t, undone)
 		require.Equal(t, all[left-1].Version, undone.Version)
@@ -118,10 +120,10 @@ func TestMigrateDownAndUpAgain(t *testing.T) {
 			require.Equal(t, i < left-1, m.Applied, "%s %d after the step down from %d", m.Line, m.Version, left)
 		}
 	}
-	undone, err := db.MigrateDown(t.Context(), b.pool)
+	undone, err := db.MigrateDown(t.Context(), b.pool, false)
 	require.NoError(t, err)
 	require.Nil(t, undone, "nothing is left to take back")
-	for line := range strings.Lines(schemaOf(t, b)) {
+	for line := range strings.Lines(schemaOf(t, b, db.Schema)) {
 		require.Contains(t, line, "goose_db_version", "all else is gone")
 	}
 	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM pg_roles WHERE rolname = 'flightbill_enqueuer'`), "roles belong to the server")
@@ -129,7 +131,7 @@ func TestMigrateDownAndUpAgain(t *testing.T) {
 	done, err := db.MigrateUp(t.Context(), b.pool)
 	require.NoError(t, err)
 	require.Len(t, done, steps)
-	require.Equal(t, made, schemaOf(t, b))
+	require.Equal(t, made, schemaOf(t, b, db.Schema))
 }
 
 func TestMigrationStatusChangesNothing(t *testing.T) {
@@ -143,16 +145,16 @@ func TestMigrationStatusChangesNothing(t *testing.T) {
 		require.NotEmpty(t, m.Name)
 		require.Equal(t, i >= db.RiverVersion, m.Line == "flightbill")
 	}
-	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_tables WHERE schemaname = 'public'`))
+	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`))
 	require.ErrorIs(t, db.CheckSchema(t.Context(), b.pool), db.ErrSchemaTooOld)
-	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_tables WHERE schemaname = 'public'`))
+	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`))
 }
 
 // The tools that made the tables find nothing to add to them.
 func TestMigrationsAreWhole(t *testing.T) {
 	t.Parallel()
 	pool := open(t, dbtest.URL(t), 4)
-	river, err := rivermigrate.New(riverpgxv5.New(pool), nil)
+	river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: db.Schema})
 	require.NoError(t, err)
 	result, err := river.Validate(t.Context(), &rivermigrate.ValidateOpts{})
 	require.NoError(t, err)
@@ -160,7 +162,7 @@ func TestMigrationsAreWhole(t *testing.T) {
 
 	sqlDB := stdlib.OpenDBFromPool(pool)
 	defer sqlDB.Close()
-	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS)
+	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS, goose.WithTableName("flightbill.goose_db_version"))
 	require.NoError(t, err)
 	pending, err := provider.HasPending(t.Context())
 	require.NoError(t, err)
@@ -179,13 +181,18 @@ func TestMigrateWithoutRiver(t *testing.T) {
 	b := setupEmpty(t)
 	sqlDB := stdlib.OpenDBFromPool(b.pool)
 	defer sqlDB.Close()
-	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS)
+	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS, goose.WithTableName("flightbill.goose_db_version"))
 	require.NoError(t, err)
 	const hint = `Run "flightbill migrate up"`
 
+	b.exec(t, `CREATE SCHEMA flightbill`)
+	elsewhere, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS, goose.WithTableName("public.goose_db_version"))
+	require.NoError(t, err)
+	_, err = elsewhere.Up(t.Context())
+	requireSQLError(t, err, raised, "table flightbill.goose_db_version", hint, "-table flightbill.goose_db_version")
 	_, err = provider.Up(t.Context())
 	requireSQLError(t, err, raised, "the tables of River are missing", hint, "river migrate-up --line main")
-	river, err := rivermigrate.New(riverpgxv5.New(b.pool), nil)
+	river, err := rivermigrate.New(riverpgxv5.New(b.pool), &rivermigrate.Config{Schema: db.Schema})
 	require.NoError(t, err)
 	_, err = river.Migrate(t.Context(), rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: 6})
 	require.NoError(t, err)
@@ -203,21 +210,21 @@ func TestSchemaTooNew(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9000, true)`)
-	before := schemaOf(t, b)
+	before := schemaOf(t, b, db.Schema)
 	_, err := db.MigrateUp(t.Context(), b.pool)
 	require.ErrorIs(t, err, db.ErrSchemaTooNew)
 	require.ErrorContains(t, err, "9000")
-	_, err = db.MigrateDown(t.Context(), b.pool)
+	_, err = db.MigrateDown(t.Context(), b.pool, false)
 	require.ErrorIs(t, err, db.ErrSchemaTooNew)
 	require.ErrorIs(t, db.CheckSchema(t.Context(), b.pool), db.ErrSchemaTooNew)
-	require.Equal(t, before, schemaOf(t, b))
+	require.Equal(t, before, schemaOf(t, b, db.Schema))
 	require.Equal(t, 9000, get[int](t, b, `SELECT max(version_id) FROM goose_db_version`))
 }
 
 func TestSchemaTooOld(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	_, err := db.MigrateDown(t.Context(), b.pool)
+	_, err := db.MigrateDown(t.Context(), b.pool, false)
 	require.NoError(t, err)
 	err = db.CheckSchema(t.Context(), b.pool)
 	require.ErrorIs(t, err, db.ErrSchemaTooOld)

@@ -8,11 +8,48 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // OldestPostgres is the oldest server version flightbill is tested with.
 const OldestPostgres = 15
+
+// Schema is where all of flightbill is in a database: its own tables, River's and
+// goose's. What other applications keep beside it is never met.
+const Schema = "flightbill"
+
+// session is what a connection of flightbill's depends on, whatever the URL, the
+// role, the database or the server say of it. A setting that this server does not
+// know is passed over.
+const session = `
+SET search_path = flightbill;
+SELECT set_config(name, value, false)
+FROM (VALUES
+    ('timezone', 'UTC'), -- dates and times never depend on the server's zone
+    ('datestyle', 'ISO, MDY'),
+    ('standard_conforming_strings', 'on'), -- how pgx quotes where it must
+    ('plan_cache_mode', 'auto'),
+    ('jit', 'off'), -- compiling a plan takes 50 ms at each call, running it 0.5
+    ('default_transaction_isolation', 'read committed'), -- what is read after a lock is what was committed before it
+    ('default_transaction_read_only', 'off'),
+    ('default_transaction_deferrable', 'off'),
+    -- How long is too long is known to who asks: an import takes minutes.
+    ('statement_timeout', '0'),
+    ('lock_timeout', '0'),
+    ('idle_in_transaction_session_timeout', '0'),
+    ('idle_session_timeout', '0'),
+    ('transaction_timeout', '0') -- from Postgres 17 on
+) AS wanted (name, value)
+WHERE current_setting(name, true) IS DISTINCT FROM value AND current_setting(name, true) IS NOT NULL`
+
+// setSession makes a new connection one that flightbill can rely on.
+func setSession(ctx context.Context, conn *pgconn.PgConn) error {
+	if _, err := conn.Exec(ctx, session).ReadAll(); err != nil {
+		return fmt.Errorf("set what flightbill's connections depend on: %w", err)
+	}
+	return nil
+}
 
 // Options are what Open does beyond connecting.
 type Options struct {
@@ -36,10 +73,7 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 		name = "flightbill"
 	}
 	setDefault(config.ConnConfig.RuntimeParams, "application_name", name)
-	// Everything of flightbill's is in schema public, whatever the role's own
-	// search path says; dates and times never depend on the server's zone.
-	setDefault(config.ConnConfig.RuntimeParams, "search_path", "public")
-	setDefault(config.ConnConfig.RuntimeParams, "timezone", "UTC")
+	config.ConnConfig.AfterConnect = setSession
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 10 * time.Second
 	}

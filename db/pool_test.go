@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -186,19 +187,30 @@ func TestOpenGarbage(t *testing.T) {
 	}
 }
 
-// What the database or its role sets for its sessions does not change where
-// flightbill's tables are looked for, nor the dates that it reads.
+// Whatever the database, its role or the URL sets for a session: flightbill's has
+// what it depends on.
 func TestOpenFixesTheSession(t *testing.T) {
 	t.Parallel()
 	b := &testBundle{url: dbtest.URL(t)}
 	b.pool = open(t, b.url, 1)
 	name := get[string](t, b, `SELECT current_database()`)
-	b.exec(t, `ALTER DATABASE `+name+` SET search_path = elsewhere; ALTER DATABASE `+name+` SET timezone = 'Asia/Tokyo'`)
+	for setting, value := range map[string]string{
+		"search_path": "elsewhere", "timezone": "Asia/Tokyo", "datestyle": "SQL, DMY", "jit": "on", "statement_timeout": "20s", "lock_timeout": "20s",
+		"idle_in_transaction_session_timeout": "20s", "idle_session_timeout": "20s",
+		"default_transaction_isolation": "serializable", "default_transaction_read_only": "on",
+	} {
+		b.exec(t, fmt.Sprintf("SET default_transaction_read_only = off; ALTER DATABASE %s SET %s = '%s'", name, setting, value))
+	}
 
-	const session = `SELECT concat_ws(' ', current_setting('search_path'), current_setting('timezone'), current_setting('application_name'))`
-	require.Equal(t, "public UTC flightbill", get[string](t, &testBundle{pool: open(t, b.url, 1)}, session))
-	own := b.url + map[bool]string{true: "&", false: "?"}[strings.Contains(b.url, "?")] + "application_name=own"
-	require.Equal(t, "public UTC own", get[string](t, &testBundle{pool: open(t, own, 1)}, session))
+	const session = `SELECT concat_ws(' ', current_setting('search_path'), current_setting('timezone'), current_setting('datestyle'), current_setting('jit'),
+		current_setting('transaction_isolation'), current_setting('transaction_read_only'), current_setting('statement_timeout'), current_setting('lock_timeout'),
+		current_setting('idle_in_transaction_session_timeout'), current_setting('idle_session_timeout'), current_setting('application_name'))`
+	const ours = "flightbill UTC ISO, MDY off read committed off 0 0 0 0 "
+	with := func(params string) *testBundle {
+		return &testBundle{pool: open(t, b.url+map[bool]string{true: "&", false: "?"}[strings.Contains(b.url, "?")]+params, 1)}
+	}
+	require.Equal(t, ours+"flightbill", get[string](t, &testBundle{pool: open(t, b.url, 1)}, session))
+	require.Equal(t, ours+"own", get[string](t, with("application_name=own&search_path=public&options=-c%20jit%3Don%20-c%20statement_timeout%3D20s"), session))
 }
 
 func TestOpenServerTooOld(t *testing.T) {

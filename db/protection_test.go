@@ -73,7 +73,7 @@ func TestIssuedInvoiceStays(t *testing.T) {
 	require.Equal(t, before, get[string](t, b, whole))
 }
 
-const voidInvoice = `SELECT void_invoice('EACH-000001', 'wrong tariff')`
+const voidInvoice = `SELECT flightbill.void_invoice('EACH-000001', 'wrong tariff')`
 
 func TestInvoiceStatusChanges(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,8 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
 )
 
 const enqueueOne = `INSERT INTO flight_processing_queue (flight_id) VALUES ($1)`
@@ -480,7 +482,7 @@ var ingestOpts = &river.InsertOpts{Queue: "flights", MaxAttempts: 25, UniqueOpts
 func TestQueueDedupesAgainstRiver(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{})
+	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{Schema: db.Schema})
 	require.NoError(t, err)
 	for _, id := range []string{"F1", "A b._:/+#@~-9", strings.Repeat("Z", 128)} {
 		const row = `SELECT (to_jsonb(j) - ARRAY['id', 'created_at', 'scheduled_at'])::text FROM river_job j`
@@ -528,7 +530,7 @@ func TestQueueShowsWhy(t *testing.T) {
 		return outcomes[job.Args.FlightID](ctx)
 	}))
 	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{
-		Workers: workers, Queues: map[string]river.QueueConfig{"flights": {MaxWorkers: 4}}, FetchCooldown: time.Millisecond,
+		Schema: db.Schema, Workers: workers, Queues: map[string]river.QueueConfig{"flights": {MaxWorkers: 4}}, FetchCooldown: time.Millisecond,
 		RetryPolicy: retryLater{},
 	})
 	require.NoError(t, err)

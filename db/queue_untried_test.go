@@ -8,6 +8,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
@@ -92,12 +93,12 @@ func (b *testBundle) rescue(t *testing.T) {
 	t.Helper()
 	b.exec(t, `UPDATE river_job SET attempted_at = now() - interval '1 hour'`)
 	exec := riverpgxv5.New(b.pool).GetExecutor()
-	stuck, err := exec.JobGetStuck(t.Context(), &riverdriver.JobGetStuckParams{Max: 10, StuckHorizon: time.Now()})
+	stuck, err := exec.JobGetStuck(t.Context(), &riverdriver.JobGetStuckParams{Schema: db.Schema, Max: 10, StuckHorizon: time.Now()})
 	require.NoError(t, err)
 	require.NotEmpty(t, stuck)
 	for _, job := range stuck {
 		_, err := exec.JobRescueMany(t.Context(), &riverdriver.JobRescueManyParams{
-			ID: []int64{job.ID}, Error: [][]byte{[]byte(`{}`)}, FinalizedAt: []*time.Time{nil},
+			Schema: db.Schema, ID: []int64{job.ID}, Error: [][]byte{[]byte(`{}`)}, FinalizedAt: []*time.Time{nil},
 			ScheduledAt: []time.Time{time.Now().Add(time.Second)}, State: []string{"retryable"}, StuckHorizon: time.Now(),
 		})
 		require.NoError(t, err)

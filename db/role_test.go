@@ -20,18 +20,18 @@ func TestEnqueuerMay(t *testing.T) {
 	b := setup(t)
 	app := b.enqueuer(t)
 	for _, sql := range []string{
-		`INSERT INTO flight_processing_queue (flight_id, priority) VALUES ('F1', 2), ('F2', 3)`,
-		`SELECT * FROM enqueue_flights(ARRAY['F3', 'F4'])`,
-		`DELETE FROM flight_processing_queue WHERE flight_id IN ('F2', 'F4')`,
+		`INSERT INTO flightbill.flight_processing_queue (flight_id, priority) VALUES ('F1', 2), ('F2', 3)`,
+		`SELECT * FROM flightbill.enqueue_flights(ARRAY['F3', 'F4'])`,
+		`DELETE FROM flightbill.flight_processing_queue WHERE flight_id IN ('F2', 'F4')`,
 	} {
 		_, err := app.Exec(t.Context(), sql)
 		require.NoError(t, err, sql)
 	}
 	b.setState(t, "F1", "cancelled")
-	_, err := app.Exec(t.Context(), `INSERT INTO flight_processing_queue (flight_id) SELECT flight_id FROM flight_processing_queue WHERE state = 'cancelled'`)
+	_, err := app.Exec(t.Context(), `INSERT INTO flightbill.flight_processing_queue (flight_id) SELECT flight_id FROM flightbill.flight_processing_queue WHERE state = 'cancelled'`)
 	require.NoError(t, err, "revive")
 	var seen string
-	require.NoError(t, app.QueryRow(t.Context(), `SELECT string_agg(flight_id || ' ' || state, ', ' ORDER BY flight_id) FROM flight_processing_queue`).Scan(&seen))
+	require.NoError(t, app.QueryRow(t.Context(), `SELECT string_agg(flight_id || ' ' || state, ', ' ORDER BY flight_id) FROM flightbill.flight_processing_queue`).Scan(&seen))
 	require.Equal(t, "F1 available, F3 available", seen)
 }
 
@@ -41,18 +41,18 @@ func TestEnqueuerMayNot(t *testing.T) {
 	b.enqueue(t, "F1")
 	app := b.enqueuer(t)
 	for _, sql := range []string{
-		`SELECT FROM river_job`, `SELECT FROM customers`, `SELECT FROM invoices`, `SELECT FROM charges`, `SELECT FROM billed_flights`,
-		`SELECT FROM goose_db_version`, `INSERT INTO river_job (kind, args, max_attempts) VALUES ('ingest_flight', '{}', 1)`,
-		`INSERT INTO flights (flight_id) VALUES ('F1')`, `DELETE FROM river_job`, `SELECT nextval('river_job_id_seq')`,
-		`UPDATE flight_processing_queue SET priority = 1`, `UPDATE river_job SET priority = 1`, `TRUNCATE river_job`,
-		`SELECT save_flights(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
-		`SELECT issue_drafts(NULL, now(), current_date)`, `SELECT mark_invoice_paid('EACH-000001')`, `SELECT void_invoice('EACH-000001', 'why')`,
-		`SELECT rebill_invoice('EACH-000001')`, `SELECT revive_flight_jobs(NULL, NULL)`,
+		`SELECT FROM flightbill.river_job`, `SELECT FROM flightbill.customers`, `SELECT FROM flightbill.invoices`, `SELECT FROM flightbill.charges`, `SELECT FROM flightbill.billed_flights`,
+		`SELECT FROM flightbill.goose_db_version`, `INSERT INTO flightbill.river_job (kind, args, max_attempts) VALUES ('ingest_flight', '{}', 1)`,
+		`INSERT INTO flightbill.flights (flight_id) VALUES ('F1')`, `DELETE FROM flightbill.river_job`, `SELECT nextval('flightbill.river_job_id_seq')`,
+		`UPDATE flightbill.flight_processing_queue SET priority = 1`, `UPDATE flightbill.river_job SET priority = 1`, `TRUNCATE flightbill.river_job`,
+		`SELECT flightbill.save_flights(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
+		`SELECT flightbill.issue_drafts(NULL, now(), current_date)`, `SELECT flightbill.mark_invoice_paid('EACH-000001')`, `SELECT flightbill.void_invoice('EACH-000001', 'why')`,
+		`SELECT flightbill.rebill_invoice('EACH-000001')`, `SELECT flightbill.revive_flight_jobs(NULL, NULL)`,
 		`CREATE TABLE public.mine ()`, `CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql RETURN 1`, `CREATE SCHEMA mine`,
-		`CREATE OR REPLACE FUNCTION flight_id_is_valid(flight_id text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true`,
-		`CREATE TRIGGER mine BEFORE INSERT ON river_job EXECUTE FUNCTION flight_processing_queue_insert()`,
-		`CREATE TEMP TABLE mine (flight_id text); CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION flight_processing_queue_insert()`,
-		`ALTER VIEW flight_processing_queue RENAME TO mine`, `DROP VIEW flight_processing_queue`, `COPY river_job TO STDOUT`,
+		`CREATE OR REPLACE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true`,
+		`CREATE TRIGGER mine BEFORE INSERT ON flightbill.river_job EXECUTE FUNCTION flightbill.flight_processing_queue_insert()`,
+		`CREATE TEMP TABLE mine (flight_id text); CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_insert()`,
+		`ALTER VIEW flightbill.flight_processing_queue RENAME TO mine`, `DROP VIEW flightbill.flight_processing_queue`, `COPY flightbill.river_job TO STDOUT`,
 	} {
 		_, err := app.Exec(t.Context(), sql)
 		var pgErr *pgconn.PgError
@@ -69,12 +69,12 @@ func TestEnqueuerHasNothingElse(t *testing.T) {
 	b := setup(t)
 	require.Equal(t, "flight_processing_queue", get[string](t, b, `
 		SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
-		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm', 'p', 'f')
+		WHERE relnamespace = 'flightbill'::regnamespace AND relkind IN ('r', 'v', 'm', 'p', 'f')
 			AND (has_table_privilege('flightbill_enqueuer', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
 				OR has_any_column_privilege('flightbill_enqueuer', oid, 'SELECT, INSERT, UPDATE, REFERENCES'))`))
 	require.Equal(t, "DELETE, INSERT, SELECT", get[string](t, b, `
 		SELECT string_agg(p, ', ' ORDER BY p) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS p
-		WHERE has_table_privilege('flightbill_enqueuer', 'flight_processing_queue', p)`))
+		WHERE has_table_privilege('flightbill_enqueuer', 'flightbill.flight_processing_queue', p)`))
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_sequences
 		WHERE has_sequence_privilege('flightbill_enqueuer', format('%I.%I', schemaname, sequencename), 'USAGE, SELECT, UPDATE')`))
 	require.False(t, get[bool](t, b, `SELECT bool_or(rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls) FROM pg_roles
@@ -83,7 +83,7 @@ func TestEnqueuerHasNothingElse(t *testing.T) {
 	// A trigger's function cannot be called; an extension's are its own affair.
 	const callable = `
 		SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc p
-		WHERE pronamespace = 'public'::regnamespace AND prorettype <> 'trigger'::regtype AND has_function_privilege($1, oid, 'EXECUTE')
+		WHERE pronamespace = 'flightbill'::regnamespace AND prorettype <> 'trigger'::regtype AND has_function_privilege($1, oid, 'EXECUTE')
 			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')`
 	require.Equal(t, "enqueue_flights queued_flight river_job_state_in_bitmask", get[string](t, b, callable, "flightbill_enqueuer"))
 	require.Equal(t, "queued_flight river_job_state_in_bitmask", get[string](t, b, callable, "public"))
@@ -93,11 +93,11 @@ func TestDefinersFixTheirSearchPath(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.Equal(t, "enqueue_flights flight_processing_queue_delete flight_processing_queue_insert flight_processing_queue_prepare flight_processing_queue_restore gathered_flights_commit rebill_invoice void_invoice", get[string](t, b,
-		`SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace`))
+		`SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace`))
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_proc
-		WHERE prosecdef AND pronamespace = 'public'::regnamespace AND NOT 'search_path=public, pg_temp' = ANY (coalesce(proconfig, '{}'))`))
+		WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))`))
 	require.Empty(t, get[string](t, b, `SELECT coalesce(string_agg(proname, ' '), '') FROM pg_proc p JOIN pg_language l ON l.oid = prolang
-		WHERE lanname = 'plpgsql' AND pronamespace = 'public'::regnamespace AND proconfig IS NULL`), "nor does any other depend on its caller's path")
+		WHERE lanname = 'plpgsql' AND pronamespace = 'flightbill'::regnamespace AND proconfig IS NULL`), "nor does any other depend on its caller's path")
 }
 
 // Tables, functions and operators of the caller's own, under flightbill's names
@@ -106,24 +106,31 @@ func TestEnqueuerCannotShadow(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.markBilled(t, "F9")
+	b.exec(t, `GRANT CREATE ON SCHEMA public TO flightbill_enqueuer`) // as where everybody may
 	app := b.enqueuer(t)
 	for _, sql := range []string{
-		`CREATE TEMP TABLE river_job (LIKE flight_processing_queue)`,
+		`CREATE TEMP TABLE river_job (LIKE flightbill.flight_processing_queue)`,
 		`CREATE TEMP TABLE billed_flights (flight_id text)`,
 		`CREATE FUNCTION pg_temp.flight_id_is_valid(text) RETURNS boolean LANGUAGE sql RETURN true`,
 		`CREATE FUNCTION pg_temp.flight_job_key(text) RETURNS bytea LANGUAGE sql RETURN '\x00'::bytea`,
 		`CREATE FUNCTION pg_temp.pg_notify(text, text) RETURNS void LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $$shadowed as %$$, current_user; END'`,
 		`CREATE FUNCTION pg_temp.grab(text, text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $$shadowed as %$$, current_user; END'`,
 		`CREATE OPERATOR pg_temp.= (LEFTARG = text, RIGHTARG = text, FUNCTION = pg_temp.grab)`,
+		// More exact than Postgres' own, which compare any two values of an enum.
+		`CREATE FUNCTION public.grab(flightbill.river_job_state, flightbill.river_job_state) RETURNS boolean LANGUAGE plpgsql AS
+			'BEGIN RAISE EXCEPTION $$shadowed as %$$, current_user; END'`,
+		`CREATE OPERATOR public.= (LEFTARG = flightbill.river_job_state, RIGHTARG = flightbill.river_job_state, FUNCTION = public.grab)`,
+		`CREATE OPERATOR public.<> (LEFTARG = flightbill.river_job_state, RIGHTARG = flightbill.river_job_state, FUNCTION = public.grab)`,
 		`SET search_path = pg_temp, public, pg_catalog`,
-		`INSERT INTO public.flight_processing_queue (flight_id) VALUES ('F1'), ('F9')`,
-		`SELECT public.enqueue_flights(ARRAY['F2', 'F9'])`,
+		`INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('F1'), ('F9')`,
+		`SELECT flightbill.enqueue_flights(ARRAY['F2', 'F3', 'F9'])`,
+		`DELETE FROM flightbill.flight_processing_queue WHERE flight_id = 'F3'`,
 	} {
 		_, err := app.Exec(t.Context(), sql)
 		require.NoError(t, err, sql)
 	}
 	for _, sql := range []string{
-		`INSERT INTO public.flight_processing_queue (flight_id) VALUES ('F''1')`, `SELECT public.enqueue_flights(ARRAY['F''1'])`,
+		`INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('F''1')`, `SELECT flightbill.enqueue_flights(ARRAY['F''1'])`,
 	} {
 		_, err := app.Exec(t.Context(), sql)
 		requireSQLError(t, err, invalidParameter, "cannot be enqueued")
@@ -137,7 +144,7 @@ func TestEnqueuerSeesNoOtherJobs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.enqueue(t, "F1")
-	b.exec(t, `INSERT INTO river_job (kind, args, max_attempts, priority) VALUES ('consolidate_invoices', '{}', 25, 4)`)
+	b.exec(t, `INSERT INTO flightbill.river_job (kind, args, max_attempts, priority) VALUES ('consolidate_invoices', '{}', 25, 4)`)
 	config, err := pgx.ParseConfig(b.url)
 	require.NoError(t, err)
 	var seen []string
@@ -150,7 +157,7 @@ func TestEnqueuerSeesNoOtherJobs(t *testing.T) {
 		`SET enable_indexscan = off`, `SET enable_bitmapscan = off`, // an index would hide the other rows by chance
 		`CREATE FUNCTION pg_temp.tell(bigint, smallint) RETURNS boolean LANGUAGE plpgsql COST 0.0000001
 			AS $$ BEGIN RAISE NOTICE 'priority %', $2; RETURN true; END $$`,
-		`SELECT FROM flight_processing_queue WHERE pg_temp.tell(job_id, priority)`,
+		`SELECT FROM flightbill.flight_processing_queue WHERE pg_temp.tell(job_id, priority)`,
 	} {
 		_, err := app.Exec(t.Context(), sql)
 		require.NoError(t, err, sql)
@@ -162,9 +169,9 @@ func TestEnqueuerSeesNoOtherJobs(t *testing.T) {
 func TestQueueUsesItsIndex(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, `SELECT enqueue_flights(array_agg('F' || n)) FROM generate_series(1, 2000) AS n`)
+	b.exec(t, `SELECT flightbill.enqueue_flights(array_agg('F' || n)) FROM generate_series(1, 2000) AS n`)
 	b.exec(t, `ANALYZE river_job`)
-	for _, sql := range []string{`SELECT FROM flight_processing_queue WHERE flight_id = 'F7'`, `DELETE FROM flight_processing_queue WHERE flight_id = 'F7'`} {
+	for _, sql := range []string{`SELECT FROM flightbill.flight_processing_queue WHERE flight_id = 'F7'`, `DELETE FROM flightbill.flight_processing_queue WHERE flight_id = 'F7'`} {
 		rows, err := b.enqueuer(t).Query(t.Context(), `EXPLAIN `+sql)
 		require.NoError(t, err)
 		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])

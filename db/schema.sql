@@ -9,11 +9,13 @@ SET xmloption = content;
 SET client_min_messages = warning;
 SET row_security = off;
 
-CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
+CREATE SCHEMA flightbill;
+
+CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA flightbill;
 
 COMMENT ON EXTENSION btree_gist IS 'support for indexing common datatypes in GiST';
 
-CREATE TYPE public.flight_line AS (
+CREATE TYPE flightbill.flight_line AS (
 	customer_id bigint,
 	closes_on date,
 	tariff_id bigint,
@@ -28,7 +30,7 @@ CREATE TYPE public.flight_line AS (
 	flown_on date
 );
 
-CREATE TYPE public.river_job_state AS ENUM (
+CREATE TYPE flightbill.river_job_state AS ENUM (
     'available',
     'cancelled',
     'completed',
@@ -39,10 +41,11 @@ CREATE TYPE public.river_job_state AS ENUM (
     'scheduled'
 );
 
-CREATE FUNCTION public.adjust_flight(job_id bigint, job_attempt smallint, job_client text, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) RETURNS text
+CREATE FUNCTION flightbill.adjust_flight(job_id bigint, job_attempt smallint, job_client text, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 #variable_conflict use_column
 DECLARE
@@ -50,70 +53,70 @@ DECLARE
     invoice bigint;
     why     text;
 BEGIN
-    LOCK TABLE billing_run_lock IN SHARE MODE;
-    PERFORM FROM customers c
-    WHERE c.id IN (SELECT l.customer_id FROM jsonb_populate_recordset(NULL::flight_line, lines) AS l WHERE l.closes_on IS NULL)
+    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    PERFORM FROM flightbill.customers c
+    WHERE c.id IN (SELECT l.customer_id FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l WHERE l.closes_on IS NULL)
     ORDER BY c.id FOR NO KEY UPDATE;
-    IF adjust_flight.price_book_version IS DISTINCT FROM (SELECT version FROM price_book)
-        OR adjust_flight.cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM billing_runs r)
+    IF adjust_flight.price_book_version IS DISTINCT FROM (SELECT version FROM flightbill.price_book)
+        OR adjust_flight.cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM flightbill.billing_runs r)
     THEN
         RETURN 'stale';
     END IF;
 
-    UPDATE billed_flights b
+    UPDATE flightbill.billed_flights b
     SET customer_id = adjust_flight.customer_id, landed_on = adjust_flight.landed_on, facts = adjust_flight.facts, revision = b.revision + 1
     WHERE b.flight_id = adjust_flight.flight_id AND b.revision = adjust_flight.revision;
     IF NOT FOUND THEN
         RETURN 'changed';
     END IF;
     IF adjust_flight.origin = 'rebilled' THEN
-        UPDATE voided_flights v SET rebilled_at = at
+        UPDATE flightbill.voided_flights v SET rebilled_at = at
         WHERE v.flight_id = adjust_flight.flight_id AND v.rebill AND v.rebilled_at IS NULL;
     END IF;
 
     FOR part IN
         SELECT l.customer_id, l.closes_on, l.currency, l.closes_on IS NULL AND sum(l.amount + l.tax_amount) < 0 AS credit
-        FROM jsonb_populate_recordset(NULL::flight_line, lines) AS l
+        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
         GROUP BY l.customer_id, l.closes_on, l.currency
         ORDER BY l.customer_id, l.closes_on, l.currency
     LOOP
         IF part.credit THEN
             SELECT 'flight ' || adjust_flight.flight_id || ' corrected; it was charged on ' || string_agg(DISTINCT i.number, ', ') INTO why
-            FROM charges c JOIN invoices i ON i.id = c.invoice_id
+            FROM flightbill.charges c JOIN flightbill.invoices i ON i.id = c.invoice_id
             WHERE c.flight_id = adjust_flight.flight_id AND i.customer_id = part.customer_id AND i.currency = part.currency;
-            INSERT INTO invoices AS i (customer_id, kind, currency, opened_at, reason)
+            INSERT INTO flightbill.invoices AS i (customer_id, kind, currency, opened_at, reason)
             VALUES (part.customer_id, 'credit_note', part.currency, at, coalesce(why, 'flight ' || adjust_flight.flight_id || ' corrected'))
             RETURNING i.id INTO invoice;
         ELSE
-            invoice := open_draft(part.customer_id, part.closes_on, part.currency, at);
+            invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at);
         END IF;
-        INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
+        INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
             tax_rate, tax_amount, flown_on, late, origin)
         SELECT invoice, adjust_flight.flight_id, l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
             l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin
-        FROM jsonb_populate_recordset(NULL::flight_line, lines) AS l
+        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
         WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on;
         -- A hold keeps back what the customer is to pay, not what it gets back.
         IF part.credit THEN
-            PERFORM issue_credit_note(invoice, at, today);
-        ELSIF part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM customers c WHERE c.id = part.customer_id) THEN
-            PERFORM issue_drafts(ARRAY[invoice], at, today);
+            PERFORM flightbill.issue_credit_note(invoice, at, today);
+        ELSIF part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM flightbill.customers c WHERE c.id = part.customer_id) THEN
+            PERFORM flightbill.issue_drafts(ARRAY[invoice], at, today);
         END IF;
     END LOOP;
     IF job_id IS NOT NULL THEN
-        PERFORM complete_flight_jobs(ARRAY[job_id], ARRAY[job_attempt], job_client, ARRAY[adjust_flight.flight_id], ARRAY[adjust_flight.flight_id]);
+        PERFORM flightbill.complete_flight_jobs(ARRAY[job_id], ARRAY[job_attempt], job_client, ARRAY[adjust_flight.flight_id], ARRAY[adjust_flight.flight_id]);
     END IF;
     RETURN 'billed';
 END
 $$;
 
-CREATE FUNCTION public.billing_runs_only_forward() RETURNS trigger
+CREATE FUNCTION flightbill.billing_runs_only_forward() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        IF NEW.closes_on <= (SELECT max(closes_on) FROM billing_runs) THEN
+        IF NEW.closes_on <= (SELECT max(closes_on) FROM flightbill.billing_runs) THEN
             RAISE EXCEPTION 'closing date % has been run: the cut-off never moves back', NEW.closes_on;
         END IF;
         RETURN NEW;
@@ -128,15 +131,15 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.charges_join_drafts_only() RETURNS trigger
+CREATE FUNCTION flightbill.charges_join_drafts_only() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     issued text;
 BEGIN
     SELECT i.number INTO issued
-    FROM new_rows n JOIN invoices i ON i.id = n.invoice_id
+    FROM new_rows n JOIN flightbill.invoices i ON i.id = n.invoice_id
     WHERE i.status <> 'DRAFT' LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'invoice % has been issued: no charge can be added to it', issued
@@ -146,9 +149,9 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.charges_stay_as_issued() RETURNS trigger
+CREATE FUNCTION flightbill.charges_stay_as_issued() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     issued text;
@@ -156,8 +159,8 @@ BEGIN
     -- Locked, so that a draft is not issued, with the sums of before, while its
     -- charge is being changed; looked at in a later statement, which sees what
     -- was committed while this one waited.
-    PERFORM FROM invoices WHERE id = OLD.invoice_id OR TG_OP = 'UPDATE' AND id = NEW.invoice_id ORDER BY id FOR SHARE;
-    SELECT number INTO issued FROM invoices
+    PERFORM FROM flightbill.invoices WHERE id = OLD.invoice_id OR TG_OP = 'UPDATE' AND id = NEW.invoice_id ORDER BY id FOR SHARE;
+    SELECT number INTO issued FROM flightbill.invoices
     WHERE status <> 'DRAFT' AND (id = OLD.invoice_id OR TG_OP = 'UPDATE' AND id = NEW.invoice_id);
     IF FOUND THEN
         RAISE EXCEPTION 'charge % stands on invoice %, which has been issued: it cannot be changed or removed', OLD.id, issued
@@ -167,10 +170,9 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], billed text[]) RETURNS void
+CREATE FUNCTION flightbill.complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], billed text[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
-    SET enable_seqscan TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -180,7 +182,7 @@ DECLARE
     lost      record;
 BEGIN
     WITH done AS (
-        UPDATE river_job j SET state = 'completed', finalized_at = now()
+        UPDATE flightbill.river_job j SET state = 'completed', finalized_at = now()
         -- Sorted, as the rows are locked in the order of this: 1.4 % of a save of five.
         FROM (SELECT u.id, u.attempt FROM unnest(job_ids, job_attempts) AS u (id, attempt) ORDER BY u.id) AS mine
         -- As text, so that the index on state is of no use: it has whatever was
@@ -197,15 +199,16 @@ BEGIN
         RAISE EXCEPTION 'job % of flight % is no longer in the hands of attempt % by %', lost.id, lost.flight, lost.attempt, job_client
             USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
     END IF;
-    DELETE FROM river_job j
-    WHERE queued_flight(j.kind, j.state, j.args) = ANY (billed) AND j.state <> 'running';
+    DELETE FROM flightbill.river_job j
+    WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (billed) AND j.state <> 'running';
 END
 $$;
 
-CREATE FUNCTION public.enqueue_flights(flight_ids text[], priority smallint DEFAULT 1, process_after timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
+CREATE FUNCTION flightbill.enqueue_flights(flight_ids text[], priority smallint DEFAULT 1, process_after timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     SET work_mem TO '64MB'
     AS $$
 #variable_conflict use_column
@@ -228,49 +231,49 @@ BEGIN
         RAISE EXCEPTION 'flights cannot be enqueued for %', enqueue_flights.process_after
             USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
     END IF;
-    SELECT f.id INTO bad FROM unnest(flight_ids) AS f (id) WHERE NOT flight_id_is_valid(f.id) LIMIT 1;
+    SELECT f.id INTO bad FROM unnest(flight_ids) AS f (id) WHERE NOT flightbill.flight_id_is_valid(f.id) LIMIT 1;
     IF FOUND THEN
-        PERFORM refuse_flight_id(bad);
+        PERFORM flightbill.refuse_flight_id(bad);
     END IF;
 
     SELECT count(*), count(b.flight_id), array_agg(f.id ORDER BY f.id COLLATE "C") FILTER (WHERE b.flight_id IS NULL)
     INTO wanted, already_billed, unbilled
     FROM (SELECT DISTINCT u.id FROM unnest(flight_ids) AS u (id)) AS f
-    LEFT JOIN billed_flights b ON b.flight_id = f.id;
+    LEFT JOIN flightbill.billed_flights b ON b.flight_id = f.id;
     refused := 0;
     IF already_billed > 0 THEN
         SELECT array_agg(v.flight_id) FILTER (WHERE v.rebill), array_agg(v.flight_id) FILTER (WHERE NOT v.rebill)
         INTO again, voided
-        FROM (SELECT flight_id, bool_or(rebill) AS rebill FROM voided_flights
+        FROM (SELECT flight_id, bool_or(rebill) AS rebill FROM flightbill.voided_flights
               WHERE rebilled_at IS NULL AND flight_id = ANY (flight_ids) GROUP BY flight_id ORDER BY flight_id COLLATE "C") AS v;
         already_billed := already_billed - coalesce(cardinality(again), 0) - coalesce(cardinality(voided), 0);
         unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
         IF voided IS NOT NULL THEN
-            refused := refuse_voided_flights(voided, enqueue_flights.priority);
+            refused := flightbill.refuse_voided_flights(voided, enqueue_flights.priority);
         END IF;
     END IF;
-    given_up := EXISTS (SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL
+    given_up := EXISTS (SELECT FROM flightbill.river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL
         AND (kind = 'ingest_flight') IS TRUE); -- without IS TRUE, Postgres may walk all jobs of the kind
 
     enqueued := 0;
     LOOP
         IF again IS NOT NULL THEN
-            held := hold_flight_jobs(again);
+            held := flightbill.hold_flight_jobs(again);
         END IF;
         WITH inserted AS (
-            INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
+            INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
             SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
                 coalesce(enqueue_flights.process_after, now()),
-                CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled'::river_job_state ELSE 'available' END,
-                flight_job_key(f.flight_id), B'11110101',
+                CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
+                flightbill.flight_job_key(f.flight_id), B'11110101',
                 CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}'::jsonb ELSE '{}' END
             FROM unnest(unbilled) AS f (flight_id)
             ON CONFLICT (unique_key)
-                WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
+                WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
                 DO NOTHING
             RETURNING id, CASE WHEN again IS NOT NULL THEN unique_key END AS unique_key, CASE WHEN given_up THEN (
-                SELECT o.id FROM river_job o
-                WHERE queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
+                SELECT o.id FROM flightbill.river_job o
+                WHERE flightbill.queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
                 ORDER BY o.finalized_at DESC LIMIT 1
             ) END AS given_up_id
         )
@@ -279,14 +282,14 @@ BEGIN
         INTO enqueued, new_ids, old_ids, held
         FROM inserted;
         -- A job that came between the two statements is neither held nor new.
-        again := ARRAY(SELECT u.id FROM unnest(again) AS u (id) WHERE flight_job_key(u.id) <> ALL (coalesce(held, '{}')));
+        again := ARRAY(SELECT u.id FROM unnest(again) AS u (id) WHERE flightbill.flight_job_key(u.id) <> ALL (coalesce(held, '{}')));
         EXIT WHEN again = '{}';
         unbilled := again;
     END LOOP;
 
     revived := 0;
     IF old_ids IS NOT NULL THEN
-        revived := revive_flight_jobs(new_ids, old_ids);
+        revived := flightbill.revive_flight_jobs(new_ids, old_ids);
     END IF;
     enqueued := enqueued - revived;
     already_queued := wanted - already_billed - enqueued - revived - refused;
@@ -294,51 +297,53 @@ BEGIN
         AND current_setting('flightbill.notified', true) IS DISTINCT FROM pg_current_xact_id()::text
     THEN
         PERFORM set_config('flightbill.notified', pg_current_xact_id()::text, true),
-            pg_notify('public.river_insert', '{"queue": "flights"}');
+            pg_notify('flightbill.river_insert', '{"queue": "flights"}');
     END IF;
     RETURN NEXT;
 END
 $$;
 
-CREATE FUNCTION public.flight_id_is_valid(flight_id text) RETURNS boolean
+CREATE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN COALESCE(((octet_length(flight_id) <= 128) AND ((flight_id COLLATE "C") ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text)), false);
 
-CREATE FUNCTION public.flight_job_key(flight_id text) RETURNS bytea
+CREATE FUNCTION flightbill.flight_job_key(flight_id text) RETURNS bytea
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN sha256(decode((('&kind=ingest_flight&args={"flight_id":"'::text || flight_id) || '"}'::text), 'escape'::text));
 
-CREATE FUNCTION public.flight_processing_queue_delete() RETURNS trigger
+CREATE FUNCTION flightbill.flight_processing_queue_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
     AS $$
 BEGIN
-    DELETE FROM river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed');
+    DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed');
     RETURN CASE WHEN FOUND THEN OLD END;
 END
 $$;
 
-CREATE FUNCTION public.flight_processing_queue_flush() RETURNS void
+CREATE FUNCTION flightbill.flight_processing_queue_flush() RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 DECLARE
     gathered text := current_setting('flightbill.gathered', true);
 BEGIN
     IF gathered <> '' THEN
         PERFORM set_config('flightbill.gathered', '', true);
-        DELETE FROM gathered_flights WHERE transaction = pg_current_xact_id();
+        DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id();
         IF FOUND THEN
-            PERFORM enqueue_flights(string_to_array(btrim(gathered, E'\n'), E'\n'));
+            PERFORM flightbill.enqueue_flights(string_to_array(btrim(gathered, E'\n'), E'\n'));
         END IF;
     END IF;
 END
 $$;
 
-CREATE FUNCTION public.flight_processing_queue_insert() RETURNS trigger
+CREATE FUNCTION flightbill.flight_processing_queue_insert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     new_id       bigint;
@@ -346,9 +351,9 @@ DECLARE
     gathered     text;
     begun        boolean; -- something has been gathered before
 BEGIN
-    IF NOT flight_id_is_valid(NEW.flight_id) OR NEW.priority NOT BETWEEN 1 AND 4 OR NOT isfinite(NEW.process_after) THEN
-        IF NOT flight_id_is_valid(NEW.flight_id) THEN
-            PERFORM refuse_flight_id(NEW.flight_id);
+    IF NOT flightbill.flight_id_is_valid(NEW.flight_id) OR NEW.priority NOT BETWEEN 1 AND 4 OR NOT isfinite(NEW.process_after) THEN
+        IF NOT flightbill.flight_id_is_valid(NEW.flight_id) THEN
+            PERFORM flightbill.refuse_flight_id(NEW.flight_id);
         END IF;
         IF NEW.priority NOT BETWEEN 1 AND 4 THEN
             RAISE EXCEPTION 'flight % cannot be enqueued with priority %', NEW.flight_id, NEW.priority
@@ -363,46 +368,46 @@ BEGIN
             RETURN NULL;
         END IF;
         IF NEW.priority IS NULL AND NEW.process_after IS NULL
-            AND NOT EXISTS (SELECT FROM billed_flights b WHERE b.flight_id = NEW.flight_id)
-            AND NOT EXISTS (SELECT FROM river_job j WHERE j.unique_key = flight_job_key(NEW.flight_id)
-                AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND river_job_state_in_bitmask(j.unique_states, j.state))
+            AND NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.flight_id)
+            AND NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.unique_key = flightbill.flight_job_key(NEW.flight_id)
+                AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(j.unique_states, j.state))
         THEN
             begun := coalesce(gathered, '') <> '';
             gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\n';
             PERFORM set_config('flightbill.gathered', gathered, true);
             IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
-                INSERT INTO gathered_flights VALUES (pg_current_xact_id());
+                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id());
             END IF;
             IF octet_length(gathered) > 4000 THEN
-                PERFORM flight_processing_queue_flush();
+                PERFORM flightbill.flight_processing_queue_flush();
             END IF;
             RETURN NEW;
         END IF;
     END IF;
-    INSERT INTO river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
+    INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', NEW.flight_id), 'flights', coalesce(NEW.priority, 1), 25,
         coalesce(NEW.process_after, now()),
-        CASE WHEN NEW.process_after > now() THEN 'scheduled' ELSE 'available' END::river_job_state,
-        flight_job_key(NEW.flight_id), B'11110101'
-    WHERE NOT EXISTS (SELECT FROM billed_flights b WHERE b.flight_id = NEW.flight_id)
+        CASE WHEN NEW.process_after > now() THEN 'scheduled' ELSE 'available' END::flightbill.river_job_state,
+        flightbill.flight_job_key(NEW.flight_id), B'11110101'
+    WHERE NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.flight_id)
     ON CONFLICT (unique_key)
-        WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND river_job_state_in_bitmask(unique_states, state)
+        WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
         DO NOTHING
     RETURNING j.id INTO new_id;
     IF new_id IS NULL THEN -- queued or billed
-        IF EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
-            PERFORM FROM enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1)::smallint, NEW.process_after) AS e
+        IF EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
+            PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1)::smallint, NEW.process_after) AS e
             WHERE e.enqueued + e.revived + e.refused > 0;
             RETURN CASE WHEN FOUND THEN NEW END;
         END IF;
         RETURN NULL;
     END IF;
     IF current_setting('flightbill.given_up') = 'true' THEN
-        SELECT o.id INTO given_up_id FROM river_job o
-        WHERE queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND o.finalized_at IS NOT NULL
+        SELECT o.id INTO given_up_id FROM flightbill.river_job o
+        WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND o.finalized_at IS NOT NULL
         ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key
         IF FOUND THEN
-            PERFORM revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
+            PERFORM flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
         END IF;
     END IF;
     -- River's workers listen for this; once a transaction, it names the first flight,
@@ -411,39 +416,41 @@ BEGIN
         AND current_setting('flightbill.notified', true) IS DISTINCT FROM pg_current_xact_id()::text
     THEN
         PERFORM set_config('flightbill.notified', pg_current_xact_id()::text, true),
-            pg_notify('public.river_insert', jsonb_build_object(
+            pg_notify('flightbill.river_insert', jsonb_build_object(
                 'queue', 'flights', 'flight_id', NEW.flight_id, 'since', now())::text);
     END IF;
     RETURN NEW;
 END
 $$;
 
-CREATE FUNCTION public.flight_processing_queue_prepare() RETURNS trigger
+CREATE FUNCTION flightbill.flight_processing_queue_prepare() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
     AS $$
 BEGIN
     IF current_setting('flightbill.gathered', true) <> '' THEN
-        PERFORM flight_processing_queue_flush();
+        PERFORM flightbill.flight_processing_queue_flush();
     END IF;
     PERFORM set_config('flightbill.enable_seqscan',
             coalesce(nullif(current_setting('flightbill.enable_seqscan', true), ''), current_setting('enable_seqscan')), true),
         set_config('enable_seqscan', 'off', true),
         set_config('flightbill.singles_left', '100', true),
         set_config('flightbill.given_up', EXISTS (
-            SELECT FROM river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND (kind = 'ingest_flight') IS TRUE
+            SELECT FROM flightbill.river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND (kind = 'ingest_flight') IS TRUE
         )::text, true);
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION public.flight_processing_queue_restore() RETURNS trigger
+CREATE FUNCTION flightbill.flight_processing_queue_restore() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
     AS $$
 BEGIN
     IF current_setting('flightbill.gathered', true) <> '' THEN
-        PERFORM flight_processing_queue_flush();
+        PERFORM flightbill.flight_processing_queue_flush();
     END IF;
     PERFORM set_config('enable_seqscan',
             coalesce(nullif(current_setting('flightbill.enable_seqscan', true), ''), current_setting('enable_seqscan')), true),
@@ -452,9 +459,9 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.flight_processing_queue_update() RETURNS trigger
+CREATE FUNCTION flightbill.flight_processing_queue_update() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RAISE EXCEPTION 'flight % is in the queue: what stands there cannot be changed', OLD.flight_id
@@ -462,10 +469,11 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.flights_to_read(client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint) RETURNS TABLE(job_id bigint, flight_id text, priority smallint, scheduled_at timestamp with time zone, since timestamp with time zone, shared boolean)
+CREATE FUNCTION flightbill.flights_to_read(client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint) RETURNS TABLE(job_id bigint, flight_id text, priority smallint, scheduled_at timestamp with time zone, since timestamp with time zone, shared boolean)
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     SET enable_sort TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     SET lock_timeout TO '200ms'
@@ -475,55 +483,55 @@ DECLARE
     others bigint[];
 BEGIN
     -- One after the other: two at once would find the same.
-    PERFORM pg_advisory_xact_lock('flights_being_read'::regclass::bigint);
-    others := ARRAY(SELECT unnest(r.job_ids) FROM flights_being_read r WHERE r.client <> flights_to_read.client AND r.until > now());
+    PERFORM pg_advisory_xact_lock('flightbill.flights_being_read'::regclass::bigint);
+    others := ARRAY(SELECT unnest(r.job_ids) FROM flightbill.flights_being_read r WHERE r.client <> flights_to_read.client AND r.until > now());
     RETURN QUERY
     WITH next AS (
         SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at, greatest(n.scheduled_at, n.created_at), others <> '{}'
-        FROM river_job n
+        FROM flightbill.river_job n
         WHERE n.state = 'available' AND n.queue = 'flights' AND n.kind = 'ingest_flight' AND n.scheduled_at <= now()
             AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
             AND n.id NOT IN (SELECT unnest(others)) -- hashed, which <> ALL is not
         ORDER BY n.priority, n.scheduled_at, n.id
         LIMIT most
     ), noted AS (
-        INSERT INTO flights_being_read
+        INSERT INTO flightbill.flights_being_read
         SELECT flights_to_read.client, ARRAY(SELECT unnest(kept) UNION SELECT next.id FROM next), now() + interval '5 seconds'
         WHERE others <> '{}' OR NOT EXISTS (
-            SELECT FROM flights_being_read r WHERE r.client = flights_to_read.client AND r.until > now() + interval '4 seconds')
+            SELECT FROM flightbill.flights_being_read r WHERE r.client = flights_to_read.client AND r.until > now() + interval '4 seconds')
         ON CONFLICT ON CONSTRAINT flights_being_read_pkey DO UPDATE SET job_ids = excluded.job_ids, until = excluded.until
     )
     SELECT * FROM next;
-    DELETE FROM flights_being_read r WHERE r.until < now();
+    DELETE FROM flightbill.flights_being_read r WHERE r.until < now();
 END
 $$;
 
-CREATE FUNCTION public.gathered_flights_commit() RETURNS trigger
+CREATE FUNCTION flightbill.gathered_flights_commit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
     AS $$
 BEGIN
-    PERFORM flight_processing_queue_flush();
+    PERFORM flightbill.flight_processing_queue_flush();
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION public.hold_flight_jobs(flight_ids text[]) RETURNS bytea[]
+CREATE FUNCTION flightbill.hold_flight_jobs(flight_ids text[]) RETURNS bytea[]
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
-    SET enable_seqscan TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     held bytea[];
 BEGIN
     WITH jobs AS (
-        UPDATE river_job j
+        UPDATE flightbill.river_job j
         SET unique_key = CASE WHEN j.state NOT IN ('running', 'completed') THEN j.unique_key END,
             metadata = j.metadata || CASE WHEN j.state IN ('running', 'completed') THEN '{}' ELSE '{"billed_before": true}' END::jsonb
         WHERE j.id = ANY (ARRAY(
-            SELECT k.id FROM river_job k
-            WHERE k.unique_key = ANY (ARRAY(SELECT flight_job_key(f.id) FROM unnest(flight_ids) AS f (id)))
-                AND k.unique_key IS NOT NULL AND k.unique_states IS NOT NULL AND river_job_state_in_bitmask(k.unique_states, k.state)
+            SELECT k.id FROM flightbill.river_job k
+            WHERE k.unique_key = ANY (ARRAY(SELECT flightbill.flight_job_key(f.id) FROM unnest(flight_ids) AS f (id)))
+                AND k.unique_key IS NOT NULL AND k.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(k.unique_states, k.state)
             ORDER BY k.id
             FOR UPDATE))
         RETURNING j.unique_key
@@ -533,27 +541,27 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.invoices_record_event() RETURNS trigger
+CREATE FUNCTION flightbill.invoices_record_event() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO invoice_events (invoice_id, at, from_status, to_status)
+        INSERT INTO flightbill.invoice_events (invoice_id, at, from_status, to_status)
         SELECT id, opened_at, NULL, status FROM new_rows;
     ELSE
-        INSERT INTO invoice_events (invoice_id, at, from_status, to_status, note)
+        INSERT INTO flightbill.invoice_events (invoice_id, at, from_status, to_status, note)
         SELECT n.id, CASE WHEN n.status = 'DRAFT' THEN coalesce(n.parked_at, now()) WHEN o.status = 'DRAFT' THEN n.issued_at ELSE now() END,
             o.status, n.status,
             CASE
                 WHEN n.status = 'DRAFT' THEN coalesce('parked: ' || n.parked_reason, 'no longer parked')
                 WHEN n.status = 'PAID' AND n.credits_invoice_id IS NOT NULL AND n.paid_at = n.issued_at
-                    THEN 'set against ' || (SELECT c.number FROM invoices c WHERE c.id = n.credits_invoice_id)
-                WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM billing_settings s), 'UTC'))::date
-                WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM invoices c WHERE c.credits_invoice_id = n.id)
+                    THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id)
+                WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+                WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM flightbill.invoices c WHERE c.credits_invoice_id = n.id)
                 WHEN n.kind = 'credit_note' AND o.status = 'DRAFT' THEN coalesce((
                     SELECT 'voids ' || c.number || CASE WHEN c.status = 'PAID' THEN ', which was paid: the amount is owed back' ELSE '' END || ': '
-                    FROM invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
+                    FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
                 WHEN o.parked_at IS NOT NULL THEN 'no longer parked'
             END
         FROM new_rows n JOIN old_rows o USING (id)
@@ -563,12 +571,12 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.invoices_stay_as_issued() RETURNS trigger
+CREATE FUNCTION flightbill.invoices_stay_as_issued() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    allowed invoices;
+    allowed flightbill.invoices;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         RAISE EXCEPTION 'invoice % has been issued and cannot be deleted', OLD.number
@@ -583,7 +591,7 @@ BEGIN
         WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE') AND OLD.kind <> 'credit_note'
         WHEN 'PAID' THEN OLD.status IN ('PENDING', 'OVERDUE', 'PAID')
         WHEN 'VOID' THEN OLD.status <> 'DRAFT'
-            AND EXISTS (SELECT FROM invoices c WHERE c.credits_invoice_id = OLD.id AND c.status <> 'DRAFT')
+            AND EXISTS (SELECT FROM flightbill.invoices c WHERE c.credits_invoice_id = OLD.id AND c.status <> 'DRAFT')
     END) THEN
         RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
             coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
@@ -593,33 +601,34 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.issue_credit_note(draft bigint, at timestamp with time zone, today date) RETURNS text
+CREATE FUNCTION flightbill.issue_credit_note(draft bigint, at timestamp with time zone, today date) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    payer  customers;
+    payer  flightbill.customers;
     issued text;
 BEGIN
-    UPDATE customers c SET credit_note_seq = c.credit_note_seq + 1
-    WHERE c.id = (SELECT i.customer_id FROM invoices i WHERE i.id = draft)
+    UPDATE flightbill.customers c SET credit_note_seq = c.credit_note_seq + 1
+    WHERE c.id = (SELECT i.customer_id FROM flightbill.invoices i WHERE i.id = draft)
     RETURNING * INTO payer;
-    UPDATE invoices i
+    UPDATE flightbill.invoices i
     SET status = 'PENDING',
         number = payer.code || '-CN' || lpad(payer.credit_note_seq::text, greatest(6, length(payer.credit_note_seq::text)), '0'),
         subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
         bill_to_name = payer.name, issued_at = at, due_on = today
-    FROM (SELECT sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax FROM charges c WHERE c.invoice_id = draft) AS s
+    FROM (SELECT sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax FROM flightbill.charges c WHERE c.invoice_id = draft) AS s
     WHERE i.id = draft AND i.kind = 'credit_note' AND i.status = 'DRAFT'
     RETURNING i.number INTO STRICT issued;
     RETURN issued;
 END
 $$;
 
-CREATE FUNCTION public.issue_drafts(drafts bigint[], at timestamp with time zone, today date) RETURNS TABLE(invoice_id bigint, charges bigint)
+CREATE FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) RETURNS TABLE(invoice_id bigint, charges bigint)
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 #variable_conflict use_column
 BEGIN
@@ -627,20 +636,20 @@ BEGIN
     WITH due AS (
         SELECT i.id, i.customer_id,
             row_number() OVER (PARTITION BY i.customer_id ORDER BY i.closes_on NULLS FIRST, i.currency, i.id) AS nth
-        FROM invoices i
+        FROM flightbill.invoices i
         WHERE i.id = ANY (drafts) AND i.status = 'DRAFT'
     ), sums AS (
         SELECT c.invoice_id, count(*) AS lines, sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax
-        FROM charges c
+        FROM flightbill.charges c
         WHERE c.invoice_id = ANY (drafts)
         GROUP BY c.invoice_id
     ), numbers AS (
-        UPDATE customers c SET invoice_seq = c.invoice_seq + d.wanted
+        UPDATE flightbill.customers c SET invoice_seq = c.invoice_seq + d.wanted
         FROM (SELECT customer_id, count(*) AS wanted FROM due GROUP BY customer_id) AS d
         WHERE c.id = d.customer_id
         RETURNING c.id, c.code, c.name, c.payment_terms_days, c.invoice_seq - d.wanted AS used
     ), issued AS (
-        UPDATE invoices i
+        UPDATE flightbill.invoices i
         SET status = 'PENDING',
             number = n.code || '-' || lpad((n.used + due.nth)::text, greatest(6, length((n.used + due.nth)::text)), '0'),
             subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
@@ -654,20 +663,21 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.mark_invoice_paid(invoice_number text, paid_on date DEFAULT NULL::date) RETURNS void
+CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date DEFAULT NULL::date) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
     AS $$
 DECLARE
-    invoice invoices;
+    invoice flightbill.invoices;
     zone    text;
     paid    timestamptz;
 BEGIN
-    SELECT timezone INTO zone FROM billing_settings;
+    SELECT timezone INTO zone FROM flightbill.billing_settings;
     zone := coalesce(zone, 'UTC');
     -- Where a day's midnight comes twice, Postgres takes the second.
     paid := coalesce(least(paid_on::timestamp AT TIME ZONE zone, now()), now());
-    SELECT * INTO invoice FROM invoices WHERE number = invoice_number FOR UPDATE;
+    SELECT * INTO invoice FROM flightbill.invoices WHERE number = invoice_number FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
             USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none.';
@@ -689,26 +699,25 @@ BEGIN
             invoice.status || CASE WHEN invoice.status = 'PAID' THEN ' since ' || (invoice.paid_at AT TIME ZONE zone)::date ELSE '' END
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a PENDING or OVERDUE invoice can be paid.';
     END IF;
-    UPDATE invoices SET status = 'PAID', paid_at = paid WHERE id = invoice.id;
+    UPDATE flightbill.invoices SET status = 'PAID', paid_at = paid WHERE id = invoice.id;
 END
 $$;
 
-CREATE FUNCTION public.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) RETURNS bigint
+CREATE FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
-    SET enable_seqscan TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 #variable_conflict use_column
 DECLARE
     draft bigint;
 BEGIN
-    INSERT INTO invoices AS i (customer_id, kind, closes_on, currency, opened_at)
+    INSERT INTO flightbill.invoices AS i (customer_id, kind, closes_on, currency, opened_at)
     VALUES (open_draft.customer_id, CASE WHEN open_draft.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
         open_draft.closes_on, open_draft.currency, at)
     ON CONFLICT (customer_id, currency, closes_on) WHERE kind = 'consolidated' AND status <> 'VOID' DO NOTHING
     RETURNING i.id INTO draft;
     IF draft IS NULL THEN
-        SELECT i.id INTO STRICT draft FROM invoices i
+        SELECT i.id INTO STRICT draft FROM flightbill.invoices i
         WHERE i.customer_id = open_draft.customer_id AND i.currency = open_draft.currency
             AND i.closes_on = open_draft.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
     END IF;
@@ -716,31 +725,32 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.price_book_changed() RETURNS trigger
+CREATE FUNCTION flightbill.price_book_changed() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    UPDATE price_book SET version = version + 1;
+    UPDATE flightbill.price_book SET version = version + 1;
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION public.queued_flight(kind text, state public.river_job_state, args jsonb) RETURNS text
+CREATE FUNCTION flightbill.queued_flight(kind text, state flightbill.river_job_state, args jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN ((kind = 'ingest_flight'::text) AND (state <> 'completed'::public.river_job_state)) THEN (args ->> 'flight_id'::text) ELSE NULL::text END;
+    RETURN CASE WHEN ((kind = 'ingest_flight'::text) AND (state <> 'completed'::flightbill.river_job_state)) THEN (args ->> 'flight_id'::text) ELSE NULL::text END;
 
-CREATE FUNCTION public.rebill_invoice(invoice_number text) RETURNS bigint
+CREATE FUNCTION flightbill.rebill_invoice(invoice_number text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 #variable_conflict use_column
 DECLARE
-    original invoices;
+    original flightbill.invoices;
     flights  text[];
 BEGIN
-    SELECT * INTO original FROM invoices i WHERE i.number = invoice_number FOR SHARE;
+    SELECT * INTO original FROM flightbill.invoices i WHERE i.number = invoice_number FOR SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
             USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123.';
@@ -750,8 +760,8 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: void_invoice has its flights billed again with rebill => true.';
     END IF;
     WITH asked AS (
-        UPDATE voided_flights v SET rebill = true
-        WHERE v.credit_note_id = (SELECT c.id FROM invoices c WHERE c.credits_invoice_id = original.id)
+        UPDATE flightbill.voided_flights v SET rebill = true
+        WHERE v.credit_note_id = (SELECT c.id FROM flightbill.invoices c WHERE c.credits_invoice_id = original.id)
             AND v.rebilled_at IS NULL AND NOT v.rebill
         RETURNING v.flight_id
     )
@@ -760,16 +770,16 @@ BEGIN
         RAISE EXCEPTION 'the flights of invoice % have been sent to be billed again already', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'flight_processing_queue shows those that wait, and why; enqueue what was taken back.';
     END IF;
-    PERFORM FROM billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
-    UPDATE billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
-    PERFORM FROM enqueue_flights(flights);
+    PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
+    UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
+    PERFORM FROM flightbill.enqueue_flights(flights);
     RETURN cardinality(flights);
 END
 $$;
 
-CREATE FUNCTION public.refuse_flight_id(flight_id text) RETURNS void
+CREATE FUNCTION flightbill.refuse_flight_id(flight_id text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RAISE EXCEPTION 'flight id % cannot be enqueued', coalesce(quote_literal(left(flight_id, 160)), 'NULL')
@@ -778,40 +788,38 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.refuse_removal() RETURNS trigger
+CREATE FUNCTION flightbill.refuse_removal() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RAISE EXCEPTION 'rows of % are kept for ever: they are what shows that no flight is billed twice', TG_TABLE_NAME;
 END
 $$;
 
-CREATE FUNCTION public.refuse_voided_flights(flight_ids text[], priority smallint) RETURNS bigint
+CREATE FUNCTION flightbill.refuse_voided_flights(flight_ids text[], priority smallint) RETURNS bigint
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
-    SET enable_seqscan TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     refused bigint;
 BEGIN
-    DELETE FROM river_job j
-    WHERE queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded');
-    INSERT INTO river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
+    DELETE FROM flightbill.river_job j
+    WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded');
+    INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
-        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || voided_flight_message(f.flight_id))],
-        '{"billed_before": true, "reason": "invoice_voided"}', flight_job_key(f.flight_id), B'11110101'
+        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id))],
+        '{"billed_before": true, "reason": "invoice_voided"}', flightbill.flight_job_key(f.flight_id), B'11110101'
     FROM unnest(flight_ids) AS f (flight_id)
-    WHERE NOT EXISTS (SELECT FROM river_job j WHERE queued_flight(j.kind, j.state, j.args) = f.flight_id);
+    WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
     GET DIAGNOSTICS refused = ROW_COUNT;
     RETURN refused;
 END
 $$;
 
-CREATE FUNCTION public.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) RETURNS bigint
+CREATE FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) RETURNS bigint
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
-    SET enable_seqscan TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 DECLARE
@@ -819,7 +827,7 @@ DECLARE
     revived  bigint[];
 BEGIN
     WITH back AS (
-        UPDATE river_job o
+        UPDATE flightbill.river_job o
         SET state = n.state,
             finalized_at = NULL,
             scheduled_at = n.scheduled_at,
@@ -832,18 +840,18 @@ BEGIN
             unique_key = NULL, -- until the new row is gone
             unique_states = n.unique_states
         FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
-        JOIN river_job n ON n.id = pair.new_id
+        JOIN flightbill.river_job n ON n.id = pair.new_id
         WHERE o.id = pair.old_id AND o.state IN ('cancelled', 'discarded')
         RETURNING n.id AS new_id, o.id AS old_id
     )
     SELECT array_agg(new_id), array_agg(old_id) INTO replaced, revived FROM back;
-    DELETE FROM river_job WHERE id = ANY (replaced);
-    UPDATE river_job SET unique_key = flight_job_key(args ->> 'flight_id') WHERE id = ANY (revived);
+    DELETE FROM flightbill.river_job WHERE id = ANY (replaced);
+    UPDATE flightbill.river_job SET unique_key = flightbill.flight_job_key(args ->> 'flight_id') WHERE id = ANY (revived);
     RETURN coalesce(cardinality(revived), 0);
 END
 $$;
 
-CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
+CREATE FUNCTION flightbill.river_job_state_in_bitmask(bitmask bit, state flightbill.river_job_state) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $$
     SELECT CASE state
@@ -859,10 +867,11 @@ CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.rive
     END = 1;
 $$;
 
-CREATE FUNCTION public.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) RETURNS text[]
+CREATE FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) RETURNS text[]
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_variable
@@ -875,18 +884,18 @@ DECLARE
     own_invoice   bigint[];
     to_issue      bigint[];
 BEGIN
-    LOCK TABLE billing_run_lock IN SHARE MODE;
+    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
 
     -- An invoice for a single flight takes its customer's next number. Before the
     -- look at the price book, which may change while this waits.
     IF array_position(closes_on, NULL) IS NOT NULL THEN
-        PERFORM FROM customers c
+        PERFORM FROM flightbill.customers c
         WHERE c.id IN (SELECT f.id FROM unnest(customer_ids, closes_on) AS f (id, closes) WHERE f.closes IS NULL)
         ORDER BY c.id FOR NO KEY UPDATE;
     END IF;
 
-    IF price_book_version IS DISTINCT FROM (SELECT p.version FROM price_book p)
-        OR cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM billing_runs r)
+    IF price_book_version IS DISTINCT FROM (SELECT p.version FROM flightbill.price_book p)
+        OR cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM flightbill.billing_runs r)
     THEN
         RETURN array_fill('stale'::text, ARRAY[cardinality(flight_ids)]);
     END IF;
@@ -899,7 +908,7 @@ BEGIN
     END IF;
 
     WITH ledger AS (
-        INSERT INTO billed_flights AS b (flight_id, customer_id, landed_on, facts, billed_at)
+        INSERT INTO flightbill.billed_flights AS b (flight_id, customer_id, landed_on, facts, billed_at)
         SELECT f.id, f.customer, f.landed, f.fact, at
         FROM unnest(flight_ids, customer_ids, landed_on, facts) AS f (id, customer, landed, fact)
         ORDER BY f.id COLLATE "C"
@@ -913,7 +922,7 @@ BEGIN
         outcomes := ARRAY(
             SELECT CASE
                 WHEN f.id = ANY (added) THEN 'billed'
-                WHEN EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = f.id AND v.rebilled_at IS NULL) THEN 'voided'
+                WHEN EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = f.id AND v.rebilled_at IS NULL) THEN 'voided'
                 ELSE 'already_billed'
             END
             FROM unnest(flight_ids) WITH ORDINALITY AS f (id, nr) ORDER BY f.nr);
@@ -925,28 +934,28 @@ BEGIN
                 CASE WHEN closes_on[l.nr] IS NULL THEN l.nr END AS own
             FROM unnest(line_of, currencies) AS l (nr, currency)
             WHERE outcomes[l.nr] = 'billed' AND (closes_on[l.nr] IS NULL OR NOT EXISTS (
-                SELECT FROM invoices i
+                SELECT FROM flightbill.invoices i
                 WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
                     AND i.kind = 'consolidated' AND i.status <> 'VOID'))
             ORDER BY customer, closes, own, currency
         LOOP
             IF draft.own IS NULL THEN
-                PERFORM open_draft(draft.customer, draft.closes, draft.currency, at);
+                PERFORM flightbill.open_draft(draft.customer, draft.closes, draft.currency, at);
             ELSE
                 own_of := own_of || draft.own;
                 own_currency := own_currency || draft.currency;
-                own_invoice := own_invoice || open_draft(draft.customer, NULL, draft.currency, at);
+                own_invoice := own_invoice || flightbill.open_draft(draft.customer, NULL, draft.currency, at);
             END IF;
         END LOOP;
 
-        INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
+        INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
             tax_rate, tax_amount, flown_on, late)
         SELECT CASE
                 WHEN closes_on[l.nr] IS NULL THEN (
                     SELECT o.invoice FROM unnest(own_of, own_currency, own_invoice) AS o (nr, currency, invoice)
                     WHERE o.nr = l.nr AND o.currency = l.currency)
                 ELSE (
-                    SELECT i.id FROM invoices i
+                    SELECT i.id FROM flightbill.invoices i
                     WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
                         AND i.kind = 'consolidated' AND i.status <> 'VOID')
             END,
@@ -959,14 +968,14 @@ BEGIN
         IF own_invoice IS NOT NULL THEN
             to_issue := ARRAY(
                 SELECT o.invoice FROM unnest(own_of, own_invoice) AS o (nr, invoice)
-                JOIN customers c ON c.id = customer_ids[o.nr] WHERE NOT c.billing_hold);
+                JOIN flightbill.customers c ON c.id = customer_ids[o.nr] WHERE NOT c.billing_hold);
             IF to_issue <> '{}' THEN
-                PERFORM issue_drafts(to_issue, at, today);
+                PERFORM flightbill.issue_drafts(to_issue, at, today);
             END IF;
         END IF;
     END IF;
 
-    PERFORM complete_flight_jobs(
+    PERFORM flightbill.complete_flight_jobs(
         ARRAY(SELECT CASE WHEN outcomes[j.nr] = 'voided' THEN 0 ELSE j.id END FROM unnest(job_ids) WITH ORDINALITY AS j (id, nr) ORDER BY j.nr),
         job_attempts, job_client, flight_ids,
         -- Of a flight billed before, another job may be there to bill it again.
@@ -979,9 +988,9 @@ SET default_tablespace = '';
 
 SET default_table_access_method = heap;
 
-CREATE TABLE public.river_job (
+CREATE TABLE flightbill.river_job (
     id bigint NOT NULL,
-    state public.river_job_state DEFAULT 'available'::public.river_job_state NOT NULL,
+    state flightbill.river_job_state DEFAULT 'available'::flightbill.river_job_state NOT NULL,
     attempt smallint DEFAULT 0 NOT NULL,
     max_attempts smallint DEFAULT 25 NOT NULL,
     attempted_at timestamp with time zone,
@@ -998,17 +1007,18 @@ CREATE TABLE public.river_job (
     tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
     unique_key bytea,
     unique_states bit(8),
-    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::public.river_job_state, 'completed'::public.river_job_state, 'discarded'::public.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::public.river_job_state, 'completed'::public.river_job_state, 'discarded'::public.river_job_state]))))),
+    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::flightbill.river_job_state, 'completed'::flightbill.river_job_state, 'discarded'::flightbill.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::flightbill.river_job_state, 'completed'::flightbill.river_job_state, 'discarded'::flightbill.river_job_state]))))),
     CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
     CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
     CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
     CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
 );
 
-CREATE FUNCTION public.take_flights(client text, most integer, instead_of bigint[] DEFAULT NULL::bigint[], behind_priority smallint DEFAULT 0, behind_scheduled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, behind_id bigint DEFAULT 0, read bigint[] DEFAULT NULL::bigint[]) RETURNS SETOF public.river_job
+CREATE FUNCTION flightbill.take_flights(client text, most integer, instead_of bigint[] DEFAULT NULL::bigint[], behind_priority smallint DEFAULT 0, behind_scheduled_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone, behind_id bigint DEFAULT 0, read bigint[] DEFAULT NULL::bigint[]) RETURNS SETOF flightbill.river_job
     LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     SET enable_sort TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
@@ -1018,18 +1028,18 @@ BEGIN
     IF instead_of IS NULL THEN
         PERFORM set_config('synchronous_commit', 'off', true); -- what a crash takes back is taken again
     ELSE
-        most := least(most, (SELECT count(*) FROM river_job j WHERE j.id = ANY (instead_of) AND j.state = 'completed'));
+        most := least(most, (SELECT count(*) FROM flightbill.river_job j WHERE j.id = ANY (instead_of) AND j.state = 'completed'));
     END IF;
     IF read IS NOT NULL THEN
         ids := ARRAY(
-            SELECT n.id FROM river_job n
+            SELECT n.id FROM flightbill.river_job n
             -- The state as text: they are found by their ids.
             WHERE n.id = ANY (read[:most]) AND n.state::text = 'available' AND n.queue = 'flights' AND n.scheduled_at <= now()
             FOR UPDATE SKIP LOCKED);
     END IF;
     IF cardinality(ids) < most THEN
         ids := ids || ARRAY(
-            SELECT n.id FROM river_job n
+            SELECT n.id FROM flightbill.river_job n
             WHERE n.state = 'available' AND n.queue = 'flights' AND n.scheduled_at <= now()
                 AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
                 AND n.id <> ALL (ids)
@@ -1038,7 +1048,7 @@ BEGIN
             FOR UPDATE SKIP LOCKED);
     END IF;
     RETURN QUERY
-    UPDATE river_job j
+    UPDATE flightbill.river_job j
     SET state = 'running', attempt = j.attempt + 1, attempted_at = now(),
         attempted_by = array_append(j.attempted_by[greatest(1, cardinality(j.attempted_by) - 98):], client) -- River keeps 100
     WHERE j.id = ANY (ids)
@@ -1046,15 +1056,16 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false) RETURNS text
+CREATE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 #variable_conflict use_column
 DECLARE
-    original invoices;
-    note     invoices;
+    original flightbill.invoices;
+    note     flightbill.invoices;
     flights  text[];
     billed_elsewhere text;
 BEGIN
@@ -1062,7 +1073,7 @@ BEGIN
         RAISE EXCEPTION 'invoice % cannot be voided without a reason', coalesce(quote_literal(invoice_number), 'NULL')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand on the credit note.';
     END IF;
-    SELECT * INTO original FROM invoices i WHERE i.number = invoice_number;
+    SELECT * INTO original FROM flightbill.invoices i WHERE i.number = invoice_number;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
             USING ERRCODE = 'no_data_found',
@@ -1070,24 +1081,24 @@ BEGIN
     END IF;
     -- In the order of all: the customer, the invoice, its flights; each looked at
     -- in a statement after the one that locked it.
-    PERFORM FROM customers c WHERE c.id = original.customer_id FOR NO KEY UPDATE;
-    PERFORM FROM invoices i WHERE i.id = original.id FOR UPDATE;
-    SELECT * INTO original FROM invoices i WHERE i.id = original.id;
+    PERFORM FROM flightbill.customers c WHERE c.id = original.customer_id FOR NO KEY UPDATE;
+    PERFORM FROM flightbill.invoices i WHERE i.id = original.id FOR UPDATE;
+    SELECT * INTO original FROM flightbill.invoices i WHERE i.id = original.id;
     IF original.kind = 'credit_note' THEN
         RAISE EXCEPTION '% is a credit note and cannot be voided', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Have its flights billed again instead, or corrected.';
     END IF;
     IF original.status = 'VOID' THEN
-        SELECT * INTO note FROM invoices i WHERE i.credits_invoice_id = original.id;
+        SELECT * INTO note FROM flightbill.invoices i WHERE i.credits_invoice_id = original.id;
         RAISE EXCEPTION 'invoice % is VOID already, by credit note % of %', invoice_number, note.number, note.issued_at::date
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call rebill_invoice.';
     END IF;
 
-    SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM charges c WHERE c.invoice_id = original.id;
-    PERFORM FROM billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
+    SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM flightbill.charges c WHERE c.invoice_id = original.id;
+    PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
     IF NOT coalesce(void_invoice.rebill, false) THEN
         SELECT c.flight_id || ' (' || string_agg(DISTINCT coalesce(i.number, 'draft ' || i.id), ', ') || ')' INTO billed_elsewhere
-        FROM charges c JOIN invoices i ON i.id = c.invoice_id
+        FROM flightbill.charges c JOIN flightbill.invoices i ON i.id = c.invoice_id
         WHERE c.flight_id = ANY (flights) AND i.id <> original.id AND i.currency = original.currency
         GROUP BY c.flight_id
         HAVING sum(c.amount) <> 0 OR sum(c.tax_amount) <> 0
@@ -1099,47 +1110,47 @@ BEGIN
         END IF;
     END IF;
 
-    INSERT INTO invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
+    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
     VALUES (original.customer_id, 'credit_note', original.currency, now(), original.id, btrim(void_invoice.reason))
     RETURNING * INTO note;
-    INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
+    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
     SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on
-    FROM charges c WHERE c.invoice_id = original.id ORDER BY c.id;
-    note.number := issue_credit_note(note.id, now(),
-        (now() AT TIME ZONE coalesce((SELECT s.timezone FROM billing_settings s), 'UTC'))::date);
-    UPDATE invoices i SET status = 'VOID' WHERE i.id = original.id;
+    FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
+    note.number := flightbill.issue_credit_note(note.id, now(),
+        (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date);
+    UPDATE flightbill.invoices i SET status = 'VOID' WHERE i.id = original.id;
     IF original.status <> 'PAID' THEN
-        UPDATE invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
+        UPDATE flightbill.invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
     END IF;
 
-    UPDATE billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
-    INSERT INTO voided_flights (flight_id, credit_note_id, currency, rebill)
+    UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
+    INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
     SELECT f.id, note.id, original.currency, false FROM unnest(flights) AS f (id);
     IF void_invoice.rebill THEN
-        PERFORM rebill_invoice(original.number);
+        PERFORM flightbill.rebill_invoice(original.number);
     END IF;
     RETURN note.number;
 END
 $$;
 
-CREATE FUNCTION public.voided_flight_message(flight_id text) RETURNS text
+CREATE FUNCTION flightbill.voided_flight_message(flight_id text) RETURNS text
     LANGUAGE plpgsql STABLE
-    SET search_path TO 'public', 'pg_temp'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RETURN (
         SELECT format('flight %s is not billed again: its invoice %s was voided by %s without that (%s); take the flight off the queue, '
-            'or have the invoice''s flights billed again: SELECT rebill_invoice(%L)', v.flight_id, i.number, c.number, c.reason, i.number)
-        FROM voided_flights v
-        JOIN invoices c ON c.id = v.credit_note_id
-        JOIN invoices i ON i.id = c.credits_invoice_id
+            'or have the invoice''s flights billed again: SELECT flightbill.rebill_invoice(%L)', v.flight_id, i.number, c.number, c.reason, i.number)
+        FROM flightbill.voided_flights v
+        JOIN flightbill.invoices c ON c.id = v.credit_note_id
+        JOIN flightbill.invoices i ON i.id = c.credits_invoice_id
         WHERE v.flight_id = voided_flight_message.flight_id AND v.rebilled_at IS NULL AND NOT v.rebill
         ORDER BY v.credit_note_id DESC LIMIT 1);
 END
 $$;
 
-CREATE TABLE public.billed_flights (
-    flight_id text NOT NULL,
+CREATE TABLE flightbill.billed_flights (
+    flight_id text NOT NULL COLLATE pg_catalog."C",
     customer_id bigint NOT NULL,
     landed_on date NOT NULL,
     facts jsonb NOT NULL,
@@ -1147,7 +1158,7 @@ CREATE TABLE public.billed_flights (
     revision integer DEFAULT 0 NOT NULL
 );
 
-CREATE TABLE public.billing_runs (
+CREATE TABLE flightbill.billing_runs (
     closes_on date NOT NULL,
     run_date date NOT NULL,
     due_at timestamp with time zone NOT NULL,
@@ -1161,7 +1172,7 @@ CREATE TABLE public.billing_runs (
     CONSTRAINT billing_runs_trigger_check CHECK ((trigger = ANY (ARRAY['start'::text, 'schedule'::text, 'manual'::text])))
 );
 
-CREATE TABLE public.billing_settings (
+CREATE TABLE flightbill.billing_settings (
     singleton boolean DEFAULT true NOT NULL,
     timezone text NOT NULL,
     close text NOT NULL,
@@ -1170,7 +1181,7 @@ CREATE TABLE public.billing_settings (
     CONSTRAINT billing_settings_singleton_check CHECK (singleton)
 );
 
-CREATE VIEW public.billing_days AS
+CREATE VIEW flightbill.billing_days AS
  WITH settings AS (
          SELECT billing_settings.timezone,
                 CASE billing_settings.close
@@ -1183,15 +1194,15 @@ CREATE VIEW public.billing_days AS
                     ELSE 0
                 END) AS first,
             GREATEST(billing_settings.billing_start, ((now() AT TIME ZONE billing_settings.timezone))::date, ( SELECT max(billing_runs.closes_on) AS max
-                   FROM public.billing_runs)) AS known
-           FROM public.billing_settings
+                   FROM flightbill.billing_runs)) AS known
+           FROM flightbill.billing_settings
         ), days AS (
          SELECT (settings.first + n.n) AS closes_on
            FROM settings,
             LATERAL generate_series(0, ((settings.known - settings.first) + 32)) n(n)
         UNION
          SELECT billing_runs.closes_on
-           FROM public.billing_runs
+           FROM flightbill.billing_runs
         )
  SELECT day.closes_on,
     (day.closes_on >= s.first) AS counted,
@@ -1206,15 +1217,15 @@ CREATE VIEW public.billing_days AS
         END) AS due_at
    FROM (((((settings s
      CROSS JOIN days day)
-     LEFT JOIN public.billing_runs r ON ((r.closes_on = day.closes_on)))
+     LEFT JOIN flightbill.billing_runs r ON ((r.closes_on = day.closes_on)))
      CROSS JOIN LATERAL ( SELECT ((day.closes_on + s.days_after) + '01:00:00'::time without time zone) AS clock) local)
      CROSS JOIN LATERAL ( SELECT (local.clock AT TIME ZONE 'UTC'::text) AS shown) as_utc)
      CROSS JOIN LATERAL ( SELECT (as_utc.shown - (((as_utc.shown - '26:00:00'::interval) AT TIME ZONE s.timezone) - (local.clock - '26:00:00'::interval))) AS early,
             (as_utc.shown - (((as_utc.shown + '26:00:00'::interval) AT TIME ZONE s.timezone) - (local.clock + '26:00:00'::interval))) AS late) candidates);
 
-CREATE TABLE public.customers (
+CREATE TABLE flightbill.customers (
     id bigint NOT NULL,
-    code text NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
     name text NOT NULL,
     billing_frequency text NOT NULL,
     week_ends_on smallint,
@@ -1231,13 +1242,13 @@ CREATE TABLE public.customers (
     CONSTRAINT customers_week_ends_on_exactly_when_weekly CHECK (((billing_frequency = 'weekly'::text) = (week_ends_on IS NOT NULL)))
 );
 
-CREATE TABLE public.invoices (
+CREATE TABLE flightbill.invoices (
     id bigint NOT NULL,
-    number text,
+    number text COLLATE pg_catalog."C",
     customer_id bigint NOT NULL,
     kind text NOT NULL,
     closes_on date,
-    currency text NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
     status text DEFAULT 'DRAFT'::text NOT NULL,
     subtotal numeric,
     tax numeric,
@@ -1249,9 +1260,9 @@ CREATE TABLE public.invoices (
     paid_at timestamp with time zone,
     parked_at timestamp with time zone,
     parked_reason text,
+    parked_by_run date,
     credits_invoice_id bigint,
     reason text,
-    parked_by_run date,
     CONSTRAINT invoices_check CHECK (((kind = 'consolidated'::text) = (closes_on IS NOT NULL))),
     CONSTRAINT invoices_check1 CHECK (((kind = 'credit_note'::text) = (reason IS NOT NULL))),
     CONSTRAINT invoices_check2 CHECK (((kind = 'credit_note'::text) OR (credits_invoice_id IS NULL))),
@@ -1268,15 +1279,15 @@ END),
     CONSTRAINT invoices_status_check CHECK ((status = ANY (ARRAY['DRAFT'::text, 'PENDING'::text, 'OVERDUE'::text, 'PAID'::text, 'VOID'::text])))
 );
 
-CREATE VIEW public.billing_calendar AS
+CREATE VIEW flightbill.billing_calendar AS
  WITH state AS (
          SELECT max(billing_runs.closes_on) AS cutoff,
             max(billing_runs.closes_on) FILTER (WHERE (billing_runs.finished_at IS NOT NULL)) AS finished,
             min(billing_runs.started_at) FILTER (WHERE (billing_runs.finished_at IS NULL)) AS working_since,
             ( SELECT ((now() AT TIME ZONE billing_settings.timezone))::date AS timezone
-                   FROM public.billing_settings) AS today,
+                   FROM flightbill.billing_settings) AS today,
             '00:35:00'::interval AS grace
-           FROM public.billing_runs
+           FROM flightbill.billing_runs
         ), days AS MATERIALIZED (
          SELECT d.closes_on,
             d.run_date,
@@ -1288,7 +1299,7 @@ CREATE VIEW public.billing_calendar AS
                     WHEN (now() < (d.due_at + s.grace)) THEN 'due'::text
                     ELSE 'missed'::text
                 END AS status
-           FROM public.billing_days d,
+           FROM flightbill.billing_days d,
             state s
         ), closings AS (
          SELECT d.closes_on,
@@ -1328,8 +1339,8 @@ CREATE VIEW public.billing_calendar AS
     i.currency,
     i.total,
     i.parked_reason AS reason
-   FROM (((public.invoices i
-     JOIN public.customers c ON ((c.id = i.customer_id)))
+   FROM (((flightbill.invoices i
+     JOIN flightbill.customers c ON ((c.id = i.customer_id)))
      CROSS JOIN state s)
      LEFT JOIN days d ON ((d.closes_on = i.closes_on)))
   WHERE (i.kind = 'consolidated'::text)
@@ -1344,7 +1355,7 @@ UNION ALL
     NULL::text AS currency,
     NULL::numeric AS total,
     NULL::text AS reason
-   FROM (public.customers c
+   FROM (flightbill.customers c
      JOIN closings d ON ((d.ends =
         CASE c.billing_frequency
             WHEN 'weekly'::text THEN (c.week_ends_on)::integer
@@ -1352,18 +1363,18 @@ UNION ALL
             ELSE NULL::integer
         END)))
   WHERE (NOT (EXISTS ( SELECT
-           FROM public.invoices i
+           FROM flightbill.invoices i
           WHERE ((i.customer_id = c.id) AND (i.closes_on = d.closes_on) AND (i.kind = 'consolidated'::text)))));
 
-CREATE TABLE public.billing_run_lock (
+CREATE TABLE flightbill.billing_run_lock (
 );
 
-CREATE TABLE public.charges (
+CREATE TABLE flightbill.charges (
     id bigint NOT NULL,
     invoice_id bigint NOT NULL,
-    flight_id text NOT NULL,
+    flight_id text NOT NULL COLLATE pg_catalog."C",
     tariff_id bigint NOT NULL,
-    code text NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
     description text NOT NULL,
     quantity numeric NOT NULL,
     unit_rate numeric NOT NULL,
@@ -1376,8 +1387,8 @@ CREATE TABLE public.charges (
     CONSTRAINT charges_origin_check CHECK ((origin = ANY (ARRAY['rebilled'::text, 'correction'::text])))
 );
 
-ALTER TABLE public.charges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.charges_id_seq
+ALTER TABLE flightbill.charges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.charges_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1385,20 +1396,20 @@ ALTER TABLE public.charges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE public.customer_aircraft (
-    registration text NOT NULL,
+CREATE TABLE flightbill.customer_aircraft (
+    registration text NOT NULL COLLATE pg_catalog."C",
     customer_id bigint NOT NULL,
     CONSTRAINT customer_aircraft_registration_check CHECK ((registration <> ''::text))
 );
 
-CREATE TABLE public.customer_operators (
-    operator text NOT NULL,
+CREATE TABLE flightbill.customer_operators (
+    operator text NOT NULL COLLATE pg_catalog."C",
     customer_id bigint NOT NULL,
     CONSTRAINT customer_operators_operator_check CHECK ((operator <> ''::text))
 );
 
-ALTER TABLE public.customers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.customers_id_seq
+ALTER TABLE flightbill.customers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.customers_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1406,34 +1417,34 @@ ALTER TABLE public.customers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE VIEW public.flight_processing_queue WITH (security_barrier='true') AS
- SELECT public.queued_flight(river_job.kind, river_job.state, river_job.args) AS flight_id,
+CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
+ SELECT flightbill.queued_flight(river_job.kind, river_job.state, river_job.args) AS flight_id,
     (river_job.state)::text AS state,
     river_job.attempt AS attempts,
         CASE
-            WHEN ((river_job.metadata ? 'waiting'::text) AND (river_job.state = ANY (ARRAY['available'::public.river_job_state, 'scheduled'::public.river_job_state, 'running'::public.river_job_state]))) THEN (river_job.metadata #>> '{waiting,reason}'::text[])
+            WHEN ((river_job.metadata ? 'waiting'::text) AND (river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'scheduled'::flightbill.river_job_state, 'running'::flightbill.river_job_state]))) THEN (river_job.metadata #>> '{waiting,reason}'::text[])
             ELSE regexp_replace((river_job.errors[array_upper(river_job.errors, 1)] ->> 'error'::text), '^JobCancelError: '::text, ''::text)
         END AS last_error,
         CASE
-            WHEN (river_job.state = ANY (ARRAY['available'::public.river_job_state, 'scheduled'::public.river_job_state, 'running'::public.river_job_state, 'cancelled'::public.river_job_state])) THEN (river_job.metadata ->> 'reason'::text)
+            WHEN (river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'scheduled'::flightbill.river_job_state, 'running'::flightbill.river_job_state, 'cancelled'::flightbill.river_job_state])) THEN (river_job.metadata ->> 'reason'::text)
             ELSE NULL::text
         END AS reason,
     river_job.priority,
     river_job.scheduled_at AS process_after,
     river_job.created_at AS enqueued_at,
     river_job.id AS job_id
-   FROM public.river_job
-  WHERE (public.queued_flight(river_job.kind, river_job.state, river_job.args) IS NOT NULL);
+   FROM flightbill.river_job
+  WHERE (flightbill.queued_flight(river_job.kind, river_job.state, river_job.args) IS NOT NULL);
 
-CREATE TABLE public.flights (
-    flight_id text NOT NULL,
+CREATE TABLE flightbill.flights (
+    flight_id text NOT NULL COLLATE pg_catalog."C",
     callsign text,
-    operator text,
-    registration text,
+    operator text COLLATE pg_catalog."C",
+    registration text COLLATE pg_catalog."C",
     aircraft_type text,
     mtow_kg bigint,
-    origin text,
-    destination text,
+    origin text COLLATE pg_catalog."C",
+    destination text COLLATE pg_catalog."C",
     departed_at timestamp with time zone,
     landed_at timestamp with time zone,
     distance_km numeric,
@@ -1443,25 +1454,25 @@ CREATE TABLE public.flights (
     CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at))
 );
 
-CREATE UNLOGGED TABLE public.flights_being_read (
+CREATE UNLOGGED TABLE flightbill.flights_being_read (
     client text NOT NULL,
     job_ids bigint[] NOT NULL,
     until timestamp with time zone NOT NULL
 );
 
-CREATE TABLE public.gathered_flights (
+CREATE TABLE flightbill.gathered_flights (
     transaction xid8 NOT NULL
 );
 
-CREATE TABLE public.goose_db_version (
+CREATE TABLE flightbill.goose_db_version (
     id integer NOT NULL,
     version_id bigint NOT NULL,
     is_applied boolean NOT NULL,
     tstamp timestamp without time zone DEFAULT now() NOT NULL
 );
 
-ALTER TABLE public.goose_db_version ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
-    SEQUENCE NAME public.goose_db_version_id_seq
+ALTER TABLE flightbill.goose_db_version ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME flightbill.goose_db_version_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1469,7 +1480,7 @@ ALTER TABLE public.goose_db_version ALTER COLUMN id ADD GENERATED BY DEFAULT AS 
     CACHE 1
 );
 
-CREATE TABLE public.invoice_events (
+CREATE TABLE flightbill.invoice_events (
     id bigint NOT NULL,
     invoice_id bigint NOT NULL,
     at timestamp with time zone NOT NULL,
@@ -1478,8 +1489,8 @@ CREATE TABLE public.invoice_events (
     note text
 );
 
-ALTER TABLE public.invoice_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.invoice_events_id_seq
+ALTER TABLE flightbill.invoice_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.invoice_events_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1487,8 +1498,8 @@ ALTER TABLE public.invoice_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
-ALTER TABLE public.invoices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.invoices_id_seq
+ALTER TABLE flightbill.invoices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.invoices_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1496,22 +1507,22 @@ ALTER TABLE public.invoices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE public.price_book (
+CREATE TABLE flightbill.price_book (
     singleton boolean DEFAULT true NOT NULL,
     version bigint NOT NULL,
     CONSTRAINT price_book_singleton_check CHECK (singleton)
 );
 
-CREATE SEQUENCE public.river_job_id_seq
+CREATE SEQUENCE flightbill.river_job_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
 
-ALTER SEQUENCE public.river_job_id_seq OWNED BY public.river_job.id;
+ALTER SEQUENCE flightbill.river_job_id_seq OWNED BY flightbill.river_job.id;
 
-CREATE UNLOGGED TABLE public.river_leader (
+CREATE UNLOGGED TABLE flightbill.river_leader (
     elected_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     leader_id text NOT NULL,
@@ -1520,7 +1531,7 @@ CREATE UNLOGGED TABLE public.river_leader (
     CONSTRAINT name_length CHECK ((name = 'default'::text))
 );
 
-CREATE TABLE public.river_migration (
+CREATE TABLE flightbill.river_migration (
     line text NOT NULL,
     version bigint NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -1528,7 +1539,7 @@ CREATE TABLE public.river_migration (
     CONSTRAINT version_gte_1 CHECK ((version >= 1))
 );
 
-CREATE TABLE public.river_notification (
+CREATE TABLE flightbill.river_notification (
     id bigint NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     payload text NOT NULL,
@@ -1536,16 +1547,16 @@ CREATE TABLE public.river_notification (
     CONSTRAINT topic_length CHECK (((length(topic) > 0) AND (length(topic) < 128)))
 );
 
-CREATE SEQUENCE public.river_notification_id_seq
+CREATE SEQUENCE flightbill.river_notification_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
 
-ALTER SEQUENCE public.river_notification_id_seq OWNED BY public.river_notification.id;
+ALTER SEQUENCE flightbill.river_notification_id_seq OWNED BY flightbill.river_notification.id;
 
-CREATE TABLE public.river_queue (
+CREATE TABLE flightbill.river_queue (
     name text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
@@ -1553,19 +1564,19 @@ CREATE TABLE public.river_queue (
     updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
 );
 
-CREATE TABLE public.tariffs (
+CREATE TABLE flightbill.tariffs (
     id bigint NOT NULL,
-    code text NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
     description text DEFAULT ''::text NOT NULL,
     basis text NOT NULL,
     customer_id bigint,
-    airport text,
+    airport text COLLATE pg_catalog."C",
     applies_to text NOT NULL,
     band_from numeric,
     band_to numeric,
     unit_rate numeric NOT NULL,
     minimum numeric DEFAULT 0 NOT NULL,
-    currency text NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
     tax_rate numeric DEFAULT 0 NOT NULL,
     valid_from date NOT NULL,
     valid_to date,
@@ -1585,8 +1596,8 @@ CREATE TABLE public.tariffs (
     CONSTRAINT tariffs_valid_to_check CHECK (isfinite(valid_to))
 );
 
-ALTER TABLE public.tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.tariffs_id_seq
+ALTER TABLE flightbill.tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.tariffs_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1594,279 +1605,295 @@ ALTER TABLE public.tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE public.voided_flights (
-    flight_id text NOT NULL,
+CREATE TABLE flightbill.voided_flights (
+    flight_id text NOT NULL COLLATE pg_catalog."C",
     credit_note_id bigint NOT NULL,
-    currency text NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
     rebill boolean NOT NULL,
     rebilled_at timestamp with time zone
 );
 
-ALTER TABLE ONLY public.river_job ALTER COLUMN id SET DEFAULT nextval('public.river_job_id_seq'::regclass);
+ALTER TABLE ONLY flightbill.river_job ALTER COLUMN id SET DEFAULT nextval('flightbill.river_job_id_seq'::regclass);
 
-ALTER TABLE ONLY public.river_notification ALTER COLUMN id SET DEFAULT nextval('public.river_notification_id_seq'::regclass);
+ALTER TABLE ONLY flightbill.river_notification ALTER COLUMN id SET DEFAULT nextval('flightbill.river_notification_id_seq'::regclass);
 
-ALTER TABLE ONLY public.billed_flights
+ALTER TABLE ONLY flightbill.billed_flights
     ADD CONSTRAINT billed_flights_pkey PRIMARY KEY (flight_id);
 
-ALTER TABLE ONLY public.billing_runs
+ALTER TABLE ONLY flightbill.billing_runs
     ADD CONSTRAINT billing_runs_pkey PRIMARY KEY (closes_on);
 
-ALTER TABLE ONLY public.billing_settings
+ALTER TABLE ONLY flightbill.billing_settings
     ADD CONSTRAINT billing_settings_pkey PRIMARY KEY (singleton);
 
-ALTER TABLE ONLY public.charges
+ALTER TABLE ONLY flightbill.charges
     ADD CONSTRAINT charges_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY public.customer_aircraft
+ALTER TABLE ONLY flightbill.customer_aircraft
     ADD CONSTRAINT customer_aircraft_pkey PRIMARY KEY (registration);
 
-ALTER TABLE ONLY public.customer_operators
+ALTER TABLE ONLY flightbill.customer_operators
     ADD CONSTRAINT customer_operators_pkey PRIMARY KEY (operator);
 
-ALTER TABLE ONLY public.customers
+ALTER TABLE ONLY flightbill.customers
     ADD CONSTRAINT customers_code_key UNIQUE (code);
 
-ALTER TABLE ONLY public.customers
+ALTER TABLE ONLY flightbill.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY public.flights_being_read
+ALTER TABLE ONLY flightbill.flights_being_read
     ADD CONSTRAINT flights_being_read_pkey PRIMARY KEY (client);
 
-ALTER TABLE ONLY public.flights
+ALTER TABLE ONLY flightbill.flights
     ADD CONSTRAINT flights_pkey PRIMARY KEY (flight_id);
 
-ALTER TABLE ONLY public.goose_db_version
+ALTER TABLE ONLY flightbill.goose_db_version
     ADD CONSTRAINT goose_db_version_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY public.invoice_events
+ALTER TABLE ONLY flightbill.invoice_events
     ADD CONSTRAINT invoice_events_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY public.invoices
+ALTER TABLE ONLY flightbill.invoices
     ADD CONSTRAINT invoices_number_key UNIQUE (number);
 
-ALTER TABLE ONLY public.invoices
+ALTER TABLE ONLY flightbill.invoices
     ADD CONSTRAINT invoices_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY public.price_book
+ALTER TABLE ONLY flightbill.price_book
     ADD CONSTRAINT price_book_pkey PRIMARY KEY (singleton);
 
-ALTER TABLE ONLY public.river_job
+ALTER TABLE ONLY flightbill.river_job
     ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY public.river_leader
+ALTER TABLE ONLY flightbill.river_leader
     ADD CONSTRAINT river_leader_pkey PRIMARY KEY (name);
 
-ALTER TABLE ONLY public.river_migration
+ALTER TABLE ONLY flightbill.river_migration
     ADD CONSTRAINT river_migration_pkey1 PRIMARY KEY (line, version);
 
-ALTER TABLE ONLY public.river_notification
+ALTER TABLE ONLY flightbill.river_notification
     ADD CONSTRAINT river_notification_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY public.river_queue
+ALTER TABLE ONLY flightbill.river_queue
     ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
 
-ALTER TABLE ONLY public.tariffs
+ALTER TABLE ONLY flightbill.tariffs
     ADD CONSTRAINT tariffs_do_not_overlap EXCLUDE USING gist (code WITH =, COALESCE(airport, ''::text) WITH =, COALESCE(customer_id, (0)::bigint) WITH =, numrange(COALESCE(band_from, (0)::numeric), band_to, '(]'::text) WITH &&, daterange(valid_from, valid_to) WITH &&) DEFERRABLE;
 
-ALTER TABLE ONLY public.tariffs
+ALTER TABLE ONLY flightbill.tariffs
     ADD CONSTRAINT tariffs_key UNIQUE NULLS NOT DISTINCT (code, customer_id, airport, band_from, band_to, valid_from);
 
-ALTER TABLE ONLY public.tariffs
+ALTER TABLE ONLY flightbill.tariffs
     ADD CONSTRAINT tariffs_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY public.voided_flights
+ALTER TABLE ONLY flightbill.voided_flights
     ADD CONSTRAINT voided_flights_pkey PRIMARY KEY (flight_id, credit_note_id);
 
-CREATE INDEX billing_runs_unfinished_idx ON public.billing_runs USING btree (closes_on) WHERE (finished_at IS NULL);
+CREATE INDEX billing_runs_unfinished_idx ON flightbill.billing_runs USING btree (closes_on) WHERE (finished_at IS NULL);
 
-CREATE INDEX charges_flight_idx ON public.charges USING btree (flight_id);
+CREATE INDEX charges_flight_idx ON flightbill.charges USING btree (flight_id);
 
-CREATE INDEX charges_invoice_idx ON public.charges USING btree (invoice_id);
+CREATE INDEX charges_invoice_idx ON flightbill.charges USING btree (invoice_id);
 
-CREATE INDEX customer_aircraft_customer_idx ON public.customer_aircraft USING btree (customer_id);
+CREATE INDEX customer_aircraft_customer_idx ON flightbill.customer_aircraft USING btree (customer_id);
 
-CREATE INDEX customer_operators_customer_idx ON public.customer_operators USING btree (customer_id);
+CREATE INDEX customer_operators_customer_idx ON flightbill.customer_operators USING btree (customer_id);
 
-CREATE INDEX gathered_flights_idx ON public.gathered_flights USING btree (transaction);
+CREATE INDEX gathered_flights_idx ON flightbill.gathered_flights USING btree (transaction);
 
-CREATE INDEX invoice_events_invoice_idx ON public.invoice_events USING btree (invoice_id);
+CREATE INDEX invoice_events_invoice_idx ON flightbill.invoice_events USING btree (invoice_id);
 
-CREATE INDEX invoices_draft_closing_idx ON public.invoices USING btree (closes_on) WHERE (status = 'DRAFT'::text);
+CREATE INDEX invoices_draft_closing_idx ON flightbill.invoices USING btree (closes_on) WHERE (status = 'DRAFT'::text);
 
-CREATE INDEX invoices_drafts_idx ON public.invoices USING btree (customer_id, closes_on) WHERE (status = 'DRAFT'::text);
+CREATE INDEX invoices_drafts_idx ON flightbill.invoices USING btree (customer_id, closes_on) WHERE (status = 'DRAFT'::text);
 
-CREATE UNIQUE INDEX invoices_one_per_period ON public.invoices USING btree (customer_id, currency, closes_on) WHERE ((kind = 'consolidated'::text) AND (status <> 'VOID'::text));
+CREATE UNIQUE INDEX invoices_one_per_period ON flightbill.invoices USING btree (customer_id, currency, closes_on) WHERE ((kind = 'consolidated'::text) AND (status <> 'VOID'::text));
 
-CREATE INDEX invoices_unpaid_idx ON public.invoices USING btree (due_on, id) WHERE ((status = 'PENDING'::text) AND (total > (0)::numeric) AND (kind <> 'credit_note'::text));
+CREATE INDEX invoices_unpaid_idx ON flightbill.invoices USING btree (due_on, id) WHERE ((status = 'PENDING'::text) AND (total > (0)::numeric) AND (kind <> 'credit_note'::text));
 
-CREATE UNIQUE INDEX invoices_voided_once ON public.invoices USING btree (credits_invoice_id) WHERE (credits_invoice_id IS NOT NULL);
+CREATE UNIQUE INDEX invoices_voided_once ON flightbill.invoices USING btree (credits_invoice_id) WHERE (credits_invoice_id IS NOT NULL);
 
-CREATE INDEX river_job_flight_idx ON public.river_job USING btree ((
+CREATE INDEX river_job_flight_idx ON flightbill.river_job USING btree ((
 CASE
-    WHEN ((kind = 'ingest_flight'::text) AND (state <> 'completed'::public.river_job_state)) THEN (args ->> 'flight_id'::text)
+    WHEN ((kind = 'ingest_flight'::text) AND (state <> 'completed'::flightbill.river_job_state)) THEN (args ->> 'flight_id'::text)
     ELSE NULL::text
 END)) WHERE (
 CASE
-    WHEN ((kind = 'ingest_flight'::text) AND (state <> 'completed'::public.river_job_state)) THEN (args ->> 'flight_id'::text)
+    WHEN ((kind = 'ingest_flight'::text) AND (state <> 'completed'::flightbill.river_job_state)) THEN (args ->> 'flight_id'::text)
     ELSE NULL::text
 END IS NOT NULL);
 
-CREATE INDEX river_job_kind ON public.river_job USING btree (kind) WHERE (kind <> 'ingest_flight'::text);
+CREATE INDEX river_job_kind ON flightbill.river_job USING btree (kind) WHERE (kind <> 'ingest_flight'::text);
 
-CREATE INDEX river_job_prioritized_fetching_index ON public.river_job USING btree (state, queue, priority, scheduled_at, id);
+CREATE INDEX river_job_prioritized_fetching_index ON flightbill.river_job USING btree (state, queue, priority, scheduled_at, id);
 
-CREATE INDEX river_job_state_and_finalized_at_index ON public.river_job USING btree (state, finalized_at) WHERE (finalized_at IS NOT NULL);
+CREATE INDEX river_job_state_and_finalized_at_index ON flightbill.river_job USING btree (state, finalized_at) WHERE (finalized_at IS NOT NULL);
 
-CREATE INDEX river_job_stray_flight_idx ON public.river_job USING btree (id) WHERE ((kind = 'ingest_flight'::text) AND (queue <> 'flights'::text) AND (state = ANY (ARRAY['available'::public.river_job_state, 'retryable'::public.river_job_state, 'scheduled'::public.river_job_state])));
+CREATE INDEX river_job_stray_flight_idx ON flightbill.river_job USING btree (id) WHERE ((kind = 'ingest_flight'::text) AND (queue <> 'flights'::text) AND (state = ANY (ARRAY['available'::flightbill.river_job_state, 'retryable'::flightbill.river_job_state, 'scheduled'::flightbill.river_job_state])));
 
-CREATE UNIQUE INDEX river_job_unique_idx ON public.river_job USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (unique_states IS NOT NULL) AND public.river_job_state_in_bitmask(unique_states, state));
+CREATE UNIQUE INDEX river_job_unique_idx ON flightbill.river_job USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (unique_states IS NOT NULL) AND flightbill.river_job_state_in_bitmask(unique_states, state));
 
-CREATE INDEX river_notification_created_at_idx ON public.river_notification USING btree (created_at);
+CREATE INDEX river_notification_created_at_idx ON flightbill.river_notification USING btree (created_at);
 
-CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING btree (topic, id);
+CREATE INDEX river_notification_topic_id_idx ON flightbill.river_notification USING btree (topic, id);
 
-CREATE INDEX voided_flights_credit_note_idx ON public.voided_flights USING btree (credit_note_id);
+CREATE INDEX voided_flights_credit_note_idx ON flightbill.voided_flights USING btree (credit_note_id);
 
-CREATE INDEX voided_flights_open_idx ON public.voided_flights USING btree (flight_id) WHERE (rebilled_at IS NULL);
+CREATE INDEX voided_flights_open_idx ON flightbill.voided_flights USING btree (flight_id) WHERE (rebilled_at IS NULL);
 
-CREATE CONSTRAINT TRIGGER commit AFTER INSERT ON public.gathered_flights DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.gathered_flights_commit();
+CREATE CONSTRAINT TRIGGER commit AFTER INSERT ON flightbill.gathered_flights DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flightbill.gathered_flights_commit();
 
-CREATE TRIGGER enqueue INSTEAD OF INSERT ON public.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION public.flight_processing_queue_insert();
+CREATE TRIGGER enqueue INSTEAD OF INSERT ON flightbill.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_insert();
 
-CREATE TRIGGER join_drafts_only AFTER INSERT ON public.charges REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.charges_join_drafts_only();
+CREATE TRIGGER join_drafts_only AFTER INSERT ON flightbill.charges REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.charges_join_drafts_only();
 
-CREATE TRIGGER only_forward BEFORE INSERT OR DELETE OR UPDATE OF closes_on ON public.billing_runs FOR EACH ROW EXECUTE FUNCTION public.billing_runs_only_forward();
+CREATE TRIGGER only_forward BEFORE INSERT OR DELETE OR UPDATE OF closes_on ON flightbill.billing_runs FOR EACH ROW EXECUTE FUNCTION flightbill.billing_runs_only_forward();
 
-CREATE TRIGGER prepare BEFORE INSERT ON public.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION public.flight_processing_queue_prepare();
+CREATE TRIGGER prepare BEFORE INSERT ON flightbill.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION flightbill.flight_processing_queue_prepare();
 
-CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.billing_settings FOR EACH STATEMENT EXECUTE FUNCTION public.price_book_changed();
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.billing_settings FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 
-CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.customer_aircraft FOR EACH STATEMENT EXECUTE FUNCTION public.price_book_changed();
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.customer_aircraft FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 
-CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.customer_operators FOR EACH STATEMENT EXECUTE FUNCTION public.price_book_changed();
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.customer_operators FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 
-CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OF code, name, billing_frequency, week_ends_on OR TRUNCATE ON public.customers FOR EACH STATEMENT EXECUTE FUNCTION public.price_book_changed();
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OF code, name, billing_frequency, week_ends_on OR TRUNCATE ON flightbill.customers FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 
-CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.tariffs FOR EACH STATEMENT EXECUTE FUNCTION public.price_book_changed();
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.tariffs FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 
-CREATE TRIGGER record_change AFTER UPDATE ON public.invoices REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.invoices_record_event();
+CREATE TRIGGER record_change AFTER UPDATE ON flightbill.invoices REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.invoices_record_event();
 
-CREATE TRIGGER record_opening AFTER INSERT ON public.invoices REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.invoices_record_event();
+CREATE TRIGGER record_opening AFTER INSERT ON flightbill.invoices REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.invoices_record_event();
 
-CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON public.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION public.flight_processing_queue_update();
+CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON flightbill.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_update();
 
-CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id ON public.billed_flights FOR EACH ROW EXECUTE FUNCTION public.refuse_removal();
+CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id ON flightbill.billed_flights FOR EACH ROW EXECUTE FUNCTION flightbill.refuse_removal();
 
-CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_id ON public.voided_flights FOR EACH ROW EXECUTE FUNCTION public.refuse_removal();
+CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_id ON flightbill.voided_flights FOR EACH ROW EXECUTE FUNCTION flightbill.refuse_removal();
 
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.billed_flights FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.billed_flights FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.billing_runs FOR EACH STATEMENT EXECUTE FUNCTION public.billing_runs_only_forward();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.billing_runs FOR EACH STATEMENT EXECUTE FUNCTION flightbill.billing_runs_only_forward();
 
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.charges FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.charges FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.invoices FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoices FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.voided_flights FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_removal();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.voided_flights FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
-CREATE TRIGGER restore AFTER INSERT ON public.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION public.flight_processing_queue_restore();
+CREATE TRIGGER restore AFTER INSERT ON flightbill.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION flightbill.flight_processing_queue_restore();
 
-CREATE TRIGGER stay_as_issued BEFORE DELETE OR UPDATE ON public.charges FOR EACH ROW EXECUTE FUNCTION public.charges_stay_as_issued();
+CREATE TRIGGER stay_as_issued BEFORE DELETE OR UPDATE ON flightbill.charges FOR EACH ROW EXECUTE FUNCTION flightbill.charges_stay_as_issued();
 
-CREATE TRIGGER stay_as_issued BEFORE UPDATE ON public.invoices FOR EACH ROW WHEN (((old.status <> 'DRAFT'::text) OR (new.status <> ALL (ARRAY['DRAFT'::text, 'PENDING'::text])))) EXECUTE FUNCTION public.invoices_stay_as_issued();
+CREATE TRIGGER stay_as_issued BEFORE UPDATE ON flightbill.invoices FOR EACH ROW WHEN (((old.status <> 'DRAFT'::text) OR (new.status <> ALL (ARRAY['DRAFT'::text, 'PENDING'::text])))) EXECUTE FUNCTION flightbill.invoices_stay_as_issued();
 
-CREATE TRIGGER stay_when_issued BEFORE DELETE ON public.invoices FOR EACH ROW WHEN ((old.status <> 'DRAFT'::text)) EXECUTE FUNCTION public.invoices_stay_as_issued();
+CREATE TRIGGER stay_when_issued BEFORE DELETE ON flightbill.invoices FOR EACH ROW WHEN ((old.status <> 'DRAFT'::text)) EXECUTE FUNCTION flightbill.invoices_stay_as_issued();
 
-CREATE TRIGGER take_back INSTEAD OF DELETE ON public.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION public.flight_processing_queue_delete();
+CREATE TRIGGER take_back INSTEAD OF DELETE ON flightbill.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_delete();
 
-ALTER TABLE ONLY public.billed_flights
-    ADD CONSTRAINT billed_flights_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+ALTER TABLE ONLY flightbill.billed_flights
+    ADD CONSTRAINT billed_flights_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES flightbill.customers(id);
 
-ALTER TABLE ONLY public.charges
-    ADD CONSTRAINT charges_flight_id_fkey FOREIGN KEY (flight_id) REFERENCES public.billed_flights(flight_id);
+ALTER TABLE ONLY flightbill.charges
+    ADD CONSTRAINT charges_flight_id_fkey FOREIGN KEY (flight_id) REFERENCES flightbill.billed_flights(flight_id);
 
-ALTER TABLE ONLY public.charges
-    ADD CONSTRAINT charges_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES public.invoices(id);
+ALTER TABLE ONLY flightbill.charges
+    ADD CONSTRAINT charges_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES flightbill.invoices(id);
 
-ALTER TABLE ONLY public.charges
-    ADD CONSTRAINT charges_tariff_id_fkey FOREIGN KEY (tariff_id) REFERENCES public.tariffs(id);
+ALTER TABLE ONLY flightbill.charges
+    ADD CONSTRAINT charges_tariff_id_fkey FOREIGN KEY (tariff_id) REFERENCES flightbill.tariffs(id);
 
-ALTER TABLE ONLY public.customer_aircraft
-    ADD CONSTRAINT customer_aircraft_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id) ON DELETE CASCADE;
+ALTER TABLE ONLY flightbill.customer_aircraft
+    ADD CONSTRAINT customer_aircraft_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES flightbill.customers(id) ON DELETE CASCADE;
 
-ALTER TABLE ONLY public.customer_operators
-    ADD CONSTRAINT customer_operators_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id) ON DELETE CASCADE;
+ALTER TABLE ONLY flightbill.customer_operators
+    ADD CONSTRAINT customer_operators_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES flightbill.customers(id) ON DELETE CASCADE;
 
-ALTER TABLE ONLY public.invoice_events
-    ADD CONSTRAINT invoice_events_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES public.invoices(id) ON DELETE CASCADE;
+ALTER TABLE ONLY flightbill.invoice_events
+    ADD CONSTRAINT invoice_events_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES flightbill.invoices(id) ON DELETE CASCADE;
 
-ALTER TABLE ONLY public.invoices
-    ADD CONSTRAINT invoices_credits_invoice_id_fkey FOREIGN KEY (credits_invoice_id) REFERENCES public.invoices(id);
+ALTER TABLE ONLY flightbill.invoices
+    ADD CONSTRAINT invoices_credits_invoice_id_fkey FOREIGN KEY (credits_invoice_id) REFERENCES flightbill.invoices(id);
 
-ALTER TABLE ONLY public.invoices
-    ADD CONSTRAINT invoices_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+ALTER TABLE ONLY flightbill.invoices
+    ADD CONSTRAINT invoices_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES flightbill.customers(id);
 
-ALTER TABLE ONLY public.tariffs
-    ADD CONSTRAINT tariffs_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+ALTER TABLE ONLY flightbill.tariffs
+    ADD CONSTRAINT tariffs_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES flightbill.customers(id);
 
-ALTER TABLE ONLY public.voided_flights
-    ADD CONSTRAINT voided_flights_credit_note_id_fkey FOREIGN KEY (credit_note_id) REFERENCES public.invoices(id);
+ALTER TABLE ONLY flightbill.voided_flights
+    ADD CONSTRAINT voided_flights_credit_note_id_fkey FOREIGN KEY (credit_note_id) REFERENCES flightbill.invoices(id);
 
-ALTER TABLE ONLY public.voided_flights
-    ADD CONSTRAINT voided_flights_flight_id_fkey FOREIGN KEY (flight_id) REFERENCES public.billed_flights(flight_id);
+ALTER TABLE ONLY flightbill.voided_flights
+    ADD CONSTRAINT voided_flights_flight_id_fkey FOREIGN KEY (flight_id) REFERENCES flightbill.billed_flights(flight_id);
 
-REVOKE ALL ON FUNCTION public.adjust_flight(job_id bigint, job_attempt smallint, job_client text, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) FROM PUBLIC;
+GRANT USAGE ON SCHEMA flightbill TO flightbill_enqueuer;
 
-REVOKE ALL ON FUNCTION public.complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], billed text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.adjust_flight(job_id bigint, job_attempt smallint, job_client text, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) TO flightbill_enqueuer;
+REVOKE ALL ON FUNCTION flightbill.billing_runs_only_forward() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.flight_id_is_valid(flight_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.charges_join_drafts_only() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.flight_job_key(flight_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.charges_stay_as_issued() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.flight_processing_queue_delete() FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], billed text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.flight_processing_queue_flush() FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) TO flightbill_enqueuer;
 
-REVOKE ALL ON FUNCTION public.flight_processing_queue_insert() FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.flight_id_is_valid(flight_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.flight_processing_queue_prepare() FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.flight_job_key(flight_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.flight_processing_queue_restore() FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_delete() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.flight_processing_queue_update() FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_flush() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.flights_to_read(client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_insert() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.gathered_flights_commit() FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_prepare() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.hold_flight_jobs(flight_ids text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_restore() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.issue_credit_note(draft bigint, at timestamp with time zone, today date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_update() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.issue_drafts(drafts bigint[], at timestamp with time zone, today date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.flights_to_read(client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.mark_invoice_paid(invoice_number text, paid_on date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.gathered_flights_commit() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.hold_flight_jobs(flight_ids text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.rebill_invoice(invoice_number text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.invoices_record_event() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.refuse_flight_id(flight_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.invoices_stay_as_issued() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.refuse_voided_flights(flight_ids text[], priority smallint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.issue_credit_note(draft bigint, at timestamp with time zone, today date) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.take_flights(client text, most integer, instead_of bigint[], behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint, read bigint[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.void_invoice(invoice_number text, reason text, rebill boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.price_book_changed() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.voided_flight_message(flight_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.rebill_invoice(invoice_number text) FROM PUBLIC;
 
-GRANT SELECT,INSERT,DELETE ON TABLE public.flight_processing_queue TO flightbill_enqueuer;
+REVOKE ALL ON FUNCTION flightbill.refuse_flight_id(flight_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.refuse_removal() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.refuse_voided_flights(flight_ids text[], priority smallint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.take_flights(client text, most integer, instead_of bigint[], behind_priority smallint, behind_scheduled_at timestamp with time zone, behind_id bigint, read bigint[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.voided_flight_message(flight_id text) FROM PUBLIC;
+
+GRANT SELECT,INSERT,DELETE ON TABLE flightbill.flight_processing_queue TO flightbill_enqueuer;

@@ -21,7 +21,7 @@ import (
 const takeFlights = `
 SELECT id, attempt, attempted_at, attempted_by, created_at, args, errors, finalized_at, kind, max_attempts,
 	metadata, priority, queue, scheduled_at, state::text, tags
-FROM take_flights($1, $2, $3, $4, $5, $6, $7)`
+FROM flightbill.take_flights($1, $2, $3, $4, $5, $6, $7)`
 
 // Taken are jobs that this process has in hand, as River has them.
 type Taken struct {

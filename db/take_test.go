@@ -110,7 +110,7 @@ func TestReturnFlightsCancelled(t *testing.T) {
 	b.exec(t, `UPDATE river_job SET metadata = '{"reason": "not_landed", "waiting": {"reason": "it has not landed"}}'`)
 	taken, err := (&db.Line{}).Take(t.Context(), b.pool, "me", 3)
 	require.NoError(t, err)
-	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{})
+	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{Schema: db.Schema})
 	require.NoError(t, err)
 	job := func(flight string) *rivertype.JobRow {
 		row, err := client.JobGet(t.Context(), get[int64](t, b, `SELECT job_id FROM flight_processing_queue WHERE flight_id = $1`, flight))
@@ -153,7 +153,7 @@ func TestTakeFlightsReadsJobsAsRiverDoes(t *testing.T) {
 	require.Len(t, taken.Jobs, 1)
 	require.Empty(t, taken.Unreadable)
 
-	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{})
+	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{Schema: db.Schema})
 	require.NoError(t, err)
 	want, err := client.JobGet(t.Context(), taken.Jobs[0].ID)
 	require.NoError(t, err)

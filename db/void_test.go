@@ -84,7 +84,7 @@ func TestVoidInvoiceNeedsNoOtherRights(t *testing.T) {
 	t.Parallel()
 	b := setupInvoices(t)
 	role := "accounting_" + get[string](t, b, `SELECT current_database()`)
-	b.exec(t, `CREATE ROLE `+role+`; GRANT EXECUTE ON FUNCTION void_invoice(text, text, boolean), rebill_invoice(text) TO `+role)
+	b.exec(t, `CREATE ROLE `+role+`; GRANT USAGE ON SCHEMA flightbill TO `+role+`; GRANT EXECUTE ON FUNCTION void_invoice(text, text, boolean), rebill_invoice(text) TO `+role)
 	t.Cleanup(func() {
 		_, err := b.pool.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+role+`; DROP ROLE `+role)
 		require.NoError(t, err)
@@ -92,7 +92,7 @@ func TestVoidInvoiceNeedsNoOtherRights(t *testing.T) {
 	session := b.session(t, `SET ROLE `+role)
 	_, err := session.Exec(t.Context(), voidInvoice)
 	require.NoError(t, err)
-	_, err = session.Exec(t.Context(), `SELECT rebill_invoice('EACH-000001')`)
+	_, err = session.Exec(t.Context(), `SELECT flightbill.rebill_invoice('EACH-000001')`)
 	require.NoError(t, err)
 	require.Equal(t, "F2 available 0 1", b.queue(t))
 }
@@ -267,7 +267,7 @@ func TestEnqueueOfVoidedFlights(t *testing.T) {
 	t.Parallel()
 	const reasons = `SELECT string_agg(concat_ws(' ', flight_id, state, reason, last_error), '; ' ORDER BY flight_id) FROM flight_processing_queue`
 	const refused = "F2 cancelled invoice_voided flight F2 is not billed again: its invoice EACH-000001 was voided by EACH-CN000001 without that (wrong tariff); " +
-		"take the flight off the queue, or have the invoice's flights billed again: SELECT rebill_invoice('EACH-000001')"
+		"take the flight off the queue, or have the invoice's flights billed again: SELECT flightbill.rebill_invoice('EACH-000001')"
 	b := setupInvoices(t)
 	b.exec(t, voidInvoice)
 	for range 2 {

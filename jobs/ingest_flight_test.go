@@ -147,7 +147,7 @@ func TestIngestFlightBilledBefore(t *testing.T) {
 	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
 	b.exec(t, `DELETE FROM flights`)
 	b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts) VALUES ('ingest_flight', '{"flight_id": "F1"}', 'flights', 25)`)
-	b.exec(t, `SELECT pg_notify('public.river_insert', '{"queue": "flights"}')`)
+	b.exec(t, `SELECT pg_notify('flightbill.river_insert', '{"queue": "flights"}')`)
 	eventually(t, "the second job is completed", func() bool {
 		return get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'completed'`) == 2
 	})
@@ -232,7 +232,7 @@ func TestSaveCompletesAsRiverDoes(t *testing.T) {
 		})
 	}))
 	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{
-		Workers: workers, Queues: map[string]river.QueueConfig{"plain": {MaxWorkers: 1}}, FetchCooldown: time.Millisecond,
+		Schema: db.Schema, Workers: workers, Queues: map[string]river.QueueConfig{"plain": {MaxWorkers: 1}}, FetchCooldown: time.Millisecond,
 	})
 	require.NoError(t, err)
 	require.NoError(t, client.Start(context.Background()))

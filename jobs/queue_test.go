@@ -108,7 +108,7 @@ func TestOneNoticeATransaction(t *testing.T) {
 	listener, err := pgx.Connect(t.Context(), b.pool.Config().ConnString())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close(context.Background()) })
-	_, err = listener.Exec(t.Context(), `LISTEN "public.river_insert"`)
+	_, err = listener.Exec(t.Context(), `LISTEN "flightbill.river_insert"`)
 	require.NoError(t, err)
 	end := (pgx.Tx).Commit
 	rollback := (pgx.Tx).Rollback
@@ -143,7 +143,7 @@ func TestOneNoticeATransaction(t *testing.T) {
 		_, err := tx.Exec(t.Context(), c.sql)
 		require.NoError(t, err, c.name)
 		require.NoError(t, c.end(tx, t.Context()), c.name)
-		b.exec(t, `SELECT pg_notify('public.river_insert', 'end')`) // notices come in the order of commits
+		b.exec(t, `SELECT pg_notify('flightbill.river_insert', 'end')`) // notices come in the order of commits
 		var heard []string
 		for {
 			notice, err := listener.WaitForNotification(t.Context())

@@ -132,6 +132,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	var err error
 	client, err = river.NewClient(driver, &river.Config{
+		Schema:               db.Schema,
 		Queues:               queues,
 		Workers:              workers,
 		PeriodicJobs:         periodic,

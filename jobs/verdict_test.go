@@ -47,7 +47,7 @@ func (b *testBundle) pass(t *testing.T, s waitingState, passed time.Duration) wa
 
 func (b *testBundle) wake(t *testing.T) {
 	t.Helper()
-	b.exec(t, `SELECT pg_notify('public.river_insert', '{"queue": "flights"}')`)
+	b.exec(t, `SELECT pg_notify('flightbill.river_insert', '{"queue": "flights"}')`)
 }
 
 func (b *testBundle) cancelled(t *testing.T, s waitingState) {

@@ -1,19 +1,21 @@
 -- Dated price rules.
 
 -- +goose Up
-CREATE TABLE tariffs (
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+CREATE TABLE flightbill.tariffs (
     id          bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    code        text    NOT NULL CHECK (code <> ''),
+    code        text    COLLATE "C" NOT NULL CHECK (code <> ''),
     description text    NOT NULL DEFAULT '',
     basis       text    NOT NULL CHECK (basis IN ('per_flight', 'per_tonne', 'per_km', 'per_passenger', 'route', 'terminal')),
-    customer_id bigint  REFERENCES customers,      -- null: every customer
-    airport     text    CHECK (airport <> ''),     -- null: every airport
+    customer_id bigint  REFERENCES flightbill.customers,      -- null: every customer
+    airport     text    COLLATE "C" CHECK (airport <> ''),     -- null: every airport
     applies_to  text    NOT NULL CHECK (applies_to IN ('departure', 'arrival', 'any')),
     band_from   numeric CHECK (band_from >= 0 AND band_from < 'Infinity'), -- tonnes, excluded; NaN counts above Infinity
     band_to     numeric CHECK (band_to > 0 AND band_to < 'Infinity'),      -- tonnes, included; null: no upper end
     unit_rate   numeric NOT NULL CHECK (unit_rate >= 0 AND unit_rate < 'Infinity'),
     minimum     numeric NOT NULL DEFAULT 0 CHECK (minimum >= 0 AND minimum < 'Infinity'),
-    currency    text    NOT NULL CHECK (currency ~ '^[A-Z]{3}$'), -- ISO 4217
+    currency    text    COLLATE "C" NOT NULL CHECK (currency ~ '^[A-Z]{3}$'), -- ISO 4217
     tax_rate    numeric NOT NULL DEFAULT 0 CHECK (tax_rate >= 0 AND tax_rate < 'Infinity'), -- 0.20 is 20 %
     valid_from  date    NOT NULL CHECK (isfinite(valid_from)),
     valid_to    date    CHECK (isfinite(valid_to)), -- excluded; null: no end
@@ -32,7 +34,8 @@ CREATE TABLE tariffs (
 );
 
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
-    ON tariffs FOR EACH STATEMENT EXECUTE FUNCTION price_book_changed();
+    ON flightbill.tariffs FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 
 -- +goose Down
-DROP TABLE tariffs;
+SET LOCAL search_path = pg_catalog, pg_temp;
+DROP TABLE flightbill.tariffs;

@@ -2,15 +2,17 @@
 -- application writes them.
 
 -- +goose Up
-CREATE TABLE flights (
-    flight_id     text PRIMARY KEY,
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+CREATE TABLE flightbill.flights (
+    flight_id     text COLLATE "C" PRIMARY KEY,
     callsign      text,
-    operator      text,        -- designator of the operator
-    registration  text,        -- tail number
+    operator      text COLLATE "C",        -- designator of the operator
+    registration  text COLLATE "C",        -- tail number
     aircraft_type text,        -- ICAO type designator
     mtow_kg       bigint,      -- maximum take-off mass, kg
-    origin        text,        -- airport code
-    destination   text,        -- airport code
+    origin        text COLLATE "C",        -- airport code
+    destination   text COLLATE "C",        -- airport code
     departed_at   timestamptz CHECK (isfinite(departed_at)),
     landed_at     timestamptz CHECK (isfinite(landed_at)),
     distance_km   numeric CHECK (abs(distance_km) < 'Infinity'), -- great circle, km
@@ -18,4 +20,5 @@ CREATE TABLE flights (
 );
 
 -- +goose Down
-DROP TABLE flights;
+SET LOCAL search_path = pg_catalog, pg_temp;
+DROP TABLE flightbill.flights;

@@ -2,13 +2,15 @@
 -- as they were issued.
 
 -- +goose Up
-CREATE TABLE invoices (
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+CREATE TABLE flightbill.invoices (
     id            bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    number        text    UNIQUE,              -- CODE-000001, of a credit note CODE-CN000001; null while a draft
-    customer_id   bigint  NOT NULL REFERENCES customers,
+    number        text    COLLATE "C" UNIQUE,              -- CODE-000001, of a credit note CODE-CN000001; null while a draft
+    customer_id   bigint  NOT NULL REFERENCES flightbill.customers,
     kind          text    NOT NULL CHECK (kind IN ('flight', 'consolidated', 'credit_note')),
     closes_on     date,                        -- the period's closing date; only for kind consolidated
-    currency      text    NOT NULL CHECK (currency ~ '^[A-Z]{3}$'), -- ISO 4217
+    currency      text    COLLATE "C" NOT NULL CHECK (currency ~ '^[A-Z]{3}$'), -- ISO 4217
     status        text    NOT NULL DEFAULT 'DRAFT' CHECK (status IN ('DRAFT', 'PENDING', 'OVERDUE', 'PAID', 'VOID')),
     subtotal      numeric,                     -- sum of the lines' amounts; null until issue
     tax           numeric,                     -- sum of the lines' taxes
@@ -20,7 +22,8 @@ CREATE TABLE invoices (
     paid_at       timestamptz,
     parked_at     timestamptz,                 -- a run could not issue this draft
     parked_reason text,
-    credits_invoice_id bigint REFERENCES invoices, -- of a credit note that voids an invoice: that invoice
+    parked_by_run date,                        -- that run's closing date: a run tries each draft once
+    credits_invoice_id bigint REFERENCES flightbill.invoices, -- of a credit note that voids an invoice: that invoice
     reason        text CHECK (reason <> ''),   -- of a credit note: what it is for
     CHECK ((kind = 'consolidated') = (closes_on IS NOT NULL)),
     CHECK ((kind = 'credit_note') = (reason IS NOT NULL)),
@@ -35,30 +38,33 @@ CREATE TABLE invoices (
     CONSTRAINT invoices_paid_at_exactly_when_paid CHECK ((status = 'PAID') = (paid_at IS NOT NULL) OR status = 'VOID')
 );
 -- A customer has one invoice for a period, whatever ran twice.
-CREATE UNIQUE INDEX invoices_one_per_period ON invoices (customer_id, currency, closes_on)
+CREATE UNIQUE INDEX invoices_one_per_period ON flightbill.invoices (customer_id, currency, closes_on)
     WHERE kind = 'consolidated' AND status <> 'VOID';
-CREATE INDEX invoices_drafts_idx ON invoices (customer_id, closes_on) WHERE status = 'DRAFT';
+CREATE INDEX invoices_drafts_idx ON flightbill.invoices (customer_id, closes_on) WHERE status = 'DRAFT';
+-- The drafts whose closing date has come, for /metrics and for what is left to
+-- a run: few, whatever the number of open ones.
+CREATE INDEX invoices_draft_closing_idx ON flightbill.invoices (closes_on) WHERE status = 'DRAFT';
 -- Who has nothing to pay is never overdue.
-CREATE INDEX invoices_unpaid_idx ON invoices (due_on, id) WHERE status = 'PENDING' AND total > 0 AND kind <> 'credit_note';
+CREATE INDEX invoices_unpaid_idx ON flightbill.invoices (due_on, id) WHERE status = 'PENDING' AND total > 0 AND kind <> 'credit_note';
 -- An invoice is voided once, whoever else voids it at the same moment.
-CREATE UNIQUE INDEX invoices_voided_once ON invoices (credits_invoice_id) WHERE credits_invoice_id IS NOT NULL;
+CREATE UNIQUE INDEX invoices_voided_once ON flightbill.invoices (credits_invoice_id) WHERE credits_invoice_id IS NOT NULL;
 
 -- One row per flight ever billed: what makes billing idempotent, for ever.
-CREATE TABLE billed_flights (
-    flight_id   text PRIMARY KEY,
-    customer_id bigint NOT NULL REFERENCES customers,
+CREATE TABLE flightbill.billed_flights (
+    flight_id   text   COLLATE "C" PRIMARY KEY,
+    customer_id bigint NOT NULL REFERENCES flightbill.customers,
     landed_on   date   NOT NULL,               -- landing date in the billing zone
     facts       jsonb  NOT NULL,               -- what it was priced from last
     billed_at   timestamptz NOT NULL,
     revision    integer NOT NULL DEFAULT 0     -- grows with each void, re-billing and correction
 );
 
-CREATE TABLE charges (
+CREATE TABLE flightbill.charges (
     id          bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    invoice_id  bigint  NOT NULL REFERENCES invoices,
-    flight_id   text    NOT NULL REFERENCES billed_flights,
-    tariff_id   bigint  NOT NULL REFERENCES tariffs,
-    code        text    NOT NULL,              -- the tariff's
+    invoice_id  bigint  NOT NULL REFERENCES flightbill.invoices,
+    flight_id   text    COLLATE "C" NOT NULL REFERENCES flightbill.billed_flights,
+    tariff_id   bigint  NOT NULL REFERENCES flightbill.tariffs,
+    code        text    COLLATE "C" NOT NULL,            -- the tariff's
     description text    NOT NULL,
     quantity    numeric NOT NULL,
     unit_rate   numeric NOT NULL,
@@ -69,57 +75,57 @@ CREATE TABLE charges (
     late        boolean NOT NULL DEFAULT false, -- its own period had been run, or the flight had been billed before
     origin      text CHECK (origin IN ('rebilled', 'correction')) -- why the flight is charged again; null: it is not
 );
-CREATE INDEX charges_invoice_idx ON charges (invoice_id);
-CREATE INDEX charges_flight_idx ON charges (flight_id);
+CREATE INDEX charges_invoice_idx ON flightbill.charges (invoice_id);
+CREATE INDEX charges_flight_idx ON flightbill.charges (flight_id);
 
 -- One row for each flight of a voided invoice: its charges in that currency are
 -- undone by the credit note.
-CREATE TABLE voided_flights (
-    flight_id      text    NOT NULL REFERENCES billed_flights,
-    credit_note_id bigint  NOT NULL REFERENCES invoices,
-    currency       text    NOT NULL,
+CREATE TABLE flightbill.voided_flights (
+    flight_id      text    COLLATE "C" NOT NULL REFERENCES flightbill.billed_flights,
+    credit_note_id bigint  NOT NULL REFERENCES flightbill.invoices,
+    currency       text    COLLATE "C" NOT NULL,
     rebill         boolean NOT NULL,           -- asked for
     rebilled_at    timestamptz,                -- null: it has not been billed again
     PRIMARY KEY (flight_id, credit_note_id)
 );
-CREATE INDEX voided_flights_credit_note_idx ON voided_flights (credit_note_id);
+CREATE INDEX voided_flights_credit_note_idx ON flightbill.voided_flights (credit_note_id);
 -- What an enqueueing looks through.
-CREATE INDEX voided_flights_open_idx ON voided_flights (flight_id) WHERE rebilled_at IS NULL;
+CREATE INDEX voided_flights_open_idx ON flightbill.voided_flights (flight_id) WHERE rebilled_at IS NULL;
 
 -- One row for every change of status, and for a draft that is parked or no
 -- longer is.
-CREATE TABLE invoice_events (
+CREATE TABLE flightbill.invoice_events (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    invoice_id  bigint NOT NULL REFERENCES invoices ON DELETE CASCADE,
+    invoice_id  bigint NOT NULL REFERENCES flightbill.invoices ON DELETE CASCADE,
     at          timestamptz NOT NULL,
     from_status text,                          -- null: the draft was opened
     to_status   text NOT NULL,
     note        text                           -- what else there is to say: why, on which day, by which other document
 );
-CREATE INDEX invoice_events_invoice_idx ON invoice_events (invoice_id);
+CREATE INDEX invoice_events_invoice_idx ON flightbill.invoice_events (invoice_id);
 
 -- +goose StatementBegin
-CREATE FUNCTION invoices_record_event() RETURNS trigger
+CREATE OR REPLACE FUNCTION flightbill.invoices_record_event() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path = public, pg_temp
+    SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO invoice_events (invoice_id, at, from_status, to_status)
+        INSERT INTO flightbill.invoice_events (invoice_id, at, from_status, to_status)
         SELECT id, opened_at, NULL, status FROM new_rows;
     ELSE
-        INSERT INTO invoice_events (invoice_id, at, from_status, to_status, note)
+        INSERT INTO flightbill.invoice_events (invoice_id, at, from_status, to_status, note)
         SELECT n.id, CASE WHEN n.status = 'DRAFT' THEN coalesce(n.parked_at, now()) WHEN o.status = 'DRAFT' THEN n.issued_at ELSE now() END,
             o.status, n.status,
             CASE
                 WHEN n.status = 'DRAFT' THEN coalesce('parked: ' || n.parked_reason, 'no longer parked')
                 WHEN n.status = 'PAID' AND n.credits_invoice_id IS NOT NULL AND n.paid_at = n.issued_at
-                    THEN 'set against ' || (SELECT c.number FROM invoices c WHERE c.id = n.credits_invoice_id)
-                WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM billing_settings s), 'UTC'))::date
-                WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM invoices c WHERE c.credits_invoice_id = n.id)
+                    THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id)
+                WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+                WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM flightbill.invoices c WHERE c.credits_invoice_id = n.id)
                 WHEN n.kind = 'credit_note' AND o.status = 'DRAFT' THEN coalesce((
                     SELECT 'voids ' || c.number || CASE WHEN c.status = 'PAID' THEN ', which was paid: the amount is owed back' ELSE '' END || ': '
-                    FROM invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
+                    FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
                 WHEN o.parked_at IS NOT NULL THEN 'no longer parked'
             END
         FROM new_rows n JOIN old_rows o USING (id)
@@ -128,15 +134,16 @@ BEGIN
     RETURN NULL;
 END
 $$;
+REVOKE ALL ON FUNCTION flightbill.invoices_record_event FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION invoices_stay_as_issued() RETURNS trigger
+CREATE OR REPLACE FUNCTION flightbill.invoices_stay_as_issued() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path = public, pg_temp
+    SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    allowed invoices;
+    allowed flightbill.invoices;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         RAISE EXCEPTION 'invoice % has been issued and cannot be deleted', OLD.number
@@ -151,7 +158,7 @@ BEGIN
         WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE') AND OLD.kind <> 'credit_note'
         WHEN 'PAID' THEN OLD.status IN ('PENDING', 'OVERDUE', 'PAID')
         WHEN 'VOID' THEN OLD.status <> 'DRAFT'
-            AND EXISTS (SELECT FROM invoices c WHERE c.credits_invoice_id = OLD.id AND c.status <> 'DRAFT')
+            AND EXISTS (SELECT FROM flightbill.invoices c WHERE c.credits_invoice_id = OLD.id AND c.status <> 'DRAFT')
     END) THEN
         RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
             coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
@@ -160,12 +167,13 @@ BEGIN
     RETURN NEW;
 END
 $$;
+REVOKE ALL ON FUNCTION flightbill.invoices_stay_as_issued FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION charges_stay_as_issued() RETURNS trigger
+CREATE OR REPLACE FUNCTION flightbill.charges_stay_as_issued() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path = public, pg_temp
+    SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     issued text;
@@ -173,8 +181,8 @@ BEGIN
     -- Locked, so that a draft is not issued, with the sums of before, while its
     -- charge is being changed; looked at in a later statement, which sees what
     -- was committed while this one waited.
-    PERFORM FROM invoices WHERE id = OLD.invoice_id OR TG_OP = 'UPDATE' AND id = NEW.invoice_id ORDER BY id FOR SHARE;
-    SELECT number INTO issued FROM invoices
+    PERFORM FROM flightbill.invoices WHERE id = OLD.invoice_id OR TG_OP = 'UPDATE' AND id = NEW.invoice_id ORDER BY id FOR SHARE;
+    SELECT number INTO issued FROM flightbill.invoices
     WHERE status <> 'DRAFT' AND (id = OLD.invoice_id OR TG_OP = 'UPDATE' AND id = NEW.invoice_id);
     IF FOUND THEN
         RAISE EXCEPTION 'charge % stands on invoice %, which has been issued: it cannot be changed or removed', OLD.id, issued
@@ -183,18 +191,19 @@ BEGIN
     RETURN CASE TG_OP WHEN 'UPDATE' THEN NEW ELSE OLD END;
 END
 $$;
+REVOKE ALL ON FUNCTION flightbill.charges_stay_as_issued FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION charges_join_drafts_only() RETURNS trigger
+CREATE OR REPLACE FUNCTION flightbill.charges_join_drafts_only() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path = public, pg_temp
+    SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     issued text;
 BEGIN
     SELECT i.number INTO issued
-    FROM new_rows n JOIN invoices i ON i.id = n.invoice_id
+    FROM new_rows n JOIN flightbill.invoices i ON i.id = n.invoice_id
     WHERE i.status <> 'DRAFT' LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'invoice % has been issued: no charge can be added to it', issued
@@ -203,56 +212,59 @@ BEGIN
     RETURN NULL;
 END
 $$;
+REVOKE ALL ON FUNCTION flightbill.charges_join_drafts_only FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION refuse_removal() RETURNS trigger
+CREATE OR REPLACE FUNCTION flightbill.refuse_removal() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path = public, pg_temp
+    SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RAISE EXCEPTION 'rows of % are kept for ever: they are what shows that no flight is billed twice', TG_TABLE_NAME;
 END
 $$;
+REVOKE ALL ON FUNCTION flightbill.refuse_removal FROM PUBLIC;
 -- +goose StatementEnd
 
-CREATE TRIGGER record_opening AFTER INSERT ON invoices
+CREATE TRIGGER record_opening AFTER INSERT ON flightbill.invoices
     REFERENCING NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION invoices_record_event();
-CREATE TRIGGER record_change AFTER UPDATE ON invoices
+    FOR EACH STATEMENT EXECUTE FUNCTION flightbill.invoices_record_event();
+CREATE TRIGGER record_change AFTER UPDATE ON flightbill.invoices
     REFERENCING NEW TABLE AS new_rows OLD TABLE AS old_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION invoices_record_event();
+    FOR EACH STATEMENT EXECUTE FUNCTION flightbill.invoices_record_event();
 
-CREATE TRIGGER stay_as_issued BEFORE UPDATE ON invoices FOR EACH ROW
+CREATE TRIGGER stay_as_issued BEFORE UPDATE ON flightbill.invoices FOR EACH ROW
     WHEN (OLD.status <> 'DRAFT' OR NEW.status NOT IN ('DRAFT', 'PENDING'))
-    EXECUTE FUNCTION invoices_stay_as_issued();
-CREATE TRIGGER stay_when_issued BEFORE DELETE ON invoices FOR EACH ROW
+    EXECUTE FUNCTION flightbill.invoices_stay_as_issued();
+CREATE TRIGGER stay_when_issued BEFORE DELETE ON flightbill.invoices FOR EACH ROW
     WHEN (OLD.status <> 'DRAFT')
-    EXECUTE FUNCTION invoices_stay_as_issued();
+    EXECUTE FUNCTION flightbill.invoices_stay_as_issued();
 
-CREATE TRIGGER stay_as_issued BEFORE UPDATE OR DELETE ON charges
-    FOR EACH ROW EXECUTE FUNCTION charges_stay_as_issued();
-CREATE TRIGGER join_drafts_only AFTER INSERT ON charges
+CREATE TRIGGER stay_as_issued BEFORE UPDATE OR DELETE ON flightbill.charges
+    FOR EACH ROW EXECUTE FUNCTION flightbill.charges_stay_as_issued();
+CREATE TRIGGER join_drafts_only AFTER INSERT ON flightbill.charges
     REFERENCING NEW TABLE AS new_rows
-    FOR EACH STATEMENT EXECUTE FUNCTION charges_join_drafts_only();
+    FOR EACH STATEMENT EXECUTE FUNCTION flightbill.charges_join_drafts_only();
 
-CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id ON billed_flights
-    FOR EACH ROW EXECUTE FUNCTION refuse_removal();
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON billed_flights EXECUTE FUNCTION refuse_removal();
-CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_id ON voided_flights
-    FOR EACH ROW EXECUTE FUNCTION refuse_removal();
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON voided_flights EXECUTE FUNCTION refuse_removal();
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON invoices EXECUTE FUNCTION refuse_removal();
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON charges EXECUTE FUNCTION refuse_removal();
+CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id ON flightbill.billed_flights
+    FOR EACH ROW EXECUTE FUNCTION flightbill.refuse_removal();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.billed_flights EXECUTE FUNCTION flightbill.refuse_removal();
+CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_id ON flightbill.voided_flights
+    FOR EACH ROW EXECUTE FUNCTION flightbill.refuse_removal();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.voided_flights EXECUTE FUNCTION flightbill.refuse_removal();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoices EXECUTE FUNCTION flightbill.refuse_removal();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.charges EXECUTE FUNCTION flightbill.refuse_removal();
 
 -- +goose Down
-DROP TABLE invoice_events;
-DROP TABLE voided_flights;
-DROP TABLE charges;
-DROP TABLE billed_flights;
-DROP TABLE invoices;
-DROP FUNCTION refuse_removal();
-DROP FUNCTION charges_join_drafts_only();
-DROP FUNCTION charges_stay_as_issued();
-DROP FUNCTION invoices_stay_as_issued();
-DROP FUNCTION invoices_record_event();
+SET LOCAL search_path = pg_catalog, pg_temp;
+DROP TABLE flightbill.invoice_events;
+DROP TABLE flightbill.voided_flights;
+DROP TABLE flightbill.charges;
+DROP TABLE flightbill.billed_flights;
+DROP TABLE flightbill.invoices;
+DROP FUNCTION flightbill.refuse_removal;
+DROP FUNCTION flightbill.charges_join_drafts_only;
+DROP FUNCTION flightbill.charges_stay_as_issued;
+DROP FUNCTION flightbill.invoices_stay_as_issued;
+DROP FUNCTION flightbill.invoices_record_event;

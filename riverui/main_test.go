@@ -80,7 +80,7 @@ func (b *testBundle) config(t *testing.T) Config {
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	b.pool = pool
-	b.client, err = river.NewClient(riverpgxv5.New(pool), &river.Config{})
+	b.client, err = river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: db.Schema})
 	require.NoError(t, err)
 	return Config{
 		Addr:   "127.0.0.1:0",

@@ -64,9 +64,9 @@ let customers, runway, passenger
 
 // prepare reads what flights are priced by.
 export async function prepare (db) {
-  const payers = await db.query('SELECT c.id, c.week_ends_on, o.operator FROM customers c JOIN customer_operators o ON o.customer_id = c.id')
+  const payers = await db.query('SELECT c.id, c.week_ends_on, o.operator FROM flightbill.customers c JOIN flightbill.customer_operators o ON o.customer_id = c.id')
   customers = new Map(payers.rows.map(c => [c.operator, { id: c.id, weekEndsOn: Number(c.week_ends_on) }]))
-  const tariffs = await db.query('SELECT * FROM tariffs')
+  const tariffs = await db.query('SELECT * FROM flightbill.tariffs')
   const byCode = code => {
     const t = tariffs.rows.find(t => t.code === code)
     return { id: t.id, rate: Math.round(t.unit_rate * 100), minimum: Math.round((t.minimum ?? 0) * 100), tax: Math.round(t.tax_rate * 100) }
@@ -122,28 +122,28 @@ export const saveMany = 'SELECT save_many_by_peer($1)'
 export async function saveInSteps (db, bill) {
   const ledger = await db.query({
     name: 'ledger',
-    text: `INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at) VALUES ($1, $2, $3, $4, now())
+    text: `INSERT INTO flightbill.billed_flights (flight_id, customer_id, landed_on, facts, billed_at) VALUES ($1, $2, $3, $4, now())
       ON CONFLICT (flight_id) DO NOTHING`,
     values: parameters(bill).slice(0, 4)
   })
   if (ledger.rowCount === 0) return
   const draft = {
     name: 'draft',
-    text: `SELECT id FROM invoices WHERE customer_id = $1 AND currency = 'EUR' AND closes_on = $2
+    text: `SELECT id FROM flightbill.invoices WHERE customer_id = $1 AND currency = 'EUR' AND closes_on = $2
       AND kind = 'consolidated' AND status <> 'VOID'`,
     values: [bill.customer_id, bill.closes_on]
   }
   let found = await db.query(draft)
   if (found.rowCount === 0) {
-    await db.query(`INSERT INTO invoices (customer_id, kind, closes_on, currency) VALUES ($1, 'consolidated', $2, 'EUR')
+    await db.query(`INSERT INTO flightbill.invoices (customer_id, kind, closes_on, currency) VALUES ($1, 'consolidated', $2, 'EUR')
       ON CONFLICT (customer_id, currency, closes_on) WHERE kind = 'consolidated' AND status <> 'VOID' DO NOTHING`, draft.values)
     found = await db.query(draft)
   }
   await db.query({
     name: 'charges',
-    text: `INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
+    text: `INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
       SELECT $1, $2, t.id, t.code, t.description, l.quantity, t.unit_rate, l.amount, t.tax_rate, l.tax, $3
-      FROM unnest($4::bigint[], $5::numeric[], $6::numeric[], $7::numeric[]) AS l (tariff_id, quantity, amount, tax) JOIN tariffs t ON t.id = l.tariff_id`,
+      FROM unnest($4::bigint[], $5::numeric[], $6::numeric[], $7::numeric[]) AS l (tariff_id, quantity, amount, tax) JOIN flightbill.tariffs t ON t.id = l.tariff_id`,
     values: [found.rows[0].id, bill.flight_id, bill.landed_on, bill.tariff_ids, bill.quantities, bill.amounts, bill.taxes]
   })
 }

@@ -156,7 +156,7 @@ func (a *app) demoQueue(ctx context.Context, pool *pgxpool.Pool, onlyInPinot *de
 		return nil, 0, err
 	}
 	what := []string{count(imported[db.ImportCustomers]) + " customers", count(imported[db.ImportTariffs]) + " tariffs"}
-	enqueue, args := "SELECT flight_id FROM flights", []any(nil)
+	enqueue, args := "SELECT flight_id FROM flightbill.flights", []any(nil)
 	source = db.NewFlights(pool)
 	if onlyInPinot == nil {
 		what = slices.Insert(what, 0, count(imported[db.ImportFlights])+" flights of January 2013")
@@ -166,7 +166,7 @@ func (a *app) demoQueue(ctx context.Context, pool *pgxpool.Pool, onlyInPinot *de
 	}
 	fmt.Fprintf(a.stdout, "Imported %s.\n", strings.Join(what, ", "))
 
-	enqueue = "INSERT INTO flight_processing_queue (flight_id) " + enqueue
+	enqueue = "INSERT INTO flightbill.flight_processing_queue (flight_id) " + enqueue
 	tag, err := pool.Exec(ctx, enqueue, args...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("enqueue the flights: %w", err)

@@ -44,7 +44,29 @@ func (a *app) newMigrateCommand() *cobra.Command {
 		},
 	}
 	status.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.AddCommand(status, &cobra.Command{
+	var loseInvoices bool
+	down := &cobra.Command{
+		Use: "down", Short: "Take back the newest migration, one step; refuses where invoices have been issued", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			pool, closeDB, err := a.openDatabase(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer closeDB()
+			undone, err := db.MigrateDown(cmd.Context(), pool, loseInvoices)
+			switch {
+			case err != nil:
+				return err
+			case undone == nil:
+				fmt.Fprintln(a.stdout, "nothing to do: no migration is left")
+			default:
+				fmt.Fprintf(a.stdout, "down  %s %d %s\n", undone.Line, undone.Version, undone.Name)
+			}
+			return nil
+		},
+	}
+	down.Flags().BoolVar(&loseInvoices, "lose-invoices", false, "take it back although invoices have been issued, and lose them")
+	cmd.AddCommand(status, down, &cobra.Command{
 		Use: "up", Short: "Run all missing migrations, River's own first; safe from many processes at once", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			pool, closeDB, err := a.openDatabase(cmd.Context())
@@ -60,25 +82,6 @@ func (a *app) newMigrateCommand() *cobra.Command {
 				fmt.Fprintln(a.stdout, "nothing to do: the database is up to date")
 			}
 			return err
-		},
-	}, &cobra.Command{
-		Use: "down", Short: "Take back the newest migration, one step", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			pool, closeDB, err := a.openDatabase(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer closeDB()
-			undone, err := db.MigrateDown(cmd.Context(), pool)
-			switch {
-			case err != nil:
-				return err
-			case undone == nil:
-				fmt.Fprintln(a.stdout, "nothing to do: no migration is left")
-			default:
-				fmt.Fprintf(a.stdout, "down  %s %d %s\n", undone.Line, undone.Version, undone.Name)
-			}
-			return nil
 		},
 	})
 	return cmd

@@ -120,7 +120,7 @@ func startMonths(t *testing.T) *months {
 	_, err = pool.Exec(t.Context(), `
 		CREATE TABLE witnessed (flight_id text PRIMARY KEY, cutoff date NOT NULL);
 		CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-			INSERT INTO public.witnessed SELECT NEW.flight_id, max(closes_on) FROM public.billing_runs;
+			INSERT INTO flightbill.witnessed SELECT NEW.flight_id, max(closes_on) FROM flightbill.billing_runs;
 			RETURN NULL;
 		END $$;
 		CREATE TRIGGER witness AFTER INSERT ON billed_flights FOR EACH ROW EXECUTE FUNCTION witness()`)

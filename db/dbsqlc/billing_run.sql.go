@@ -13,7 +13,7 @@ import (
 )
 
 const billingRunAddIssued = `-- name: BillingRunAddIssued :execrows
-UPDATE billing_runs SET invoices = invoices + $1, charges = charges + $2
+UPDATE flightbill.billing_runs SET invoices = invoices + $1, charges = charges + $2
 WHERE closes_on = $3 AND finished_at IS NULL
 `
 
@@ -33,7 +33,7 @@ func (q *Queries) BillingRunAddIssued(ctx context.Context, arg BillingRunAddIssu
 }
 
 const billingRunCutoff = `-- name: BillingRunCutoff :one
-SELECT max(closes_on)::date AS cutoff FROM billing_runs
+SELECT max(closes_on)::date AS cutoff FROM flightbill.billing_runs
 `
 
 func (q *Queries) BillingRunCutoff(ctx context.Context) (billing.Date, error) {
@@ -44,13 +44,13 @@ func (q *Queries) BillingRunCutoff(ctx context.Context) (billing.Date, error) {
 }
 
 const billingRunFinish = `-- name: BillingRunFinish :one
-UPDATE billing_runs r
+UPDATE flightbill.billing_runs r
 SET finished_at = $1,
-    held = (SELECT count(*) FROM invoices i JOIN customers c ON c.id = i.customer_id
+    held = (SELECT count(*) FROM flightbill.invoices i JOIN flightbill.customers c ON c.id = i.customer_id
             WHERE i.status = 'DRAFT' AND c.billing_hold AND (i.closes_on <= r.closes_on OR i.kind = 'flight')),
-    parked = (SELECT count(*) FROM invoices i WHERE i.status = 'DRAFT' AND i.parked_at IS NOT NULL AND (i.closes_on <= r.closes_on OR i.kind = 'flight'))
+    parked = (SELECT count(*) FROM flightbill.invoices i WHERE i.status = 'DRAFT' AND i.parked_at IS NOT NULL AND (i.closes_on <= r.closes_on OR i.kind = 'flight'))
 WHERE r.closes_on = $2 AND NOT EXISTS (
-    SELECT FROM invoices i JOIN customers c ON c.id = i.customer_id
+    SELECT FROM flightbill.invoices i JOIN flightbill.customers c ON c.id = i.customer_id
     WHERE i.status = 'DRAFT' AND (i.closes_on <= r.closes_on OR i.kind = 'flight')
         AND (i.parked_at IS NULL OR i.parked_by_run IS DISTINCT FROM r.closes_on)
         AND NOT (c.billing_hold AND c.held_through IS NOT DISTINCT FROM r.closes_on))
@@ -82,7 +82,7 @@ func (q *Queries) BillingRunFinish(ctx context.Context, arg BillingRunFinishPara
 }
 
 const billingRunFirstFrom = `-- name: BillingRunFirstFrom :one
-SELECT closes_on, trigger, started_at FROM billing_runs
+SELECT closes_on, trigger, started_at FROM flightbill.billing_runs
 WHERE closes_on >= $1::date
 ORDER BY closes_on
 LIMIT 1
@@ -103,7 +103,7 @@ func (q *Queries) BillingRunFirstFrom(ctx context.Context, closesOn billing.Date
 }
 
 const billingRunGetUnfinished = `-- name: BillingRunGetUnfinished :one
-SELECT closes_on, started_at FROM billing_runs
+SELECT closes_on, started_at FROM flightbill.billing_runs
 WHERE closes_on = $1 AND finished_at IS NULL
 `
 
@@ -120,7 +120,7 @@ func (q *Queries) BillingRunGetUnfinished(ctx context.Context, closesOn billing.
 }
 
 const billingRunInsert = `-- name: BillingRunInsert :exec
-INSERT INTO billing_runs (closes_on, run_date, due_at, trigger, started_at, finished_at)
+INSERT INTO flightbill.billing_runs (closes_on, run_date, due_at, trigger, started_at, finished_at)
 VALUES ($1, $2, $3, $4, $5, $6)
 `
 
@@ -147,7 +147,7 @@ func (q *Queries) BillingRunInsert(ctx context.Context, arg BillingRunInsertPara
 
 const billingRunLast = `-- name: BillingRunLast :one
 SELECT closes_on, run_date, due_at, trigger, started_at, finished_at, invoices, charges, held, parked
-FROM billing_runs
+FROM flightbill.billing_runs
 ORDER BY closes_on DESC
 LIMIT 1
 `
@@ -171,7 +171,7 @@ func (q *Queries) BillingRunLast(ctx context.Context) (BillingRun, error) {
 }
 
 const billingRunListUnfinished = `-- name: BillingRunListUnfinished :many
-SELECT closes_on, run_date, due_at, trigger, started_at FROM billing_runs
+SELECT closes_on, run_date, due_at, trigger, started_at FROM flightbill.billing_runs
 WHERE finished_at IS NULL
 ORDER BY closes_on
 `
@@ -213,7 +213,7 @@ func (q *Queries) BillingRunListUnfinished(ctx context.Context) ([]BillingRunLis
 }
 
 const billingRunLock = `-- name: BillingRunLock :exec
-LOCK TABLE billing_run_lock IN EXCLUSIVE MODE
+LOCK TABLE flightbill.billing_run_lock IN EXCLUSIVE MODE
 `
 
 // Waits until every save in flight is done, and holds the next ones back until
@@ -224,7 +224,7 @@ func (q *Queries) BillingRunLock(ctx context.Context) error {
 }
 
 const billingRunLockUnfinished = `-- name: BillingRunLockUnfinished :one
-SELECT started_at FROM billing_runs
+SELECT started_at FROM flightbill.billing_runs
 WHERE closes_on = $1 AND finished_at IS NULL
 FOR NO KEY UPDATE
 `
@@ -237,8 +237,8 @@ func (q *Queries) BillingRunLockUnfinished(ctx context.Context, closesOn billing
 }
 
 const billingRunMarkHolds = `-- name: BillingRunMarkHolds :exec
-UPDATE customers SET held_through = $1::date
-WHERE id IN (SELECT h.id FROM customers h WHERE h.billing_hold ORDER BY h.id FOR NO KEY UPDATE)
+UPDATE flightbill.customers SET held_through = $1::date
+WHERE id IN (SELECT h.id FROM flightbill.customers h WHERE h.billing_hold ORDER BY h.id FOR NO KEY UPDATE)
 `
 
 // To finish a run takes three statements: who is on hold, then the run's own row,
@@ -250,8 +250,8 @@ func (q *Queries) BillingRunMarkHolds(ctx context.Context, closesOn billing.Date
 
 const billingRunNextDueAt = `-- name: BillingRunNextDueAt :one
 SELECT coalesce(
-    (SELECT min(due_at) FROM billing_runs WHERE finished_at IS NULL),
-    (SELECT d.due_at FROM billing_days d WHERE d.closes_on = (SELECT max(closes_on) + 1 FROM billing_runs)))::timestamptz AS due_at
+    (SELECT min(due_at) FROM flightbill.billing_runs WHERE finished_at IS NULL),
+    (SELECT d.due_at FROM flightbill.billing_days d WHERE d.closes_on = (SELECT max(closes_on) + 1 FROM flightbill.billing_runs)))::timestamptz AS due_at
 `
 
 // When the first run was due that is not done: one under way, else the next.
@@ -267,9 +267,9 @@ SELECT coalesce(sum(CASE WHEN c.billing_hold THEN 1 END), 0)::bigint AS held,
     coalesce(sum(CASE WHEN NOT c.billing_hold AND i.parked_at IS NOT NULL THEN 1 END), 0)::bigint AS parked,
     coalesce(sum(CASE WHEN NOT c.billing_hold AND i.parked_at IS NULL AND c.held_through IS DISTINCT FROM last.closes_on
         AND (i.closes_on IS NOT NULL OR i.opened_at <= last.started_at) THEN 1 END), 0)::bigint AS past_closing
-FROM (SELECT closes_on, started_at FROM billing_runs WHERE finished_at IS NOT NULL ORDER BY closes_on DESC LIMIT 1) AS last
-JOIN invoices i ON i.status = 'DRAFT' AND (i.closes_on <= last.closes_on OR i.closes_on IS NULL)
-JOIN customers c ON c.id = i.customer_id
+FROM (SELECT closes_on, started_at FROM flightbill.billing_runs WHERE finished_at IS NOT NULL ORDER BY closes_on DESC LIMIT 1) AS last
+JOIN flightbill.invoices i ON i.status = 'DRAFT' AND (i.closes_on <= last.closes_on OR i.closes_on IS NULL)
+JOIN flightbill.customers c ON c.id = i.customer_id
 `
 
 type BillingRunStateRow struct {

@@ -12,7 +12,7 @@ import (
 )
 
 const billingSettingsDraftsBefore = `-- name: BillingSettingsDraftsBefore :one
-SELECT count(*) FROM invoices WHERE status = 'DRAFT' AND closes_on <= $1::date
+SELECT count(*) FROM flightbill.invoices WHERE status = 'DRAFT' AND closes_on <= $1::date
 `
 
 func (q *Queries) BillingSettingsDraftsBefore(ctx context.Context, closesOn billing.Date) (int64, error) {
@@ -23,7 +23,7 @@ func (q *Queries) BillingSettingsDraftsBefore(ctx context.Context, closesOn bill
 }
 
 const billingSettingsGet = `-- name: BillingSettingsGet :one
-SELECT timezone, close, billing_start FROM billing_settings
+SELECT timezone, close, billing_start FROM flightbill.billing_settings
 `
 
 type BillingSettingsGetRow struct {
@@ -40,7 +40,7 @@ func (q *Queries) BillingSettingsGet(ctx context.Context) (BillingSettingsGetRow
 }
 
 const billingSettingsInsert = `-- name: BillingSettingsInsert :execrows
-INSERT INTO billing_settings (timezone, close, billing_start)
+INSERT INTO flightbill.billing_settings (timezone, close, billing_start)
 VALUES ($1, $2, $3)
 ON CONFLICT DO NOTHING
 `
@@ -60,7 +60,7 @@ func (q *Queries) BillingSettingsInsert(ctx context.Context, arg BillingSettings
 }
 
 const billingSettingsUpdate = `-- name: BillingSettingsUpdate :exec
-UPDATE billing_settings SET timezone = $1, close = $2, billing_start = $3
+UPDATE flightbill.billing_settings SET timezone = $1, close = $2, billing_start = $3
 `
 
 type BillingSettingsUpdateParams struct {

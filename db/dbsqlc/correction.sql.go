@@ -16,9 +16,9 @@ import (
 const billedFlightCharges = `-- name: BilledFlightCharges :many
 SELECT h.tariff_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, i.currency,
     c.id AS customer_id, c.code AS customer, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
-FROM charges h
-JOIN invoices i ON i.id = h.invoice_id
-JOIN customers c ON c.id = i.customer_id
+FROM flightbill.charges h
+JOIN flightbill.invoices i ON i.id = h.invoice_id
+JOIN flightbill.customers c ON c.id = i.customer_id
 WHERE h.flight_id = $1
 ORDER BY h.id
 `
@@ -81,8 +81,8 @@ func (q *Queries) BilledFlightCharges(ctx context.Context, flightID string) ([]B
 
 const billedFlightGet = `-- name: BilledFlightGet :one
 SELECT b.facts, b.landed_on, b.revision, c.code AS customer
-FROM billed_flights b
-JOIN customers c ON c.id = b.customer_id
+FROM flightbill.billed_flights b
+JOIN flightbill.customers c ON c.id = b.customer_id
 WHERE b.flight_id = $1
 `
 
@@ -108,7 +108,7 @@ func (q *Queries) BilledFlightGet(ctx context.Context, flightID string) (BilledF
 }
 
 const flightAdjust = `-- name: FlightAdjust :one
-SELECT adjust_flight(
+SELECT flightbill.adjust_flight(
     $1::bigint, $2::smallint, $3::text,
     $4::bigint, $5::date,
     $6::text, $7::integer, $8::bigint, $9::date, $10::jsonb,
@@ -156,7 +156,7 @@ func (q *Queries) FlightAdjust(ctx context.Context, arg FlightAdjustParams) (str
 }
 
 const invoiceVoid = `-- name: InvoiceVoid :one
-SELECT void_invoice($1::text, $2::text, $3::boolean)::text AS credit_note
+SELECT flightbill.void_invoice($1::text, $2::text, $3::boolean)::text AS credit_note
 `
 
 type InvoiceVoidParams struct {
@@ -173,7 +173,7 @@ func (q *Queries) InvoiceVoid(ctx context.Context, arg InvoiceVoidParams) (strin
 }
 
 const voidedFlightCount = `-- name: VoidedFlightCount :one
-SELECT count(*) FROM voided_flights v JOIN invoices c ON c.id = v.credit_note_id WHERE c.number = $1::text
+SELECT count(*) FROM flightbill.voided_flights v JOIN flightbill.invoices c ON c.id = v.credit_note_id WHERE c.number = $1::text
 `
 
 func (q *Queries) VoidedFlightCount(ctx context.Context, creditNote string) (int64, error) {
@@ -185,9 +185,9 @@ func (q *Queries) VoidedFlightCount(ctx context.Context, creditNote string) (int
 
 const voidedFlightList = `-- name: VoidedFlightList :many
 SELECT v.currency, v.rebill, i.number, c.number AS credit_note
-FROM voided_flights v
-JOIN invoices c ON c.id = v.credit_note_id
-JOIN invoices i ON i.id = c.credits_invoice_id
+FROM flightbill.voided_flights v
+JOIN flightbill.invoices c ON c.id = v.credit_note_id
+JOIN flightbill.invoices i ON i.id = c.credits_invoice_id
 WHERE v.flight_id = $1 AND v.rebilled_at IS NULL
 ORDER BY v.credit_note_id
 `
@@ -227,7 +227,7 @@ func (q *Queries) VoidedFlightList(ctx context.Context, flightID string) ([]Void
 }
 
 const voidedFlightMessage = `-- name: VoidedFlightMessage :one
-SELECT voided_flight_message($1::text)::text AS message
+SELECT flightbill.voided_flight_message($1::text)::text AS message
 `
 
 func (q *Queries) VoidedFlightMessage(ctx context.Context, flightID string) (string, error) {

@@ -13,8 +13,8 @@ import (
 )
 
 const billedFlightState = `-- name: BilledFlightState :one
-SELECT EXISTS (SELECT FROM billed_flights b WHERE b.flight_id = $1::text) AS billed,
-    EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = $1::text AND v.rebilled_at IS NULL) AS voided
+SELECT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = $1::text) AS billed,
+    EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = $1::text AND v.rebilled_at IS NULL) AS voided
 `
 
 type BilledFlightStateRow struct {
@@ -34,7 +34,7 @@ func (q *Queries) BilledFlightState(ctx context.Context, flightID string) (Bille
 const flightGet = `-- name: FlightGet :one
 SELECT flight_id, callsign, operator, registration, aircraft_type, mtow_kg, origin, destination,
     departed_at, landed_at, distance_km, passengers
-FROM flights
+FROM flightbill.flights
 WHERE flight_id = $1
 `
 
@@ -59,7 +59,7 @@ func (q *Queries) FlightGet(ctx context.Context, flightID string) (Flight, error
 }
 
 const flightSave = `-- name: FlightSave :one
-SELECT save_flights(
+SELECT flightbill.save_flights(
     $1::bigint, $2::date, $3::timestamptz, $4::date,
     $5::bigint[], $6::smallint[], $7::text,
     $8::text[], $9::bigint[], $10::date[], $11::jsonb[], $12::date[], $13::boolean[],

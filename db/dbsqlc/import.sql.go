@@ -13,7 +13,7 @@ import (
 )
 
 const customerAircraftDeleteMany = `-- name: CustomerAircraftDeleteMany :exec
-DELETE FROM customer_aircraft WHERE registration = ANY($1::text[])
+DELETE FROM flightbill.customer_aircraft WHERE registration = ANY($1::text[])
 `
 
 func (q *Queries) CustomerAircraftDeleteMany(ctx context.Context, registrations []string) error {
@@ -22,7 +22,7 @@ func (q *Queries) CustomerAircraftDeleteMany(ctx context.Context, registrations 
 }
 
 const customerAircraftInsertMany = `-- name: CustomerAircraftInsertMany :exec
-INSERT INTO customer_aircraft (registration, customer_id)
+INSERT INTO flightbill.customer_aircraft (registration, customer_id)
 SELECT unnest($1::text[]), unnest($2::bigint[])
 `
 
@@ -38,7 +38,7 @@ func (q *Queries) CustomerAircraftInsertMany(ctx context.Context, arg CustomerAi
 
 const customerAircraftListForImport = `-- name: CustomerAircraftListForImport :many
 SELECT a.registration, a.customer_id, c.code AS customer
-FROM customer_aircraft a JOIN customers c ON c.id = a.customer_id
+FROM flightbill.customer_aircraft a JOIN flightbill.customers c ON c.id = a.customer_id
 WHERE a.registration = ANY($1::text[]) OR a.customer_id = ANY($2::bigint[])
 ORDER BY a.registration
 `
@@ -75,7 +75,7 @@ func (q *Queries) CustomerAircraftListForImport(ctx context.Context, arg Custome
 }
 
 const customerIDList = `-- name: CustomerIDList :many
-SELECT id, code FROM customers WHERE code = ANY($1::text[])
+SELECT id, code FROM flightbill.customers WHERE code = ANY($1::text[])
 `
 
 type CustomerIDListRow struct {
@@ -104,7 +104,7 @@ func (q *Queries) CustomerIDList(ctx context.Context, codes []string) ([]Custome
 }
 
 const customerInsertMany = `-- name: CustomerInsertMany :many
-INSERT INTO customers (code, name, billing_frequency, week_ends_on)
+INSERT INTO flightbill.customers (code, name, billing_frequency, week_ends_on)
 SELECT r.code, r.name, r.billing_frequency, nullif(r.week_ends_on, 0)
 FROM (SELECT unnest($1::text[]) AS code, unnest($2::text[]) AS name,
     unnest($3::text[]) AS billing_frequency, unnest($4::smallint[]) AS week_ends_on) AS r
@@ -165,7 +165,7 @@ func (q *Queries) CustomerInsertMany(ctx context.Context, arg CustomerInsertMany
 const customerListForImport = `-- name: CustomerListForImport :many
 
 SELECT id, code, name, billing_frequency, week_ends_on, payment_terms_days, billing_hold
-FROM customers
+FROM flightbill.customers
 WHERE code = ANY($1::text[])
 ORDER BY id
 FOR NO KEY UPDATE
@@ -214,7 +214,7 @@ func (q *Queries) CustomerListForImport(ctx context.Context, codes []string) ([]
 }
 
 const customerOperatorDeleteMany = `-- name: CustomerOperatorDeleteMany :exec
-DELETE FROM customer_operators WHERE operator = ANY($1::text[])
+DELETE FROM flightbill.customer_operators WHERE operator = ANY($1::text[])
 `
 
 func (q *Queries) CustomerOperatorDeleteMany(ctx context.Context, operators []string) error {
@@ -223,7 +223,7 @@ func (q *Queries) CustomerOperatorDeleteMany(ctx context.Context, operators []st
 }
 
 const customerOperatorInsertMany = `-- name: CustomerOperatorInsertMany :exec
-INSERT INTO customer_operators (operator, customer_id)
+INSERT INTO flightbill.customer_operators (operator, customer_id)
 SELECT unnest($1::text[]), unnest($2::bigint[])
 `
 
@@ -239,7 +239,7 @@ func (q *Queries) CustomerOperatorInsertMany(ctx context.Context, arg CustomerOp
 
 const customerOperatorListForImport = `-- name: CustomerOperatorListForImport :many
 SELECT o.operator, o.customer_id, c.code AS customer
-FROM customer_operators o JOIN customers c ON c.id = o.customer_id
+FROM flightbill.customer_operators o JOIN flightbill.customers c ON c.id = o.customer_id
 WHERE o.operator = ANY($1::text[]) OR o.customer_id = ANY($2::bigint[])
 ORDER BY o.operator
 `
@@ -276,7 +276,7 @@ func (q *Queries) CustomerOperatorListForImport(ctx context.Context, arg Custome
 }
 
 const customerUpdateMany = `-- name: CustomerUpdateMany :exec
-UPDATE customers c
+UPDATE flightbill.customers c
 SET name = r.name, billing_frequency = r.billing_frequency, week_ends_on = nullif(r.week_ends_on, 0),
     payment_terms_days = r.payment_terms_days, billing_hold = r.billing_hold
 FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::text[]) AS name,
@@ -307,7 +307,7 @@ func (q *Queries) CustomerUpdateMany(ctx context.Context, arg CustomerUpdateMany
 }
 
 const tariffInsertMany = `-- name: TariffInsertMany :exec
-INSERT INTO tariffs (code, description, basis, customer_id, airport, applies_to, band_from, band_to, unit_rate, minimum,
+INSERT INTO flightbill.tariffs (code, description, basis, customer_id, airport, applies_to, band_from, band_to, unit_rate, minimum,
     currency, tax_rate, valid_from, valid_to)
 SELECT r.code, r.description, r.basis, nullif(r.customer_id, 0), nullif(r.airport, ''), r.applies_to,
     CAST(nullif(r.band_from, '') AS numeric), CAST(nullif(r.band_to, '') AS numeric),
@@ -364,12 +364,12 @@ SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.cod
     coalesce(a.airport, '')::text AS airport,
     a.band_from AS a_band_from, a.band_to AS a_band_to, a.valid_from AS a_valid_from, a.valid_to AS a_valid_to,
     b.band_from AS b_band_from, b.band_to AS b_band_to, b.valid_from AS b_valid_from, b.valid_to AS b_valid_to
-FROM tariffs a
-JOIN tariffs b ON b.code = a.code AND coalesce(b.airport, '') = coalesce(a.airport, '')
+FROM flightbill.tariffs a
+JOIN flightbill.tariffs b ON b.code = a.code AND coalesce(b.airport, '') = coalesce(a.airport, '')
     AND coalesce(b.customer_id, 0) = coalesce(a.customer_id, 0)
     AND numrange(coalesce(b.band_from, 0), b.band_to, '(]') && numrange(coalesce(a.band_from, 0), a.band_to, '(]')
     AND daterange(b.valid_from, b.valid_to) && daterange(a.valid_from, a.valid_to)
-LEFT JOIN customers c ON c.id = a.customer_id
+LEFT JOIN flightbill.customers c ON c.id = a.customer_id
 WHERE a.id < b.id
 ORDER BY a.id, b.id
 LIMIT 10
@@ -426,7 +426,7 @@ func (q *Queries) TariffOverlapList(ctx context.Context) ([]TariffOverlapListRow
 }
 
 const tariffUpdateMany = `-- name: TariffUpdateMany :exec
-UPDATE tariffs t
+UPDATE flightbill.tariffs t
 SET description = r.description, basis = r.basis, applies_to = r.applies_to,
     band_from = CAST(nullif(r.band_from, '') AS numeric), unit_rate = CAST(r.unit_rate AS numeric),
     minimum = CAST(r.minimum AS numeric), currency = r.currency, tax_rate = CAST(r.tax_rate AS numeric),

@@ -16,7 +16,7 @@ import (
 const billingCalendarList = `-- name: BillingCalendarList :many
 SELECT customer, closes_on, run_date, due_at, status, coalesce(invoice_id, 0)::bigint AS invoice_id, coalesce(number, '')::text AS number,
     coalesce(currency, '')::text AS currency, total, coalesce(reason, '')::text AS reason
-FROM billing_calendar
+FROM flightbill.billing_calendar
 WHERE closes_on BETWEEN $1::date AND $2::date
 ORDER BY customer, closes_on, currency, invoice_id
 `
@@ -72,7 +72,7 @@ func (q *Queries) BillingCalendarList(ctx context.Context, arg BillingCalendarLi
 
 const invoiceCharges = `-- name: InvoiceCharges :many
 SELECT flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin
-FROM charges
+FROM flightbill.charges
 WHERE invoice_id = $1
 ORDER BY flown_on, flight_id, id
 `
@@ -124,7 +124,7 @@ func (q *Queries) InvoiceCharges(ctx context.Context, invoiceID int64) ([]Invoic
 }
 
 const invoiceEvents = `-- name: InvoiceEvents :many
-SELECT at, from_status, to_status, note FROM invoice_events
+SELECT at, from_status, to_status, note FROM flightbill.invoice_events
 WHERE invoice_id = $1
 ORDER BY id
 `
@@ -165,10 +165,10 @@ const invoiceGet = `-- name: InvoiceGet :one
 SELECT i.id, i.number, c.code AS customer, coalesce(i.bill_to_name, c.name)::text AS bill_to_name, i.kind, i.closes_on, i.currency, i.status,
     i.subtotal, i.tax, i.total, i.opened_at, i.issued_at, i.due_on, i.paid_at, i.parked_reason, c.billing_hold,
     i.reason, o.number AS credits, coalesce(n.number, '')::text AS credited_by
-FROM invoices i
-JOIN customers c ON c.id = i.customer_id
-LEFT JOIN invoices o ON o.id = i.credits_invoice_id
-LEFT JOIN invoices n ON n.credits_invoice_id = i.id
+FROM flightbill.invoices i
+JOIN flightbill.customers c ON c.id = i.customer_id
+LEFT JOIN flightbill.invoices o ON o.id = i.credits_invoice_id
+LEFT JOIN flightbill.invoices n ON n.credits_invoice_id = i.id
 WHERE i.number = $1::text OR i.id = $2::bigint
 `
 
@@ -230,7 +230,7 @@ func (q *Queries) InvoiceGet(ctx context.Context, arg InvoiceGetParams) (Invoice
 
 const invoiceIssue = `-- name: InvoiceIssue :one
 SELECT count(*)::bigint AS invoices, coalesce(sum(charges), 0)::bigint AS charges
-FROM issue_drafts($1::bigint[], $2::timestamptz, $3::date) AS issued (invoice_id, charges)
+FROM flightbill.issue_drafts($1::bigint[], $2::timestamptz, $3::date) AS issued (invoice_id, charges)
 `
 
 type InvoiceIssueParams struct {
@@ -253,9 +253,9 @@ func (q *Queries) InvoiceIssue(ctx context.Context, arg InvoiceIssueParams) (Inv
 
 const invoiceLateFlights = `-- name: InvoiceLateFlights :many
 SELECT b.flight_id, b.landed_on, b.billed_at, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
-FROM billed_flights b
-JOIN customers c ON c.id = b.customer_id
-WHERE b.flight_id IN (SELECT l.flight_id FROM charges l WHERE l.invoice_id = $1 AND l.late)
+FROM flightbill.billed_flights b
+JOIN flightbill.customers c ON c.id = b.customer_id
+WHERE b.flight_id IN (SELECT l.flight_id FROM flightbill.charges l WHERE l.invoice_id = $1 AND l.late)
 ORDER BY b.landed_on, b.flight_id
 `
 
@@ -299,11 +299,11 @@ SELECT i.id, i.number, c.code AS customer, i.kind, i.closes_on, i.currency, i.st
     coalesce(i.subtotal, s.subtotal)::numeric AS subtotal, coalesce(i.tax, s.tax)::numeric AS tax,
     coalesce(i.total, s.subtotal + s.tax)::numeric AS total,
     s.lines::bigint AS charges, i.issued_at, i.due_on, i.paid_at
-FROM invoices i
-JOIN customers c ON c.id = i.customer_id
+FROM flightbill.invoices i
+JOIN flightbill.customers c ON c.id = i.customer_id
 JOIN LATERAL (
     SELECT count(*) AS lines, coalesce(sum(amount), 0) AS subtotal, coalesce(sum(tax_amount), 0) AS tax
-    FROM charges WHERE invoice_id = i.id
+    FROM flightbill.charges WHERE invoice_id = i.id
 ) AS s ON true
 WHERE ($1::text = '' OR c.code = $1::text)
     AND ($2::text = '' OR i.status = $2::text)
@@ -372,8 +372,8 @@ func (q *Queries) InvoiceList(ctx context.Context, arg InvoiceListParams) ([]Inv
 
 const invoiceListParked = `-- name: InvoiceListParked :many
 SELECT i.id, c.code AS customer, i.closes_on, i.currency, i.parked_reason::text AS reason
-FROM invoices i
-JOIN customers c ON c.id = i.customer_id
+FROM flightbill.invoices i
+JOIN flightbill.customers c ON c.id = i.customer_id
 WHERE i.status = 'DRAFT' AND i.parked_at IS NOT NULL AND (i.closes_on <= $1::date OR i.kind = 'flight')
 ORDER BY i.id
 LIMIT $2
@@ -419,8 +419,8 @@ func (q *Queries) InvoiceListParked(ctx context.Context, arg InvoiceListParkedPa
 }
 
 const invoiceLockCustomers = `-- name: InvoiceLockCustomers :exec
-SELECT c.id FROM customers c
-WHERE c.id IN (SELECT i.customer_id FROM invoices i WHERE i.id = ANY ($1::bigint[]))
+SELECT c.id FROM flightbill.customers c
+WHERE c.id IN (SELECT i.customer_id FROM flightbill.invoices i WHERE i.id = ANY ($1::bigint[]))
 ORDER BY c.id
 FOR NO KEY UPDATE
 `
@@ -432,8 +432,8 @@ func (q *Queries) InvoiceLockCustomers(ctx context.Context, drafts []int64) erro
 }
 
 const invoiceLockDrafts = `-- name: InvoiceLockDrafts :many
-SELECT i.id FROM invoices i
-JOIN customers c ON c.id = i.customer_id
+SELECT i.id FROM flightbill.invoices i
+JOIN flightbill.customers c ON c.id = i.customer_id
 WHERE i.id = ANY ($1::bigint[]) AND i.status = 'DRAFT' AND NOT c.billing_hold
 ORDER BY i.id
 FOR UPDATE OF i
@@ -462,12 +462,12 @@ func (q *Queries) InvoiceLockDrafts(ctx context.Context, drafts []int64) ([]int6
 
 const invoiceMarkOverdue = `-- name: InvoiceMarkOverdue :execrows
 WITH batch AS MATERIALIZED (
-    SELECT d.id FROM invoices d
+    SELECT d.id FROM flightbill.invoices d
     WHERE d.id = ANY ($1::bigint[]) AND d.status = 'PENDING'
     ORDER BY d.id
     FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE invoices i SET status = 'OVERDUE'
+UPDATE flightbill.invoices i SET status = 'OVERDUE'
 FROM batch
 WHERE i.id = batch.id AND i.status = 'PENDING'
 `
@@ -484,8 +484,8 @@ func (q *Queries) InvoiceMarkOverdue(ctx context.Context, ids []int64) (int64, e
 
 const invoiceNextDue = `-- name: InvoiceNextDue :many
 SELECT i.id, i.customer_id
-FROM invoices i
-JOIN customers c ON c.id = i.customer_id
+FROM flightbill.invoices i
+JOIN flightbill.customers c ON c.id = i.customer_id
 WHERE i.status = 'DRAFT' AND NOT c.billing_hold AND (i.closes_on <= $1::date OR i.kind = 'flight')
     AND (i.parked_at IS NULL OR i.parked_by_run IS DISTINCT FROM $1::date)
     AND (i.customer_id, i.id) > ($2::bigint, $3::bigint) AND i.customer_id <= $4::bigint
@@ -535,7 +535,7 @@ func (q *Queries) InvoiceNextDue(ctx context.Context, arg InvoiceNextDueParams) 
 }
 
 const invoiceNextPastDue = `-- name: InvoiceNextPastDue :many
-SELECT i.id, i.due_on::date AS due_on FROM invoices i
+SELECT i.id, i.due_on::date AS due_on FROM flightbill.invoices i
 WHERE i.status = 'PENDING' AND i.total > 0 AND i.kind <> 'credit_note' AND i.due_on < $1::date
     AND (i.due_on, i.id) > ($2::date, $3::bigint)
 ORDER BY i.due_on, i.id
@@ -583,9 +583,9 @@ func (q *Queries) InvoiceNextPastDue(ctx context.Context, arg InvoiceNextPastDue
 }
 
 const invoicePark = `-- name: InvoicePark :one
-UPDATE invoices i
+UPDATE flightbill.invoices i
 SET parked_at = $1::timestamptz, parked_by_run = $2, parked_reason = $3::text
-FROM customers c
+FROM flightbill.customers c
 WHERE i.id = $4 AND i.status = 'DRAFT' AND c.id = i.customer_id
 RETURNING c.code AS customer, i.closes_on, i.currency
 `
@@ -621,8 +621,8 @@ FROM (
     SELECT customer_id, drafts, (sum(drafts) OVER (ORDER BY customer_id) - 1)::bigint / $1::bigint AS nth
     FROM (
         SELECT i.customer_id, count(*) AS drafts
-        FROM invoices i
-        JOIN customers c ON c.id = i.customer_id
+        FROM flightbill.invoices i
+        JOIN flightbill.customers c ON c.id = i.customer_id
         WHERE i.status = 'DRAFT' AND NOT c.billing_hold AND (i.closes_on <= $2::date OR i.kind = 'flight')
             AND (i.parked_at IS NULL OR i.parked_by_run IS DISTINCT FROM $2::date)
         GROUP BY i.customer_id
@@ -670,13 +670,13 @@ const invoicePreview = `-- name: InvoicePreview :many
 SELECT c.code AS customer, i.id, i.kind, i.closes_on, i.currency,
     s.lines::bigint AS charges, s.subtotal::numeric AS subtotal, s.tax::numeric AS tax, (s.subtotal + s.tax)::numeric AS total,
     c.billing_hold AS on_hold, coalesce(i.parked_reason, '')::text AS parked_reason, run.closes_on::date AS run_closes_on
-FROM invoices i
-JOIN customers c ON c.id = i.customer_id
-CROSS JOIN (SELECT coalesce(max(closes_on), $1::date) AS cutoff FROM billing_runs) AS done
+FROM flightbill.invoices i
+JOIN flightbill.customers c ON c.id = i.customer_id
+CROSS JOIN (SELECT coalesce(max(closes_on), $1::date) AS cutoff FROM flightbill.billing_runs) AS done
 JOIN LATERAL (
     SELECT min(run.closes_on) AS closes_on
     FROM (
-        SELECT r.closes_on FROM billing_runs r
+        SELECT r.closes_on FROM flightbill.billing_runs r
         WHERE r.finished_at IS NULL AND (i.closes_on <= r.closes_on OR i.kind = 'flight') AND (i.parked_at IS NULL OR i.parked_by_run IS DISTINCT FROM r.closes_on)
         UNION ALL
         SELECT greatest(i.closes_on, done.cutoff + 1)
@@ -685,7 +685,7 @@ JOIN LATERAL (
 ) AS run ON true
 JOIN LATERAL (
     SELECT count(*) AS lines, coalesce(sum(amount), 0) AS subtotal, coalesce(sum(tax_amount), 0) AS tax
-    FROM charges WHERE invoice_id = i.id
+    FROM flightbill.charges WHERE invoice_id = i.id
 ) AS s ON true
 WHERE i.status = 'DRAFT' AND (i.closes_on <= greatest($2::date, done.cutoff) OR i.kind = 'flight')
     AND (run.closes_on IS NOT NULL OR c.billing_hold OR i.parked_at IS NOT NULL)
@@ -751,9 +751,9 @@ func (q *Queries) InvoicePreview(ctx context.Context, arg InvoicePreviewParams) 
 
 const invoiceSummary = `-- name: InvoiceSummary :many
 SELECT c.code AS customer, i.status, i.currency, count(*)::bigint AS invoices,
-    sum(coalesce(i.total, (SELECT coalesce(sum(amount + tax_amount), 0) FROM charges WHERE invoice_id = i.id)))::numeric AS total
-FROM invoices i
-JOIN customers c ON c.id = i.customer_id
+    sum(coalesce(i.total, (SELECT coalesce(sum(amount + tax_amount), 0) FROM flightbill.charges WHERE invoice_id = i.id)))::numeric AS total
+FROM flightbill.invoices i
+JOIN flightbill.customers c ON c.id = i.customer_id
 GROUP BY c.code, i.status, i.currency
 ORDER BY c.code, i.status, i.currency
 `

@@ -12,16 +12,16 @@ import (
 
 const queueAdoptStrays = `-- name: QueueAdoptStrays :one
 WITH moved AS (
-    UPDATE river_job SET queue = 'flights'
+    UPDATE flightbill.river_job SET queue = 'flights'
     WHERE id IN (
-        SELECT s.id FROM river_job s
+        SELECT s.id FROM flightbill.river_job s
         WHERE s.kind = 'ingest_flight' AND s.queue <> 'flights' AND s.state IN ('available', 'retryable', 'scheduled')
         ORDER BY s.id
         LIMIT 10000
         FOR UPDATE SKIP LOCKED)
     RETURNING 1
 ), notice AS (
-    SELECT pg_notify('public.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM moved)
+    SELECT pg_notify('flightbill.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM moved)
 )
 SELECT (SELECT count(*) FROM moved)::bigint AS moved, (SELECT count(*) FROM notice)::bigint AS notices
 `
@@ -41,7 +41,7 @@ func (q *Queries) QueueAdoptStrays(ctx context.Context) (QueueAdoptStraysRow, er
 }
 
 const queueCountReady = `-- name: QueueCountReady :one
-SELECT count(*) FROM river_job
+SELECT count(*) FROM flightbill.river_job
 WHERE queue = 'flights' AND kind = 'ingest_flight'
     AND (state = 'available' OR state = 'scheduled' AND metadata ->> 'reason' = 'source_down')
 `
@@ -55,7 +55,7 @@ func (q *Queries) QueueCountReady(ctx context.Context) (int64, error) {
 }
 
 const queueCountUntried = `-- name: QueueCountUntried :one
-SELECT count(*) FROM river_job
+SELECT count(*) FROM flightbill.river_job
 WHERE kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
     AND state IN ('available', 'retryable', 'running')
     AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
@@ -71,7 +71,7 @@ func (q *Queries) QueueCountUntried(ctx context.Context) (int64, error) {
 }
 
 const queueCounts = `-- name: QueueCounts :many
-SELECT state, coalesce(reason, '')::text AS reason, count(*)::bigint AS jobs FROM flight_processing_queue
+SELECT state, coalesce(reason, '')::text AS reason, count(*)::bigint AS jobs FROM flightbill.flight_processing_queue
 GROUP BY 1, 2
 ORDER BY 1, 2
 `
@@ -105,7 +105,7 @@ func (q *Queries) QueueCounts(ctx context.Context) ([]QueueCountsRow, error) {
 const queueEnqueue = `-- name: QueueEnqueue :one
 SELECT e.enqueued::bigint AS enqueued, e.revived::bigint AS revived,
     e.already_queued::bigint AS already_queued, e.already_billed::bigint AS already_billed, e.refused::bigint AS refused
-FROM enqueue_flights($1::text[]) AS e (enqueued, revived, already_queued, already_billed, refused)
+FROM flightbill.enqueue_flights($1::text[]) AS e (enqueued, revived, already_queued, already_billed, refused)
 `
 
 type QueueEnqueueRow struct {
@@ -131,7 +131,7 @@ func (q *Queries) QueueEnqueue(ctx context.Context, flightIds []string) (QueueEn
 
 const queueHasChunks = `-- name: QueueHasChunks :one
 SELECT EXISTS (
-    SELECT FROM river_job
+    SELECT FROM flightbill.river_job
     WHERE queue = 'issuing' AND kind = 'issue_invoices' AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
         AND args ->> 'closes_on' = $1::text)
 `
@@ -146,7 +146,7 @@ func (q *Queries) QueueHasChunks(ctx context.Context, closesOn string) (bool, er
 
 const queueHasUntried = `-- name: QueueHasUntried :one
 SELECT EXISTS (
-    SELECT FROM river_job
+    SELECT FROM flightbill.river_job
     WHERE kind = 'ingest_flight' AND state IN ('available', 'retryable', 'running', 'scheduled')
         AND created_at <= $1::timestamptz AND now() - interval '30 minutes' < $1::timestamptz
         AND CASE -- a snooze takes its attempt back
@@ -171,7 +171,7 @@ func (q *Queries) QueueHasUntried(ctx context.Context, before time.Time) (bool, 
 
 const queueJobIsHeld = `-- name: QueueJobIsHeld :one
 SELECT EXISTS (
-    SELECT FROM river_job
+    SELECT FROM flightbill.river_job
     WHERE id = $1 AND state = 'running' AND attempt = $2::smallint
         AND attempted_by[array_upper(attempted_by, 1)] = $3::text)
 `
@@ -193,7 +193,7 @@ func (q *Queries) QueueJobIsHeld(ctx context.Context, arg QueueJobIsHeldParams) 
 const queueNextToRead = `-- name: QueueNextToRead :many
 SELECT r.job_id::bigint AS id, r.flight_id::text AS flight_id, r.priority::smallint AS priority, r.scheduled_at::timestamptz AS scheduled_at,
     r.since::timestamptz AS since, r.shared::bool AS shared
-FROM flights_to_read($1, $2::bigint[], $3, $4, $5, $6) AS r (job_id, flight_id, priority, scheduled_at, since, shared)
+FROM flightbill.flights_to_read($1, $2::bigint[], $3, $4, $5, $6) AS r (job_id, flight_id, priority, scheduled_at, since, shared)
 `
 
 type QueueNextToReadParams struct {
@@ -252,8 +252,8 @@ func (q *Queries) QueueNextToRead(ctx context.Context, arg QueueNextToReadParams
 
 const queueReturn = `-- name: QueueReturn :exec
 WITH back AS (
-    UPDATE river_job
-    SET state = CASE WHEN metadata ? 'cancel_attempted_at' THEN 'cancelled' ELSE 'available' END::river_job_state,
+    UPDATE flightbill.river_job
+    SET state = CASE WHEN metadata ? 'cancel_attempted_at' THEN 'cancelled' ELSE 'available' END::flightbill.river_job_state,
         finalized_at = CASE WHEN metadata ? 'cancel_attempted_at' THEN now() END,
         errors = errors || CASE WHEN metadata ? 'cancel_attempted_at' THEN ARRAY[
             jsonb_build_object('at', now(), 'attempt', attempt, 'error', 'JobCancelError: job cancelled remotely', 'trace', '')] END,
@@ -262,7 +262,7 @@ WITH back AS (
     WHERE id = ANY ($1::bigint[]) AND state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $2::text
     RETURNING state
 )
-SELECT pg_notify('public.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM back WHERE state = 'available')
+SELECT pg_notify('flightbill.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM back WHERE state = 'available')
 `
 
 type QueueReturnParams struct {

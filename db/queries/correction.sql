@@ -2,36 +2,36 @@
 -- changed since.
 -- name: BilledFlightGet :one
 SELECT b.facts, b.landed_on, b.revision, c.code AS customer
-FROM billed_flights b
-JOIN customers c ON c.id = b.customer_id
+FROM flightbill.billed_flights b
+JOIN flightbill.customers c ON c.id = b.customer_id
 WHERE b.flight_id = @flight_id;
 
 -- What stands between a flight and 'billed': voided invoices that it has not been
 -- billed again for.
 -- name: VoidedFlightList :many
 SELECT v.currency, v.rebill, i.number, c.number AS credit_note
-FROM voided_flights v
-JOIN invoices c ON c.id = v.credit_note_id
-JOIN invoices i ON i.id = c.credits_invoice_id
+FROM flightbill.voided_flights v
+JOIN flightbill.invoices c ON c.id = v.credit_note_id
+JOIN flightbill.invoices i ON i.id = c.credits_invoice_id
 WHERE v.flight_id = @flight_id AND v.rebilled_at IS NULL
 ORDER BY v.credit_note_id;
 
 -- name: VoidedFlightMessage :one
-SELECT voided_flight_message(@flight_id::text)::text AS message;
+SELECT flightbill.voided_flight_message(@flight_id::text)::text AS message;
 
 -- All lines that a flight has, in the order in which they came. Those of a voided
 -- invoice and of its credit note come to nothing.
 -- name: BilledFlightCharges :many
 SELECT h.tariff_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, i.currency,
     c.id AS customer_id, c.code AS customer, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
-FROM charges h
-JOIN invoices i ON i.id = h.invoice_id
-JOIN customers c ON c.id = i.customer_id
+FROM flightbill.charges h
+JOIN flightbill.invoices i ON i.id = h.invoice_id
+JOIN flightbill.customers c ON c.id = i.customer_id
 WHERE h.flight_id = @flight_id
 ORDER BY h.id;
 
 -- name: FlightAdjust :one
-SELECT adjust_flight(
+SELECT flightbill.adjust_flight(
     sqlc.narg('job_id')::bigint, sqlc.narg('job_attempt')::smallint, sqlc.narg('job_client')::text,
     @price_book_version::bigint, @cutoff::date,
     @flight_id::text, @revision::integer, @customer_id::bigint, @landed_on::date, @facts::jsonb,
@@ -39,7 +39,7 @@ SELECT adjust_flight(
 )::text AS outcome;
 
 -- name: InvoiceVoid :one
-SELECT void_invoice(@number::text, @reason::text, @rebill::boolean)::text AS credit_note;
+SELECT flightbill.void_invoice(@number::text, @reason::text, @rebill::boolean)::text AS credit_note;
 
 -- name: VoidedFlightCount :one
-SELECT count(*) FROM voided_flights v JOIN invoices c ON c.id = v.credit_note_id WHERE c.number = @credit_note::text;
+SELECT count(*) FROM flightbill.voided_flights v JOIN flightbill.invoices c ON c.id = v.credit_note_id WHERE c.number = @credit_note::text;

@@ -1,12 +1,12 @@
 -- name: FlightGet :one
 SELECT flight_id, callsign, operator, registration, aircraft_type, mtow_kg, origin, destination,
     departed_at, landed_at, distance_km, passengers
-FROM flights
+FROM flightbill.flights
 WHERE flight_id = @flight_id;
 
 -- One round trip, one transaction, however many; the function in the migrations says how.
 -- name: FlightSave :one
-SELECT save_flights(
+SELECT flightbill.save_flights(
     @price_book_version::bigint, @cutoff::date, @at::timestamptz, @today::date,
     @job_ids::bigint[], @job_attempts::smallint[], @job_client::text,
     @flight_ids::text[], @customer_ids::bigint[], @landed_on::date[], @facts::jsonb[], @closes_on::date[], @late::boolean[],
@@ -17,5 +17,5 @@ SELECT save_flights(
 -- Whether a flight is in the ledger, and whether an invoice of it was voided for
 -- which it has not been billed again.
 -- name: BilledFlightState :one
-SELECT EXISTS (SELECT FROM billed_flights b WHERE b.flight_id = @flight_id::text) AS billed,
-    EXISTS (SELECT FROM voided_flights v WHERE v.flight_id = @flight_id::text AND v.rebilled_at IS NULL) AS voided;
+SELECT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = @flight_id::text) AS billed,
+    EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = @flight_id::text AND v.rebilled_at IS NULL) AS voided;

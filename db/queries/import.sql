@@ -5,21 +5,21 @@
 -- Locked in the order in which everybody locks customers.
 -- name: CustomerListForImport :many
 SELECT id, code, name, billing_frequency, week_ends_on, payment_terms_days, billing_hold
-FROM customers
+FROM flightbill.customers
 WHERE code = ANY(@codes::text[])
 ORDER BY id
 FOR NO KEY UPDATE;
 
 -- Only what has no default: it answers with the table's defaults for the rest.
 -- name: CustomerInsertMany :many
-INSERT INTO customers (code, name, billing_frequency, week_ends_on)
+INSERT INTO flightbill.customers (code, name, billing_frequency, week_ends_on)
 SELECT r.code, r.name, r.billing_frequency, nullif(r.week_ends_on, 0)
 FROM (SELECT unnest(@codes::text[]) AS code, unnest(@names::text[]) AS name,
     unnest(@billing_frequencies::text[]) AS billing_frequency, unnest(@weeks_end_on::smallint[]) AS week_ends_on) AS r
 RETURNING id, code, name, billing_frequency, week_ends_on, payment_terms_days, billing_hold;
 
 -- name: CustomerUpdateMany :exec
-UPDATE customers c
+UPDATE flightbill.customers c
 SET name = r.name, billing_frequency = r.billing_frequency, week_ends_on = nullif(r.week_ends_on, 0),
     payment_terms_days = r.payment_terms_days, billing_hold = r.billing_hold
 FROM (SELECT unnest(@ids::bigint[]) AS id, unnest(@names::text[]) AS name,
@@ -28,37 +28,37 @@ FROM (SELECT unnest(@ids::bigint[]) AS id, unnest(@names::text[]) AS name,
 WHERE c.id = r.id;
 
 -- name: CustomerIDList :many
-SELECT id, code FROM customers WHERE code = ANY(@codes::text[]);
+SELECT id, code FROM flightbill.customers WHERE code = ANY(@codes::text[]);
 
 -- name: CustomerOperatorListForImport :many
 SELECT o.operator, o.customer_id, c.code AS customer
-FROM customer_operators o JOIN customers c ON c.id = o.customer_id
+FROM flightbill.customer_operators o JOIN flightbill.customers c ON c.id = o.customer_id
 WHERE o.operator = ANY(@operators::text[]) OR o.customer_id = ANY(@customer_ids::bigint[])
 ORDER BY o.operator;
 
 -- name: CustomerOperatorDeleteMany :exec
-DELETE FROM customer_operators WHERE operator = ANY(@operators::text[]);
+DELETE FROM flightbill.customer_operators WHERE operator = ANY(@operators::text[]);
 
 -- name: CustomerOperatorInsertMany :exec
-INSERT INTO customer_operators (operator, customer_id)
+INSERT INTO flightbill.customer_operators (operator, customer_id)
 SELECT unnest(@operators::text[]), unnest(@customer_ids::bigint[]);
 
 -- name: CustomerAircraftListForImport :many
 SELECT a.registration, a.customer_id, c.code AS customer
-FROM customer_aircraft a JOIN customers c ON c.id = a.customer_id
+FROM flightbill.customer_aircraft a JOIN flightbill.customers c ON c.id = a.customer_id
 WHERE a.registration = ANY(@registrations::text[]) OR a.customer_id = ANY(@customer_ids::bigint[])
 ORDER BY a.registration;
 
 -- name: CustomerAircraftDeleteMany :exec
-DELETE FROM customer_aircraft WHERE registration = ANY(@registrations::text[]);
+DELETE FROM flightbill.customer_aircraft WHERE registration = ANY(@registrations::text[]);
 
 -- name: CustomerAircraftInsertMany :exec
-INSERT INTO customer_aircraft (registration, customer_id)
+INSERT INTO flightbill.customer_aircraft (registration, customer_id)
 SELECT unnest(@registrations::text[]), unnest(@customer_ids::bigint[]);
 
 -- Decimals go as text, so that they arrive as they are; empty is none.
 -- name: TariffInsertMany :exec
-INSERT INTO tariffs (code, description, basis, customer_id, airport, applies_to, band_from, band_to, unit_rate, minimum,
+INSERT INTO flightbill.tariffs (code, description, basis, customer_id, airport, applies_to, band_from, band_to, unit_rate, minimum,
     currency, tax_rate, valid_from, valid_to)
 SELECT r.code, r.description, r.basis, nullif(r.customer_id, 0), nullif(r.airport, ''), r.applies_to,
     CAST(nullif(r.band_from, '') AS numeric), CAST(nullif(r.band_to, '') AS numeric),
@@ -73,7 +73,7 @@ FROM (SELECT unnest(@codes::text[]) AS code, unnest(@descriptions::text[]) AS de
 
 -- The key stays; band_from too, but that none and 0 are one key.
 -- name: TariffUpdateMany :exec
-UPDATE tariffs t
+UPDATE flightbill.tariffs t
 SET description = r.description, basis = r.basis, applies_to = r.applies_to,
     band_from = CAST(nullif(r.band_from, '') AS numeric), unit_rate = CAST(r.unit_rate AS numeric),
     minimum = CAST(r.minimum AS numeric), currency = r.currency, tax_rate = CAST(r.tax_rate AS numeric),
@@ -91,12 +91,12 @@ SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.cod
     coalesce(a.airport, '')::text AS airport,
     a.band_from AS a_band_from, a.band_to AS a_band_to, a.valid_from AS a_valid_from, a.valid_to AS a_valid_to,
     b.band_from AS b_band_from, b.band_to AS b_band_to, b.valid_from AS b_valid_from, b.valid_to AS b_valid_to
-FROM tariffs a
-JOIN tariffs b ON b.code = a.code AND coalesce(b.airport, '') = coalesce(a.airport, '')
+FROM flightbill.tariffs a
+JOIN flightbill.tariffs b ON b.code = a.code AND coalesce(b.airport, '') = coalesce(a.airport, '')
     AND coalesce(b.customer_id, 0) = coalesce(a.customer_id, 0)
     AND numrange(coalesce(b.band_from, 0), b.band_to, '(]') && numrange(coalesce(a.band_from, 0), a.band_to, '(]')
     AND daterange(b.valid_from, b.valid_to) && daterange(a.valid_from, a.valid_to)
-LEFT JOIN customers c ON c.id = a.customer_id
+LEFT JOIN flightbill.customers c ON c.id = a.customer_id
 WHERE a.id < b.id
 ORDER BY a.id, b.id
 LIMIT 10;

@@ -516,14 +516,14 @@ class Sums:
 # ------------------------------------------------------------------------------------------------- the comparison
 
 QUERIES = (
-    "SELECT 'customer', id, code, billing_frequency, week_ends_on, payment_terms_days, invoice_seq, credit_note_seq FROM customers",
+    "SELECT 'customer', id, code, billing_frequency, week_ends_on, payment_terms_days, invoice_seq, credit_note_seq FROM flightbill.customers",
     "SELECT 'invoice', id, number, customer_id, kind, to_char(closes_on, 'YYYY-MM-DD'), currency, status, subtotal, tax,"
-    " total, extract(epoch FROM issued_at), to_char(due_on, 'YYYY-MM-DD'), credits_invoice_id, reason FROM invoices",
-    "SELECT 'flight', flight_id, customer_id, to_char(landed_on, 'YYYY-MM-DD'), revision FROM billed_flights",
-    "SELECT 'void', flight_id, credit_note_id, currency, rebilled_at IS NOT NULL FROM voided_flights",
+    " total, extract(epoch FROM issued_at), to_char(due_on, 'YYYY-MM-DD'), credits_invoice_id, reason FROM flightbill.invoices",
+    "SELECT 'flight', flight_id, customer_id, to_char(landed_on, 'YYYY-MM-DD'), revision FROM flightbill.billed_flights",
+    "SELECT 'void', flight_id, credit_note_id, currency, rebilled_at IS NOT NULL FROM flightbill.voided_flights",
     # Sorted so that one flight's charges come together; in which order the flights come does not matter.
     "SELECT 'charge', id, invoice_id, flight_id, tariff_id, code, quantity, unit_rate, amount, tax_rate, tax_amount,"
-    " to_char(flown_on, 'YYYY-MM-DD'), late::int, coalesce(description, '') <> '', origin FROM charges ORDER BY flight_id, id",
+    " to_char(flown_on, 'YYYY-MM-DD'), late::int, coalesce(description, '') <> '', origin FROM flightbill.charges ORDER BY flight_id, id",
 )
 
 Invoice = collections.namedtuple(

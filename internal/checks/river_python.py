@@ -21,10 +21,10 @@ from riverqueue import Client
 from riverqueue.driver import riversqlalchemy
 
 DATA = """
-WITH c AS (INSERT INTO customers (code, name, billing_frequency) VALUES ('EACH', 'Single Air', 'per_flight') RETURNING id)
-INSERT INTO customer_operators SELECT 'EACH', id FROM c;
-INSERT INTO tariffs (code, basis, applies_to, unit_rate, currency, valid_from) VALUES ('FEE', 'per_flight', 'any', 5, 'EUR', '2012-01-01');
-INSERT INTO flights (flight_id, operator, landed_at) VALUES ('PY1', 'EACH', '2013-01-02'), ('PY2', 'EACH', '2013-01-02');
+WITH c AS (INSERT INTO flightbill.customers (code, name, billing_frequency) VALUES ('EACH', 'Single Air', 'per_flight') RETURNING id)
+INSERT INTO flightbill.customer_operators SELECT 'EACH', id FROM c;
+INSERT INTO flightbill.tariffs (code, basis, applies_to, unit_rate, currency, valid_from) VALUES ('FEE', 'per_flight', 'any', 5, 'EUR', '2012-01-01');
+INSERT INTO flightbill.flights (flight_id, operator, landed_at) VALUES ('PY1', 'EACH', '2013-01-02'), ('PY2', 'EACH', '2013-01-02');
 """
 
 
@@ -39,14 +39,15 @@ class IngestFlight:
 
 def main() -> None:
     url = os.environ["DATABASE_URL"]
-    engine = sqlalchemy.create_engine(url.replace("postgres://", "postgresql+psycopg://", 1))
+    # The client knows no schema: it finds River's tables by the search path.
+    engine = sqlalchemy.create_engine(url.replace("postgres://", "postgresql+psycopg://", 1), connect_args={"options": "-c search_path=flightbill"})
     with engine.begin() as connection:
         connection.exec_driver_sql(DATA)
     with engine.begin() as connection:
         client = Client(riversqlalchemy.Driver(connection))
         for flight_id in ("PY1", "PY1", "PY2"):
             client.insert(IngestFlight(flight_id))
-        connection.exec_driver_sql("INSERT INTO flight_processing_queue (flight_id) VALUES ('PY1')")
+        connection.exec_driver_sql("INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('PY1')")
 
     def ask(query: str):
         with engine.connect() as connection:
@@ -56,14 +57,14 @@ def main() -> None:
     serve = subprocess.Popen([os.environ["FLIGHTBILL_BINARY"], "serve"], env=environment)
     try:
         deadline = time.monotonic() + 90
-        while ask("SELECT count(*) FROM flight_processing_queue") > 0:
+        while ask("SELECT count(*) FROM flightbill.flight_processing_queue") > 0:
             if time.monotonic() > deadline:
                 sys.exit("flights enqueued with River's Python client were not billed within 90 s")
             time.sleep(0.2)
     finally:
         serve.terminate()
         serve.wait(timeout=40)
-    charges = ask("SELECT string_agg(flight_id, ' ' ORDER BY flight_id) FROM charges")
+    charges = ask("SELECT string_agg(flight_id, ' ' ORDER BY flight_id) FROM flightbill.charges")
     if charges != "PY1 PY2":
         sys.exit(f"expected one charge for each of PY1 and PY2, found: {charges}")
     print("OK: three jobs of River's Python client and one of SQL: two flights, each billed once")

@@ -2,19 +2,7 @@
 -- customer's closing dates.
 
 -- +goose Up
-
--- The last closing date whose run found the customer on hold. A draft that was
--- held at the last run is not forgotten once the hold is lifted: the next run
--- issues it.
-ALTER TABLE customers ADD COLUMN held_through date;
-
--- The closing date whose run parked a draft: a run tries each draft once, and a
--- later one tries it again, whatever the clocks show.
-ALTER TABLE invoices ADD COLUMN parked_by_run date;
-
--- The drafts whose closing date has come, for /metrics and for what is left to
--- a run: few, whatever the number of open ones.
-CREATE INDEX invoices_draft_closing_idx ON invoices (closes_on) WHERE status = 'DRAFT';
+SET LOCAL search_path = pg_catalog, pg_temp;
 
 -- Each day from the billing start on (counted), and each that has been run: when
 -- the run of the closing date is due. Of a date that has been run, when it was.
@@ -24,16 +12,16 @@ CREATE INDEX invoices_draft_closing_idx ON invoices (closes_on) WHERE status = '
 -- clocks skip it the one that the old offset gives. So both offsets, that of the
 -- day before and that of the day after, are tried; where neither shows 01:00,
 -- the change itself is looked for, minute by minute.
-CREATE VIEW billing_days AS
+CREATE VIEW flightbill.billing_days AS
 WITH settings AS (
     SELECT timezone, CASE close WHEN 'next_day' THEN 1 ELSE 0 END AS days_after,
         billing_start - CASE close WHEN 'next_day' THEN 1 ELSE 0 END AS first,
-        greatest(billing_start, (now() AT TIME ZONE timezone)::date, (SELECT max(closes_on) FROM billing_runs)) AS known
-    FROM billing_settings
+        greatest(billing_start, (now() AT TIME ZONE timezone)::date, (SELECT max(closes_on) FROM flightbill.billing_runs)) AS known
+    FROM flightbill.billing_settings
 ), days AS (
     SELECT first + n AS closes_on FROM settings, generate_series(0, known - first + 32) AS n
     UNION
-    SELECT closes_on FROM billing_runs
+    SELECT closes_on FROM flightbill.billing_runs
 )
 SELECT day.closes_on, day.closes_on >= s.first AS counted,
     coalesce(r.run_date, day.closes_on + s.days_after) AS run_date,
@@ -45,7 +33,7 @@ SELECT day.closes_on, day.closes_on >= s.first AS counted,
     END) AS due_at
 FROM settings s
 CROSS JOIN days day
-LEFT JOIN billing_runs r ON r.closes_on = day.closes_on
+LEFT JOIN flightbill.billing_runs r ON r.closes_on = day.closes_on
 CROSS JOIN LATERAL (SELECT day.closes_on + s.days_after + time '01:00' AS clock) AS local
 CROSS JOIN LATERAL (SELECT clock AT TIME ZONE 'UTC' AS shown) AS as_utc
 CROSS JOIN LATERAL (
@@ -67,17 +55,17 @@ CROSS JOIN LATERAL (
 --   missed  half an hour and five minutes after it was due (a scheduled run waits half an hour at
 --           most for flights), the run has not begun, or has begun and is not
 --           done; or it is done and has left the draft, neither held nor parked
-CREATE VIEW billing_calendar AS
+CREATE VIEW flightbill.billing_calendar AS
 WITH state AS (
     SELECT max(closes_on) AS cutoff, max(closes_on) FILTER (WHERE finished_at IS NOT NULL) AS finished,
         min(started_at) FILTER (WHERE finished_at IS NULL) AS working_since,
-        (SELECT (now() AT TIME ZONE timezone)::date FROM billing_settings) AS today,
+        (SELECT (now() AT TIME ZONE timezone)::date FROM flightbill.billing_settings) AS today,
         interval '35 minutes' AS grace
-    FROM billing_runs
+    FROM flightbill.billing_runs
 ), days AS MATERIALIZED (
     SELECT d.closes_on, d.run_date, d.due_at, d.counted,
         CASE WHEN d.closes_on <= s.cutoff THEN 'empty' WHEN now() < d.due_at THEN 'open' WHEN now() < d.due_at + s.grace THEN 'due' ELSE 'missed' END AS status
-    FROM billing_days d, state s
+    FROM flightbill.billing_days d, state s
 ), closings AS (
     SELECT d.*, extract(isodow FROM d.closes_on)::int AS ends
     FROM days d, state s
@@ -97,21 +85,19 @@ SELECT c.code AS customer, i.closes_on, d.run_date, d.due_at,
         ELSE 'missed'
     END AS status,
     i.id AS invoice_id, i.number, i.currency, i.total, i.parked_reason AS reason
-FROM invoices i
-JOIN customers c ON c.id = i.customer_id
+FROM flightbill.invoices i
+JOIN flightbill.customers c ON c.id = i.customer_id
 CROSS JOIN state s
 LEFT JOIN days d ON d.closes_on = i.closes_on
 WHERE i.kind = 'consolidated'
 UNION ALL
 SELECT c.code, d.closes_on, d.run_date, d.due_at, d.status, NULL, NULL, NULL, NULL, NULL
-FROM customers c
+FROM flightbill.customers c
 JOIN closings d ON d.ends = CASE c.billing_frequency WHEN 'weekly' THEN c.week_ends_on::int WHEN 'monthly' THEN 0 END
 WHERE NOT EXISTS (
-    SELECT FROM invoices i WHERE i.customer_id = c.id AND i.closes_on = d.closes_on AND i.kind = 'consolidated');
+    SELECT FROM flightbill.invoices i WHERE i.customer_id = c.id AND i.closes_on = d.closes_on AND i.kind = 'consolidated');
 
 -- +goose Down
-DROP VIEW billing_calendar;
-DROP VIEW billing_days;
-DROP INDEX invoices_draft_closing_idx;
-ALTER TABLE invoices DROP COLUMN parked_by_run;
-ALTER TABLE customers DROP COLUMN held_through;
+SET LOCAL search_path = pg_catalog, pg_temp;
+DROP VIEW flightbill.billing_calendar;
+DROP VIEW flightbill.billing_days;

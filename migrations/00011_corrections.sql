@@ -3,9 +3,10 @@
 -- status.
 
 -- +goose Up
+SET LOCAL search_path = pg_catalog, pg_temp;
 
 -- A line of a correction, and where it goes.
-CREATE TYPE flight_line AS (
+CREATE TYPE flightbill.flight_line AS (
     customer_id bigint,
     closes_on   date,    -- of the customer's draft; null: billed per flight
     tariff_id   bigint,
@@ -21,32 +22,32 @@ CREATE TYPE flight_line AS (
 );
 
 -- +goose StatementBegin
-
 -- issue_credit_note gives a draft of kind credit_note its number, from a series of
 -- its own, and its totals. The caller has locked the customer. What follows CODE-
 -- begins with letters: it cannot be the invoice number of another customer.
-CREATE FUNCTION issue_credit_note(draft bigint, at timestamptz, today date) RETURNS text
+CREATE OR REPLACE FUNCTION flightbill.issue_credit_note(draft bigint, at timestamptz, today date) RETURNS text
     LANGUAGE plpgsql
-    SET search_path = public, pg_temp
+    SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    payer  customers;
+    payer  flightbill.customers;
     issued text;
 BEGIN
-    UPDATE customers c SET credit_note_seq = c.credit_note_seq + 1
-    WHERE c.id = (SELECT i.customer_id FROM invoices i WHERE i.id = draft)
+    UPDATE flightbill.customers c SET credit_note_seq = c.credit_note_seq + 1
+    WHERE c.id = (SELECT i.customer_id FROM flightbill.invoices i WHERE i.id = draft)
     RETURNING * INTO payer;
-    UPDATE invoices i
+    UPDATE flightbill.invoices i
     SET status = 'PENDING',
         number = payer.code || '-CN' || lpad(payer.credit_note_seq::text, greatest(6, length(payer.credit_note_seq::text)), '0'),
         subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
         bill_to_name = payer.name, issued_at = at, due_on = today
-    FROM (SELECT sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax FROM charges c WHERE c.invoice_id = draft) AS s
+    FROM (SELECT sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax FROM flightbill.charges c WHERE c.invoice_id = draft) AS s
     WHERE i.id = draft AND i.kind = 'credit_note' AND i.status = 'DRAFT'
     RETURNING i.number INTO STRICT issued;
     RETURN issued;
 END
 $$;
+REVOKE ALL ON FUNCTION flightbill.issue_credit_note FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
@@ -58,15 +59,16 @@ $$;
 -- paid invoice is PENDING, since the amount is owed back, until mark_invoice_paid.
 --
 -- It runs with its owner's rights: who may call it needs no others.
-CREATE FUNCTION void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false) RETURNS text
+CREATE OR REPLACE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = public, pg_temp
+    SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
+    SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    original invoices;
-    note     invoices;
+    original flightbill.invoices;
+    note     flightbill.invoices;
     flights  text[];
     billed_elsewhere text;
 BEGIN
@@ -74,7 +76,7 @@ BEGIN
         RAISE EXCEPTION 'invoice % cannot be voided without a reason', coalesce(quote_literal(invoice_number), 'NULL')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand on the credit note.';
     END IF;
-    SELECT * INTO original FROM invoices i WHERE i.number = invoice_number;
+    SELECT * INTO original FROM flightbill.invoices i WHERE i.number = invoice_number;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
             USING ERRCODE = 'no_data_found',
@@ -82,24 +84,24 @@ BEGIN
     END IF;
     -- In the order of all: the customer, the invoice, its flights; each looked at
     -- in a statement after the one that locked it.
-    PERFORM FROM customers c WHERE c.id = original.customer_id FOR NO KEY UPDATE;
-    PERFORM FROM invoices i WHERE i.id = original.id FOR UPDATE;
-    SELECT * INTO original FROM invoices i WHERE i.id = original.id;
+    PERFORM FROM flightbill.customers c WHERE c.id = original.customer_id FOR NO KEY UPDATE;
+    PERFORM FROM flightbill.invoices i WHERE i.id = original.id FOR UPDATE;
+    SELECT * INTO original FROM flightbill.invoices i WHERE i.id = original.id;
     IF original.kind = 'credit_note' THEN
         RAISE EXCEPTION '% is a credit note and cannot be voided', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Have its flights billed again instead, or corrected.';
     END IF;
     IF original.status = 'VOID' THEN
-        SELECT * INTO note FROM invoices i WHERE i.credits_invoice_id = original.id;
+        SELECT * INTO note FROM flightbill.invoices i WHERE i.credits_invoice_id = original.id;
         RAISE EXCEPTION 'invoice % is VOID already, by credit note % of %', invoice_number, note.number, note.issued_at::date
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call rebill_invoice.';
     END IF;
 
-    SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM charges c WHERE c.invoice_id = original.id;
-    PERFORM FROM billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
+    SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM flightbill.charges c WHERE c.invoice_id = original.id;
+    PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
     IF NOT coalesce(void_invoice.rebill, false) THEN
         SELECT c.flight_id || ' (' || string_agg(DISTINCT coalesce(i.number, 'draft ' || i.id), ', ') || ')' INTO billed_elsewhere
-        FROM charges c JOIN invoices i ON i.id = c.invoice_id
+        FROM flightbill.charges c JOIN flightbill.invoices i ON i.id = c.invoice_id
         WHERE c.flight_id = ANY (flights) AND i.id <> original.id AND i.currency = original.currency
         GROUP BY c.flight_id
         HAVING sum(c.amount) <> 0 OR sum(c.tax_amount) <> 0
@@ -111,77 +113,47 @@ BEGIN
         END IF;
     END IF;
 
-    INSERT INTO invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
+    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
     VALUES (original.customer_id, 'credit_note', original.currency, now(), original.id, btrim(void_invoice.reason))
     RETURNING * INTO note;
-    INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
+    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
     SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on
-    FROM charges c WHERE c.invoice_id = original.id ORDER BY c.id;
-    note.number := issue_credit_note(note.id, now(),
-        (now() AT TIME ZONE coalesce((SELECT s.timezone FROM billing_settings s), 'UTC'))::date);
-    UPDATE invoices i SET status = 'VOID' WHERE i.id = original.id;
+    FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
+    note.number := flightbill.issue_credit_note(note.id, now(),
+        (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date);
+    UPDATE flightbill.invoices i SET status = 'VOID' WHERE i.id = original.id;
     IF original.status <> 'PAID' THEN
-        UPDATE invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
+        UPDATE flightbill.invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
     END IF;
 
-    UPDATE billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
-    INSERT INTO voided_flights (flight_id, credit_note_id, currency, rebill)
+    UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
+    INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
     SELECT f.id, note.id, original.currency, false FROM unnest(flights) AS f (id);
     IF void_invoice.rebill THEN
-        PERFORM rebill_invoice(original.number);
+        PERFORM flightbill.rebill_invoice(original.number);
     END IF;
     RETURN note.number;
 END
 $$;
--- +goose StatementEnd
-
--- +goose StatementBegin
--- hold_flight_jobs is enqueue_flights' part in billing flights again: each is to have
--- a job that begins after this transaction. One that is running may end as billed
--- already, without having seen this transaction; one that is done is kept by River
--- for a day: both leave the unique key to a new one. One that waits is marked, and
--- held by that; its key is returned. Locks are taken by id, as a save takes them.
-CREATE FUNCTION hold_flight_jobs(flight_ids text[]) RETURNS bytea[]
-    LANGUAGE plpgsql
-    SET search_path = public, pg_temp
-    SET enable_seqscan = off
-AS $$
-DECLARE
-    held bytea[];
-BEGIN
-    WITH jobs AS (
-        UPDATE river_job j
-        SET unique_key = CASE WHEN j.state NOT IN ('running', 'completed') THEN j.unique_key END,
-            metadata = j.metadata || CASE WHEN j.state IN ('running', 'completed') THEN '{}' ELSE '{"billed_before": true}' END::jsonb
-        WHERE j.id = ANY (ARRAY(
-            SELECT k.id FROM river_job k
-            WHERE k.unique_key = ANY (ARRAY(SELECT flight_job_key(f.id) FROM unnest(flight_ids) AS f (id)))
-                AND k.unique_key IS NOT NULL AND k.unique_states IS NOT NULL AND river_job_state_in_bitmask(k.unique_states, k.state)
-            ORDER BY k.id
-            FOR UPDATE))
-        RETURNING j.unique_key
-    )
-    SELECT array_agg(jobs.unique_key) FILTER (WHERE jobs.unique_key IS NOT NULL) INTO held FROM jobs;
-    RETURN held;
-END
-$$;
+REVOKE ALL ON FUNCTION flightbill.void_invoice FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
 -- rebill_invoice puts the flights of a voided invoice in the queue, to be billed
 -- again from the facts that were kept, at the tariffs then in force for their
 -- dates. It returns how many.
-CREATE FUNCTION rebill_invoice(invoice_number text) RETURNS bigint
+CREATE OR REPLACE FUNCTION flightbill.rebill_invoice(invoice_number text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = public, pg_temp
+    SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
+    SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    original invoices;
+    original flightbill.invoices;
     flights  text[];
 BEGIN
-    SELECT * INTO original FROM invoices i WHERE i.number = invoice_number FOR SHARE;
+    SELECT * INTO original FROM flightbill.invoices i WHERE i.number = invoice_number FOR SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
             USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123.';
@@ -191,8 +163,8 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: void_invoice has its flights billed again with rebill => true.';
     END IF;
     WITH asked AS (
-        UPDATE voided_flights v SET rebill = true
-        WHERE v.credit_note_id = (SELECT c.id FROM invoices c WHERE c.credits_invoice_id = original.id)
+        UPDATE flightbill.voided_flights v SET rebill = true
+        WHERE v.credit_note_id = (SELECT c.id FROM flightbill.invoices c WHERE c.credits_invoice_id = original.id)
             AND v.rebilled_at IS NULL AND NOT v.rebill
         RETURNING v.flight_id
     )
@@ -201,12 +173,13 @@ BEGIN
         RAISE EXCEPTION 'the flights of invoice % have been sent to be billed again already', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'flight_processing_queue shows those that wait, and why; enqueue what was taken back.';
     END IF;
-    PERFORM FROM billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
-    UPDATE billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
-    PERFORM FROM enqueue_flights(flights);
+    PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
+    UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
+    PERFORM FROM flightbill.enqueue_flights(flights);
     RETURN cardinality(flights);
 END
 $$;
+REVOKE ALL ON FUNCTION flightbill.rebill_invoice FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
@@ -218,7 +191,7 @@ $$;
 -- It returns 'billed'; or, with nothing changed, 'stale' as save_flights does, and
 -- 'changed' where the ledger is no longer at the revision that the lines were
 -- made from. It fails with FB001 as save_flights does, and locks in the same order.
-CREATE FUNCTION adjust_flight(
+CREATE OR REPLACE FUNCTION flightbill.adjust_flight(
     job_id bigint, job_attempt smallint, job_client text,  -- null: a correction
     price_book_version bigint, cutoff date,
     flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb,
@@ -227,8 +200,9 @@ CREATE FUNCTION adjust_flight(
     lines jsonb                                            -- of flight_line
 ) RETURNS text
     LANGUAGE plpgsql
-    SET search_path = public, pg_temp
+    SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
+    SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -236,71 +210,69 @@ DECLARE
     invoice bigint;
     why     text;
 BEGIN
-    LOCK TABLE billing_run_lock IN SHARE MODE;
-    PERFORM FROM customers c
-    WHERE c.id IN (SELECT l.customer_id FROM jsonb_populate_recordset(NULL::flight_line, lines) AS l WHERE l.closes_on IS NULL)
+    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    PERFORM FROM flightbill.customers c
+    WHERE c.id IN (SELECT l.customer_id FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l WHERE l.closes_on IS NULL)
     ORDER BY c.id FOR NO KEY UPDATE;
-    IF adjust_flight.price_book_version IS DISTINCT FROM (SELECT version FROM price_book)
-        OR adjust_flight.cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM billing_runs r)
+    IF adjust_flight.price_book_version IS DISTINCT FROM (SELECT version FROM flightbill.price_book)
+        OR adjust_flight.cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM flightbill.billing_runs r)
     THEN
         RETURN 'stale';
     END IF;
 
-    UPDATE billed_flights b
+    UPDATE flightbill.billed_flights b
     SET customer_id = adjust_flight.customer_id, landed_on = adjust_flight.landed_on, facts = adjust_flight.facts, revision = b.revision + 1
     WHERE b.flight_id = adjust_flight.flight_id AND b.revision = adjust_flight.revision;
     IF NOT FOUND THEN
         RETURN 'changed';
     END IF;
     IF adjust_flight.origin = 'rebilled' THEN
-        UPDATE voided_flights v SET rebilled_at = at
+        UPDATE flightbill.voided_flights v SET rebilled_at = at
         WHERE v.flight_id = adjust_flight.flight_id AND v.rebill AND v.rebilled_at IS NULL;
     END IF;
 
     FOR part IN
         SELECT l.customer_id, l.closes_on, l.currency, l.closes_on IS NULL AND sum(l.amount + l.tax_amount) < 0 AS credit
-        FROM jsonb_populate_recordset(NULL::flight_line, lines) AS l
+        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
         GROUP BY l.customer_id, l.closes_on, l.currency
         ORDER BY l.customer_id, l.closes_on, l.currency
     LOOP
         IF part.credit THEN
             SELECT 'flight ' || adjust_flight.flight_id || ' corrected; it was charged on ' || string_agg(DISTINCT i.number, ', ') INTO why
-            FROM charges c JOIN invoices i ON i.id = c.invoice_id
+            FROM flightbill.charges c JOIN flightbill.invoices i ON i.id = c.invoice_id
             WHERE c.flight_id = adjust_flight.flight_id AND i.customer_id = part.customer_id AND i.currency = part.currency;
-            INSERT INTO invoices AS i (customer_id, kind, currency, opened_at, reason)
+            INSERT INTO flightbill.invoices AS i (customer_id, kind, currency, opened_at, reason)
             VALUES (part.customer_id, 'credit_note', part.currency, at, coalesce(why, 'flight ' || adjust_flight.flight_id || ' corrected'))
             RETURNING i.id INTO invoice;
         ELSE
-            invoice := open_draft(part.customer_id, part.closes_on, part.currency, at);
+            invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at);
         END IF;
-        INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
+        INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
             tax_rate, tax_amount, flown_on, late, origin)
         SELECT invoice, adjust_flight.flight_id, l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
             l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin
-        FROM jsonb_populate_recordset(NULL::flight_line, lines) AS l
+        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
         WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on;
         -- A hold keeps back what the customer is to pay, not what it gets back.
         IF part.credit THEN
-            PERFORM issue_credit_note(invoice, at, today);
-        ELSIF part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM customers c WHERE c.id = part.customer_id) THEN
-            PERFORM issue_drafts(ARRAY[invoice], at, today);
+            PERFORM flightbill.issue_credit_note(invoice, at, today);
+        ELSIF part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM flightbill.customers c WHERE c.id = part.customer_id) THEN
+            PERFORM flightbill.issue_drafts(ARRAY[invoice], at, today);
         END IF;
     END LOOP;
     IF job_id IS NOT NULL THEN
-        PERFORM complete_flight_jobs(ARRAY[job_id], ARRAY[job_attempt], job_client, ARRAY[adjust_flight.flight_id], ARRAY[adjust_flight.flight_id]);
+        PERFORM flightbill.complete_flight_jobs(ARRAY[job_id], ARRAY[job_attempt], job_client, ARRAY[adjust_flight.flight_id], ARRAY[adjust_flight.flight_id]);
     END IF;
     RETURN 'billed';
 END
 $$;
+REVOKE ALL ON FUNCTION flightbill.adjust_flight FROM PUBLIC;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION issue_credit_note(bigint, timestamptz, date), void_invoice(text, text, boolean), rebill_invoice(text), hold_flight_jobs(text[]),
-    adjust_flight(bigint, smallint, text, bigint, date, text, integer, bigint, date, jsonb, text, timestamptz, date, jsonb) FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION adjust_flight(bigint, smallint, text, bigint, date, text, integer, bigint, date, jsonb, text, timestamptz, date, jsonb);
-DROP FUNCTION rebill_invoice(text);
-DROP FUNCTION hold_flight_jobs(text[]);
-DROP FUNCTION void_invoice(text, text, boolean);
-DROP FUNCTION issue_credit_note(bigint, timestamptz, date);
-DROP TYPE flight_line;
+SET LOCAL search_path = pg_catalog, pg_temp;
+DROP FUNCTION flightbill.adjust_flight;
+DROP FUNCTION flightbill.rebill_invoice;
+DROP FUNCTION flightbill.void_invoice;
+DROP FUNCTION flightbill.issue_credit_note;
+DROP TYPE flightbill.flight_line;

@@ -1,22 +1,23 @@
 -- What periods are, and which of them have been run.
 
 -- +goose Up
+SET LOCAL search_path = pg_catalog, pg_temp;
 
 -- Stored at the first start; a process that was given other values refuses to
 -- start.
-CREATE TABLE billing_settings (
+CREATE TABLE flightbill.billing_settings (
     singleton     boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     timezone      text NOT NULL, -- IANA name
     close         text NOT NULL CHECK (close IN ('period_end', 'next_day')),
     billing_start date NOT NULL  -- the first run date of all
 );
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
-    ON billing_settings FOR EACH STATEMENT EXECUTE FUNCTION price_book_changed();
+    ON flightbill.billing_settings FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 
 -- One row for each closing date run. The last one is the cut-off: a flight
 -- whose closing date is not after it is late. Its first row, of trigger start,
 -- stands for all the periods before the billing start.
-CREATE TABLE billing_runs (
+CREATE TABLE flightbill.billing_runs (
     closes_on   date PRIMARY KEY,      -- the closing date that was run
     run_date    date NOT NULL,         -- the local day on which it was due
     due_at      timestamptz NOT NULL,  -- the instant at which it was due
@@ -28,16 +29,16 @@ CREATE TABLE billing_runs (
     held        bigint NOT NULL DEFAULT 0, -- drafts left open because their customer is on hold
     parked      bigint NOT NULL DEFAULT 0  -- drafts that could not be issued
 );
-CREATE INDEX billing_runs_unfinished_idx ON billing_runs (closes_on) WHERE finished_at IS NULL;
+CREATE INDEX billing_runs_unfinished_idx ON flightbill.billing_runs (closes_on) WHERE finished_at IS NULL;
 
 -- +goose StatementBegin
-CREATE FUNCTION billing_runs_only_forward() RETURNS trigger
+CREATE OR REPLACE FUNCTION flightbill.billing_runs_only_forward() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path = public, pg_temp
+    SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        IF NEW.closes_on <= (SELECT max(closes_on) FROM billing_runs) THEN
+        IF NEW.closes_on <= (SELECT max(closes_on) FROM flightbill.billing_runs) THEN
             RAISE EXCEPTION 'closing date % has been run: the cut-off never moves back', NEW.closes_on;
         END IF;
         RETURN NEW;
@@ -51,19 +52,21 @@ BEGIN
     RAISE EXCEPTION 'closing date % has been run: its record cannot be changed or removed', OLD.closes_on;
 END
 $$;
+REVOKE ALL ON FUNCTION flightbill.billing_runs_only_forward FROM PUBLIC;
 -- +goose StatementEnd
 
 CREATE TRIGGER only_forward BEFORE INSERT OR DELETE OR UPDATE OF closes_on
-    ON billing_runs FOR EACH ROW EXECUTE FUNCTION billing_runs_only_forward();
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON billing_runs EXECUTE FUNCTION billing_runs_only_forward();
+    ON flightbill.billing_runs FOR EACH ROW EXECUTE FUNCTION flightbill.billing_runs_only_forward();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.billing_runs EXECUTE FUNCTION flightbill.billing_runs_only_forward();
 
 -- The run lock: a run locks this empty table alone while it moves the cut-off,
 -- every save locks it shared. No row is written; and unlike an advisory lock,
 -- nobody can take it who may not write here.
-CREATE TABLE billing_run_lock ();
+CREATE TABLE flightbill.billing_run_lock ();
 
 -- +goose Down
-DROP TABLE billing_run_lock;
-DROP TABLE billing_runs;
-DROP FUNCTION billing_runs_only_forward();
-DROP TABLE billing_settings;
+SET LOCAL search_path = pg_catalog, pg_temp;
+DROP TABLE flightbill.billing_run_lock;
+DROP TABLE flightbill.billing_runs;
+DROP FUNCTION flightbill.billing_runs_only_forward;
+DROP TABLE flightbill.billing_settings;

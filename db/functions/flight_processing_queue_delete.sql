@@ -1,0 +1,11 @@
+CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_delete() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed');
+    RETURN CASE WHEN FOUND THEN OLD END;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_delete FROM PUBLIC;

@@ -1,0 +1,87 @@
+-- A statement's first flights are enqueued one by one, which tells exactly how
+-- many it has enqueued. Those after them are gathered and enqueued together, 4,000
+-- characters of ids at a time, which takes half as long: most of a job's own INSERT
+-- is Postgres making River's five constraints ready. Where another transaction
+-- enqueues one of these at the same moment, both count it.
+CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_insert() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    new_id       bigint;
+    given_up_id  bigint;
+    gathered     text;
+    begun        boolean; -- something has been gathered before
+BEGIN
+    IF NOT flightbill.flight_id_is_valid(NEW.flight_id) OR NEW.priority NOT BETWEEN 1 AND 4 OR NOT isfinite(NEW.process_after) THEN
+        IF NOT flightbill.flight_id_is_valid(NEW.flight_id) THEN
+            PERFORM flightbill.refuse_flight_id(NEW.flight_id);
+        END IF;
+        IF NEW.priority NOT BETWEEN 1 AND 4 THEN
+            RAISE EXCEPTION 'flight % cannot be enqueued with priority %', NEW.flight_id, NEW.priority
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
+        END IF;
+        RAISE EXCEPTION 'flight % cannot be enqueued for %', NEW.flight_id, NEW.process_after
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
+    END IF;
+    IF set_config('flightbill.singles_left', (current_setting('flightbill.singles_left')::int - 1)::text, true)::int < 0 THEN
+        gathered := current_setting('flightbill.gathered', true);
+        IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
+            RETURN NULL;
+        END IF;
+        IF NEW.priority IS NULL AND NEW.process_after IS NULL
+            AND NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.flight_id)
+            AND NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.unique_key = flightbill.flight_job_key(NEW.flight_id)
+                AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(j.unique_states, j.state))
+        THEN
+            begun := coalesce(gathered, '') <> '';
+            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\n';
+            PERFORM set_config('flightbill.gathered', gathered, true);
+            IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
+                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id());
+            END IF;
+            IF octet_length(gathered) > 4000 THEN
+                PERFORM flightbill.flight_processing_queue_flush();
+            END IF;
+            RETURN NEW;
+        END IF;
+    END IF;
+    INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
+    SELECT 'ingest_flight', jsonb_build_object('flight_id', NEW.flight_id), 'flights', coalesce(NEW.priority, 1), 25,
+        coalesce(NEW.process_after, now()),
+        CASE WHEN NEW.process_after > now() THEN 'scheduled' ELSE 'available' END::flightbill.river_job_state,
+        flightbill.flight_job_key(NEW.flight_id), B'11110101'
+    WHERE NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.flight_id)
+    ON CONFLICT (unique_key)
+        WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
+        DO NOTHING
+    RETURNING j.id INTO new_id;
+    IF new_id IS NULL THEN -- queued or billed
+        IF EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
+            PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1)::smallint, NEW.process_after) AS e
+            WHERE e.enqueued + e.revived + e.refused > 0;
+            RETURN CASE WHEN FOUND THEN NEW END;
+        END IF;
+        RETURN NULL;
+    END IF;
+    IF current_setting('flightbill.given_up') = 'true' THEN
+        SELECT o.id INTO given_up_id FROM flightbill.river_job o
+        WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND o.finalized_at IS NOT NULL
+        ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key
+        IF FOUND THEN
+            PERFORM flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
+        END IF;
+    END IF;
+    -- River's workers listen for this; once a transaction, it names the first flight,
+    -- which can then be read while its job is being taken.
+    IF (NEW.process_after IS NULL OR NEW.process_after <= now())
+        AND current_setting('flightbill.notified', true) IS DISTINCT FROM pg_current_xact_id()::text
+    THEN
+        PERFORM set_config('flightbill.notified', pg_current_xact_id()::text, true),
+            pg_notify('flightbill.river_insert', jsonb_build_object(
+                'queue', 'flights', 'flight_id', NEW.flight_id, 'since', now())::text);
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_insert FROM PUBLIC;

@@ -1,0 +1,30 @@
+CREATE OR REPLACE FUNCTION flightbill.invoices_record_event() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO flightbill.invoice_events (invoice_id, at, from_status, to_status)
+        SELECT id, opened_at, NULL, status FROM new_rows;
+    ELSE
+        INSERT INTO flightbill.invoice_events (invoice_id, at, from_status, to_status, note)
+        SELECT n.id, CASE WHEN n.status = 'DRAFT' THEN coalesce(n.parked_at, now()) WHEN o.status = 'DRAFT' THEN n.issued_at ELSE now() END,
+            o.status, n.status,
+            CASE
+                WHEN n.status = 'DRAFT' THEN coalesce('parked: ' || n.parked_reason, 'no longer parked')
+                WHEN n.status = 'PAID' AND n.credits_invoice_id IS NOT NULL AND n.paid_at = n.issued_at
+                    THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id)
+                WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+                WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM flightbill.invoices c WHERE c.credits_invoice_id = n.id)
+                WHEN n.kind = 'credit_note' AND o.status = 'DRAFT' THEN coalesce((
+                    SELECT 'voids ' || c.number || CASE WHEN c.status = 'PAID' THEN ', which was paid: the amount is owed back' ELSE '' END || ': '
+                    FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
+                WHEN o.parked_at IS NOT NULL THEN 'no longer parked'
+            END
+        FROM new_rows n JOIN old_rows o USING (id)
+        WHERE n.status <> o.status OR n.parked_reason IS DISTINCT FROM o.parked_reason;
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.invoices_record_event FROM PUBLIC;

@@ -1,0 +1,30 @@
+CREATE OR REPLACE FUNCTION flightbill.invoices_stay_as_issued() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    allowed flightbill.invoices;
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        RAISE EXCEPTION 'invoice % has been issued and cannot be deleted', OLD.number
+            USING HINT = 'An issued invoice is corrected by a credit note.';
+    END IF;
+    allowed := NEW;
+    allowed.status := OLD.status;
+    allowed.paid_at := OLD.paid_at;
+    IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
+        WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
+        WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
+        WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE') AND OLD.kind <> 'credit_note'
+        WHEN 'PAID' THEN OLD.status IN ('PENDING', 'OVERDUE', 'PAID')
+        WHEN 'VOID' THEN OLD.status <> 'DRAFT'
+            AND EXISTS (SELECT FROM flightbill.invoices c WHERE c.credits_invoice_id = OLD.id AND c.status <> 'DRAFT')
+    END) THEN
+        RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
+            coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
+            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by void_invoice, VOID.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.invoices_stay_as_issued FROM PUBLIC;

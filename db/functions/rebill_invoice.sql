@@ -1,0 +1,41 @@
+-- rebill_invoice puts the flights of a voided invoice in the queue, to be billed
+-- again from the facts that were kept, at the tariffs then in force for their
+-- dates. It returns how many.
+CREATE OR REPLACE FUNCTION flightbill.rebill_invoice(invoice_number text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    original flightbill.invoices;
+    flights  text[];
+BEGIN
+    SELECT * INTO original FROM flightbill.invoices i WHERE i.number = invoice_number FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123.';
+    END IF;
+    IF original.status <> 'VOID' THEN
+        RAISE EXCEPTION 'invoice % is % and its flights are billed', invoice_number, original.status
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: void_invoice has its flights billed again with rebill => true.';
+    END IF;
+    WITH asked AS (
+        UPDATE flightbill.voided_flights v SET rebill = true
+        WHERE v.credit_note_id = (SELECT c.id FROM flightbill.invoices c WHERE c.credits_invoice_id = original.id)
+            AND v.rebilled_at IS NULL AND NOT v.rebill
+        RETURNING v.flight_id
+    )
+    SELECT array_agg(flight_id) INTO flights FROM asked;
+    IF flights IS NULL THEN
+        RAISE EXCEPTION 'the flights of invoice % have been sent to be billed again already', invoice_number
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'flight_processing_queue shows those that wait, and why; enqueue what was taken back.';
+    END IF;
+    PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
+    UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
+    PERFORM FROM flightbill.enqueue_flights(flights);
+    RETURN cardinality(flights);
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.rebill_invoice FROM PUBLIC;

@@ -1,0 +1,23 @@
+-- refuse_voided_flights has flights in the queue as given up, each with the
+-- reason why it is not billed again. One that is queued already stays as it is.
+-- Returns how many were refused.
+CREATE OR REPLACE FUNCTION flightbill.refuse_voided_flights(flight_ids text[], priority smallint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    refused bigint;
+BEGIN
+    DELETE FROM flightbill.river_job j
+    WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded');
+    INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
+    SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
+        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id))],
+        '{"billed_before": true, "reason": "invoice_voided"}', flightbill.flight_job_key(f.flight_id), B'11110101'
+    FROM unnest(flight_ids) AS f (flight_id)
+    WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
+    GET DIAGNOSTICS refused = ROW_COUNT;
+    RETURN refused;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.refuse_voided_flights FROM PUBLIC;

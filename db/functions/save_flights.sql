@@ -1,0 +1,142 @@
+-- save_flights bills flights that have been priced, and completes their jobs. It
+-- works on all of them at once: for five, a statement each takes twice as long.
+--
+-- Its result has for each flight 'billed'; 'already_billed' where the ledger had the
+-- flight (the job is completed, nothing else changes); or 'voided', with nothing
+-- changed, where the ledger had it and its invoice was voided. All are 'stale', with
+-- nothing changed, where the prices were made from an older price book or under an
+-- older cut-off than are now in force: price again and call again. No flight may
+-- come twice.
+--
+-- It fails with SQLSTATE FB001 where a job is no longer this attempt's: it was
+-- rescued, and the attempt that has it now will save the flight. This does what
+-- River's JobCompleteTx does and checks what that does not.
+--
+-- Locks are taken in one order: the run lock in a statement of its own (each
+-- statement here reads what was committed before it began), customers, flights,
+-- drafts, and job rows last, each sorted.
+CREATE OR REPLACE FUNCTION flightbill.save_flights(
+    price_book_version bigint, cutoff date, at timestamptz, today date, -- now, and the local date it falls on
+    job_ids bigint[], job_attempts smallint[], job_client text,         -- 0: a save without a job
+    flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[],
+    closes_on date[], late boolean[],                                   -- null, false: billed per flight
+    -- Of each charge the flight, counted from 1, and the rest.
+    line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[],
+    amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]
+) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET jit = off
+    SET plan_cache_mode = force_generic_plan -- arrays are planned anew each time else
+AS $$
+#variable_conflict use_variable
+DECLARE
+    outcomes      text[];
+    added         text[]; -- flights new to the ledger
+    draft         record;
+    own_of        integer[]; -- invoices for single flights: the flight,
+    own_currency  text[];
+    own_invoice   bigint[];
+    to_issue      bigint[];
+BEGIN
+    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+
+    -- An invoice for a single flight takes its customer's next number. Before the
+    -- look at the price book, which may change while this waits.
+    IF array_position(closes_on, NULL) IS NOT NULL THEN
+        PERFORM FROM flightbill.customers c
+        WHERE c.id IN (SELECT f.id FROM unnest(customer_ids, closes_on) AS f (id, closes) WHERE f.closes IS NULL)
+        ORDER BY c.id FOR NO KEY UPDATE;
+    END IF;
+
+    IF price_book_version IS DISTINCT FROM (SELECT p.version FROM flightbill.price_book p)
+        OR cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM flightbill.billing_runs r)
+    THEN
+        RETURN array_fill('stale'::text, ARRAY[cardinality(flight_ids)]);
+    END IF;
+
+    -- A save that a crash of the server takes back takes its jobs' completion back
+    -- too: the flights are billed again. So nobody need wait for the disk, but for
+    -- an invoice, which may have been seen. A run's commit waits for all before it.
+    IF array_position(closes_on, NULL) IS NULL THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+    END IF;
+
+    WITH ledger AS (
+        INSERT INTO flightbill.billed_flights AS b (flight_id, customer_id, landed_on, facts, billed_at)
+        SELECT f.id, f.customer, f.landed, f.fact, at
+        FROM unnest(flight_ids, customer_ids, landed_on, facts) AS f (id, customer, landed, fact)
+        ORDER BY f.id COLLATE "C"
+        ON CONFLICT ON CONSTRAINT billed_flights_pkey DO NOTHING
+        RETURNING b.flight_id
+    )
+    SELECT array_agg(ledger.flight_id) INTO added FROM ledger;
+    IF cardinality(added) = cardinality(flight_ids) THEN
+        outcomes := array_fill('billed'::text, ARRAY[cardinality(flight_ids)]);
+    ELSE
+        outcomes := ARRAY(
+            SELECT CASE
+                WHEN f.id = ANY (added) THEN 'billed'
+                WHEN EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = f.id AND v.rebilled_at IS NULL) THEN 'voided'
+                ELSE 'already_billed'
+            END
+            FROM unnest(flight_ids) WITH ORDINALITY AS f (id, nr) ORDER BY f.nr);
+    END IF;
+
+    IF 'billed' = ANY (outcomes) AND cardinality(codes) > 0 THEN
+        FOR draft IN
+            SELECT DISTINCT customer_ids[l.nr] AS customer, closes_on[l.nr] AS closes, l.currency,
+                CASE WHEN closes_on[l.nr] IS NULL THEN l.nr END AS own
+            FROM unnest(line_of, currencies) AS l (nr, currency)
+            WHERE outcomes[l.nr] = 'billed' AND (closes_on[l.nr] IS NULL OR NOT EXISTS (
+                SELECT FROM flightbill.invoices i
+                WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
+                    AND i.kind = 'consolidated' AND i.status <> 'VOID'))
+            ORDER BY customer, closes, own, currency
+        LOOP
+            IF draft.own IS NULL THEN
+                PERFORM flightbill.open_draft(draft.customer, draft.closes, draft.currency, at);
+            ELSE
+                own_of := own_of || draft.own;
+                own_currency := own_currency || draft.currency;
+                own_invoice := own_invoice || flightbill.open_draft(draft.customer, NULL, draft.currency, at);
+            END IF;
+        END LOOP;
+
+        INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
+            tax_rate, tax_amount, flown_on, late)
+        SELECT CASE
+                WHEN closes_on[l.nr] IS NULL THEN (
+                    SELECT o.invoice FROM unnest(own_of, own_currency, own_invoice) AS o (nr, currency, invoice)
+                    WHERE o.nr = l.nr AND o.currency = l.currency)
+                ELSE (
+                    SELECT i.id FROM flightbill.invoices i
+                    WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
+                        AND i.kind = 'consolidated' AND i.status <> 'VOID')
+            END,
+            flight_ids[l.nr], l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
+            l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr]
+        FROM unnest(line_of, tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies)
+            AS l (nr, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency)
+        WHERE outcomes[l.nr] = 'billed';
+
+        IF own_invoice IS NOT NULL THEN
+            to_issue := ARRAY(
+                SELECT o.invoice FROM unnest(own_of, own_invoice) AS o (nr, invoice)
+                JOIN flightbill.customers c ON c.id = customer_ids[o.nr] WHERE NOT c.billing_hold);
+            IF to_issue <> '{}' THEN
+                PERFORM flightbill.issue_drafts(to_issue, at, today);
+            END IF;
+        END IF;
+    END IF;
+
+    PERFORM flightbill.complete_flight_jobs(
+        ARRAY(SELECT CASE WHEN outcomes[j.nr] = 'voided' THEN 0 ELSE j.id END FROM unnest(job_ids) WITH ORDINALITY AS j (id, nr) ORDER BY j.nr),
+        job_attempts, job_client, flight_ids,
+        -- Of a flight billed before, another job may be there to bill it again.
+        added);
+    RETURN outcomes;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.save_flights FROM PUBLIC;

@@ -1,0 +1,85 @@
+-- void_invoice undoes an issued invoice: a credit note with the negative of each of
+-- its lines, issued at once, and status VOID. It returns the credit note's number.
+-- With rebill the invoice's flights go back to the queue, in the same transaction.
+--
+-- A credit note for an unpaid invoice is settled by it: PAID at once. One for a
+-- paid invoice is PENDING, since the amount is owed back, until mark_invoice_paid.
+--
+-- It runs with its owner's rights: who may call it needs no others.
+CREATE OR REPLACE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    original flightbill.invoices;
+    note     flightbill.invoices;
+    flights  text[];
+    billed_elsewhere text;
+BEGIN
+    IF coalesce(btrim(void_invoice.reason), '') = '' THEN
+        RAISE EXCEPTION 'invoice % cannot be voided without a reason', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand on the credit note.';
+    END IF;
+    SELECT * INTO original FROM flightbill.invoices i WHERE i.number = invoice_number;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'no_data_found',
+                HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none: it is no invoice yet, and there is nothing to void.';
+    END IF;
+    -- In the order of all: the customer, the invoice, its flights; each looked at
+    -- in a statement after the one that locked it.
+    PERFORM FROM flightbill.customers c WHERE c.id = original.customer_id FOR NO KEY UPDATE;
+    PERFORM FROM flightbill.invoices i WHERE i.id = original.id FOR UPDATE;
+    SELECT * INTO original FROM flightbill.invoices i WHERE i.id = original.id;
+    IF original.kind = 'credit_note' THEN
+        RAISE EXCEPTION '% is a credit note and cannot be voided', invoice_number
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Have its flights billed again instead, or corrected.';
+    END IF;
+    IF original.status = 'VOID' THEN
+        SELECT * INTO note FROM flightbill.invoices i WHERE i.credits_invoice_id = original.id;
+        RAISE EXCEPTION 'invoice % is VOID already, by credit note % of %', invoice_number, note.number, note.issued_at::date
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call rebill_invoice.';
+    END IF;
+
+    SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM flightbill.charges c WHERE c.invoice_id = original.id;
+    PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
+    IF NOT coalesce(void_invoice.rebill, false) THEN
+        SELECT c.flight_id || ' (' || string_agg(DISTINCT coalesce(i.number, 'draft ' || i.id), ', ') || ')' INTO billed_elsewhere
+        FROM flightbill.charges c JOIN flightbill.invoices i ON i.id = c.invoice_id
+        WHERE c.flight_id = ANY (flights) AND i.id <> original.id AND i.currency = original.currency
+        GROUP BY c.flight_id
+        HAVING sum(c.amount) <> 0 OR sum(c.tax_amount) <> 0
+        ORDER BY c.flight_id LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'invoice % cannot be voided without billing its flights again: flight % has charges elsewhere too', invoice_number, billed_elsewhere
+                USING ERRCODE = 'object_not_in_prerequisite_state',
+                    HINT = 'It was corrected. Void the invoice with rebill => true, which sets that right as well.';
+        END IF;
+    END IF;
+
+    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
+    VALUES (original.customer_id, 'credit_note', original.currency, now(), original.id, btrim(void_invoice.reason))
+    RETURNING * INTO note;
+    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
+    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on
+    FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
+    note.number := flightbill.issue_credit_note(note.id, now(),
+        (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date);
+    UPDATE flightbill.invoices i SET status = 'VOID' WHERE i.id = original.id;
+    IF original.status <> 'PAID' THEN
+        UPDATE flightbill.invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
+    END IF;
+
+    UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
+    INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
+    SELECT f.id, note.id, original.currency, false FROM unnest(flights) AS f (id);
+    IF void_invoice.rebill THEN
+        PERFORM flightbill.rebill_invoice(original.number);
+    END IF;
+    RETURN note.number;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.void_invoice FROM PUBLIC;

@@ -1,0 +1,128 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/pressly/goose/v3"
+)
+
+// surroundings are what a migration finds, looked at before it changes anything.
+type surroundings struct {
+	applied int64 // the newest of flightbill's migrations that the database has; 0: none
+	newest  int64 // the newest that this binary has
+	river   int   // River's
+
+	user         string
+	readOnly     bool   // a standby, or made so
+	schema       bool   // flightbill's is there
+	mayMake      bool   // something in the database: the schema, an extension
+	mayFill      bool   // the schema
+	strangers    string // tables and views in the schema where flightbill has made none
+	noExtension  bool   // btree_gist is neither in the database nor at hand
+	newExtension bool   // it is not in the database
+	noRole       bool   // flightbill_enqueuer is missing and cannot be made
+}
+
+// lookAround reads the catalogs and the two tables of versions. It changes nothing.
+func lookAround(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provider) (surroundings, error) {
+	sources := provider.ListSources()
+	s := surroundings{newest: sources[len(sources)-1].Version}
+	var goosed, rivered bool
+	err := pool.QueryRow(ctx, `
+		SELECT current_user, pg_is_in_recovery() OR current_setting('transaction_read_only')::bool,
+			n.oid IS NOT NULL, has_database_privilege(current_database(), 'CREATE'), coalesce(has_schema_privilege(n.oid, 'CREATE'), true),
+			EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'goose_db_version'),
+			EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'river_migration'),
+			coalesce((SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c
+				WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname NOT LIKE 'river\_%' AND c.relname <> 'goose_db_version'), ''),
+			NOT EXISTS (SELECT FROM pg_available_extensions e WHERE e.name = 'btree_gist'),
+			NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'btree_gist'),
+			NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'flightbill_enqueuer')
+				AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolcreaterole OR r.rolsuper))
+		FROM (SELECT to_regnamespace('flightbill') AS oid) AS n`).Scan(
+		&s.user, &s.readOnly, &s.schema, &s.mayMake, &s.mayFill, &goosed, &rivered, &s.strangers, &s.noExtension, &s.newExtension, &s.noRole)
+	if err != nil {
+		return s, fmt.Errorf("look at what the database has: %w", err)
+	}
+	if goosed {
+		if err := pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM flightbill.goose_db_version WHERE is_applied`).Scan(&s.applied); err != nil {
+			return s, fmt.Errorf("read the migration version: %w", err)
+		}
+	}
+	if rivered {
+		// As text: the first of River's migrations had no column line.
+		if err := pool.QueryRow(ctx, `
+			SELECT coalesce(max(version), 0) FROM flightbill.river_migration m WHERE coalesce(to_jsonb(m) ->> 'line', 'main') = 'main'`).Scan(&s.river); err != nil {
+			return s, fmt.Errorf("read River's migration version: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// notNewer refuses what a newer flightbill or a newer River has made.
+func (s surroundings) notNewer() error {
+	switch {
+	case s.applied > s.newest:
+		return fmt.Errorf("%w: a newer flightbill has migrated it to %d, this one knows migrations up to %d; run the newer flightbill",
+			ErrSchemaTooNew, s.applied, s.newest)
+	case s.river > RiverVersion:
+		return fmt.Errorf("%w: a newer River has migrated its tables to %d, this flightbill works with %d; run a flightbill with the newer River",
+			ErrSchemaTooNew, s.river, RiverVersion)
+	}
+	return nil
+}
+
+// canMigrate says what stands in the way of migrating up.
+func (s surroundings) canMigrate() error {
+	if err := s.notNewer(); err != nil {
+		return err
+	}
+	if s.applied == s.newest && s.river == RiverVersion {
+		return nil
+	}
+	switch {
+	case s.readOnly:
+		return fmt.Errorf("%w: the database is read-only, such as a standby; give the address of the primary", ErrCannotMigrate)
+	case !s.schema && !s.mayMake:
+		return fmt.Errorf("%w: role %s may not make schema flightbill; have its administrator run: CREATE SCHEMA flightbill AUTHORIZATION %[2]s",
+			ErrCannotMigrate, s.user)
+	case !s.mayFill:
+		return fmt.Errorf("%w: schema flightbill belongs to another role, and %s may not make anything in it; migrate as its owner", ErrCannotMigrate, s.user)
+	case s.applied == 0 && s.strangers != "":
+		return fmt.Errorf("%w: schema flightbill holds what no flightbill has made: %s; move it to another schema, or give flightbill a database of its own",
+			ErrCannotMigrate, s.strangers)
+	case s.applied == 0 && s.newExtension && s.noExtension:
+		return fmt.Errorf("%w: the server lacks Postgres' extension btree_gist; install the package that brings it, such as postgresql-contrib", ErrCannotMigrate)
+	case s.applied == 0 && s.newExtension && !s.mayMake:
+		return fmt.Errorf("%w: role %s may not make the extension btree_gist; have an administrator run: CREATE EXTENSION btree_gist", ErrCannotMigrate, s.user)
+	case s.noRole:
+		return fmt.Errorf("%w: the role flightbill_enqueuer is missing and %s may not make it; have an administrator run: CREATE ROLE flightbill_enqueuer NOLOGIN",
+			ErrCannotMigrate, s.user)
+	}
+	return nil
+}
+
+// canTakeBack says what stands in the way of migrating down.
+func (s surroundings) canTakeBack(ctx context.Context, pool *pgxpool.Pool, loseInvoices bool) error {
+	if err := s.notNewer(); err != nil {
+		return err
+	}
+	if s.applied == 0 || loseInvoices {
+		return nil
+	}
+	var issued int64
+	var there bool
+	err := pool.QueryRow(ctx, `SELECT to_regclass('flightbill.invoices') IS NOT NULL`).Scan(&there)
+	if err == nil && there {
+		err = pool.QueryRow(ctx, `SELECT count(*) FROM flightbill.invoices WHERE status <> 'DRAFT'`).Scan(&issued)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for issued invoices: %w", err)
+	case issued > 0:
+		return fmt.Errorf("%w: %d of them; migrating down loses them for good; keep a backup, and say --lose-invoices if that is what you want", ErrInvoicesIssued, issued)
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package db_test
+
+import (
+	"context"
+	"net/url"
+	"testing"
+	"testing/fstest"
+
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbtest"
+)
+
+// An application has its own goose, its own River, and tables of flightbill's names,
+// in schema public of the same database: neither it nor flightbill meets the other,
+// up or down.
+func TestNeighbours(t *testing.T) {
+	t.Parallel()
+	b := setupEmpty(t)
+	sqlDB := stdlib.OpenDBFromPool(b.pool)
+	defer sqlDB.Close()
+	theirs := fstest.MapFS{"00001_app.sql": {Data: []byte(`-- +goose Up
+CREATE TABLE public.customers (name text PRIMARY KEY);
+CREATE TABLE public.flights (flight_id text PRIMARY KEY, gate text);
+CREATE TABLE public.invoices (id bigint PRIMARY KEY);
+INSERT INTO public.flights VALUES ('F1', 'A7');
+-- +goose Down
+DROP TABLE public.customers, public.flights, public.invoices;
+`)}}
+	app, err := goose.NewProvider(goose.DialectPostgres, sqlDB, theirs, goose.WithTableName("public.goose_db_version"))
+	require.NoError(t, err)
+	_, err = app.Up(t.Context())
+	require.NoError(t, err)
+	appRiver, err := rivermigrate.New(riverpgxv5.New(b.pool), &rivermigrate.Config{Schema: "public"})
+	require.NoError(t, err)
+	_, err = appRiver.Migrate(t.Context(), rivermigrate.DirectionUp, nil)
+	require.NoError(t, err)
+	appBefore := schemaOf(t, b, "public")
+
+	_, err = db.MigrateUp(t.Context(), b.pool)
+	require.NoError(t, err)
+	require.Equal(t, appBefore, schemaOf(t, b, "public"))
+	ours := schemaOf(t, b, db.Schema)
+
+	// Its River client leads in its own schema and finds none of flightbill's jobs.
+	b.exec(t, `SELECT flightbill.enqueue_flights(ARRAY['F1'])`)
+	b.setState(t, "F1", "cancelled")
+	b.exec(t, `UPDATE flightbill.river_job SET finalized_at = now() - interval '3 days'`)
+	queue := b.queue(t)
+	workers := river.NewWorkers()
+	worked := make(chan struct{}, 1)
+	river.AddWorker(workers, river.WorkFunc(func(context.Context, *river.Job[ingestArgs]) error {
+		worked <- struct{}{}
+		return nil
+	}))
+	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{
+		Schema: "public", Workers: workers, Queues: map[string]river.QueueConfig{"flights": {MaxWorkers: 1}},
+	})
+	require.NoError(t, err)
+	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
+	defer func() { require.NoError(t, client.Stop(context.WithoutCancel(t.Context()))) }()
+	eventually(t, "the application leads its own queue", func() bool {
+		return get[int](t, b, `SELECT count(*) FROM public.river_leader`) == 1
+	})
+	require.Zero(t, get[int](t, b, `SELECT count(*) FROM flightbill.river_leader`))
+	_, err = client.Insert(t.Context(), ingestArgs{FlightID: "THEIRS"}, &river.InsertOpts{Queue: "flights"})
+	require.NoError(t, err)
+	<-worked
+	require.Equal(t, queue, b.queue(t))
+
+	for range steps {
+		_, err := db.MigrateDown(t.Context(), b.pool, false)
+		require.NoError(t, err)
+	}
+	require.Equal(t, appBefore, schemaOf(t, b, "public"))
+	require.Equal(t, "A7", get[string](t, b, `SELECT gate FROM public.flights`))
+	_, err = db.MigrateUp(t.Context(), b.pool)
+	require.NoError(t, err)
+	require.Equal(t, ours, schemaOf(t, b, db.Schema))
+	_, err = app.DownTo(t.Context(), 0)
+	require.NoError(t, err)
+	require.Equal(t, ours, schemaOf(t, b, db.Schema))
+}
+
+// Whatever stands in the way is said before anything is changed.
+func TestMigrateLooksFirst(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]struct{ before, want string }{
+		"something else in the schema": {
+			`CREATE SCHEMA flightbill; CREATE TABLE flightbill.customers (name text); CREATE VIEW flightbill.report AS SELECT 1 AS one`,
+			"schema flightbill holds what no flightbill has made: customers, report; move it to another schema",
+		},
+		"a newer River": {
+			`CREATE SCHEMA flightbill; CREATE TABLE flightbill.river_migration (line text, version bigint);
+			INSERT INTO flightbill.river_migration VALUES ('main', 99), ('pro', 200)`,
+			"a newer River has migrated its tables to 99, this flightbill works with 8",
+		},
+		"a newer flightbill": {
+			`CREATE SCHEMA flightbill; CREATE TABLE flightbill.goose_db_version (version_id bigint, is_applied bool);
+			INSERT INTO flightbill.goose_db_version VALUES (0, true), (9000, true)`,
+			"a newer flightbill has migrated it to 9000",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setupEmpty(t)
+			b.exec(t, in.before)
+			before := schemaOf(t, b, db.Schema)
+			_, err := db.MigrateUp(t.Context(), b.pool)
+			require.ErrorContains(t, err, in.want)
+			require.Equal(t, before, schemaOf(t, b, db.Schema))
+		})
+	}
+}
+
+// A role that lacks a right is told which, and what to have run; with that it migrates.
+func TestMigrateAsAnyRole(t *testing.T) {
+	t.Parallel()
+	_ = dbtest.URL(t) // so that the server has flightbill_enqueuer, which takes a right of its own to make
+	b := setupEmpty(t)
+	role := "migrator_" + get[string](t, b, `SELECT current_database()`)
+	b.exec(t, `CREATE ROLE `+role+` LOGIN PASSWORD 'secret'`)
+	t.Cleanup(func() {
+		_, err := b.pool.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+role+` CASCADE; DROP ROLE `+role)
+		require.NoError(t, err)
+	})
+	address, err := url.Parse(b.url)
+	require.NoError(t, err)
+	address.User = url.UserPassword(role, "secret")
+	own := open(t, address.String(), 2)
+	up := func() error {
+		_, err := db.MigrateUp(t.Context(), own)
+		return err
+	}
+	err = up()
+	require.ErrorIs(t, err, db.ErrCannotMigrate)
+	require.ErrorContains(t, err, "CREATE SCHEMA flightbill AUTHORIZATION "+role)
+	b.exec(t, `CREATE SCHEMA flightbill`)
+	require.ErrorContains(t, up(), "schema flightbill belongs to another role")
+	b.exec(t, `ALTER SCHEMA flightbill OWNER TO `+role)
+	require.ErrorContains(t, up(), "CREATE EXTENSION btree_gist")
+	b.exec(t, `CREATE EXTENSION btree_gist`)
+	require.NoError(t, up())
+	require.NoError(t, db.CheckSchema(t.Context(), own))
+}
+
+func TestMigrateDownKeepsIssuedInvoices(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	before := schemaOf(t, b, db.Schema)
+	_, err := db.MigrateDown(t.Context(), b.pool, false)
+	require.ErrorIs(t, err, db.ErrInvoicesIssued)
+	require.ErrorContains(t, err, "--lose-invoices")
+	require.Equal(t, before, schemaOf(t, b, db.Schema))
+	for range steps {
+		_, err := db.MigrateDown(t.Context(), b.pool, true)
+		require.NoError(t, err)
+	}
+}
+
+// A database whose River is newer, or older, than this binary's is not worked on.
+func TestRiverTooNewOrOld(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO flightbill.river_migration (line, version) VALUES ('main', 9)`)
+	for _, err := range []error{
+		db.CheckSchema(t.Context(), b.pool),
+		func() error { _, err := db.MigrateUp(t.Context(), b.pool); return err }(),
+		func() error { _, err := db.MigrateDown(t.Context(), b.pool, true); return err }(),
+	} {
+		require.ErrorIs(t, err, db.ErrSchemaTooNew)
+		require.ErrorContains(t, err, "a newer River has migrated its tables to 9, this flightbill works with 8")
+	}
+	b.exec(t, `DELETE FROM flightbill.river_migration WHERE version IN (8, 9)`)
+	err := db.CheckSchema(t.Context(), b.pool)
+	require.ErrorIs(t, err, db.ErrSchemaTooOld)
+	require.ErrorContains(t, err, "River's tables of migration 7, this flightbill needs 8")
+}

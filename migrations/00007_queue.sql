@@ -1,0 +1,584 @@
+-- The SQL interface for other applications: enqueue, look, take back.
+
+-- +goose Up
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- +goose StatementBegin
+DO $$
+BEGIN
+    -- Roles belong to the whole server: another database's migration may make
+    -- this one at the same moment.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'flightbill_enqueuer') THEN
+        BEGIN
+            CREATE ROLE flightbill_enqueuer NOLOGIN;
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN NULL;
+            WHEN insufficient_privilege THEN
+                RAISE EXCEPTION 'the role flightbill_enqueuer is missing and % may not make it', current_user
+                    USING HINT = 'Have an administrator run: CREATE ROLE flightbill_enqueuer NOLOGIN; then migrate again.';
+        END;
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+GRANT USAGE ON SCHEMA flightbill TO flightbill_enqueuer;
+
+-- +goose StatementBegin
+-- queued_flight is the flight that a job is for, where it is an unfinished job of
+-- that kind. One expression instead of three conditions, so that one index alone
+-- answers it: given the choice, a plan that was made while the queue was empty
+-- walks through all of it once it is full.
+CREATE OR REPLACE FUNCTION flightbill.queued_flight(kind text, state flightbill.river_job_state, args jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN kind = 'ingest_flight' AND state <> 'completed' THEN args ->> 'flight_id' END;
+-- +goose StatementEnd
+
+-- The queue view, the revival of a cancelled job, and the save that clears away
+-- a flight's other jobs. Written out, since every INSERT would take the function apart anew: queries
+-- that call it find the index all the same.
+CREATE INDEX river_job_flight_idx ON flightbill.river_job ((CASE WHEN kind = 'ingest_flight' AND state <> 'completed' THEN args ->> 'flight_id' END))
+    WHERE (CASE WHEN kind = 'ingest_flight' AND state <> 'completed' THEN args ->> 'flight_id' END) IS NOT NULL;
+
+-- Jobs that some client put in another queue: nearly always empty.
+CREATE INDEX river_job_stray_flight_idx ON flightbill.river_job (id)
+    WHERE kind = 'ingest_flight' AND queue <> 'flights' AND state IN ('available', 'retryable', 'scheduled');
+
+-- What is waiting or failing, and why. A completed job is not shown. A security
+-- barrier: else a function in somebody's WHERE could be called with other jobs'
+-- rows before they are left out.
+CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier) AS
+SELECT
+    flightbill.queued_flight(kind, state, args) AS flight_id,
+    state::text          AS state,
+    attempt              AS attempts,
+    CASE WHEN metadata ? 'waiting' AND state IN ('available', 'scheduled', 'running')
+        THEN metadata #>> '{waiting,reason}'
+        ELSE regexp_replace(errors[array_upper(errors, 1)] ->> 'error', '^JobCancelError: ', '')
+    END                  AS last_error,
+    CASE WHEN state IN ('available', 'scheduled', 'running', 'cancelled')
+        THEN metadata ->> 'reason'
+    END                  AS reason,
+    priority,
+    scheduled_at         AS process_after,
+    created_at           AS enqueued_at,
+    id                   AS job_id
+FROM flightbill.river_job
+WHERE flightbill.queued_flight(kind, state, args) IS NOT NULL;
+
+-- A transaction that has gathered flights and not enqueued them yet: one row a
+-- batch, while it lasts. It shows that the setting is ours, and enqueues them at
+-- the commit where a statement was ended early, by a limit on the rows that its
+-- client wanted.
+CREATE TABLE flightbill.gathered_flights (transaction xid8 NOT NULL);
+CREATE INDEX gathered_flights_idx ON flightbill.gathered_flights (transaction);
+
+-- +goose StatementBegin
+-- flight_job_key is the unique key that River's client computes for kind
+-- ingest_flight, unique by args. Ids are limited to characters that JSON
+-- writes as they are, so the text can be put together by hand.
+CREATE OR REPLACE FUNCTION flightbill.flight_job_key(flight_id text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN sha256(decode('&kind=ingest_flight&args={"flight_id":"' || flight_id || '"}', 'escape'));
+REVOKE ALL ON FUNCTION flightbill.flight_job_key FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- flight_id_is_valid: what JSON, SQL and every client encode alike. The length is
+-- counted by itself: a pattern ending in {0,127} takes 15 µs an id of 33
+-- characters, this 0.5.
+CREATE OR REPLACE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN coalesce(octet_length(flight_id) <= 128 AND flight_id COLLATE "C" ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$', false);
+REVOKE ALL ON FUNCTION flightbill.flight_id_is_valid FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION flightbill.refuse_flight_id(flight_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'flight id % cannot be enqueued', coalesce(quote_literal(left(flight_id, 160)), 'NULL')
+        USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'A flight id is 1 to 128 characters of A-Z a-z 0-9 space . _ : / + # @ ~ - and starts with a letter or digit.';
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.refuse_flight_id FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- revive_flight_jobs puts jobs that were cancelled or discarded back to work,
+-- each in place of the new job that was inserted for its flight. The new rows
+-- hold the unique keys until the transaction ends, so nobody else can take them
+-- while the old rows come back. An old job that has been taken back or retried
+-- meanwhile is left alone, and its flight keeps the new one. Returns how many
+-- came back.
+CREATE OR REPLACE FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan -- arrays are planned anew each time else: three times the work
+AS $$
+DECLARE
+    replaced bigint[];
+    revived  bigint[];
+BEGIN
+    WITH back AS (
+        UPDATE flightbill.river_job o
+        SET state = n.state,
+            finalized_at = NULL,
+            scheduled_at = n.scheduled_at,
+            priority = n.priority,
+            queue = n.queue,
+            attempt = 0, -- a run lets it have its first try like a new one
+            max_attempts = n.max_attempts,
+            created_at = n.created_at,
+            metadata = (o.metadata - '{waiting,reason,snoozes,cancel_attempted_at,river:rescue_count}'::text[]) || n.metadata,
+            unique_key = NULL, -- until the new row is gone
+            unique_states = n.unique_states
+        FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
+        JOIN flightbill.river_job n ON n.id = pair.new_id
+        WHERE o.id = pair.old_id AND o.state IN ('cancelled', 'discarded')
+        RETURNING n.id AS new_id, o.id AS old_id
+    )
+    SELECT array_agg(new_id), array_agg(old_id) INTO replaced, revived FROM back;
+    DELETE FROM flightbill.river_job WHERE id = ANY (replaced);
+    UPDATE flightbill.river_job SET unique_key = flightbill.flight_job_key(args ->> 'flight_id') WHERE id = ANY (revived);
+    RETURN coalesce(cardinality(revived), 0);
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.revive_flight_jobs FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- voided_flight_message says why a flight is not billed again, and what to do.
+CREATE OR REPLACE FUNCTION flightbill.voided_flight_message(flight_id text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT format('flight %s is not billed again: its invoice %s was voided by %s without that (%s); take the flight off the queue, '
+            'or have the invoice''s flights billed again: SELECT flightbill.rebill_invoice(%L)', v.flight_id, i.number, c.number, c.reason, i.number)
+        FROM flightbill.voided_flights v
+        JOIN flightbill.invoices c ON c.id = v.credit_note_id
+        JOIN flightbill.invoices i ON i.id = c.credits_invoice_id
+        WHERE v.flight_id = voided_flight_message.flight_id AND v.rebilled_at IS NULL AND NOT v.rebill
+        ORDER BY v.credit_note_id DESC LIMIT 1);
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.voided_flight_message FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- refuse_voided_flights has flights in the queue as given up, each with the
+-- reason why it is not billed again. One that is queued already stays as it is.
+-- Returns how many were refused.
+CREATE OR REPLACE FUNCTION flightbill.refuse_voided_flights(flight_ids text[], priority smallint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    refused bigint;
+BEGIN
+    DELETE FROM flightbill.river_job j
+    WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded');
+    INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
+    SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
+        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id))],
+        '{"billed_before": true, "reason": "invoice_voided"}', flightbill.flight_job_key(f.flight_id), B'11110101'
+    FROM unnest(flight_ids) AS f (flight_id)
+    WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
+    GET DIAGNOSTICS refused = ROW_COUNT;
+    RETURN refused;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.refuse_voided_flights FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- hold_flight_jobs is enqueue_flights' part in billing flights again: each is to have
+-- a job that begins after this transaction. One that is running may end as billed
+-- already, without having seen this transaction; one that is done is kept by River
+-- for a day: both leave the unique key to a new one. One that waits is marked, and
+-- held by that; its key is returned. Locks are taken by id, as a save takes them.
+CREATE OR REPLACE FUNCTION flightbill.hold_flight_jobs(flight_ids text[]) RETURNS bytea[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    held bytea[];
+BEGIN
+    WITH jobs AS (
+        UPDATE flightbill.river_job j
+        SET unique_key = CASE WHEN j.state NOT IN ('running', 'completed') THEN j.unique_key END,
+            metadata = j.metadata || CASE WHEN j.state IN ('running', 'completed') THEN '{}' ELSE '{"billed_before": true}' END::jsonb
+        WHERE j.id = ANY (ARRAY(
+            SELECT k.id FROM flightbill.river_job k
+            WHERE k.unique_key = ANY (ARRAY(SELECT flightbill.flight_job_key(f.id) FROM unnest(flight_ids) AS f (id)))
+                AND k.unique_key IS NOT NULL AND k.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(k.unique_states, k.state)
+            ORDER BY k.id
+            FOR UPDATE))
+        RETURNING j.unique_key
+    )
+    SELECT array_agg(jobs.unique_key) FILTER (WHERE jobs.unique_key IS NOT NULL) INTO held FROM jobs;
+    RETURN held;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.hold_flight_jobs FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- enqueue_flights puts many flights in the queue in a few statements. A flight of
+-- a voided invoice goes back to work where that was asked for; its job is marked,
+-- since it is priced from the facts that were kept, and not from the flight
+-- source. Else it is refused.
+CREATE OR REPLACE FUNCTION flightbill.enqueue_flights(flight_ids text[], priority smallint DEFAULT 1, process_after timestamptz DEFAULT NULL)
+    RETURNS TABLE (enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET jit = off
+    SET work_mem = '64MB'    -- half a million flights, without a file
+AS $$
+#variable_conflict use_column
+DECLARE
+    bad      text;
+    wanted   bigint;
+    unbilled text[]; -- sorted, so that two callers with the same flights wait for each other instead of deadlocking
+    again    text[]; -- billed before, and to be billed again
+    voided   text[]; -- billed before, and neither to be billed again nor to be kept quiet about
+    held     bytea[];
+    given_up boolean;
+    new_ids  bigint[]; -- inserted for flights that had been given up,
+    old_ids  bigint[]; -- and their jobs of then
+BEGIN
+    IF enqueue_flights.priority IS NULL OR enqueue_flights.priority NOT BETWEEN 1 AND 4 THEN
+        RAISE EXCEPTION 'flights cannot be enqueued with priority %', coalesce(enqueue_flights.priority::text, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
+    END IF;
+    IF NOT isfinite(enqueue_flights.process_after) THEN
+        RAISE EXCEPTION 'flights cannot be enqueued for %', enqueue_flights.process_after
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
+    END IF;
+    SELECT f.id INTO bad FROM unnest(flight_ids) AS f (id) WHERE NOT flightbill.flight_id_is_valid(f.id) LIMIT 1;
+    IF FOUND THEN
+        PERFORM flightbill.refuse_flight_id(bad);
+    END IF;
+
+    SELECT count(*), count(b.flight_id), array_agg(f.id ORDER BY f.id COLLATE "C") FILTER (WHERE b.flight_id IS NULL)
+    INTO wanted, already_billed, unbilled
+    FROM (SELECT DISTINCT u.id FROM unnest(flight_ids) AS u (id)) AS f
+    LEFT JOIN flightbill.billed_flights b ON b.flight_id = f.id;
+    refused := 0;
+    IF already_billed > 0 THEN
+        SELECT array_agg(v.flight_id) FILTER (WHERE v.rebill), array_agg(v.flight_id) FILTER (WHERE NOT v.rebill)
+        INTO again, voided
+        FROM (SELECT flight_id, bool_or(rebill) AS rebill FROM flightbill.voided_flights
+              WHERE rebilled_at IS NULL AND flight_id = ANY (flight_ids) GROUP BY flight_id ORDER BY flight_id COLLATE "C") AS v;
+        already_billed := already_billed - coalesce(cardinality(again), 0) - coalesce(cardinality(voided), 0);
+        unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
+        IF voided IS NOT NULL THEN
+            refused := flightbill.refuse_voided_flights(voided, enqueue_flights.priority);
+        END IF;
+    END IF;
+    given_up := EXISTS (SELECT FROM flightbill.river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL
+        AND (kind = 'ingest_flight') IS TRUE); -- without IS TRUE, Postgres may walk all jobs of the kind
+
+    enqueued := 0;
+    LOOP
+        IF again IS NOT NULL THEN
+            held := flightbill.hold_flight_jobs(again);
+        END IF;
+        WITH inserted AS (
+            INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
+            SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
+                coalesce(enqueue_flights.process_after, now()),
+                CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
+                flightbill.flight_job_key(f.flight_id), B'11110101',
+                CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}'::jsonb ELSE '{}' END
+            FROM unnest(unbilled) AS f (flight_id)
+            ON CONFLICT (unique_key)
+                WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
+                DO NOTHING
+            RETURNING id, CASE WHEN again IS NOT NULL THEN unique_key END AS unique_key, CASE WHEN given_up THEN (
+                SELECT o.id FROM flightbill.river_job o
+                WHERE flightbill.queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
+                ORDER BY o.finalized_at DESC LIMIT 1
+            ) END AS given_up_id
+        )
+        SELECT enqueued + count(*), new_ids || array_agg(id) FILTER (WHERE given_up_id IS NOT NULL),
+            old_ids || array_agg(given_up_id) FILTER (WHERE given_up_id IS NOT NULL), held || array_agg(unique_key) FILTER (WHERE again IS NOT NULL)
+        INTO enqueued, new_ids, old_ids, held
+        FROM inserted;
+        -- A job that came between the two statements is neither held nor new.
+        again := ARRAY(SELECT u.id FROM unnest(again) AS u (id) WHERE flightbill.flight_job_key(u.id) <> ALL (coalesce(held, '{}')));
+        EXIT WHEN again = '{}';
+        unbilled := again;
+    END LOOP;
+
+    revived := 0;
+    IF old_ids IS NOT NULL THEN
+        revived := flightbill.revive_flight_jobs(new_ids, old_ids);
+    END IF;
+    enqueued := enqueued - revived;
+    already_queued := wanted - already_billed - enqueued - revived - refused;
+    IF enqueued + revived > 0 AND (enqueue_flights.process_after IS NULL OR enqueue_flights.process_after <= now())
+        AND current_setting('flightbill.notified', true) IS DISTINCT FROM pg_current_xact_id()::text
+    THEN
+        PERFORM set_config('flightbill.notified', pg_current_xact_id()::text, true),
+            pg_notify('flightbill.river_insert', '{"queue": "flights"}');
+    END IF;
+    RETURN NEXT;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.enqueue_flights FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION flightbill.enqueue_flights TO flightbill_enqueuer;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- flight_processing_queue_prepare does once a statement what its rows need: it
+-- looks whether any flight was given up before, and keeps the plans of the row
+-- trigger off sequential scans (a plan made for an empty table stays while it
+-- fills; as settings of the function itself, these take a fifth of its time). A
+-- statement can begin within another, in a function that is called there: what the
+-- caller's setting was is kept until the outermost has ended.
+--
+-- On a new connection Postgres prepares each expression of a trigger first: for one
+-- flight, the fewer there are the faster.
+CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_prepare() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    IF current_setting('flightbill.gathered', true) <> '' THEN
+        PERFORM flightbill.flight_processing_queue_flush();
+    END IF;
+    PERFORM set_config('flightbill.enable_seqscan',
+            coalesce(nullif(current_setting('flightbill.enable_seqscan', true), ''), current_setting('enable_seqscan')), true),
+        set_config('enable_seqscan', 'off', true),
+        set_config('flightbill.singles_left', '100', true),
+        set_config('flightbill.given_up', EXISTS (
+            SELECT FROM flightbill.river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND (kind = 'ingest_flight') IS TRUE
+        )::text, true);
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_prepare FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- flight_processing_queue_restore enqueues what the rows have gathered, and gives the
+-- caller its setting back.
+CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_restore() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    IF current_setting('flightbill.gathered', true) <> '' THEN
+        PERFORM flightbill.flight_processing_queue_flush();
+    END IF;
+    PERFORM set_config('enable_seqscan',
+            coalesce(nullif(current_setting('flightbill.enable_seqscan', true), ''), current_setting('enable_seqscan')), true),
+        set_config('flightbill.enable_seqscan', '', true);
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_restore FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- flight_processing_queue_flush enqueues the flights that a statement has
+-- gathered: the setting holds one a line, between line ends.
+CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_flush() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET jit = off
+AS $$
+DECLARE
+    gathered text := current_setting('flightbill.gathered', true);
+BEGIN
+    IF gathered <> '' THEN
+        PERFORM set_config('flightbill.gathered', '', true);
+        DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id();
+        IF FOUND THEN
+            PERFORM flightbill.enqueue_flights(string_to_array(btrim(gathered, E'\n'), E'\n'));
+        END IF;
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_flush FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION flightbill.gathered_flights_commit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    PERFORM flightbill.flight_processing_queue_flush();
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.gathered_flights_commit FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- A statement's first flights are enqueued one by one, which tells exactly how
+-- many it has enqueued. Those after them are gathered and enqueued together, 4,000
+-- characters of ids at a time, which takes half as long: most of a job's own INSERT
+-- is Postgres making River's five constraints ready. Where another transaction
+-- enqueues one of these at the same moment, both count it.
+CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_insert() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    new_id       bigint;
+    given_up_id  bigint;
+    gathered     text;
+    begun        boolean; -- something has been gathered before
+BEGIN
+    IF NOT flightbill.flight_id_is_valid(NEW.flight_id) OR NEW.priority NOT BETWEEN 1 AND 4 OR NOT isfinite(NEW.process_after) THEN
+        IF NOT flightbill.flight_id_is_valid(NEW.flight_id) THEN
+            PERFORM flightbill.refuse_flight_id(NEW.flight_id);
+        END IF;
+        IF NEW.priority NOT BETWEEN 1 AND 4 THEN
+            RAISE EXCEPTION 'flight % cannot be enqueued with priority %', NEW.flight_id, NEW.priority
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
+        END IF;
+        RAISE EXCEPTION 'flight % cannot be enqueued for %', NEW.flight_id, NEW.process_after
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
+    END IF;
+    IF set_config('flightbill.singles_left', (current_setting('flightbill.singles_left')::int - 1)::text, true)::int < 0 THEN
+        gathered := current_setting('flightbill.gathered', true);
+        IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
+            RETURN NULL;
+        END IF;
+        IF NEW.priority IS NULL AND NEW.process_after IS NULL
+            AND NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.flight_id)
+            AND NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.unique_key = flightbill.flight_job_key(NEW.flight_id)
+                AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(j.unique_states, j.state))
+        THEN
+            begun := coalesce(gathered, '') <> '';
+            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\n';
+            PERFORM set_config('flightbill.gathered', gathered, true);
+            IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
+                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id());
+            END IF;
+            IF octet_length(gathered) > 4000 THEN
+                PERFORM flightbill.flight_processing_queue_flush();
+            END IF;
+            RETURN NEW;
+        END IF;
+    END IF;
+    INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
+    SELECT 'ingest_flight', jsonb_build_object('flight_id', NEW.flight_id), 'flights', coalesce(NEW.priority, 1), 25,
+        coalesce(NEW.process_after, now()),
+        CASE WHEN NEW.process_after > now() THEN 'scheduled' ELSE 'available' END::flightbill.river_job_state,
+        flightbill.flight_job_key(NEW.flight_id), B'11110101'
+    WHERE NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.flight_id)
+    ON CONFLICT (unique_key)
+        WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
+        DO NOTHING
+    RETURNING j.id INTO new_id;
+    IF new_id IS NULL THEN -- queued or billed
+        IF EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
+            PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1)::smallint, NEW.process_after) AS e
+            WHERE e.enqueued + e.revived + e.refused > 0;
+            RETURN CASE WHEN FOUND THEN NEW END;
+        END IF;
+        RETURN NULL;
+    END IF;
+    IF current_setting('flightbill.given_up') = 'true' THEN
+        SELECT o.id INTO given_up_id FROM flightbill.river_job o
+        WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND o.finalized_at IS NOT NULL
+        ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key
+        IF FOUND THEN
+            PERFORM flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
+        END IF;
+    END IF;
+    -- River's workers listen for this; once a transaction, it names the first flight,
+    -- which can then be read while its job is being taken.
+    IF (NEW.process_after IS NULL OR NEW.process_after <= now())
+        AND current_setting('flightbill.notified', true) IS DISTINCT FROM pg_current_xact_id()::text
+    THEN
+        PERFORM set_config('flightbill.notified', pg_current_xact_id()::text, true),
+            pg_notify('flightbill.river_insert', jsonb_build_object(
+                'queue', 'flights', 'flight_id', NEW.flight_id, 'since', now())::text);
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_insert FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_delete() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed');
+    RETURN CASE WHEN FOUND THEN OLD END;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_delete FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- Without this, Postgres would pass an UPDATE of the view on to River's rows,
+-- running ones too.
+CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_update() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'flight % is in the queue: what stands there cannot be changed', OLD.flight_id
+        USING ERRCODE = 'feature_not_supported', HINT = 'Take it back with DELETE and INSERT it again.';
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_update FROM PUBLIC;
+-- +goose StatementEnd
+
+CREATE CONSTRAINT TRIGGER commit AFTER INSERT ON flightbill.gathered_flights DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION flightbill.gathered_flights_commit();
+CREATE TRIGGER enqueue INSTEAD OF INSERT ON flightbill.flight_processing_queue
+    FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_insert();
+CREATE TRIGGER prepare BEFORE INSERT ON flightbill.flight_processing_queue
+    FOR EACH STATEMENT EXECUTE FUNCTION flightbill.flight_processing_queue_prepare();
+CREATE TRIGGER restore AFTER INSERT ON flightbill.flight_processing_queue
+    FOR EACH STATEMENT EXECUTE FUNCTION flightbill.flight_processing_queue_restore();
+CREATE TRIGGER take_back INSTEAD OF DELETE ON flightbill.flight_processing_queue
+    FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_delete();
+CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON flightbill.flight_processing_queue
+    FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_update();
+GRANT SELECT, INSERT, DELETE ON flightbill.flight_processing_queue TO flightbill_enqueuer;
+
+-- +goose Down
+SET LOCAL search_path = pg_catalog, pg_temp;
+DROP VIEW flightbill.flight_processing_queue;
+DROP TABLE flightbill.gathered_flights;
+DROP FUNCTION flightbill.flight_processing_queue_update;
+DROP FUNCTION flightbill.flight_processing_queue_delete;
+DROP FUNCTION flightbill.flight_processing_queue_insert;
+DROP FUNCTION flightbill.gathered_flights_commit;
+DROP FUNCTION flightbill.flight_processing_queue_flush;
+DROP FUNCTION flightbill.flight_processing_queue_restore;
+DROP FUNCTION flightbill.flight_processing_queue_prepare;
+DROP FUNCTION flightbill.enqueue_flights;
+DROP FUNCTION flightbill.hold_flight_jobs;
+DROP FUNCTION flightbill.refuse_voided_flights;
+DROP FUNCTION flightbill.voided_flight_message;
+DROP FUNCTION flightbill.revive_flight_jobs;
+DROP FUNCTION flightbill.refuse_flight_id;
+DROP FUNCTION flightbill.flight_id_is_valid;
+DROP FUNCTION flightbill.flight_job_key;
+DROP INDEX flightbill.river_job_stray_flight_idx;
+DROP INDEX flightbill.river_job_flight_idx;
+DROP FUNCTION flightbill.queued_flight;
+REVOKE USAGE ON SCHEMA flightbill FROM flightbill_enqueuer;

@@ -19,7 +19,6 @@ import (
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
-	"github.com/flightbill/flightbill/db/dbsqlc"
 	"github.com/flightbill/flightbill/db/embedded"
 	"github.com/flightbill/flightbill/db/imports"
 	"github.com/flightbill/flightbill/jobs"
@@ -204,9 +203,9 @@ func (a *app) waitForFlights(ctx context.Context, pool *pgxpool.Pool, flights in
 	bar := newProgress(a.stderr, "billing flights", flights)
 	defer bar.finish()
 	for {
-		untried, err := dbsqlc.New(pool).QueueCountUntried(ctx)
+		untried, err := db.CountUntried(ctx, pool)
 		if err != nil {
-			return fmt.Errorf("ask how far the queue has got: %w", err)
+			return err
 		}
 		bar.set(flights - untried)
 		if untried == 0 {

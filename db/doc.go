@@ -5,5 +5,9 @@
 //   - dbsqlc holds the queries, generated from queries/*.sql.
 //   - PriceBook, SaveFlight, AdjustFlight and the run functions put queries
 //     together into what the workers do.
-//   - Flights is the built-in flight source, Import* load CSV files.
+//   - VoidInvoice, Enqueue, ReadInvoice and the like are what commands do and show.
+//   - Flights is the built-in flight source.
+//
+// Its folders are packages of their own: imports loads CSV files, embedded is the
+// Postgres that comes with flightbill, dbtest gives tests their databases.
 package db

@@ -38,7 +38,7 @@ func (s *Flights) Flight(ctx context.Context, id string) (billing.Flight, error)
 	return billing.Flight{
 		ID: row.FlightID, Callsign: text(row.Callsign), Operator: text(row.Operator), Registration: text(row.Registration),
 		AircraftType: text(row.AircraftType), MTOWKg: row.MtowKg, Origin: text(row.Origin), Destination: text(row.Destination),
-		DepartedAt: inUTC(row.DepartedAt), LandedAt: inUTC(row.LandedAt), DistanceKm: pointerTo(row.DistanceKm), Passengers: row.Passengers,
+		DepartedAt: inUTC(row.DepartedAt), LandedAt: inUTC(row.LandedAt), DistanceKm: DecimalOrNil(row.DistanceKm), Passengers: row.Passengers,
 	}, nil
 }
 

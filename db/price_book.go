@@ -180,12 +180,11 @@ func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBoo
 	if book.payers, err = readPayers(ctx, q); err != nil {
 		return nil, err
 	}
-	rows, err := q.TariffList(ctx)
+	tariffs, err := Tariffs(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	for _, row := range rows {
-		tariff := tariffOf(row)
+	for _, tariff := range tariffs {
 		if tariff.Airport == "" {
 			book.everywhere = append(book.everywhere, tariff)
 		} else {
@@ -195,16 +194,27 @@ func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBoo
 	return book, nil
 }
 
-func tariffOf(row dbsqlc.TariffListRow) billing.Tariff {
-	return billing.Tariff{
-		ID: row.ID, Code: row.Code, Description: row.Description, Basis: billing.Basis(row.Basis),
-		CustomerID: row.CustomerID, Airport: row.Airport, AppliesTo: billing.AppliesTo(row.AppliesTo),
-		BandFrom: pointerTo(row.BandFrom), BandTo: pointerTo(row.BandTo), UnitRate: row.UnitRate, Minimum: row.Minimum,
-		Currency: row.Currency, TaxRate: row.TaxRate, ValidFrom: row.ValidFrom, ValidTo: row.ValidTo,
+// Tariffs reads all tariffs, those that have ended too.
+func Tariffs(ctx context.Context, q *dbsqlc.Queries) ([]billing.Tariff, error) {
+	rows, err := q.TariffList(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the tariffs: %w", err)
 	}
+	tariffs := make([]billing.Tariff, len(rows))
+	for i, row := range rows {
+		tariffs[i] = billing.Tariff{
+			ID: row.ID, Code: row.Code, Description: row.Description, Basis: billing.Basis(row.Basis),
+			CustomerID: row.CustomerID, Airport: row.Airport, AppliesTo: billing.AppliesTo(row.AppliesTo),
+			BandFrom: DecimalOrNil(row.BandFrom), BandTo: DecimalOrNil(row.BandTo), UnitRate: row.UnitRate, Minimum: row.Minimum,
+			Currency: row.Currency, TaxRate: row.TaxRate, ValidFrom: row.ValidFrom, ValidTo: row.ValidTo,
+		}
+	}
+	return tariffs, nil
 }
 
-func pointerTo(d decimal.NullDecimal) *decimal.Decimal {
+// DecimalOrNil turns a number of the database into one of package billing: nil
+// where there is none.
+func DecimalOrNil(d decimal.NullDecimal) *decimal.Decimal {
 	if !d.Valid {
 		return nil
 	}

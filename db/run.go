@@ -22,6 +22,8 @@ type Trigger string
 const (
 	BySchedule Trigger = "schedule"
 	ByHand     Trigger = "manual"
+
+	byStart Trigger = "start" // no run: what lies before the billing start counts as run
 )
 
 // Run is one closing date's run, as billing_runs records it.
@@ -266,6 +268,31 @@ func FinishRun(ctx context.Context, pool *pgxpool.Pool, run Run, now time.Time) 
 		return nil, false, fmt.Errorf("finish the run for closing date %s: %w", run.ClosesOn, err)
 	}
 	return finished, left, nil
+}
+
+// RunSinceStart reports whether there has been a run since the billing start.
+func RunSinceStart(ctx context.Context, db dbsqlc.DBTX) (bool, error) {
+	last, err := dbsqlc.New(db).BillingRunLast(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read the last run: %w", err)
+	}
+	return Trigger(last.Trigger) != byStart, nil
+}
+
+// DraftPreview is a draft that a run is due to do something with.
+type DraftPreview = dbsqlc.InvoicePreviewRow
+
+// PreviewRuns lists what the runs missed up to a run date, and that date's, would
+// do: each draft with the closing date whose run comes to it first, or with none
+// where it stays as it is.
+func PreviewRuns(ctx context.Context, db dbsqlc.DBTX, calendar billing.Calendar, runDate billing.Date) ([]DraftPreview, error) {
+	drafts, err := dbsqlc.New(db).InvoicePreview(ctx, dbsqlc.InvoicePreviewParams{
+		ClosesOn: calendar.ClosingDate(runDate), Baseline: calendar.Baseline(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the drafts due on %s: %w", runDate, err)
+	}
+	return drafts, nil
 }
 
 // ParkedDrafts returns drafts that the runs up to a closing date have parked, at

@@ -84,7 +84,7 @@ func insertStart(ctx context.Context, q *dbsqlc.Queries, calendar billing.Calend
 	before := calendar.Start.AddDays(-1)
 	return q.BillingRunInsert(ctx, dbsqlc.BillingRunInsertParams{
 		ClosesOn: calendar.Baseline(), RunDate: before, DueAt: calendar.RunTime(before),
-		Trigger: "start", StartedAt: now, FinishedAt: &now,
+		Trigger: string(byStart), StartedAt: now, FinishedAt: &now,
 	})
 }
 

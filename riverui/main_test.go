@@ -22,15 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	dbtest.Main(m, dbtest.Template(func(ctx context.Context, url string) error {
-		pool, err := db.Open(ctx, url, db.Options{})
-		if err != nil {
-			return err
-		}
-		defer pool.Close()
-		_, err = db.MigrateUp(ctx, pool)
-		return err
-	}))
+	dbtest.Main(m, dbtest.Template(dbtest.Migrate))
 }
 
 type testArgs struct {

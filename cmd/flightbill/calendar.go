@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/db/dbsqlc"
+	"github.com/flightbill/flightbill/db"
 )
 
 // closingView is one closing date of one customer, as the view billing_calendar
@@ -79,18 +79,15 @@ func max2(a, b billing.Date) billing.Date {
 }
 
 func closings(ctx context.Context, pool *pgxpool.Pool, first, last billing.Date) ([]closingView, error) {
-	rows, err := dbsqlc.New(pool).BillingCalendarList(ctx, dbsqlc.BillingCalendarListParams{FromDate: first, ToDate: last})
+	rows, err := db.ListClosings(ctx, pool, first, last)
 	if err != nil {
-		return nil, fmt.Errorf("read the billing calendar: %w", err)
+		return nil, err
 	}
 	views := make([]closingView, len(rows))
 	for i, row := range rows {
 		views[i] = closingView{
 			Customer: row.Customer, ClosesOn: row.ClosesOn, RunDate: row.RunDate, DueAt: row.DueAt, Status: row.Status,
-			InvoiceID: row.InvoiceID, Number: row.Number, Currency: row.Currency, Reason: row.Reason,
-		}
-		if row.Total.Valid {
-			views[i].Total = &row.Total.Decimal
+			InvoiceID: row.InvoiceID, Number: row.Number, Currency: row.Currency, Total: db.DecimalOrNil(row.Total), Reason: row.Reason,
 		}
 	}
 	return views, nil

@@ -8,7 +8,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/db/dbsqlc"
+	"github.com/flightbill/flightbill/db"
 )
 
 // What a run would do with a draft.
@@ -41,11 +41,9 @@ type draftView struct {
 
 // preview prints what the runs missed up to a date, and that date's, would do.
 func (a *app) preview(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, runDate billing.Date, asJSON bool) error {
-	rows, err := dbsqlc.New(pool).InvoicePreview(ctx, dbsqlc.InvoicePreviewParams{
-		ClosesOn: calendar.ClosingDate(runDate), Baseline: calendar.Baseline(),
-	})
+	rows, err := db.PreviewRuns(ctx, pool, calendar, runDate)
 	if err != nil {
-		return fmt.Errorf("list the drafts due on %s: %w", runDate, err)
+		return err
 	}
 	views := make([]draftView, len(rows))
 	for i, row := range rows {
@@ -74,7 +72,7 @@ func (a *app) preview(ctx context.Context, pool *pgxpool.Pool, calendar billing.
 	return table(a.stdout, []string{"RUN DATE", "CUSTOMER", ">DRAFT", "KIND", "CLOSES ON", ">CHARGES", ">TOTAL", "CURRENCY", "RUN WOULD", ""}, cells)
 }
 
-func actionOf(row dbsqlc.InvoicePreviewRow) string {
+func actionOf(row db.DraftPreview) string {
 	switch {
 	case row.OnHold:
 		return actionHeld

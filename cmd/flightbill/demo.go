@@ -19,8 +19,8 @@ import (
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
-	"github.com/flightbill/flightbill/db/dbsqlc"
 	"github.com/flightbill/flightbill/db/embedded"
+	"github.com/flightbill/flightbill/db/imports"
 	"github.com/flightbill/flightbill/jobs"
 )
 
@@ -147,19 +147,19 @@ func (a *app) demo(ctx context.Context, onPinot bool) error {
 // demoQueue imports the demo's data, but for flights that are in Pinot, and
 // enqueues the flights.
 func (a *app) demoQueue(ctx context.Context, pool *pgxpool.Pool, onlyInPinot *demoPinot) (source jobs.FlightSource, flights int64, err error) {
-	files := []demoFile{{db.ImportCustomers, "customers.csv"}, {db.ImportTariffs, "tariffs.csv"}}
+	files := []demoFile{{imports.Customers, "customers.csv"}, {imports.Tariffs, "tariffs.csv"}}
 	if onlyInPinot == nil {
-		files = append(files, demoFile{db.ImportFlights, demoFlights})
+		files = append(files, demoFile{imports.Flights, demoFlights})
 	}
 	imported, err := importDemoData(ctx, pool, files)
 	if err != nil {
 		return nil, 0, err
 	}
-	what := []string{count(imported[db.ImportCustomers]) + " customers", count(imported[db.ImportTariffs]) + " tariffs"}
+	what := []string{count(imported[imports.Customers]) + " customers", count(imported[imports.Tariffs]) + " tariffs"}
 	enqueue, args := "SELECT flight_id FROM flightbill.flights", []any(nil)
 	source = db.NewFlights(pool)
 	if onlyInPinot == nil {
-		what = slices.Insert(what, 0, count(imported[db.ImportFlights])+" flights of January 2013")
+		what = slices.Insert(what, 0, count(imported[imports.Flights])+" flights of January 2013")
 	} else {
 		enqueue, args = "SELECT unnest($1::text[])", []any{onlyInPinot.ids}
 		source = onlyInPinot.source
@@ -176,18 +176,18 @@ func (a *app) demoQueue(ctx context.Context, pool *pgxpool.Pool, onlyInPinot *de
 }
 
 type demoFile struct {
-	kind db.ImportKind
+	kind imports.Kind
 	name string
 }
 
-func importDemoData(ctx context.Context, pool *pgxpool.Pool, files []demoFile) (rows map[db.ImportKind]int64, err error) {
-	rows = map[db.ImportKind]int64{}
+func importDemoData(ctx context.Context, pool *pgxpool.Pool, files []demoFile) (rows map[imports.Kind]int64, err error) {
+	rows = map[imports.Kind]int64{}
 	for _, file := range files {
 		content, err := demoData.ReadFile("demodata/" + file.name)
 		if err != nil {
 			return nil, fmt.Errorf("read the demo's data: %w", err)
 		}
-		result, err := db.Import(ctx, pool, file.kind, file.name, bytes.NewReader(content), func(int64) {})
+		result, err := imports.Load(ctx, pool, file.kind, file.name, bytes.NewReader(content), func(int64) {})
 		if err != nil {
 			return nil, err
 		}
@@ -203,9 +203,9 @@ func (a *app) waitForFlights(ctx context.Context, pool *pgxpool.Pool, flights in
 	bar := newProgress(a.stderr, "billing flights", flights)
 	defer bar.finish()
 	for {
-		untried, err := dbsqlc.New(pool).QueueCountUntried(ctx)
+		untried, err := db.CountUntried(ctx, pool)
 		if err != nil {
-			return fmt.Errorf("ask how far the queue has got: %w", err)
+			return err
 		}
 		bar.set(flights - untried)
 		if untried == 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/db/dbsqlc"
+	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/jobs"
 )
 
@@ -48,9 +48,9 @@ func (a *app) demoSummary(ctx context.Context, pool *pgxpool.Pool, stats *jobs.S
 }
 
 func (a *app) summarizeFlights(ctx context.Context, pool *pgxpool.Pool, snapshot jobs.Snapshot) error {
-	queue, err := dbsqlc.New(pool).QueueCounts(ctx)
+	queue, err := db.QueueStates(ctx, pool)
 	if err != nil {
-		return fmt.Errorf("count the queue: %w", err)
+		return err
 	}
 	rows := [][]string{{"billed", count(snapshot.Flights.Done), ""}}
 	rows = append(rows, outcomes(queue)...)
@@ -59,7 +59,7 @@ func (a *app) summarizeFlights(ctx context.Context, pool *pgxpool.Pool, snapshot
 
 // outcomes is a row for each outcome and reason: a flight that waits is first
 // scheduled, then available, for one and the same reason.
-func outcomes(queue []dbsqlc.QueueCountsRow) [][]string {
+func outcomes(queue []db.QueueState) [][]string {
 	type outcome struct{ name, why string }
 	sums := map[outcome]int64{}
 	for _, q := range queue {
@@ -79,9 +79,9 @@ func outcomes(queue []dbsqlc.QueueCountsRow) [][]string {
 }
 
 func (a *app) summarizeInvoices(ctx context.Context, pool *pgxpool.Pool) error {
-	summary, err := dbsqlc.New(pool).InvoiceSummary(ctx)
+	summary, err := db.SumInvoices(ctx, pool)
 	if err != nil {
-		return fmt.Errorf("sum the invoices: %w", err)
+		return err
 	}
 	var rows [][]string
 	totals := map[string]decimal.Decimal{}

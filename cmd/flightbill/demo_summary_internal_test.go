@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/flightbill/flightbill/db/dbsqlc"
+	"github.com/flightbill/flightbill/db"
 )
 
 // On a slow machine the first snoozes end before the summary is made.
@@ -15,7 +15,7 @@ func TestOutcomesAddUpAFlightThatWaitsWhateverItsState(t *testing.T) {
 		{"cancelled", "705", "a fact is missing that a tariff needs (mass, mostly)"},
 		{"waiting", "3", "not in the flight source yet"},
 		{"waiting", "85", "not landed yet"},
-	}, outcomes([]dbsqlc.QueueCountsRow{
+	}, outcomes([]db.QueueState{
 		{State: "available", Reason: "not_landed", Jobs: 10},
 		{State: "running", Reason: "not_landed", Jobs: 1},
 		{State: "cancelled", Reason: "missing_fact", Jobs: 705},

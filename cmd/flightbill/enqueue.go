@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"github.com/flightbill/flightbill/db/dbsqlc"
+	"github.com/flightbill/flightbill/db"
 )
 
 // enqueueBatch is how many flights go in one statement; all statements of a
@@ -89,16 +89,16 @@ func lines(r io.Reader) func(func(string) error) error {
 	}
 }
 
-func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(string) error) error) (total dbsqlc.QueueEnqueueRow, err error) {
+func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(string) error) error) (total db.Enqueued, err error) {
 	bar := newProgress(a.stderr, "enqueueing", 0)
 	defer bar.finish()
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		var batch []string
 		var sent int64
 		send := func() error {
-			row, err := dbsqlc.New(tx).QueueEnqueue(ctx, batch)
+			row, err := db.Enqueue(ctx, tx, batch)
 			if err != nil {
-				return fmt.Errorf("enqueue flights: %w", err)
+				return err
 			}
 			total.Enqueued += row.Enqueued
 			total.Revived += row.Revived

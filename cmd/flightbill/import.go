@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/imports"
 )
 
 func (a *app) newImportCommand() *cobra.Command {
@@ -18,9 +18,9 @@ func (a *app) newImportCommand() *cobra.Command {
 		Args:      cobra.ExactArgs(2),
 		ValidArgs: []string{"customers", "tariffs", "flights"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			kind := db.ImportKind(args[0])
+			kind := imports.Kind(args[0])
 			switch kind {
-			case "customers", "tariffs", "flights":
+			case imports.Customers, imports.Tariffs, imports.Flights:
 			default:
 				return usageError{fmt.Errorf("cannot import %q: say customers, tariffs or flights", args[0])}
 			}
@@ -35,7 +35,7 @@ func (a *app) newImportCommand() *cobra.Command {
 			}
 			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
 				bar := newProgress(a.stderr, "importing "+string(kind), 0)
-				result, err := db.Import(cmd.Context(), pool, kind, filepath.Base(args[1]), file, bar.set)
+				result, err := imports.Load(cmd.Context(), pool, kind, filepath.Base(args[1]), file, bar.set)
 				bar.finish()
 				if err != nil {
 					return err

@@ -2,19 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/shopspring/decimal"
 	"github.com/spf13/cobra"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/db/dbsqlc"
+	"github.com/flightbill/flightbill/db"
 )
 
 func (a *app) newInvoicesCommand() *cobra.Command {
@@ -25,7 +23,7 @@ func (a *app) newInvoicesCommand() *cobra.Command {
 		},
 	}
 	var listJSON, showJSON bool
-	var filter dbsqlc.InvoiceListParams
+	var filter db.InvoiceFilter
 	list := &cobra.Command{
 		Use: "list", Short: "List invoices; a draft's total is that of its charges so far", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -75,10 +73,10 @@ type invoiceView struct {
 	PaidAt   *time.Time      `json:"paid_at"`
 }
 
-func (a *app) listInvoices(ctx context.Context, pool *pgxpool.Pool, filter dbsqlc.InvoiceListParams, asJSON bool) error {
-	invoices, err := dbsqlc.New(pool).InvoiceList(ctx, filter)
+func (a *app) listInvoices(ctx context.Context, pool *pgxpool.Pool, filter db.InvoiceFilter, asJSON bool) error {
+	invoices, err := db.ListInvoices(ctx, pool, filter)
 	if err != nil {
-		return fmt.Errorf("list invoices: %w", err)
+		return err
 	}
 	views := make([]invoiceView, len(invoices))
 	rows := make([][]string, len(invoices))
@@ -130,7 +128,7 @@ type invoiceDetail struct {
 	CreditedBy   string              `json:"credited_by"` // of a voided invoice: its credit note
 	Reason       *string             `json:"reason"`      // of a credit note
 	Charges      []chargeView        `json:"charges"`
-	LateFlights  []lateView          `json:"late_flights"`
+	LateFlights  []db.LateFlight     `json:"late_flights"`
 	Events       []eventView         `json:"events"`
 }
 
@@ -156,40 +154,19 @@ type eventView struct {
 }
 
 func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoiceDetail, error) {
-	q := dbsqlc.New(pool)
-	var params dbsqlc.InvoiceGetParams
-	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
-		params.ID = &id
-	} else {
-		params.Number = &name
-	}
-	v, err := q.InvoiceGet(ctx, params)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fmt.Errorf("invoice %s is not known; flightbill invoices list shows numbers, and the ids of drafts", name)
-	}
+	v, err := db.ReadInvoice(ctx, pool, name)
 	if err != nil {
-		return nil, fmt.Errorf("read invoice %s: %w", name, err)
+		return nil, err
 	}
 	detail := &invoiceDetail{
 		v.ID, v.Number, v.Customer, v.BillToName, v.Kind, v.ClosesOn, v.Status, v.BillingHold && v.Status == "DRAFT", v.ParkedReason,
 		v.Currency, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, v.Credits, v.CreditedBy, v.Reason,
-		[]chargeView{}, nil, []eventView{},
+		[]chargeView{}, v.LateFlights, []eventView{},
 	}
-	charges, err := q.InvoiceCharges(ctx, v.ID)
-	if err != nil {
-		return nil, fmt.Errorf("read the charges of invoice %s: %w", name, err)
-	}
-	for _, c := range charges {
+	for _, c := range v.Charges {
 		detail.Charges = append(detail.Charges, chargeView{c.FlightID, c.FlownOn, c.Code, c.Description, c.Quantity, c.UnitRate, c.Amount, c.TaxRate, c.TaxAmount, c.Late, c.Origin})
 	}
-	if detail.LateFlights, err = lateFlights(ctx, pool, v.ID); err != nil {
-		return nil, fmt.Errorf("read why flights of invoice %s are late: %w", name, err)
-	}
-	events, err := q.InvoiceEvents(ctx, v.ID)
-	if err != nil {
-		return nil, fmt.Errorf("read the story of invoice %s: %w", name, err)
-	}
-	for _, e := range events {
+	for _, e := range v.Events {
 		detail.Events = append(detail.Events, eventView{e.At, e.FromStatus, e.ToStatus, e.Note})
 	}
 	return detail, nil
@@ -259,7 +236,7 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		if i == 0 {
 			say("")
 		}
-		say("%s", late)
+		say("%s", whyLate(late))
 	}
 	say("")
 	for _, e := range v.Events {
@@ -274,4 +251,17 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		say("%s  %s %s%s", e.At.UTC().Format(time.RFC3339), from, e.To, note)
 	}
 	return nil
+}
+
+// whyLate is the reason in words.
+func whyLate(l db.LateFlight) string {
+	why := "its own period had been run"
+	switch {
+	case l.ClosesOn.IsZero():
+	case l.RunAt == nil:
+		why = fmt.Sprintf("its own closing date %s is before the billing start", l.ClosesOn)
+	default:
+		why = fmt.Sprintf("its own closing date %s had been run, at %s", l.ClosesOn, l.RunAt.UTC().Format(time.RFC3339))
+	}
+	return fmt.Sprintf("late: %s, flown on %s, saved at %s: %s", l.FlightID, l.FlownOn, l.SavedAt.UTC().Format(time.RFC3339), why)
 }

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"os"
 	"testing"
 
-	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbtest"
 )
 
@@ -25,13 +23,5 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
 	}
-	dbtest.Main(m, dbtest.Template(func(ctx context.Context, url string) error {
-		pool, err := db.Open(ctx, url, db.Options{})
-		if err != nil {
-			return err
-		}
-		defer pool.Close()
-		_, err = db.MigrateUp(ctx, pool)
-		return err
-	}))
+	dbtest.Main(m, dbtest.Template(dbtest.Migrate))
 }

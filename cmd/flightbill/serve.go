@@ -19,7 +19,6 @@ import (
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
-	"github.com/flightbill/flightbill/db/dbsqlc"
 	"github.com/flightbill/flightbill/jobs"
 	"github.com/flightbill/flightbill/pinot"
 	"github.com/flightbill/flightbill/riverui"
@@ -101,9 +100,9 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 // them: the runs of the past are made up at once, and what is enqueued after
 // them is late.
 func (a *app) warnOfHistory(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, schedules jobs.Schedules) {
-	last, err := dbsqlc.New(pool).BillingRunLast(ctx)
+	ran, err := db.RunSinceStart(ctx, pool)
 	due := calendar.LastDueRun(a.now())
-	if err != nil || schedules != jobs.WorkSchedules || last.Trigger != "start" || !due.After(calendar.Start) {
+	if err != nil || ran || schedules != jobs.WorkSchedules || !due.After(calendar.Start) {
 		return
 	}
 	a.logger.Warn("all runs since the billing start are made up now, and flights of those days enqueued later are late; "+

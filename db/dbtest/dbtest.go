@@ -6,7 +6,7 @@
 //
 // A package that uses it hands its TestMain over:
 //
-//	func TestMain(m *testing.M) { dbtest.Main(m, dbtest.Template(migrate)) }
+//	func TestMain(m *testing.M) { dbtest.Main(m, dbtest.Template(dbtest.Migrate)) }
 package dbtest
 
 import (
@@ -22,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
+	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/embedded"
 )
 
@@ -38,6 +39,17 @@ type Option func(*binary)
 // Template registers the function that fills the template database, given its URL. It must close its connections.
 func Template(fill func(ctx context.Context, url string) error) Option {
 	return func(b *binary) { b.fill = fill }
+}
+
+// Migrate fills a template with flightbill's schema.
+func Migrate(ctx context.Context, url string) error {
+	pool, err := db.Open(ctx, url, db.Options{})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	_, err = db.MigrateUp(ctx, pool)
+	return err
 }
 
 // IgnoreLeaks passes options to the check for leaked goroutines at the end.

@@ -1,4 +1,4 @@
-package db
+package imports
 
 import (
 	"context"
@@ -9,26 +9,26 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// ImportKind says what a file holds.
-type ImportKind string
+// Kind says what a file holds.
+type Kind string
 
-// Kinds of files that Import reads.
+// Kinds of files that Load reads.
 const (
-	ImportCustomers ImportKind = "customers"
-	ImportTariffs   ImportKind = "tariffs"
-	ImportFlights   ImportKind = "flights"
+	Customers Kind = "customers"
+	Tariffs   Kind = "tariffs"
+	Flights   Kind = "flights"
 )
 
-// ImportResult says what an import did. Rows is the sum of the others: a row
+// Result says what an import did. Rows is the sum of the others: a row
 // that the file has twice counts as unchanged the second time.
-type ImportResult struct {
+type Result struct {
 	Rows      int64 `json:"rows"` // without the header
 	Added     int64 `json:"added"`
 	Changed   int64 `json:"changed"`
 	Unchanged int64 `json:"unchanged"`
 }
 
-// Import reads a CSV file into the database: all of it, or nothing where any
+// Load reads a CSV file into the database: all of it, or nothing where any
 // row is wrong. A row whose key the database has changes that row; nothing is
 // ever removed but an operator or aircraft that its customer no longer lists.
 //
@@ -41,34 +41,34 @@ type ImportResult struct {
 //
 // progress, unless nil, is told now and then how many rows have been read,
 // never by two goroutines at once.
-func Import(
-	ctx context.Context, pool *pgxpool.Pool, kind ImportKind, name string, r io.Reader, progress func(rows int64),
-) (ImportResult, error) {
-	var columns []importColumn
-	var load func(context.Context, *pgxpool.Pool, *importFile) (ImportResult, error)
+func Load(
+	ctx context.Context, pool *pgxpool.Pool, kind Kind, name string, r io.Reader, progress func(rows int64),
+) (Result, error) {
+	var columns []csvColumn
+	var load func(context.Context, *pgxpool.Pool, *csvFile) (Result, error)
 	switch kind {
-	case ImportCustomers:
-		columns, load = customerColumns, importCustomers
-	case ImportTariffs:
-		columns, load = tariffColumns, importTariffs
-	case ImportFlights:
-		columns, load = flightColumns, importFlights
+	case Customers:
+		columns, load = customerColumns, loadCustomers
+	case Tariffs:
+		columns, load = tariffColumns, loadTariffs
+	case Flights:
+		columns, load = flightColumns, loadFlights
 	default:
-		return ImportResult{}, fmt.Errorf("cannot import %q: only customers, tariffs or flights", kind)
+		return Result{}, fmt.Errorf("cannot import %q: only customers, tariffs or flights", kind)
 	}
-	file, err := openImport(name, r, columns, progress)
+	file, err := openCSV(name, r, columns, progress)
 	if err != nil {
-		return ImportResult{}, err
+		return Result{}, err
 	}
 	result, err := load(ctx, pool, file)
 	if _, wrong := errors.AsType[*fileError](err); wrong {
-		return ImportResult{}, err
+		return Result{}, err
 	}
 	switch {
 	case err != nil && ctx.Err() != nil: // pgx may say i/o timeout instead
-		return ImportResult{}, fmt.Errorf("import %s: %w", name, ctx.Err())
+		return Result{}, fmt.Errorf("import %s: %w", name, ctx.Err())
 	case err != nil:
-		return ImportResult{}, fmt.Errorf("import %s: %w", name, err)
+		return Result{}, fmt.Errorf("import %s: %w", name, err)
 	}
 	result.Rows = file.rows
 	result.Unchanged = result.Rows - result.Added - result.Changed

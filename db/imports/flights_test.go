@@ -1,4 +1,4 @@
-package db_test
+package imports_test
 
 import (
 	"fmt"
@@ -7,15 +7,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/imports"
 )
 
 const flightHeader = "flight_id,callsign,operator,registration,aircraft_type,mtow_kg,origin,destination,departed_at,landed_at,distance_km"
 
-func TestImportFlightsFacts(t *testing.T) {
+func TestFlightsFacts(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
-	b.load(db.ImportFlights, 4, 0, 0, flightHeader+",passengers",
+	b := setup(t)
+	b.load(imports.Flights, 4, 0, 0, flightHeader+",passengers",
 		"F1,UAL1,UAL,N1,B738,79016,KEWR,KIAH,2013-01-01T10:17:00Z,2013-01-01 15:30:00.25+01:00,2253.10,150",
 		"F2,,,,,,,,,,,",
 		"F 3 , UAL3 ,UAL,\"tab\there\",\"back\\slash \\N\",-5,\"two\nlines\",KIAH,2013-01-01 10:17:00+00,2013-01-01T10:17:00-0130,-0.1,-1",
@@ -31,15 +31,15 @@ func TestImportFlightsFacts(t *testing.T) {
 	b.expect(`SELECT count(*) FROM flights WHERE '' IN (callsign, operator, registration, aircraft_type, origin, destination)`, "(0)")
 }
 
-func TestImportFlightsChanges(t *testing.T) {
+func TestFlightsChanges(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
-	b.load(db.ImportFlights, 3, 0, 0, flightHeader+",passengers",
+	b := setup(t)
+	b.load(imports.Flights, 3, 0, 0, flightHeader+",passengers",
 		"F1,UAL1,UAL,N1,B738,79016,KEWR,KIAH,2013-01-01T10:17:00Z,,2253.1,150",
 		"F2,UAL2,UAL,,,,KEWR,KIAH,,,,",
 		"F3,UAL3,UAL,,,,KEWR,KIAH,,,,")
 	// Column passengers is absent, and so are the passengers' changes.
-	b.load(db.ImportFlights, 1, 2, 1, flightHeader,
+	b.load(imports.Flights, 1, 2, 1, flightHeader,
 		"F1,UAL1,UAL,N1,B738,79016,KEWR,KIAH,2013-01-01T10:17:00Z,2013-01-01T14:00:00Z,2253.1",
 		"F2,UAL2,,,,,KEWR,KIAH,,,",
 		"F3,UAL3,UAL,,,,KEWR,KIAH,,,",
@@ -48,37 +48,37 @@ func TestImportFlightsChanges(t *testing.T) {
 		`(F1,UAL,"2013-01-01 14:00:00+00",150)`, "(F2,,,)", "(F3,UAL,,)", "(F4,,,)")
 }
 
-func TestImportFlightsRepeatedRows(t *testing.T) {
+func TestFlightsRepeatedRows(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
-	b.load(db.ImportFlights, 2, 0, 2, flightHeader,
+	b := setup(t)
+	b.load(imports.Flights, 2, 0, 2, flightHeader,
 		"F1,UAL1,UAL,,,,,,2013-01-01T10:17:00Z,,1.50",
 		"F2,UAL2,UAL,,,,,,,,",
 		"F1,UAL1,UAL,,,,,,2013-01-01T11:17:00+01:00,,1.5",
 		"F1, UAL1,UAL,,,,,,2013-01-01T10:17:00Z,,1.5")
-	b.refuse(db.ImportFlights, csvOf(flightHeader,
+	b.refuse(imports.Flights, csvOf(flightHeader,
 		"F1,\"over\ntwo lines\",UAL,,,,,,,,",
 		"F2,UAL2,UAL,,,,,,,,",
 		"F1,UAL1,UAL,,,,,,,,5",
 		"F2,UAL2,UAL,,,,,,,,"), "line 5", `column flight_id: "F1"`, "line 2 has the same flight", "another callsign, distance_km")
 }
 
-func TestImportFlightsIsAllOrNothing(t *testing.T) {
+func TestFlightsIsAllOrNothing(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
-	b.load(db.ImportFlights, 1, 0, 0, flightHeader, "F1,UAL1,UAL,,,,,,,,")
+	b := setup(t)
+	b.load(imports.Flights, 1, 0, 0, flightHeader, "F1,UAL1,UAL,,,,,,,,")
 	var content strings.Builder
 	content.WriteString(csvOf(flightHeader, "F1,CHANGED,UAL,,,,,,,,"))
 	for i := range 20_000 { // many times what COPY takes at once
 		fmt.Fprintf(&content, "G%d,UAL,UAL,,,,,,,,\n", i)
 	}
-	b.refuse(db.ImportFlights, content.String()+"F2,UAL2,UAL,,,heavy,,,,,\n", "line 20003", `column mtow_kg: "heavy"`)
+	b.refuse(imports.Flights, content.String()+"F2,UAL2,UAL,,,heavy,,,,,\n", "line 20003", `column mtow_kg: "heavy"`)
 	b.expect(`SELECT flight_id, callsign FROM flights`, "(F1,UAL1)")
 }
 
-func TestImportFlightsRefusesWrongRows(t *testing.T) {
+func TestFlightsRefusesWrongRows(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
+	b := setup(t)
 	columns := strings.Split(flightHeader, ",")
 	for _, c := range []struct{ column, value, part string }{
 		{"flight_id", "", "column flight_id is empty"},
@@ -108,21 +108,21 @@ func TestImportFlightsRefusesWrongRows(t *testing.T) {
 				row[i] = "F9"
 			}
 		}
-		b.refuse(db.ImportFlights, csvOf(flightHeader, "F1,,,,,,,,,,", strings.Join(row, ",")), "line 3", "column "+c.column, c.part)
+		b.refuse(imports.Flights, csvOf(flightHeader, "F1,,,,,,,,,,", strings.Join(row, ",")), "line 3", "column "+c.column, c.part)
 	}
-	b.refuse(db.ImportFlights, csvOf(flightHeader+",passengers", "F1,,,,,,,,,,,1.5"), "line 2", `column passengers: "1.5"`)
+	b.refuse(imports.Flights, csvOf(flightHeader+",passengers", "F1,,,,,,,,,,,1.5"), "line 2", `column passengers: "1.5"`)
 }
 
 // An id that the import lets in can be enqueued, and the other way round.
-func TestImportFlightsIDsAreThoseOfTheQueue(t *testing.T) {
+func TestFlightsIDsAreThoseOfTheQueue(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
+	b := setup(t)
 	for _, id := range []string{"A", "9", "a ._:/+#@~-", "A ", strings.Repeat("A", 128), "-A", "_A", "A,B", "A\"B", "A\\B", "Ä", "A\n", strings.Repeat("A", 129)} {
 		var valid bool
 		if err := b.pool.QueryRow(t.Context(), `SELECT flight_id_is_valid($1)`, id).Scan(&valid); err != nil {
 			t.Fatal(err)
 		}
-		_, err := b.read(db.ImportFlights, strings.NewReader(flightHeader+"\n\""+strings.ReplaceAll(id, `"`, `""`)+"\",,,,,,,,,,\n"))
+		_, err := b.read(imports.Flights, strings.NewReader(flightHeader+"\n\""+strings.ReplaceAll(id, `"`, `""`)+"\",,,,,,,,,,\n"))
 		assert.Equal(t, valid, err == nil, "%q: %v", id, err)
 	}
 }

@@ -1,4 +1,4 @@
-package db
+package imports
 
 import (
 	"bufio"
@@ -24,8 +24,8 @@ const (
 	maxShown      = 80   // characters of a wrong value in a message
 )
 
-// importColumn is a column that a file may have.
-type importColumn struct {
+// csvColumn is a column that a file may have.
+type csvColumn struct {
 	name     string
 	optional bool
 }
@@ -36,13 +36,13 @@ type fileError struct{ problems []error }
 func (e *fileError) Error() string   { return errors.Join(e.problems...).Error() }
 func (e *fileError) Unwrap() []error { return e.problems }
 
-// importFile reads a CSV file row by row, and collects what is wrong with it:
+// csvFile reads a CSV file row by row, and collects what is wrong with it:
 //
 //	for file.next() {
 //		… file.cell("code") … file.wrong("code", "write …")
 //	}
 //	err := file.err()
-type importFile struct {
+type csvFile struct {
 	name     string
 	csv      *csv.Reader
 	header   []string
@@ -56,9 +56,9 @@ type importFile struct {
 	problems []error
 }
 
-// openImport reads the header.
-func openImport(name string, r io.Reader, columns []importColumn, progress func(rows int64)) (*importFile, error) {
-	f := &importFile{name: name, progress: progress, columns: map[string]int{}, line: 1}
+// openCSV reads the header.
+func openCSV(name string, r io.Reader, columns []csvColumn, progress func(rows int64)) (*csvFile, error) {
+	f := &csvFile{name: name, progress: progress, columns: map[string]int{}, line: 1}
 	if f.progress == nil {
 		f.progress = func(int64) {}
 	}
@@ -106,7 +106,7 @@ func plainText(r io.Reader) (io.Reader, error) {
 	return text, nil
 }
 
-func (f *importFile) readHeader(header []string, columns []importColumn) error {
+func (f *csvFile) readHeader(header []string, columns []csvColumn) error {
 	known := make([]string, len(columns))
 	for i, c := range columns {
 		known[i] = c.name
@@ -140,7 +140,7 @@ func (f *importFile) readHeader(header []string, columns []importColumn) error {
 
 // next goes to the next row; false at the end, and where there is no use in
 // reading on.
-func (f *importFile) next() bool {
+func (f *csvFile) next() bool {
 	if f.done {
 		return false
 	}
@@ -190,10 +190,10 @@ func readError(err error) error {
 	return fmt.Errorf("the file cannot be read on from here: %w", err)
 }
 
-func (f *importFile) has(column string) bool { return f.columns[column] >= 0 }
+func (f *csvFile) has(column string) bool { return f.columns[column] >= 0 }
 
 // raw returns a cell as it stands; "" where the file does not have the column.
-func (f *importFile) raw(column string) string {
+func (f *csvFile) raw(column string) string {
 	if i := f.columns[column]; i >= 0 {
 		return f.record[i]
 	}
@@ -201,10 +201,10 @@ func (f *importFile) raw(column string) string {
 }
 
 // cell returns a cell without the spaces around it.
-func (f *importFile) cell(column string) string { return strings.TrimSpace(f.raw(column)) }
+func (f *csvFile) cell(column string) string { return strings.TrimSpace(f.raw(column)) }
 
 // required returns a cell that must not be empty.
-func (f *importFile) required(column, expected string) string {
+func (f *csvFile) required(column, expected string) string {
 	cell := f.cell(column)
 	if cell == "" {
 		f.wrong(column, expected)
@@ -213,7 +213,7 @@ func (f *importFile) required(column, expected string) string {
 }
 
 // integer returns a whole number; false where the cell is empty or wrong.
-func (f *importFile) integer(column, expected string, low, high int64) (int64, bool) {
+func (f *csvFile) integer(column, expected string, low, high int64) (int64, bool) {
 	cell := f.cell(column)
 	if cell == "" {
 		return 0, false
@@ -227,7 +227,7 @@ func (f *importFile) integer(column, expected string, low, high int64) (int64, b
 }
 
 // decimal returns a decimal number; nil where the cell is empty or wrong.
-func (f *importFile) decimal(column, expected string) *decimal.Decimal {
+func (f *csvFile) decimal(column, expected string) *decimal.Decimal {
 	cell := f.cell(column)
 	if cell == "" {
 		return nil
@@ -254,7 +254,7 @@ func isDecimal(s string) bool {
 }
 
 // date returns a day; no date where the cell is empty or wrong.
-func (f *importFile) date(column, expected string) billing.Date {
+func (f *csvFile) date(column, expected string) billing.Date {
 	cell := f.cell(column)
 	if cell == "" {
 		return billing.Date{}
@@ -271,7 +271,7 @@ var instantLayouts = []string{time.RFC3339, "2006-01-02T15:04:05Z07", "2006-01-0
 
 // instant returns a timestamp with zone, in UTC; false where the cell is empty
 // or wrong.
-func (f *importFile) instant(column string) (time.Time, bool) {
+func (f *csvFile) instant(column string) (time.Time, bool) {
 	cell := f.cell(column)
 	if cell == "" {
 		return time.Time{}, false
@@ -292,11 +292,11 @@ func (f *importFile) instant(column string) (time.Time, bool) {
 }
 
 // wrong records that the row's cell is not what was expected.
-func (f *importFile) wrong(column, expected string) {
+func (f *csvFile) wrong(column, expected string) {
 	f.wrongAt(f.line, column, f.raw(column), expected)
 }
 
-func (f *importFile) wrongAt(line int, column, value, expected string) {
+func (f *csvFile) wrongAt(line int, column, value, expected string) {
 	if strings.TrimSpace(value) == "" {
 		f.problemf(line, "column %s is empty: %s", column, expected)
 		return
@@ -304,12 +304,12 @@ func (f *importFile) wrongAt(line int, column, value, expected string) {
 	f.problemf(line, "column %s: %s is not usable: %s", column, shown(value), expected)
 }
 
-func (f *importFile) problemf(line int, format string, args ...any) {
+func (f *csvFile) problemf(line int, format string, args ...any) {
 	f.problems = append(f.problems, fmt.Errorf("%s: line %d: %w", f.name, line, fmt.Errorf(format, args...)))
 }
 
 // err returns what is wrong with the file.
-func (f *importFile) err() error {
+func (f *csvFile) err() error {
 	if len(f.problems) == 0 {
 		return nil
 	}
@@ -317,7 +317,7 @@ func (f *importFile) err() error {
 }
 
 // failf makes the error of a file that cannot be read at all.
-func (f *importFile) failf(format string, args ...any) error {
+func (f *csvFile) failf(format string, args ...any) error {
 	return &fileError{[]error{fmt.Errorf("%s: %w", f.name, fmt.Errorf(format, args...))}}
 }
 

@@ -1,4 +1,4 @@
-package db_test
+package imports_test
 
 import (
 	"bytes"
@@ -17,43 +17,44 @@ import (
 
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbtest"
+	"github.com/flightbill/flightbill/db/imports"
 )
 
-// importBundle is a migrated database to import into.
-type importBundle struct {
+// testBundle is a migrated database to import into.
+type testBundle struct {
 	t    *testing.T
 	pool *pgxpool.Pool
 }
 
-func setupImport(t *testing.T) *importBundle {
+func setup(t *testing.T) *testBundle {
 	t.Helper()
 	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	return &importBundle{t, pool}
+	return &testBundle{t, pool}
 }
 
-func (b *importBundle) read(kind db.ImportKind, r io.Reader) (db.ImportResult, error) {
+func (b *testBundle) read(kind imports.Kind, r io.Reader) (imports.Result, error) {
 	b.t.Helper()
-	return db.Import(b.t.Context(), b.pool, kind, "file.csv", r, nil)
+	return imports.Load(b.t.Context(), b.pool, kind, "file.csv", r, nil)
 }
 
 // load imports lines and expects so many rows added, changed and unchanged.
-func (b *importBundle) load(kind db.ImportKind, added, changed, unchanged int64, lines ...string) {
+func (b *testBundle) load(kind imports.Kind, added, changed, unchanged int64, lines ...string) {
 	b.t.Helper()
 	result, err := b.read(kind, strings.NewReader(csvOf(lines...)))
 	require.NoError(b.t, err)
-	assert.Equal(b.t, db.ImportResult{Rows: added + changed + unchanged, Added: added, Changed: changed, Unchanged: unchanged}, result)
+	assert.Equal(b.t, imports.Result{Rows: added + changed + unchanged, Added: added, Changed: changed, Unchanged: unchanged}, result)
 }
 
 // refuse imports lines, expects an error with all of these parts, and that the
 // import changed nothing.
-func (b *importBundle) refuse(kind db.ImportKind, content string, parts ...string) {
+func (b *testBundle) refuse(kind imports.Kind, content string, parts ...string) {
 	b.t.Helper()
 	b.refuseFrom(kind, strings.NewReader(content), parts...)
 }
 
-func (b *importBundle) refuseFrom(kind db.ImportKind, r io.Reader, parts ...string) {
+func (b *testBundle) refuseFrom(kind imports.Kind, r io.Reader, parts ...string) {
 	b.t.Helper()
 	before := b.snapshot()
 	result, err := b.read(kind, r)
@@ -67,7 +68,7 @@ func (b *importBundle) refuseFrom(kind db.ImportKind, r io.Reader, parts ...stri
 }
 
 // snapshot is everything that an import could change, as text.
-func (b *importBundle) snapshot() string {
+func (b *testBundle) snapshot() string {
 	b.t.Helper()
 	return b.value(`SELECT concat(
 		(SELECT version FROM price_book),
@@ -78,14 +79,14 @@ func (b *importBundle) snapshot() string {
 		(SELECT jsonb_agg(f ORDER BY flight_id) FROM flights f))`)
 }
 
-func (b *importBundle) value(sql string) (value string) {
+func (b *testBundle) value(sql string) (value string) {
 	b.t.Helper()
 	require.NoError(b.t, b.pool.QueryRow(b.t.Context(), sql).Scan(&value))
 	return value
 }
 
 // expect compares the rows that a query gives, each as text, one to a line.
-func (b *importBundle) expect(sql string, rows ...string) {
+func (b *testBundle) expect(sql string, rows ...string) {
 	b.t.Helper()
 	assert.Equal(b.t, strings.Join(rows, "\n"), b.value(`SELECT coalesce(string_agg(q::text, E'\n'), '') FROM (`+sql+`) AS q`))
 }
@@ -94,7 +95,7 @@ func csvOf(lines ...string) string { return strings.Join(lines, "\n") + "\n" }
 
 func openTestdata(t *testing.T, name string) io.Reader {
 	t.Helper()
-	content, err := os.ReadFile("testdata/import/" + name)
+	content, err := os.ReadFile("testdata/" + name)
 	require.NoError(t, err)
 	return bytes.NewReader(content)
 }
@@ -109,26 +110,26 @@ func zipped(t *testing.T, content string) []byte {
 	return buf.Bytes()
 }
 
-func TestImportRealFilesTwice(t *testing.T) {
+func TestRealFilesTwice(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
+	b := setup(t)
 	for _, file := range []struct {
-		kind db.ImportKind
+		kind imports.Kind
 		name string
 		rows int64
 	}{
-		{db.ImportCustomers, "customers.csv", 16},
-		{db.ImportTariffs, "tariffs.csv", 7},
-		{db.ImportFlights, "flights-2013-sample.csv.gz", 1683},
+		{imports.Customers, "customers.csv", 16},
+		{imports.Tariffs, "tariffs.csv", 7},
+		{imports.Flights, "flights-2013-sample.csv.gz", 1683},
 	} {
 		result, err := b.read(file.kind, openTestdata(t, file.name))
 		require.NoError(t, err)
-		assert.Equal(t, db.ImportResult{Rows: file.rows, Added: file.rows}, result, file.name)
+		assert.Equal(t, imports.Result{Rows: file.rows, Added: file.rows}, result, file.name)
 
 		before := b.snapshot()
 		result, err = b.read(file.kind, openTestdata(t, file.name))
 		require.NoError(t, err)
-		assert.Equal(t, db.ImportResult{Rows: file.rows, Unchanged: file.rows}, result, file.name+" again")
+		assert.Equal(t, imports.Result{Rows: file.rows, Unchanged: file.rows}, result, file.name+" again")
 		assert.Equal(t, before, b.snapshot(), "again changes nothing, not even the price book's version")
 	}
 	b.expect(`SELECT code, name, billing_frequency, week_ends_on, payment_terms_days, billing_hold, operator
@@ -144,7 +145,7 @@ func TestImportRealFilesTwice(t *testing.T) {
 		`(1683,1640,1413,1671,0)`)
 }
 
-func TestImportReadsWhatSpreadsheetsAndPostgresWrite(t *testing.T) {
+func TestReadsWhatSpreadsheetsAndPostgresWrite(t *testing.T) {
 	t.Parallel()
 	const plain = "code,name,billing_frequency\nACME,Acme,monthly\n"
 	for name, content := range map[string]string{
@@ -162,85 +163,85 @@ func TestImportReadsWhatSpreadsheetsAndPostgresWrite(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setupImport(t)
-			result, err := b.read(db.ImportCustomers, strings.NewReader(content))
+			b := setup(t)
+			result, err := b.read(imports.Customers, strings.NewReader(content))
 			require.NoError(t, err)
-			assert.Equal(t, db.ImportResult{Rows: 1, Added: 1}, result)
+			assert.Equal(t, imports.Result{Rows: 1, Added: 1}, result)
 			b.expect(`SELECT code, name, billing_frequency FROM customers`, "(ACME,Acme,monthly)")
 		})
 	}
 }
 
-func TestImportRefusesFilesThatAreNotReadable(t *testing.T) {
+func TestRefusesFilesThatAreNotReadable(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
+	b := setup(t)
 	const customers = "code,name,billing_frequency\n"
 	broken := zipped(t, customers+strings.Repeat("ACME,Acme,monthly\n", 10_000))
 
-	b.refuse(db.ImportCustomers, "", "is empty")
-	b.refuse(db.ImportCustomers, "\ufeff", "is empty")
-	b.refuse(db.ImportCustomers, string(zipped(t, "")), "is empty")
-	b.refuse(db.ImportCustomers, "code,nmae\n", `column "nmae" is not known`, "payment_terms_days")
-	b.refuse(db.ImportCustomers, "code,,name\n", `column "" is not known`)
-	b.refuse(db.ImportCustomers, "code;name\n", "commas")
-	b.refuse(db.ImportCustomers, "code,name,Code\n", "column code is there twice")
-	b.refuse(db.ImportCustomers, "name,billing_frequency\n", "column code is missing")
-	b.refuse(db.ImportTariffs, "code,description\n", "basis, airport, applies_to", "valid_to is missing")
-	b.refuse(db.ImportFlights, "flight_id,passengers\n", "callsign, operator", "distance_km is missing")
-	b.refuse(db.ImportCustomers, "\xff\xfec\x00o\x00", "UTF-16")
-	b.refuse(db.ImportCustomers, customers+"A,Caf\xe9,monthly\n", "line 2", "column name", "UTF-8")
-	b.refuse(db.ImportCustomers, customers+"A,a\x00b,monthly\n", "line 2", "column name", "UTF-8")
-	b.refuse(db.ImportCustomers, customers+"A,\"two\nlines\",monthly\nB,b\n", "line 4", "2 cells", "3 columns")
-	b.refuse(db.ImportCustomers, customers+"A,a,monthly,\n", "line 2", "4 cells")
-	b.refuse(db.ImportCustomers, customers+"A,a,monthly\nB,b \"c\" d,monthly\n", "line 3", "not CSV")
-	b.refuse(db.ImportCustomers, customers+"A,a,monthly\nB,\"never closed,monthly\n", "line 3", "not CSV")
-	b.refuse(db.ImportCustomers, string(broken[:len(broken)-20]), "cannot be read on from here", "unexpected EOF")
-	b.refuse(db.ImportCustomers, "\x1f\x8bnot gzip at all", "cannot be read")
-	b.refuseFrom(db.ImportCustomers, iotest.ErrReader(errors.New("disk on fire")), "disk on fire")
+	b.refuse(imports.Customers, "", "is empty")
+	b.refuse(imports.Customers, "\ufeff", "is empty")
+	b.refuse(imports.Customers, string(zipped(t, "")), "is empty")
+	b.refuse(imports.Customers, "code,nmae\n", `column "nmae" is not known`, "payment_terms_days")
+	b.refuse(imports.Customers, "code,,name\n", `column "" is not known`)
+	b.refuse(imports.Customers, "code;name\n", "commas")
+	b.refuse(imports.Customers, "code,name,Code\n", "column code is there twice")
+	b.refuse(imports.Customers, "name,billing_frequency\n", "column code is missing")
+	b.refuse(imports.Tariffs, "code,description\n", "basis, airport, applies_to", "valid_to is missing")
+	b.refuse(imports.Flights, "flight_id,passengers\n", "callsign, operator", "distance_km is missing")
+	b.refuse(imports.Customers, "\xff\xfec\x00o\x00", "UTF-16")
+	b.refuse(imports.Customers, customers+"A,Caf\xe9,monthly\n", "line 2", "column name", "UTF-8")
+	b.refuse(imports.Customers, customers+"A,a\x00b,monthly\n", "line 2", "column name", "UTF-8")
+	b.refuse(imports.Customers, customers+"A,\"two\nlines\",monthly\nB,b\n", "line 4", "2 cells", "3 columns")
+	b.refuse(imports.Customers, customers+"A,a,monthly,\n", "line 2", "4 cells")
+	b.refuse(imports.Customers, customers+"A,a,monthly\nB,b \"c\" d,monthly\n", "line 3", "not CSV")
+	b.refuse(imports.Customers, customers+"A,a,monthly\nB,\"never closed,monthly\n", "line 3", "not CSV")
+	b.refuse(imports.Customers, string(broken[:len(broken)-20]), "cannot be read on from here", "unexpected EOF")
+	b.refuse(imports.Customers, "\x1f\x8bnot gzip at all", "cannot be read")
+	b.refuseFrom(imports.Customers, iotest.ErrReader(errors.New("disk on fire")), "disk on fire")
 
 	_, err := b.read("invoices", strings.NewReader(customers))
 	assert.ErrorContains(t, err, `"invoices"`)
 }
 
-func TestImportReportsSeveralWrongRowsAtOnce(t *testing.T) {
+func TestReportsSeveralWrongRowsAtOnce(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
+	b := setup(t)
 	content := "code,name,billing_frequency\nA,a,daily\nB,b,monthly\nC,,monthly\n"
-	b.refuse(db.ImportCustomers, content, `line 2: column billing_frequency: "daily"`, "line 4: column name is empty")
+	b.refuse(imports.Customers, content, `line 2: column billing_frequency: "daily"`, "line 4: column name is empty")
 
-	_, err := b.read(db.ImportCustomers, strings.NewReader(content+strings.Repeat("D,d,daily\n", 1000)))
+	_, err := b.read(imports.Customers, strings.NewReader(content+strings.Repeat("D,d,daily\n", 1000)))
 	require.Error(t, err)
 	assert.ErrorContains(t, err, "there may be more")
 	assert.Len(t, strings.Split(err.Error(), "\n"), 11)
 }
 
-func TestImportSaysHowFarItIs(t *testing.T) {
+func TestSaysHowFarItIs(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
+	b := setup(t)
 	var seen []int64
-	_, err := db.Import(t.Context(), b.pool, db.ImportFlights, "sample", openTestdata(t, "flights-2013-sample.csv.gz"),
+	_, err := imports.Load(t.Context(), b.pool, imports.Flights, "sample", openTestdata(t, "flights-2013-sample.csv.gz"),
 		func(rows int64) { seen = append(seen, rows) })
 	require.NoError(t, err)
 	assert.Equal(t, []int64{1000, 1683}, seen)
 }
 
-func TestImportStopsWhenItIsCancelled(t *testing.T) {
+func TestStopsWhenItIsCancelled(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
+	b := setup(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := db.Import(ctx, b.pool, db.ImportFlights, "sample", openTestdata(t, "flights-2013-sample.csv.gz"),
+	_, err := imports.Load(ctx, b.pool, imports.Flights, "sample", openTestdata(t, "flights-2013-sample.csv.gz"),
 		func(int64) { cancel() })
 	require.ErrorIs(t, err, context.Canceled)
 	b.expect(`SELECT count(*) FROM flights`, "(0)")
 }
 
 // A broken file is reported where it breaks, not again for each buffer.
-func TestImportFlightsOfABrokenFile(t *testing.T) {
+func TestFlightsOfABrokenFile(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
+	b := setup(t)
 	content := csvOf(flightHeader, "F1,,,,,,,,,,", "F2,\"a\"b,,,,,,,,,", "F3,,,,,x,,,,,")
-	b.refuse(db.ImportFlights, content, "line 3", "not CSV")
-	_, err := b.read(db.ImportFlights, strings.NewReader(content))
+	b.refuse(imports.Flights, content, "line 3", "not CSV")
+	_, err := b.read(imports.Flights, strings.NewReader(content))
 	assert.NotContains(t, err.Error(), "line 4")
 }

@@ -1,4 +1,4 @@
-package db_test
+package imports_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/imports"
 )
 
 const (
@@ -15,11 +15,11 @@ const (
 	customerTariff = tariffHeader + ",customer"
 )
 
-func TestImportTariffsKeyAndChanges(t *testing.T) {
+func TestTariffsKeyAndChanges(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
-	b.load(db.ImportCustomers, 1, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly")
-	b.load(db.ImportTariffs, 6, 0, 0, customerTariff,
+	b := setup(t)
+	b.load(imports.Customers, 1, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly")
+	b.load(imports.Tariffs, 6, 0, 0, customerTariff,
 		"LAND,Landing,per_tonne,KJFK,arrival,,,5.50,60,USD,0.2,2012-01-01,,",
 		"LAND,Landing,per_tonne,KEWR,arrival,,,5.50,60,USD,0.2,2012-01-01,,",
 		"LAND,Landing,per_tonne,,arrival,0,10,5.50,,USD,0.2,2012-01-01,,",
@@ -27,10 +27,10 @@ func TestImportTariffsKeyAndChanges(t *testing.T) {
 		"LAND,Landing,per_tonne,,arrival,20,,5.50,60,USD,0.2,2012-01-01,,",
 		"LAND,Own,per_tonne,KJFK,arrival,,,4.125,60,USD,0.2,2012-01-01,,ACME")
 	// Same numbers, written otherwise; no lower end and 0 are one key.
-	b.load(db.ImportTariffs, 0, 0, 2, tariffHeader,
+	b.load(imports.Tariffs, 0, 0, 2, tariffHeader,
 		"LAND,Landing,per_tonne,KJFK,arrival,,,5.5,60.00,USD,0.20,2012-01-01,",
 		"LAND,Landing,per_tonne,,arrival,0,10.0,5.500,0,USD,0.2,2012-01-01,")
-	b.load(db.ImportTariffs, 0, 2, 1, customerTariff,
+	b.load(imports.Tariffs, 0, 2, 1, customerTariff,
 		"LAND,New words,per_flight,KJFK,any,0,,1.25,2.5,EUR,0,2012-01-01,2014-01-01,",
 		"LAND,Own,per_tonne,KJFK,arrival,,,4.125,60,USD,0.2,2012-01-01,,ACME",
 		"LAND,Landing,per_tonne,KEWR,arrival,,,5.51,60,USD,0.2,2012-01-01,,")
@@ -41,7 +41,7 @@ func TestImportTariffsKeyAndChanges(t *testing.T) {
 		`(Own,per_tonne,KJFK,arrival,,,4.125,60,USD,0.2,,1)`)
 }
 
-func TestImportTariffsOneFileEndsARuleAndBeginsTheNext(t *testing.T) {
+func TestTariffsOneFileEndsARuleAndBeginsTheNext(t *testing.T) {
 	t.Parallel()
 	const (
 		old   = "LAND,Landing,per_tonne,KJFK,arrival,,,5,0,USD,0,2012-01-01,"
@@ -51,49 +51,49 @@ func TestImportTariffsOneFileEndsARuleAndBeginsTheNext(t *testing.T) {
 	for name, lines := range map[string][]string{"end first": {ended, next}, "beginning first": {next, ended}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setupImport(t)
-			b.load(db.ImportTariffs, 1, 0, 0, tariffHeader, old)
-			b.load(db.ImportTariffs, 1, 1, 0, append([]string{tariffHeader}, lines...)...)
+			b := setup(t)
+			b.load(imports.Tariffs, 1, 0, 0, tariffHeader, old)
+			b.load(imports.Tariffs, 1, 1, 0, append([]string{tariffHeader}, lines...)...)
 			b.expect(`SELECT unit_rate, valid_from, valid_to FROM tariffs ORDER BY valid_from`,
 				"(5,2012-01-01,2014-01-01)", "(6,2014-01-01,)")
 		})
 	}
 }
 
-func TestImportTariffsOverlaps(t *testing.T) {
+func TestTariffsOverlaps(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
-	b.load(db.ImportCustomers, 1, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly")
-	b.load(db.ImportTariffs, 2, 0, 0, customerTariff,
+	b := setup(t)
+	b.load(imports.Customers, 1, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly")
+	b.load(imports.Tariffs, 2, 0, 0, customerTariff,
 		"LAND,Landing,per_tonne,KJFK,arrival,,136,5,0,USD,0,2012-01-01,2014-01-01,",
 		"LAND,Own,per_tonne,KJFK,arrival,,,5,0,USD,0,2012-01-01,,ACME")
 
-	b.refuse(db.ImportTariffs, csvOf(tariffHeader,
+	b.refuse(imports.Tariffs, csvOf(tariffHeader,
 		"GOOD,Landing,per_tonne,KJFK,arrival,,,6,0,USD,0,2012-01-01,",
 		"LAND,Landing,per_tonne,KJFK,arrival,100,,6,0,USD,0,2013-12-31,"),
 		`tariff "LAND" for every customer at airport KJFK`, "the database (up to 136 t, valid from 2012-01-01 to 2014-01-01)",
 		"line 3 (above 100 t, valid from 2013-12-31)", "overlap")
-	b.refuse(db.ImportTariffs, csvOf(customerTariff,
+	b.refuse(imports.Tariffs, csvOf(customerTariff,
 		"LAND,Own,per_tonne,KJFK,arrival,,,6,0,USD,0,2015-01-01,,ACME",
 		"LAND,Own,per_tonne,KJFK,arrival,,,5,0,USD,0,2012-01-01,2015-01-02,ACME"),
 		"for customer ACME at airport KJFK", "line 3 (valid from 2012-01-01 to 2015-01-02)", "line 2 (valid from 2015-01-01)")
-	b.refuse(db.ImportTariffs, csvOf(tariffHeader,
+	b.refuse(imports.Tariffs, csvOf(tariffHeader,
 		"ALL,All,per_flight,,any,,,6,0,USD,0,2015-01-01,",
 		"ALL,All,per_flight,,any,,,6,0,USD,0,2016-01-01,"), "for every customer at every airport")
 
 	// Next to each other is not over each other.
-	b.load(db.ImportTariffs, 2, 0, 0, tariffHeader,
+	b.load(imports.Tariffs, 2, 0, 0, tariffHeader,
 		"LAND,Landing,per_tonne,KJFK,arrival,136,,6,0,USD,0,2012-01-01,2014-01-01",
 		"LAND,Landing,per_tonne,KJFK,arrival,,,6,0,USD,0,2014-01-01,")
 }
 
 // A tariff that has priced charges can change: they keep what they were made
 // with.
-func TestImportTariffsThatHavePricedCharges(t *testing.T) {
+func TestTariffsThatHavePricedCharges(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
-	b.load(db.ImportCustomers, 1, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly")
-	b.load(db.ImportTariffs, 1, 0, 0, tariffHeader, "LAND,Landing,per_flight,,any,,,5,0,USD,0,2012-01-01,")
+	b := setup(t)
+	b.load(imports.Customers, 1, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly")
+	b.load(imports.Tariffs, 1, 0, 0, tariffHeader, "LAND,Landing,per_flight,,any,,,5,0,USD,0,2012-01-01,")
 	_, err := b.pool.Exec(t.Context(), `
 		WITH flight AS (
 			INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at) VALUES ('F1', 1, '2013-01-01', '{}', now())
@@ -103,24 +103,24 @@ func TestImportTariffsThatHavePricedCharges(t *testing.T) {
 		INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
 		SELECT id, 'F1', 1, 'LAND', 'Landing', 1, 5, 5, 0, 0, '2013-01-01' FROM invoice`)
 	require.NoError(t, err)
-	b.load(db.ImportTariffs, 0, 1, 0, tariffHeader, "LAND,Landing,per_flight,,any,,,7,0,USD,0.1,2012-01-01,2013-01-01")
+	b.load(imports.Tariffs, 0, 1, 0, tariffHeader, "LAND,Landing,per_flight,,any,,,7,0,USD,0.1,2012-01-01,2013-01-01")
 	b.expect(`SELECT unit_rate, tax_rate FROM charges`, "(5,0)")
 }
 
-func TestImportTariffsRepeatedRows(t *testing.T) {
+func TestTariffsRepeatedRows(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
-	b.load(db.ImportTariffs, 1, 0, 1, tariffHeader,
+	b := setup(t)
+	b.load(imports.Tariffs, 1, 0, 1, tariffHeader,
 		"LAND,Landing,per_flight,,any,,,5,0,USD,0,2012-01-01,",
 		"LAND,Landing,per_flight,,any,,,5.00,,USD,0,2012-01-01,")
-	b.refuse(db.ImportTariffs, csvOf(tariffHeader,
+	b.refuse(imports.Tariffs, csvOf(tariffHeader,
 		"LAND,Landing,per_flight,,any,,,6,0,USD,0,2012-01-01,",
 		"LAND,Landing,per_flight,,any,,,7,0,USD,0,2012-01-01,"), "line 3", `column code: "LAND"`, "line 2")
 }
 
-func TestImportTariffsRefusesWrongRows(t *testing.T) {
+func TestTariffsRefusesWrongRows(t *testing.T) {
 	t.Parallel()
-	b := setupImport(t)
+	b := setup(t)
 	good := strings.Split("LAND,Landing,per_tonne,KJFK,arrival,0,136,5.50,60,USD,0.2,2012-01-01,2013-01-01,", ",")
 	at := map[string]int{}
 	for i, column := range strings.Split(customerTariff, ",") {
@@ -155,7 +155,7 @@ func TestImportTariffsRefusesWrongRows(t *testing.T) {
 	} {
 		row := append([]string(nil), good...)
 		row[at[c.column]] = c.value
-		b.refuse(db.ImportTariffs, csvOf(customerTariff, strings.Join(good, ","), strings.Join(row, ",")), append(c.parts, "line 3")...)
+		b.refuse(imports.Tariffs, csvOf(customerTariff, strings.Join(good, ","), strings.Join(row, ",")), append(c.parts, "line 3")...)
 	}
 	assert.Equal(t, "0", b.value(`SELECT count(*)::text FROM tariffs`))
 }

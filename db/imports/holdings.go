@@ -1,4 +1,4 @@
-package db
+package imports
 
 import (
 	"context"

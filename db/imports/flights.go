@@ -1,11 +1,10 @@
-package db
+package imports
 
 import (
 	"context"
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,11 +12,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/flightbill/flightbill/db"
 )
 
 // flightColumns are those of the table flights, by name. An empty cell is a
 // fact that is not known.
-var flightColumns = []importColumn{
+var flightColumns = []csvColumn{
 	{name: "flight_id"},
 	{name: "callsign"},
 	{name: "operator"},
@@ -32,27 +33,20 @@ var flightColumns = []importColumn{
 	{name: "passengers", optional: true},
 }
 
-var flightID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]{0,127}$`)
-
-// ValidFlightID reports whether a flight of this id can be enqueued: the rule
-// of the SQL function flight_id_is_valid. One of another could be imported and
-// never be billed.
-func ValidFlightID(id string) bool { return flightID.MatchString(id) }
-
-// importFlights streams the file into a temporary table and goes on from there
+// loadFlights streams the file into a temporary table and goes on from there
 // in single statements, so that memory stays flat whatever the file's size.
 // Facts are only read here: whether a mass can be right is for billing to say.
 //
 // 336,776 flights on 2 busy cores, Postgres among them: 6 s, and as much again
 // for the same file a second time; 2 s of it are spent here.
-func importFlights(ctx context.Context, pool *pgxpool.Pool, file *importFile) (ImportResult, error) {
+func loadFlights(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result, error) {
 	var facts []string // the columns beside flight_id that the file has
 	for _, c := range flightColumns[1:] {
 		if file.has(c.name) {
 			facts = append(facts, c.name)
 		}
 	}
-	var result ImportResult
+	var result Result
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if err := copyFlights(ctx, tx, file, facts); err != nil {
 			return err
@@ -67,7 +61,7 @@ func importFlights(ctx context.Context, pool *pgxpool.Pool, file *importFile) (I
 	return result, err
 }
 
-func copyFlights(ctx context.Context, tx pgx.Tx, file *importFile, facts []string) error {
+func copyFlights(ctx context.Context, tx pgx.Tx, file *csvFile, facts []string) error {
 	_, err := tx.Exec(ctx, `CREATE TEMP TABLE import_flights ON COMMIT DROP AS
 		SELECT 0::bigint AS line, flight_id, `+strings.Join(facts, ", ")+` FROM flightbill.flights WITH NO DATA`)
 	if err != nil {
@@ -91,7 +85,7 @@ func copyFlights(ctx context.Context, tx pgx.Tx, file *importFile, facts []strin
 
 // refuseDifferingRepetitions: an id that the file has with differing facts is
 // an error, since either could be right.
-func refuseDifferingRepetitions(ctx context.Context, tx pgx.Tx, file *importFile, facts []string) error {
+func refuseDifferingRepetitions(ctx context.Context, tx pgx.Tx, file *csvFile, facts []string) error {
 	differing := make([]string, len(facts))
 	for i, c := range facts {
 		differing[i] = fmt.Sprintf("CASE WHEN a.%[1]s IS DISTINCT FROM b.%[1]s THEN '%[1]s' END", c)
@@ -124,7 +118,7 @@ func refuseDifferingRepetitions(ctx context.Context, tx pgx.Tx, file *importFile
 // mergeFlights writes what is new or differs. ON CONFLICT alone would also lock
 // each row that stays as it is: 15 MB of WAL for 336,776 of them.
 // Sorted, so that two imports cannot wait for each other.
-func mergeFlights(ctx context.Context, tx pgx.Tx, facts []string) (result ImportResult, err error) {
+func mergeFlights(ctx context.Context, tx pgx.Tx, facts []string) (result Result, err error) {
 	list := func(prefix string) string { return prefix + strings.Join(facts, ", "+prefix) }
 	assignments := make([]string, len(facts))
 	for i, c := range facts {
@@ -147,14 +141,14 @@ func mergeFlights(ctx context.Context, tx pgx.Tx, facts []string) (result Import
 		SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM written`).
 		Scan(&result.Added, &result.Changed)
 	if err != nil {
-		return ImportResult{}, fmt.Errorf("write the flights: %w", err)
+		return Result{}, fmt.Errorf("write the flights: %w", err)
 	}
 	return result, nil
 }
 
 // flightCopy is the file as COPY reads it.
 type flightCopy struct {
-	file    *importFile
+	file    *csvFile
 	facts   []string
 	buf     []byte
 	pending []byte // the part of buf that is still to be read
@@ -203,7 +197,7 @@ func (c *flightCopy) fill() {
 func (c *flightCopy) addRow() {
 	f := c.file
 	id := f.raw("flight_id")
-	if !ValidFlightID(id) {
+	if !db.ValidFlightID(id) { // it could be imported, and never be billed
 		f.wrong("flight_id", "write 1 to 128 of A-Z a-z 0-9 space . _ : / + # @ ~ -, the first a letter or digit")
 	}
 	c.buf = strconv.AppendInt(c.buf, int64(f.line), 10)

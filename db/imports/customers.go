@@ -1,4 +1,4 @@
-package db
+package imports
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 
 // customerColumns: any but the key may be missing, and then changes nothing on
 // a customer that exists.
-var customerColumns = []importColumn{
+var customerColumns = []csvColumn{
 	{name: "code"},
 	{name: "name", optional: true},
 	{name: "operators", optional: true},
@@ -60,10 +60,10 @@ type customerRecord struct {
 	hold       bool
 }
 
-func importCustomers(ctx context.Context, pool *pgxpool.Pool, file *importFile) (ImportResult, error) {
+func loadCustomers(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result, error) {
 	rows := readCustomers(file)
 	if err := file.err(); err != nil {
-		return ImportResult{}, err
+		return Result{}, err
 	}
 	load := customerLoad{file: file, rows: rows, records: map[string]customerRecord{}, added: map[string]bool{}, changed: map[string]bool{}}
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
@@ -80,15 +80,15 @@ func importCustomers(ctx context.Context, pool *pgxpool.Pool, file *importFile) 
 		return load.writeHoldings(ctx, tx, q)
 	})
 	if err != nil {
-		return ImportResult{}, err
+		return Result{}, err
 	}
 	for code := range load.added {
 		delete(load.changed, code)
 	}
-	return ImportResult{Added: int64(len(load.added)), Changed: int64(len(load.changed))}, nil
+	return Result{Added: int64(len(load.added)), Changed: int64(len(load.changed))}, nil
 }
 
-func readCustomers(f *importFile) []customerRow {
+func readCustomers(f *csvFile) []customerRow {
 	var rows []customerRow
 	byCode := map[string]int{}
 	for f.next() {
@@ -105,7 +105,7 @@ func readCustomers(f *importFile) []customerRow {
 	return rows
 }
 
-func readCustomer(f *importFile) customerRow {
+func readCustomer(f *csvFile) customerRow {
 	row := customerRow{line: f.line, code: f.cell("code"), operators: f.set("operators"), aircraft: f.set("aircraft")}
 	if !customerCode.MatchString(row.code) {
 		f.wrong("code", "write 1 to 32 letters, digits, dots, underscores or hyphens, the first a letter or digit")
@@ -144,7 +144,7 @@ func readCustomer(f *importFile) customerRow {
 
 // set returns the values in a cell, sorted; nil where the file does not have
 // the column.
-func (f *importFile) set(column string) []string {
+func (f *csvFile) set(column string) []string {
 	if !f.has(column) {
 		return nil
 	}
@@ -186,7 +186,7 @@ func assign[T any](field, value *T) {
 
 // customerLoad is the import of a file that is right in itself.
 type customerLoad struct {
-	file           *importFile
+	file           *csvFile
 	rows           []customerRow
 	records        map[string]customerRecord // by code, as the database has them
 	added, changed map[string]bool           // codes

@@ -1,4 +1,4 @@
-package db
+package imports
 
 import (
 	"context"
@@ -12,12 +12,13 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
 // tariffColumns: all are asked for but customer, since a rule that lacks its
 // airport, its end or its tax by oversight bills too much or too little.
-var tariffColumns = []importColumn{
+var tariffColumns = []csvColumn{
 	{name: "code"},
 	{name: "description"},
 	{name: "basis"},
@@ -68,14 +69,14 @@ func optional(d *decimal.Decimal) string {
 	return d.String()
 }
 
-// importTariffs also changes tariffs that charges were made from: a charge
+// loadTariffs also changes tariffs that charges were made from: a charge
 // keeps the rate, the text and the tax that it was made with.
-func importTariffs(ctx context.Context, pool *pgxpool.Pool, file *importFile) (ImportResult, error) {
+func loadTariffs(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result, error) {
 	rows := readTariffs(file)
 	if err := file.err(); err != nil {
-		return ImportResult{}, err
+		return Result{}, err
 	}
-	var result ImportResult
+	var result Result
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		// What is compared here must still be so when it is written. Neither
 		// pricing nor saving waits for this lock.
@@ -102,7 +103,7 @@ func importTariffs(ctx context.Context, pool *pgxpool.Pool, file *importFile) (I
 	return result, err
 }
 
-func readTariffs(f *importFile) []tariffRow {
+func readTariffs(f *csvFile) []tariffRow {
 	var rows []tariffRow
 	for f.next() {
 		before := len(f.problems)
@@ -118,7 +119,7 @@ func readTariffs(f *importFile) []tariffRow {
 	return rows
 }
 
-func readTariff(f *importFile) billing.Tariff {
+func readTariff(f *csvFile) billing.Tariff {
 	const (
 		tonnes = "write whole tonnes, or nothing for no limit"
 		money  = "write an amount such as 5.50"
@@ -150,7 +151,7 @@ func readTariff(f *importFile) billing.Tariff {
 }
 
 // findCustomers fills in the ids of the customers that rows are for.
-func findCustomers(ctx context.Context, q *dbsqlc.Queries, f *importFile, rows []tariffRow) error {
+func findCustomers(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tariffRow) error {
 	codes := map[string]bool{}
 	for _, row := range rows {
 		if row.customer != "" {
@@ -179,7 +180,7 @@ func findCustomers(ctx context.Context, q *dbsqlc.Queries, f *importFile, rows [
 }
 
 // linesOf maps the rules of the file to their first lines.
-func linesOf(f *importFile, rows []tariffRow) (map[tariffKey]int, error) {
+func linesOf(f *csvFile, rows []tariffRow) (map[tariffKey]int, error) {
 	lines := make(map[tariffKey]int, len(rows))
 	first := make(map[tariffKey]billing.Tariff, len(rows))
 	for _, row := range rows {
@@ -202,14 +203,13 @@ func sameTariff(a, b billing.Tariff) bool {
 		a.Currency == b.Currency && a.TaxRate.Equal(b.TaxRate) && a.ValidTo == b.ValidTo
 }
 
-func writeTariffs(ctx context.Context, q *dbsqlc.Queries, rows []tariffRow, lines map[tariffKey]int) (ImportResult, error) {
-	list, err := q.TariffList(ctx)
+func writeTariffs(ctx context.Context, q *dbsqlc.Queries, rows []tariffRow, lines map[tariffKey]int) (Result, error) {
+	list, err := db.Tariffs(ctx, q)
 	if err != nil {
-		return ImportResult{}, fmt.Errorf("read the tariffs: %w", err)
+		return Result{}, err
 	}
 	existing := make(map[tariffKey]billing.Tariff, len(list))
-	for _, row := range list {
-		t := tariffOf(row)
+	for _, t := range list {
 		existing[keyOf(t)] = t
 	}
 
@@ -229,15 +229,15 @@ func writeTariffs(ctx context.Context, q *dbsqlc.Queries, rows []tariffRow, line
 	// An empty statement would still be a change to the price book.
 	if len(update.Ids) > 0 {
 		if err := q.TariffUpdateMany(ctx, update); err != nil {
-			return ImportResult{}, fmt.Errorf("change tariffs: %w", err)
+			return Result{}, fmt.Errorf("change tariffs: %w", err)
 		}
 	}
 	if len(insert.Codes) > 0 {
 		if err := q.TariffInsertMany(ctx, insert); err != nil {
-			return ImportResult{}, fmt.Errorf("add tariffs: %w", err)
+			return Result{}, fmt.Errorf("add tariffs: %w", err)
 		}
 	}
-	return ImportResult{Added: int64(len(insert.Codes)), Changed: int64(len(update.Ids))}, nil
+	return Result{Added: int64(len(insert.Codes)), Changed: int64(len(update.Ids))}, nil
 }
 
 func insertTariff(p *dbsqlc.TariffInsertManyParams, t billing.Tariff) {
@@ -272,7 +272,7 @@ func updateTariff(p *dbsqlc.TariffUpdateManyParams, id int64, t billing.Tariff) 
 
 // checkOverlaps says which rules overlap before the constraint would, which
 // knows nothing of lines.
-func checkOverlaps(ctx context.Context, q *dbsqlc.Queries, f *importFile, lines map[tariffKey]int) error {
+func checkOverlaps(ctx context.Context, q *dbsqlc.Queries, f *csvFile, lines map[tariffKey]int) error {
 	pairs, err := q.TariffOverlapList(ctx)
 	if err != nil {
 		return fmt.Errorf("look for overlapping tariffs: %w", err)
@@ -280,10 +280,10 @@ func checkOverlaps(ctx context.Context, q *dbsqlc.Queries, f *importFile, lines 
 	for _, p := range pairs {
 		a := billing.Tariff{
 			Code: p.Code, CustomerID: p.CustomerID, Airport: p.Airport,
-			BandFrom: pointerTo(p.ABandFrom), BandTo: pointerTo(p.ABandTo), ValidFrom: p.AValidFrom, ValidTo: p.AValidTo,
+			BandFrom: db.DecimalOrNil(p.ABandFrom), BandTo: db.DecimalOrNil(p.ABandTo), ValidFrom: p.AValidFrom, ValidTo: p.AValidTo,
 		}
 		b := a
-		b.BandFrom, b.BandTo, b.ValidFrom, b.ValidTo = pointerTo(p.BBandFrom), pointerTo(p.BBandTo), p.BValidFrom, p.BValidTo
+		b.BandFrom, b.BandTo, b.ValidFrom, b.ValidTo = db.DecimalOrNil(p.BBandFrom), db.DecimalOrNil(p.BBandTo), p.BValidFrom, p.BValidTo
 		whom := "every customer"
 		if p.Customer != "" {
 			whom = "customer " + p.Customer

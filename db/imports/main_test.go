@@ -1,0 +1,9 @@
+package imports_test
+
+import (
+	"testing"
+
+	"github.com/flightbill/flightbill/db/dbtest"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m, dbtest.Template(dbtest.Migrate)) }

@@ -1,0 +1,28 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+// VoidInvoice voids an issued invoice by a credit note, and counts the flights on
+// it. With rebill they go back to the queue.
+func VoidInvoice(ctx context.Context, pool *pgxpool.Pool, number, reason string, rebill bool) (creditNote string, flights int64, err error) {
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		q := dbsqlc.New(tx)
+		var err error
+		if creditNote, err = q.InvoiceVoid(ctx, dbsqlc.InvoiceVoidParams{Number: number, Reason: reason, Rebill: rebill}); err != nil {
+			return fmt.Errorf("void: %w", err)
+		}
+		if flights, err = q.VoidedFlightCount(ctx, creditNote); err != nil {
+			return fmt.Errorf("count the flights of credit note %s: %w", creditNote, err)
+		}
+		return nil
+	})
+	return creditNote, flights, err
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ type config struct {
 	HTTPPassword string
 	Results      string
 	LogFormat    string
+	LogLevel     slog.Level
 
 	PinotBrokers    []string
 	PinotController string
@@ -93,6 +95,12 @@ func settings() []setting {
 		{"FLIGHTBILL_HTTP_PASSWORD", "", "", text(func(c *config) *string { return &c.HTTPPassword })},
 		{"FLIGHTBILL_RESULTS", "benchmarks/results.json", "file of serve's performance statistics; empty: not written", text(func(c *config) *string { return &c.Results })},
 		{"FLIGHTBILL_LOG_FORMAT", "text", "or json", oneOf(func(c *config) *string { return &c.LogFormat }, "text", "json")},
+		{"FLIGHTBILL_LOG_LEVEL", "info", "least that is logged: debug, info, warn or error", func(c *config, v string) error {
+			if err := oneOf(func(*config) *string { return &v }, "debug", "info", "warn", "error")(c, v); err != nil {
+				return err
+			}
+			return c.LogLevel.UnmarshalText([]byte(v))
+		}},
 		{"PINOT_BROKERS", "", "with the pinot source, this or PINOT_CONTROLLER: host:port, several separated by commas", func(c *config, v string) error {
 			for broker := range strings.SplitSeq(v, ",") {
 				if broker = strings.TrimSpace(broker); broker != "" {

@@ -64,12 +64,16 @@ test: ## Run the tests, on an embedded Postgres 18
 	go test ./...
 
 .PHONY: test/oldest
-test/oldest: ## Run the tests that use Postgres on the oldest supported version, 15 (with pg_dump 15, db/schema.sql is checked too)
+test/oldest: ## Run the tests that use Postgres on an embedded one of the oldest supported version, 15 (with pg_dump 15, db/schema.sql is checked too)
 	FLIGHTBILL_TEST_POSTGRES=15 go test ./db/... ./jobs/...
 
 .PHONY: test/race
 test/race: ## Run the tests with the race detector
 	go test -race -timeout 20m ./...
+
+.PHONY: test/stock
+test/stock: ## Run the tests that use Postgres on the one that Debian's package makes, with its defaults
+	internal/checks/stock-postgres go test ./db/... ./jobs/... ./cmd/...
 
 .PHONY: tidy
 tidy: ## Bring go.mod and go.sum up to date

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +30,7 @@ type config struct {
 	HTTPPassword string
 	Results      string
 	LogFormat    string
+	LogLevel     slog.Level
 
 	PinotBrokers    []string
 	PinotController string
@@ -45,6 +50,8 @@ const (
 	sourcePinot    = "pinot"
 
 	defaultHTTPAddr = "127.0.0.1:8080"
+
+	resultsFile = "results.json"
 )
 
 func settings() []setting {
@@ -91,8 +98,14 @@ func settings() []setting {
 		{"FLIGHTBILL_HTTP_ADDR", defaultHTTPAddr, "address of River UI and /metrics", text(func(c *config) *string { return &c.HTTPAddr })},
 		{"FLIGHTBILL_HTTP_USER", "", "credentials for it; needed on any address but loopback", text(func(c *config) *string { return &c.HTTPUser })},
 		{"FLIGHTBILL_HTTP_PASSWORD", "", "", text(func(c *config) *string { return &c.HTTPPassword })},
-		{"FLIGHTBILL_RESULTS", "benchmarks/results.json", "file of serve's performance statistics; empty: not written", text(func(c *config) *string { return &c.Results })},
+		{"FLIGHTBILL_RESULTS", "", "file of serve's performance statistics; empty: not written; not set: results.json in FLIGHTBILL_DATA_DIR, or benchmarks/results.json in a checkout", text(func(c *config) *string { return &c.Results })},
 		{"FLIGHTBILL_LOG_FORMAT", "text", "or json", oneOf(func(c *config) *string { return &c.LogFormat }, "text", "json")},
+		{"FLIGHTBILL_LOG_LEVEL", "info", "least that is logged: debug, info, warn or error", func(c *config, v string) error {
+			if err := oneOf(func(*config) *string { return &v }, "debug", "info", "warn", "error")(c, v); err != nil {
+				return err
+			}
+			return c.LogLevel.UnmarshalText([]byte(v))
+		}},
 		{"PINOT_BROKERS", "", "with the pinot source, this or PINOT_CONTROLLER: host:port, several separated by commas", func(c *config, v string) error {
 			for broker := range strings.SplitSeq(v, ",") {
 				if broker = strings.TrimSpace(broker); broker != "" {
@@ -120,10 +133,27 @@ func loadConfig(env func(string) (string, bool)) (config, error) {
 			problems = append(problems, fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
+	if _, given := env("FLIGHTBILL_RESULTS"); !given {
+		c.Results = defaultResults(".", c.DataDir)
+	}
 	if c.FlightSource == sourcePinot && len(c.PinotBrokers) == 0 && c.PinotController == "" {
 		problems = append(problems, errors.New("PINOT_BROKERS: FLIGHTBILL_FLIGHT_SOURCE is pinot; set PINOT_BROKERS or PINOT_CONTROLLER to where Pinot is"))
 	}
 	return c, errors.Join(problems...)
+}
+
+// defaultResults returns the file of the statistics where none is named. Only a
+// checkout of flightbill has a folder for them in the working directory; anywhere
+// else that is somebody else's. It is empty where there is no data folder either.
+func defaultResults(workingDir, dataDir string) string {
+	module, err := os.ReadFile(filepath.Join(workingDir, "go.mod"))
+	if err == nil && bytes.HasPrefix(module, []byte("module github.com/flightbill/flightbill\n")) {
+		return filepath.Join(workingDir, "benchmarks", resultsFile)
+	}
+	if dataDir == "" {
+		return ""
+	}
+	return filepath.Join(dataDir, resultsFile)
 }
 
 func text(field func(*config) *string) func(*config, string) error {

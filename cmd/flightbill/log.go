@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// newLogger returns a logger of the format given. In both formats the attribute
-// component says which part speaks.
-func newLogger(w io.Writer, format string) (*slog.Logger, error) {
+// newLogger returns a logger of the format given, of what has that level or a
+// higher one. In both formats the attribute component says which part speaks.
+func newLogger(w io.Writer, format string, level slog.Level) (*slog.Logger, error) {
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, nil)), nil
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
 	case "text":
-		return slog.New(newTextHandler(w)), nil
+		return slog.New(newTextHandler(w, level)), nil
 	}
 	return nil, usageError{fmt.Errorf("--log-format: %q is not one of text, json", format)}
 }
@@ -26,6 +26,7 @@ func newLogger(w io.Writer, format string) (*slog.Logger, error) {
 //
 //	2026-11-23T01:00:00Z INFO [SCHEDULED] consolidated invoices issued run_date=2026-11-23 invoices=12
 type textHandler struct {
+	level     slog.Level
 	mu        *sync.Mutex // of w and line
 	w         io.Writer
 	line      *bytes.Buffer
@@ -33,10 +34,10 @@ type textHandler struct {
 	component string
 }
 
-func newTextHandler(w io.Writer) *textHandler {
+func newTextHandler(w io.Writer, level slog.Level) *textHandler {
 	line := &bytes.Buffer{}
 	return &textHandler{
-		mu: &sync.Mutex{}, w: w, line: line,
+		level: level, mu: &sync.Mutex{}, w: w, line: line,
 		rest: slog.NewTextHandler(line, &slog.HandlerOptions{
 			ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 				if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
@@ -50,7 +51,7 @@ func newTextHandler(w io.Writer) *textHandler {
 
 // Enabled implements slog.Handler.
 func (h *textHandler) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= slog.LevelInfo
+	return level >= h.level
 }
 
 // Handle implements slog.Handler.

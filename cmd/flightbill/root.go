@@ -76,7 +76,7 @@ func (a *app) newRootCommand(env func(string) (string, bool)) *cobra.Command {
 			if logFormat != "" {
 				a.config.LogFormat = logFormat
 			}
-			a.logger, err = newLogger(a.stderr, a.config.LogFormat)
+			a.logger, err = newLogger(a.stderr, a.config.LogFormat, a.config.LogLevel)
 			return err
 		},
 	}

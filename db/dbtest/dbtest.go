@@ -3,6 +3,11 @@
 //   - One throwaway server for each test binary, started when the first test asks for a database.
 //   - One database for each test, cloned from a template that is filled once, dropped when the test ends.
 //   - FLIGHTBILL_TEST_POSTGRES (15, 16, 17, 18) chooses the version; 18 where it is not set.
+//   - FLIGHTBILL_TEST_DATABASE_URL names a running server to use instead: a superuser's URL of any database on it. Test
+//     binaries may share it. Each drops its databases at the end, and those of a binary that was killed. The role
+//     flightbill_enqueuer stays: it belongs to the whole server, and others may use it.
+//
+// The throwaway server is set for speed, with the locale C. One that is named keeps its own settings and its own locale.
 //
 // A package that uses it hands its TestMain over:
 //
@@ -18,20 +23,14 @@ import (
 	"testing"
 	"time"
 
-	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
-	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/embedded"
 )
 
-const (
-	template = "flightbill_template"
-
-	// timeout of starting the server, with a download, and of each thing done on it.
-	timeout = 5 * time.Minute
-)
+// timeout of starting the server, with a download, and of each thing done on it.
+const timeout = 5 * time.Minute
 
 // Option changes what Main does.
 type Option func(*binary)
@@ -62,9 +61,10 @@ type binary struct {
 	fill  func(ctx context.Context, url string) error
 	leaks []goleak.Option
 
-	server   func() (*embedded.Server, error) // starts it, once
-	template func() error                     // makes it, once
-	started  atomic.Pointer[embedded.Server]
+	name     string                 // that all its databases' names begin with; no other binary has it
+	server   func() (server, error) // starts it, once
+	template func() error           // makes it, once
+	started  atomic.Pointer[server]
 	count    atomic.Int64 // of databases made
 }
 
@@ -74,7 +74,7 @@ var shared *binary
 // Main runs a test binary's tests, then stops the server and fails if a goroutine was leaked. It does not return.
 func Main(m *testing.M, options ...Option) {
 	embedded.Main()
-	shared = &binary{}
+	shared = &binary{name: newName()}
 	for _, option := range options {
 		option(shared)
 	}
@@ -83,7 +83,7 @@ func Main(m *testing.M, options ...Option) {
 
 	code := m.Run()
 	if server := shared.started.Load(); server != nil {
-		if err := server.Stop(); err != nil {
+		if err := (*server).Stop(); err != nil {
 			code = fail(err)
 		}
 	}
@@ -104,28 +104,34 @@ func fail(err error) int {
 // URL returns the connection string of a new database made from the template. It is dropped when the test ends.
 func URL(t testing.TB) string {
 	t.Helper()
-	return database(t, template)
+	b := binaryOf(t)
+	if err := b.template(); err != nil {
+		t.Fatalf("dbtest: %v", err)
+	}
+	return b.database(t, b.templateName())
 }
 
 // EmptyURL returns the connection string of a new, empty database. It is dropped when the test ends.
 func EmptyURL(t testing.TB) string {
 	t.Helper()
-	return database(t, "template0")
+	return binaryOf(t).database(t, "template0")
 }
 
-func database(t testing.TB, source string) string {
+func binaryOf(t testing.TB) *binary {
 	t.Helper()
 	if shared == nil {
 		t.Fatal("dbtest: TestMain does not call dbtest.Main")
 	}
-	server, err := shared.server()
-	if err == nil && source == template {
-		err = shared.template()
-	}
+	return shared
+}
+
+func (b *binary) database(t testing.TB, source string) string {
+	t.Helper()
+	server, err := b.server()
 	if err != nil {
 		t.Fatalf("dbtest: %v", err)
 	}
-	name := fmt.Sprintf("test_%d", shared.count.Add(1))
+	name := fmt.Sprintf("%s_%d", b.name, b.count.Add(1))
 	// FILE_COPY costs two checkpoints, which are cheap on a server that never syncs. Cloned, connected to and dropped, with
 	// 40 tables, 2 cores: 58 ms (four at once: 31 ms each); with WAL_LOG, the default, 84 ms (94 ms).
 	if err := admin(server, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s STRATEGY FILE_COPY", name, source)); err != nil {
@@ -139,64 +145,31 @@ func database(t testing.TB, source string) string {
 	return server.Database(name)
 }
 
-func (b *binary) startServer() (*embedded.Server, error) {
-	version, err := version(os.Getenv("FLIGHTBILL_TEST_POSTGRES"))
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	server, err := embedded.Start(ctx, embedded.Config{Ephemeral: true, Version: version})
+func (b *binary) startServer() (server, error) {
+	server, err := startServer(b.name)
 	if err == nil {
-		b.started.Store(server)
+		b.started.Store(&server)
 	}
 	return server, err
 }
 
-func version(major string) (embeddedpostgres.PostgresVersion, error) {
-	switch major {
-	case "", "18":
-		return embeddedpostgres.V18, nil
-	case "17":
-		return embeddedpostgres.V17, nil
-	case "16":
-		return embeddedpostgres.V16, nil
-	case "15":
-		return embeddedpostgres.V15, nil
-	}
-	return "", fmt.Errorf("FLIGHTBILL_TEST_POSTGRES is %q, not one of 15, 16, 17, 18", major)
-}
+func (b *binary) templateName() string { return b.name + "_template" }
 
 func (b *binary) makeTemplate() error {
 	server, err := b.server()
 	if err != nil {
 		return err
 	}
-	if err := admin(server, "CREATE DATABASE "+template+" TEMPLATE template0"); err != nil {
+	if err := admin(server, "CREATE DATABASE "+b.templateName()+" TEMPLATE template0"); err != nil {
 		return err
 	}
 	if b.fill != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		if err := b.fill(ctx, server.Database(template)); err != nil {
+		if err := b.fill(ctx, server.Database(b.templateName())); err != nil {
 			return fmt.Errorf("fill the template: %w", err)
 		}
 	}
 	// A connection to the template, such as one of autovacuum, would make cloning it fail now and then.
-	return admin(server, "ALTER DATABASE "+template+" ALLOW_CONNECTIONS false")
-}
-
-// admin runs a statement on the server, outside of the tests' databases.
-func admin(server *embedded.Server, sql string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, server.Database("postgres"))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	if _, err := conn.Exec(ctx, sql); err != nil {
-		return fmt.Errorf("%s: %w", sql, err)
-	}
-	return nil
+	return admin(server, "ALTER DATABASE "+b.templateName()+" ALLOW_CONNECTIONS false")
 }

@@ -3,13 +3,16 @@ package dbtest_test
 import (
 	"context"
 	"os"
+	osexec "os/exec"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/flightbill/flightbill/db/dbtest"
+	"github.com/flightbill/flightbill/db/embedded"
 )
 
 // filled counts how often the template was.
@@ -77,6 +80,9 @@ func TestDatabaseIsDroppedThoughInUse(t *testing.T) {
 
 func TestVersionIsTheOneAskedFor(t *testing.T) {
 	t.Parallel()
+	if os.Getenv("FLIGHTBILL_TEST_DATABASE_URL") != "" {
+		t.Skip("FLIGHTBILL_TEST_DATABASE_URL names a server: it is of the version that it is")
+	}
 	want := os.Getenv("FLIGHTBILL_TEST_POSTGRES")
 	if want == "" {
 		want = "18"
@@ -84,6 +90,66 @@ func TestVersionIsTheOneAskedFor(t *testing.T) {
 	if n := count(t, dbtest.EmptyURL(t), "SELECT count(*) WHERE current_setting('server_version') LIKE '"+want+".%'"); n != 1 {
 		t.Errorf("the server's version is not %s", want)
 	}
+}
+
+// Two binaries at once on a server that is named, beside one that is at work and what a killed one left.
+func TestNamedServerIsLeftAsItWas(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.Start(t.Context(), embedded.Config{Ephemeral: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	working, err := pgx.Connect(t.Context(), server.URL()+"&application_name=flightbill_test_00112233445566aa")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer working.Close(context.WithoutCancel(t.Context()))
+	exec(t, server.URL(), "CREATE DATABASE flightbill_test_00112233445566aa_7")
+	const databases = "SELECT count(*) FROM pg_database"
+	before := count(t, server.URL(), databases)
+	exec(t, server.URL(), "CREATE DATABASE flightbill_test_00112233445566ff_7")
+	exec(t, server.URL(), "ALTER DATABASE flightbill_test_00112233445566ff_7 ALLOW_CONNECTIONS false")
+
+	const tests = "^(TestURLIsAFreshCopyOfTheTemplate|TestEmptyURLHasNothingOfTheTemplate|TestDatabaseIsDroppedThoughInUse)$"
+	var binaries sync.WaitGroup
+	for range 2 {
+		binaries.Go(func() {
+			if out, err := anotherBinary(t, tests, "FLIGHTBILL_TEST_DATABASE_URL="+server.URL()); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+	binaries.Wait()
+	if n := count(t, server.URL(), databases); n != before {
+		t.Errorf("%d databases on the server, want those from before: %d", n, before)
+	}
+}
+
+func TestServerCannotBeBothNamedAndChosen(t *testing.T) {
+	t.Parallel()
+	const tests = "^TestEmptyURLHasNothingOfTheTemplate$"
+	out, err := anotherBinary(t, tests, "FLIGHTBILL_TEST_DATABASE_URL=postgres://127.0.0.1:1/postgres", "FLIGHTBILL_TEST_POSTGRES=15")
+	if err == nil || !strings.Contains(out, "FLIGHTBILL_TEST_DATABASE_URL and FLIGHTBILL_TEST_POSTGRES are both set") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// anotherBinary runs this one again, for some of its tests.
+func anotherBinary(t *testing.T, tests string, env ...string) (out string, err error) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	cmd := osexec.CommandContext(t.Context(), self, "-test.run", tests)
+	cmd.Env = append(append(os.Environ(), "FLIGHTBILL_TEST_POSTGRES="), env...)
+	output, err := cmd.CombinedOutput()
+	return string(output), err
 }
 
 func exec(t *testing.T, url, sql string) {

@@ -59,6 +59,16 @@ func TestFolderOfSomethingElse(t *testing.T) {
 	equal(t, "owner unchanged", accountOf(after), accountOf(before))
 }
 
+// A serve with a DATABASE_URL keeps its statistics where the embedded server would have its data.
+func TestFolderWithStatistics(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	must(t, os.Mkdir(dir, 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "results.json"), nil, 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, ".results-1.json"), nil, 0o600))
+	start(t, Config{Dir: dir, Ephemeral: true})
+}
+
 func TestFolderInPrivateOne(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

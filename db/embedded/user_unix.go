@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -112,6 +113,10 @@ func prepareDir(dir string, owner account) (string, error) {
 		return func(e os.DirEntry) bool { return e.Name() == name && !(name == lockFile && e.IsDir()) }
 	}
 	entries = slices.DeleteFunc(entries, named("lost+found"))
+	// A serve with a DATABASE_URL may have left its statistics here, or half of them.
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool {
+		return e.Name() == "results.json" || strings.HasPrefix(e.Name(), ".results-")
+	})
 	if len(entries) > 0 && !slices.ContainsFunc(entries, named(lockFile)) {
 		return "", fmt.Errorf("%w: %s is not empty and holds no flightbill database; choose another with FLIGHTBILL_DATA_DIR",
 			ErrNotDataFolder, dir)

@@ -7,6 +7,8 @@ var (
 	ErrUnreachable = errors.New("database unreachable")
 	// ErrServerTooOld: the server is older than OldestPostgres.
 	ErrServerTooOld = errors.New("database server too old")
+	// ErrNotUTF8: the database has another encoding.
+	ErrNotUTF8 = errors.New("database is not in UTF-8")
 	// ErrSchemaTooNew: a newer flightbill has migrated the database.
 	ErrSchemaTooNew = errors.New("database schema too new")
 	// ErrSchemaTooOld: migrations of this flightbill have not been run.

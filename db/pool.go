@@ -91,13 +91,21 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 
 func checkServer(ctx context.Context, pool *pgxpool.Pool, config *pgx.ConnConfig) error {
 	var number int
-	var version string
-	err := pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version')`).Scan(&number, &version)
+	var version, encoding string
+	err := pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_setting('server_encoding')`).
+		Scan(&number, &version, &encoding)
 	if err != nil {
 		return fmt.Errorf("%w: database %s cannot be reached; see that it runs and that DATABASE_URL names it: %w",
 			ErrUnreachable, Address(config), err)
 	}
-	return checkServerVersion(number, version, Address(config))
+	if err := checkServerVersion(number, version, Address(config)); err != nil {
+		return err
+	}
+	if encoding != "UTF8" {
+		return fmt.Errorf("%w: database %s is in %s, where names of other languages are lost or miscounted; make it anew: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+			ErrNotUTF8, Address(config), encoding)
+	}
+	return nil
 }
 
 func checkServerVersion(number int, version, address string) error {

@@ -1,9 +1,11 @@
 package db_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -213,6 +215,24 @@ func TestOpenFixesTheSession(t *testing.T) {
 	require.Equal(t, ours+"own", get[string](t, with("application_name=own&search_path=public&options=-c%20jit%3Don%20-c%20statement_timeout%3D20s"), session))
 }
 
+// As a bare container's package makes it, where no locale is set.
+func TestOpenWantsUTF8(t *testing.T) {
+	t.Parallel()
+	b := setupEmpty(t)
+	name := get[string](t, b, `SELECT current_database()`) + "_ascii"
+	b.exec(t, `CREATE DATABASE `+name+` TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'`)
+	t.Cleanup(func() {
+		_, err := b.pool.Exec(context.WithoutCancel(t.Context()), `DROP DATABASE `+name)
+		require.NoError(t, err)
+	})
+	address, err := url.Parse(b.url)
+	require.NoError(t, err)
+	address.Path = "/" + name
+	_, err = db.Open(t.Context(), address.String(), db.Options{})
+	require.ErrorIs(t, err, db.ErrNotUTF8)
+	require.ErrorContains(t, err, "is in SQL_ASCII")
+}
+
 func TestOpenServerTooOld(t *testing.T) {
 	t.Parallel()
 	for number, version := range map[string]string{"90624": "9.6.24", "140019": "14.19"} {
@@ -271,9 +291,9 @@ func answerOld(conn net.Conn, number, version string) error {
 		switch message.(type) {
 		case *pgproto3.Query:
 			backend.Send(&pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{
-				{Name: []byte("number"), DataTypeOID: 23}, {Name: []byte("version"), DataTypeOID: 25},
+				{Name: []byte("number"), DataTypeOID: 23}, {Name: []byte("version"), DataTypeOID: 25}, {Name: []byte("encoding"), DataTypeOID: 25},
 			}})
-			backend.Send(&pgproto3.DataRow{Values: [][]byte{[]byte(number), []byte(version)}})
+			backend.Send(&pgproto3.DataRow{Values: [][]byte{[]byte(number), []byte(version), []byte("UTF8")}})
 			backend.Send(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")})
 			backend.Send(ready)
 		case *pgproto3.Terminate:

@@ -74,8 +74,8 @@ func (l *serverLine) ratio() (ratio, met string) {
 func (r *serversReport) markdown() string {
 	version := func(server string) string { return r.Settings[server][0].Value }
 	var b strings.Builder
-	fmt.Fprintf(&b, "flightbill on the embedded server (Postgres %s) and on a stock one (Postgres %s), each with the settings it comes with, in %d passes: "+
-		"the median (lowest to highest). The pace on stock is a ratio of flights or rows a second, or the inverse one of times, pass by pass.\n\n",
+	fmt.Fprintf(&b, "flightbill on the embedded server (Postgres %s) and on a stock one (Postgres %s), each with the settings it comes with, so that "+
+		"a client's commit waits for the disk, in %d passes: the median (lowest to highest). The pace on stock is a ratio of flights or rows a second, or the inverse one of times, pass by pass.\n\n",
 		version(embeddedServer), version(stockServer), r.Passes)
 	b.WriteString("| | embedded server | stock server | pace on stock to embedded | two thirds or more |\n|---|--:|--:|--:|---|\n")
 	for _, l := range r.Lines {

@@ -23,7 +23,7 @@ $(BIN)/govulncheck: Makefile
 	$(install) golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) && touch $@
 
 .PHONY: bench
-bench: ## Measure flightbill beside what else flights could be billed with; writes benchmarks/COMPARISON.md and README's part of it
+bench: ## Measure flightbill beside what else flights could be billed with, and on a stock Postgres; writes benchmarks/COMPARISON.md and README's part of it
 	go run ./benchmarks compare
 
 .PHONY: build

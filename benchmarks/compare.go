@@ -36,14 +36,20 @@ const slow = 50 * time.Millisecond
 //go:embed compare.sql
 var compareSQL string
 
-// comparison is one run of all contenders on one server.
+// comparison is one run of all contenders on one server, and of flightbill on a
+// second one.
 type comparison struct {
 	*bench
 
+	settings  []string // of the database of a turn
 	programs  programs
 	brokers   map[time.Duration]string // their addresses
 	noNode    string                   // why Node's contenders are left out
 	noPgbench bool
+
+	stock     string // the address of the second server; "": Debian's package makes it
+	noStock   string // why that one is left out
+	onServers *serversReport
 }
 
 // runCompare measures, and writes what README shows.
@@ -53,24 +59,28 @@ func runCompare(ctx context.Context, args []string, stdout, stderr io.Writer) (e
 	for _, p := range peers() {
 		all = append(all, p.name)
 	}
+	all = append(all, serversName)
 	flags := flag.NewFlagSet("benchmarks "+compareCommand, flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.only, "only", "", "these contenders, separated by commas: "+strings.Join(all, ", "))
+	flags.StringVar(&o.only, "only", "", "these, separated by commas: "+strings.Join(all, ", "))
 	flags.IntVar(&o.passes, "passes", 2, "how often each has its turn, at least 2")
 	flags.Float64Var(&o.scale, "scale", 1, "multiplies the number of flights; a try-out: 0.05")
 	flags.StringVar(&o.dir, "dir", "", "put the server's data in a temporary folder in here; it must be on the disk to be measured")
+	flags.StringVar(&o.database, "stock", "", "the server of "+serversName+" beside the embedded one, on this machine: a superuser's URL (default one of Debian's package)")
 	flags.StringVar(&o.out, "out", "", "the folder for the results (default benchmarks, and README.md's part of them, for a whole run at full size)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	chosen := peers()
+	wanted := all
 	if o.only != "" {
-		wanted := strings.Split(o.only, ",")
-		chosen = slices.DeleteFunc(chosen, func(p peer) bool { return !slices.Contains(wanted, p.name) })
-		if len(chosen) != len(wanted) {
-			return fmt.Errorf("-only %s: the contenders are %s", o.only, strings.Join(all, ", "))
+		wanted = strings.Split(o.only, ",")
+		for _, name := range wanted {
+			if !slices.Contains(all, name) {
+				return fmt.Errorf("-only %s: there are %s", o.only, strings.Join(all, ", "))
+			}
 		}
 	}
+	chosen := slices.DeleteFunc(peers(), func(p peer) bool { return !slices.Contains(wanted, p.name) })
 	if flags.NArg() > 0 || o.passes < 2 || o.scale <= 0 {
 		flags.Usage()
 		return errors.New("these flags cannot be understood")
@@ -86,8 +96,11 @@ func runCompare(ctx context.Context, args []string, stdout, stderr io.Writer) (e
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
 	conditions.postgres = srv.version
-	c := &comparison{bench: &bench{server: srv, passes: o.passes, scale: o.scale, log: stderr, logger: logger}}
-	found, err := c.compare(ctx, chosen)
+	c := &comparison{
+		bench:    &bench{server: srv, passes: o.passes, scale: o.scale, log: stderr, logger: logger},
+		settings: []string{noWait}, stock: o.database,
+	}
+	found, err := c.compare(ctx, chosen, slices.Contains(wanted, serversName))
 	if err != nil {
 		return err
 	}
@@ -109,7 +122,7 @@ type measured struct {
 	singles  []outcome // with flights one by one
 }
 
-func (c *comparison) compare(ctx context.Context, chosen []peer) (_ []measured, err error) {
+func (c *comparison) compare(ctx context.Context, chosen []peer, servers bool) (_ []measured, err error) {
 	dir, err := os.MkdirTemp("", "flightbill-binary-")
 	if err != nil {
 		return nil, err
@@ -138,6 +151,13 @@ func (c *comparison) compare(ctx context.Context, chosen []peer) (_ []measured, 
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 		c.brokers[delay] = address
+	}
+
+	// First: the second server is gone before the others have their turns.
+	if servers {
+		if err := c.servers(ctx); err != nil {
+			return nil, err
+		}
 	}
 
 	found := make([]measured, len(chosen))

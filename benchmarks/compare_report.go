@@ -30,6 +30,8 @@ type report struct {
 	LeftOut  []string     `json:"left_out,omitempty"`
 	Peers    []peerReport `json:"contenders"`
 	Targets  []target     `json:"targets"`
+
+	Servers *serversReport `json:"servers,omitempty"`
 }
 
 type peerReport struct {
@@ -67,12 +69,16 @@ func newReport(c conditions, run *comparison, found []measured) *report {
 	r := &report{
 		Measured: c.at.Format("2006-01-02 15:04 MST"), Command: c.command, CPU: machine.CPU, Cores: machine.CPUs, Load: c.load,
 		FsyncMS: float64(c.fsync.Microseconds()) / 1000, Go: machine.Go, Postgres: c.postgres, Flights: run.size(fullFlights), Passes: run.passes,
+		Servers: run.onServers,
 	}
 	if run.noNode != "" {
 		r.LeftOut = append(r.LeftOut, fmt.Sprintf("Node's contenders are left out: %s", run.noNode))
 	}
 	if run.noPgbench {
 		r.LeftOut = append(r.LeftOut, "pgbench is not on PATH: a loop in Go on 5 connections does the ceiling's work")
+	}
+	if run.noStock != "" {
+		r.LeftOut = append(r.LeftOut, fmt.Sprintf("the stock server is left out: %s", run.noStock))
 	}
 	for _, m := range found {
 		p := peerReport{
@@ -196,10 +202,19 @@ func (r *report) markdown() string {
 	for _, line := range r.LeftOut {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
-	b.WriteString("\nREADME.md says how it is measured.\n\n## Throughput and latency\n\n" + r.table())
+	b.WriteString("\nREADME.md says how it is measured.\n")
+	stock := ""
+	if r.Servers != nil {
+		stock = "\n## Stock server\n\n" + r.Servers.markdown() + "\n" + r.Servers.settings()
+	}
+	if len(r.Peers) == 0 {
+		return b.String() + stock
+	}
+	b.WriteString("\n## Throughput and latency\n\n" + r.table())
 	b.WriteString("\n![flights per second](throughput.svg)\n\n![enqueue to saved](latency.svg)\n\n![flightbill by workers and processes](scaling.svg)\n")
 	b.WriteString("\n## More processes\n\n" + r.processes())
 	b.WriteString("\n## What flightbill aims at\n\n" + r.targets())
+	b.WriteString(stock)
 	b.WriteString("\n## What it costs\n\nWith Pinot at 0 ms; per flight, from the moment that all are queued until no job is left.\n\n" + r.costs())
 	b.WriteString("\n## Settings, and what limits each\n\n")
 	for _, p := range r.Peers {
@@ -255,11 +270,16 @@ func (p *peerReport) bold() string {
 func (r *report) rate(p *peerReport, delay time.Duration) string {
 	for _, o := range p.Turns[delay.String()] {
 		if o.Refused != "" {
-			why := strings.Join(strings.Fields(strings.ReplaceAll(o.Refused, "|", "/")), " ") // comparison.json has it whole
-			return "refused: " + why[:min(len(why), 250)]
+			return refusal(o.Refused)
 		}
 	}
 	return figureOf(p.rates(delay), "")
+}
+
+// refusal fits into a table; comparison.json has it whole.
+func refusal(why string) string {
+	why = strings.Join(strings.Fields(strings.ReplaceAll(why, "|", "/")), " ")
+	return "refused: " + why[:min(len(why), 250)]
 }
 
 func figureOf(figures []float64, unit string) string {
@@ -326,8 +346,12 @@ func (r *report) show(page string) error {
 	if !found || !foundEnd {
 		return fmt.Errorf("%s has not both marks between which the comparison goes", page)
 	}
+	servers := ""
+	if r.Servers != nil {
+		servers = "\n" + r.Servers.markdown()
+	}
 	part := fmt.Sprintf("Measured %s on %s, %d cores, Postgres %s on the same machine; %s flights each, the median of %d passes.\n\n%s\n%s",
-		r.Measured, r.CPU, r.Cores, r.Postgres, count(r.Flights), r.Passes, r.table()+"\n"+r.processes(),
+		r.Measured, r.CPU, r.Cores, r.Postgres, count(r.Flights), r.Passes, r.table()+"\n"+r.processes()+servers,
 		"![flights per second](benchmarks/throughput.svg)\n\n![enqueue to saved](benchmarks/latency.svg)\n\n![flightbill by workers and processes](benchmarks/scaling.svg)\n")
 	return os.WriteFile(page, []byte(before+showBegin+part+showEnd+after), 0o644) //nolint:gosec // for everyone to read
 }

@@ -31,7 +31,7 @@ type turn struct {
 	peer      peer
 	pool      *pgxpool.Pool
 	processes processes
-	postgres  string // its pid
+	postgres  string // its pid, where its CPU is counted
 	expected  []string
 }
 
@@ -54,14 +54,16 @@ func (c *comparison) take(ctx context.Context, p peer, delay time.Duration, work
 	if p.family == bound {
 		return c.takeCeiling(ctx)
 	}
-	pool, drop, err := c.server.database(ctx, "comparison_turn", comparisonSeed, noWait)
+	pool, drop, err := c.server.database(ctx, "comparison_turn", comparisonSeed, c.settings...)
 	if err != nil {
 		return o, err
 	}
 	defer drop()
 	t := &turn{comparison: c, peer: p, pool: pool}
-	if t.postgres, err = postmaster(ctx, pool); err != nil {
-		return o, err
+	if c.server.name == embeddedServer { // another's processes may be out of our sight
+		if t.postgres, err = postmaster(ctx, pool); err != nil {
+			return o, err
+		}
 	}
 	if err := settle(ctx, pool); err != nil {
 		return o, err
@@ -181,8 +183,10 @@ func (t *turn) spent(ctx context.Context, db interface {
 	if s.own, err = t.processes.cpu(); err != nil {
 		return s, err
 	}
-	if s.postgres, err = familyCPU(t.postgres); err != nil {
-		return s, err
+	if t.postgres != "" {
+		if s.postgres, err = familyCPU(t.postgres); err != nil {
+			return s, err
+		}
 	}
 	err = db.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn() - '0/0', pg_snapshot_xmax(pg_current_snapshot())::text::bigint").Scan(&s.wal, &s.transactions)
 	return s, err
@@ -310,7 +314,7 @@ func (t *turn) count(ctx context.Context, o *outcome) error {
 
 // takeCeiling measures what none can pass.
 func (c *comparison) takeCeiling(ctx context.Context) (o outcome, err error) {
-	pool, drop, err := c.server.database(ctx, "comparison_turn", comparisonSeed, noWait)
+	pool, drop, err := c.server.database(ctx, "comparison_turn", comparisonSeed, c.settings...)
 	if err != nil {
 		return o, err
 	}

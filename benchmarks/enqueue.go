@@ -8,6 +8,8 @@ import (
 )
 
 const (
+	enqueueSeed = "enqueue"
+
 	throughView     = "INSERT INTO flight_processing_queue (flight_id) SELECT flight_id FROM wanted"
 	throughFunction = "SELECT enqueue_flights($1::text[])"
 
@@ -39,30 +41,14 @@ func (b *bench) enqueue(ctx context.Context) ([]row, error) {
 }
 
 func (b *bench) enqueueInto(ctx context.Context, what, fill string) ([]row, error) {
-	const seed = "enqueue"
 	flights := b.size(100_000)
-	var ids []string
-	dropSeed, err := b.server.seed(ctx, seed, func(pool *pgxpool.Pool) (err error) {
-		if ids, err = makeWanted(ctx, pool, flights); err != nil {
-			return err
-		}
-		_, err = pool.Exec(ctx, fill)
-		return err
-	})
+	ids, dropSeed, err := b.wantedSeed(ctx, flights, fill)
 	if err != nil {
 		return nil, err
 	}
 	defer dropSeed()
-	by := func(sql string, args ...any) contender {
-		return func(ctx context.Context, _ int) (figure float64, err error) {
-			err = b.server.inCopy(ctx, seed, func(pool *pgxpool.Pool) error {
-				figure, err = rowsPerSecond(ctx, pool, flights, sql, args...)
-				return err
-			})
-			return figure, err
-		}
-	}
-	figures, err := b.takeTurns(ctx, by(throughView), by(throughFunction, ids), by(insertJobs))
+	figures, err := b.takeTurns(ctx,
+		b.enqueues(flights, throughView), b.enqueues(flights, throughFunction, ids), b.enqueues(flights, insertJobs))
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +59,30 @@ func (b *bench) enqueueInto(ctx context.Context, what, fill string) ([]row, erro
 		compared(fmt.Sprintf("enqueue: enqueue_flights with %s ids, sent by the client, into %s", count(flights), what), "rows/s", figures[1],
 			plain, figures[2], above(40_000, "rows/s")),
 	}, nil
+}
+
+// wantedSeed makes the database that each turn gets a copy of, with the ids to be
+// enqueued.
+func (b *bench) wantedSeed(ctx context.Context, flights int, fill string) (ids []string, drop func(), err error) {
+	drop, err = b.server.seed(ctx, enqueueSeed, func(pool *pgxpool.Pool) (err error) {
+		if ids, err = makeWanted(ctx, pool, flights); err != nil {
+			return err
+		}
+		_, err = pool.Exec(ctx, fill)
+		return err
+	})
+	return ids, drop, err
+}
+
+// enqueues times a statement in a fresh copy of the seed.
+func (b *bench) enqueues(flights int, sql string, args ...any) contender {
+	return func(ctx context.Context, _ int) (figure float64, err error) {
+		err = b.server.inCopy(ctx, enqueueSeed, func(pool *pgxpool.Pool) error {
+			figure, err = rowsPerSecond(ctx, pool, flights, sql, args...)
+			return err
+		})
+		return figure, err
+	}
 }
 
 // makeWanted makes the table of the ids to be enqueued.

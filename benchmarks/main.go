@@ -1,5 +1,5 @@
-// Benchmarks measures flightbill on an embedded Postgres, each figure beside a
-// yardstick that runs on the same server in the same minutes: see README.md.
+// Benchmarks measures flightbill on an embedded Postgres or a given one, each figure
+// beside a yardstick that runs on the same server in the same minutes: see README.md.
 package main
 
 import (
@@ -91,11 +91,12 @@ func measurements() []measurement {
 }
 
 type options struct {
-	only   string
-	passes int
-	scale  float64
-	dir    string
-	out    string
+	only     string
+	passes   int
+	scale    float64
+	dir      string
+	database string // the address of a server, which may hold a password
+	out      string
 }
 
 func parse(args []string, stderr io.Writer) (options, []measurement, error) {
@@ -111,7 +112,8 @@ func parse(args []string, stderr io.Writer) (options, []measurement, error) {
 	flags.IntVar(&o.passes, "passes", 3, "how often each measurement and its yardstick take turns, at least 2")
 	flags.Float64Var(&o.scale, "scale", 1, "multiplies every size and waiting time; a try-out: 0.02")
 	flags.StringVar(&o.dir, "dir", "", "put the server's data in a temporary folder in here; it must be on the disk to be measured")
-	flags.StringVar(&o.out, "out", "", "also write the table to this file (default "+resultsFile+" for a whole run at full size)")
+	flags.StringVar(&o.database, "database", "", "measure on this server, not on an embedded one: a superuser's URL, whose databases are made and dropped there")
+	flags.StringVar(&o.out, "out", "", "also write the table to this file (default "+resultsFile+" for a whole run at full size on the embedded server)")
 	if err := flags.Parse(args); err != nil {
 		return o, nil, err
 	}
@@ -130,7 +132,7 @@ func parse(args []string, stderr io.Writer) (options, []measurement, error) {
 		}
 		chosen = slices.DeleteFunc(chosen, func(m measurement) bool { return !slices.Contains(wanted, m.name) })
 	}
-	if o.out == "" && o.only == "" && o.scale == 1 {
+	if o.out == "" && o.only == "" && o.scale == 1 && o.database == "" {
 		o.out = resultsFile
 	}
 	return o, chosen, nil
@@ -143,12 +145,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	conditions := observe(o, args)
-	fmt.Fprintln(stderr, "starting Postgres")
-	srv, err := startServer(ctx, o.dir, logger)
+	var srv *server
+	if o.database != "" {
+		srv, err = openServer(ctx, givenServer, o.database)
+	} else {
+		fmt.Fprintln(stderr, "starting Postgres")
+		srv, err = startServer(ctx, o.dir, logger)
+	}
 	if err != nil {
 		return err
 	}
-	conditions.postgres = srv.version
+	conditions.postgres, conditions.server = srv.version, srv.name
 
 	b := &bench{server: srv, passes: o.passes, scale: o.scale, log: stderr, logger: logger}
 	var rows []row

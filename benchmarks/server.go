@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"time"
 
@@ -29,57 +30,91 @@ const (
 	noWait = "synchronous_commit = off"
 )
 
-// server is the embedded Postgres that all contenders share, with the settings
-// that serve gives it: a commit waits for the disk, but where noWait is set and
-// in flightbill's saves.
-type server struct {
-	*embedded.Server
+// The servers that flightbill is measured on.
+const (
+	embeddedServer = "embedded"
+	stockServer    = "stock" // one with the defaults of its package
+	givenServer    = "given" // one that -database names
+)
 
-	dir     string
+// server is a Postgres that all contenders share: the embedded one with the
+// settings that serve gives it, or one that runs. A commit waits for the disk, but
+// where noWait is set and in flightbill's saves.
+type server struct {
+	name    string
+	address *url.URL // a superuser's
 	version string
+	stop    func() error
 }
 
-func startServer(ctx context.Context, parent string, logger *slog.Logger) (_ *server, err error) {
+func startServer(ctx context.Context, parent string, logger *slog.Logger) (*server, error) {
 	dir, err := os.MkdirTemp(parent, "flightbill-benchmarks-")
 	if err != nil {
 		return nil, err
 	}
-	s := &server{dir: dir}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.stop())
-		}
-	}()
 	// The moment of a commit is the one that all contenders have, whatever they are.
 	parameters := map[string]string{"track_commit_timestamp": "on"}
-	if s.Server, err = embedded.Start(ctx, embedded.Config{Dir: dir, Parameters: parameters, Logger: logger}); err != nil {
-		return nil, err
+	postgres, err := embedded.Start(ctx, embedded.Config{Dir: dir, Parameters: parameters, Logger: logger})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
+	stop := func() error { return errors.Join(postgres.Stop(), os.RemoveAll(dir)) }
+	s, err := openServer(ctx, embeddedServer, postgres.Database("postgres"))
+	if err != nil {
+		return nil, errors.Join(err, stop())
+	}
+	s.stop = stop
+	return s, nil
+}
+
+// openServer uses a server that runs. It is left without what was made there, but
+// for the role that the migrations make.
+func openServer(ctx context.Context, name, address string) (*server, error) {
+	s := &server{name: name}
+	var err error
+	if s.address, err = url.Parse(address); err != nil || s.address.Host == "" {
+		return nil, errors.New("a server is named by a URL: postgres://USER:PASSWORD@HOST:PORT/DATABASE") // and not in an error: it has a password
+	}
+	// A database of this name that was there before is not ours to drop.
 	if err := s.exec(ctx, "CREATE DATABASE "+migrated); err != nil {
 		return nil, err
 	}
+	s.stop = func() error {
+		return s.exec(context.WithoutCancel(ctx), "DROP DATABASE "+migrated+" WITH (FORCE)")
+	}
+	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	return s, nil
+}
+
+func (s *server) migrate(ctx context.Context) error {
 	pool, err := s.open(ctx, migrated)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer pool.Close()
 	if _, err := db.MigrateUp(ctx, pool); err != nil {
-		return nil, err
+		return err
 	}
-	return s, pool.QueryRow(ctx, "SHOW server_version").Scan(&s.version)
+	var timestamps bool
+	err = pool.QueryRow(ctx, "SELECT current_setting('server_version'), current_setting('track_commit_timestamp')::bool").Scan(&s.version, &timestamps)
+	if err == nil && !timestamps {
+		err = errors.New("flights are timed by track_commit_timestamp, which this server has off: ALTER SYSTEM SET track_commit_timestamp = on, and start it again")
+	}
+	return err
 }
 
-func (s *server) stop() error {
-	var err error
-	if s.Server != nil {
-		err = s.Stop()
-	}
-	return errors.Join(err, os.RemoveAll(s.dir))
+// Database is the address of one of its databases.
+func (s *server) Database(name string) string {
+	address := *s.address
+	address.Path = "/" + name
+	return address.String()
 }
 
 // exec runs a statement outside of the databases that are measured.
 func (s *server) exec(ctx context.Context, sql string) error {
-	conn, err := pgx.Connect(ctx, s.Database("postgres"))
+	conn, err := pgx.Connect(ctx, s.address.String())
 	if err != nil {
 		return err
 	}
@@ -102,7 +137,7 @@ func (s *server) database(ctx context.Context, name, template string, settings .
 		return nil, nil, err
 	}
 	remove := func() {
-		// The whole server is removed at the end: nothing is lost if this fails.
+		// Most servers are removed at the end: nothing is lost if this fails.
 		_ = s.exec(context.WithoutCancel(ctx), fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name))
 	}
 	for _, setting := range settings {

@@ -132,10 +132,14 @@ type conditions struct {
 	load     string
 	fsync    time.Duration
 	postgres string
+	server   string
 }
 
 func observe(o options, args []string) conditions {
 	c := conditions{at: time.Now().UTC(), command: strings.TrimSpace("go run ./benchmarks " + strings.Join(args, " ")), load: "unknown"}
+	if o.database != "" { // it may hold a password
+		c.command = strings.ReplaceAll(c.command, o.database, "URL")
+	}
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 		c.load, _, _ = strings.Cut(string(load), " ")
 	}
@@ -175,7 +179,11 @@ func markdown(c conditions, rows []row) string {
 	fmt.Fprintf(&b, "- with: `%s`\n", c.command)
 	fmt.Fprintf(&b, "- machine: %s, %d cores, load average %s at the start\n", machine.CPU, machine.CPUs, c.load)
 	fmt.Fprintf(&b, "- disk: %s ms to fsync a page\n", number(float64(c.fsync.Microseconds())/1000))
-	fmt.Fprintf(&b, "- software: %s; Postgres %s, embedded, with the settings that `serve` gives it\n\n", machine.Go, c.postgres)
+	settings := "embedded, with the settings that `serve` gives it"
+	if c.server == givenServer {
+		settings = "given by `-database`, with its own settings and disk"
+	}
+	fmt.Fprintf(&b, "- software: %s; Postgres %s, %s\n\n", machine.Go, c.postgres, settings)
 	b.WriteString("A ratio is the figure to its yardstick: the median of the passes (lowest to highest). README.md says what\neach line is.\n\n")
 	b.WriteString("| measured | figure | yardstick | ratio | target | met |\n|---|--:|---|---|---|---|\n")
 	for _, r := range rows {

@@ -67,13 +67,14 @@ func (b *testBundle) exec(t *testing.T, sql string, args ...any) {
 	require.NoError(t, err)
 }
 
-// session is a connection of its own, as another application has one.
+// session is a connection of its own, as another application has one whose role has
+// flightbill's schema in its path.
 func (b *testBundle) session(t *testing.T, statements ...string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), b.url)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close(t.Context()) })
-	for _, sql := range statements {
+	for _, sql := range append([]string{`SET search_path = public, flightbill`}, statements...) {
 		_, err := conn.Exec(t.Context(), sql)
 		require.NoError(t, err, sql)
 	}

@@ -343,6 +343,8 @@ GRANT EXECUTE ON FUNCTION flightbill.enqueue_flights TO flightbill_enqueuer;
 -- statement can begin within another, in a function that is called there: what the
 -- caller's setting was is kept until the outermost has ended.
 --
+-- JIT stays as the caller has it: the row trigger's plans are too cheap for it.
+--
 -- On a new connection Postgres prepares each expression of a trigger first: for one
 -- flight, the fewer there are the faster.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_prepare() RETURNS trigger

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION flightbill.complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], billed text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
-    SET enable_hashjoin = off
+    SET enable_hashjoin = off -- one that goes through the whole queue, where it was planned while that was short
     SET enable_mergejoin = off
     SET plan_cache_mode = force_generic_plan
 AS $$

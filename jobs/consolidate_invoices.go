@@ -149,13 +149,15 @@ type RunResult struct {
 // Run does the runs missed up to a run date, in order, and that date's. Each has
 // its own cut-off. It takes up what a crash left of earlier ones, or what another
 // process is at, and finds nothing to do where all is done. step, if given, is
-// called after each chunk; its error ends the work there, with nothing half
-// done.
+// called after each chunk and each run; its error ends the work there, with nothing
+// half done.
 func (c *Consolidator) Run(ctx context.Context, runDate billing.Date, trigger db.Trigger, step func(Progress) error) ([]RunResult, error) {
 	var results []RunResult
 	if step == nil {
 		step = func(Progress) error { return nil }
 	}
+	var empty stretch
+	defer func() { empty.log(ctx, c.Logger) }()
 	for {
 		unfinished, err := db.UnfinishedRuns(ctx, c.Pool)
 		if err != nil {
@@ -168,6 +170,10 @@ func (c *Consolidator) Run(ctx context.Context, runDate billing.Date, trigger db
 			}
 			if result != nil {
 				results = append(results, *result)
+				empty.report(ctx, c.Logger, *result)
+			}
+			if err := step(Progress{run.ClosesOn, 0}); err != nil {
+				return results, err
 			}
 		}
 		book, err := c.Books.Refresh(ctx)
@@ -202,7 +208,7 @@ func (c *Consolidator) finish(ctx context.Context, run db.Run, step func(Progres
 		}
 		row, left, err := db.FinishRun(ctx, c.Pool, run, c.Now())
 		if err != nil || !left {
-			return c.report(ctx, row), err
+			return resultOf(row), err
 		}
 	}
 }
@@ -278,23 +284,59 @@ func (c *Consolidator) issue(ctx context.Context, run db.Run, cursor db.Cursor, 
 	}
 }
 
-// report tells of a run that has been finished here.
-func (c *Consolidator) report(ctx context.Context, row *dbsqlc.BillingRun) *RunResult {
+// resultOf is what a run that has been finished here came to; nil where it was elsewhere.
+func resultOf(row *dbsqlc.BillingRun) *RunResult {
 	if row == nil {
 		return nil
 	}
-	result := &RunResult{
+	return &RunResult{
 		ClosesOn: row.ClosesOn, RunDate: row.RunDate, Invoices: row.Invoices, Charges: row.Charges,
 		Held: row.Held, Parked: row.Parked, LateBy: max(0, row.StartedAt.Sub(row.DueAt)),
 	}
+}
+
+// stretch is a number of runs one after the other that had nothing to issue: years of
+// them are caught up with at the start of who bills history, and take one line.
+type stretch struct {
+	first, last RunResult
+	runs        int
+}
+
+// report logs a run that has been finished, or keeps it for the line of its stretch.
+func (s *stretch) report(ctx context.Context, logger *slog.Logger, run RunResult) {
+	if run.Invoices+run.Held+run.Parked == 0 {
+		if s.runs == 0 {
+			s.first = run
+		}
+		s.last = run
+		s.runs++
+		return
+	}
+	s.log(ctx, logger)
+	logRun(ctx, logger, run)
+}
+
+// log logs the stretch, and ends it.
+func (s *stretch) log(ctx context.Context, logger *slog.Logger) {
+	switch s.runs {
+	case 0:
+	case 1:
+		logRun(ctx, logger, s.first)
+	default:
+		logger.InfoContext(ctx, "consolidated runs with nothing to issue", "runs", s.runs,
+			"from", s.first.ClosesOn.String(), "to", s.last.ClosesOn.String(), "late_by", s.last.LateBy.Round(time.Second))
+	}
+	*s = stretch{}
+}
+
+func logRun(ctx context.Context, logger *slog.Logger, run RunResult) {
 	level := slog.LevelInfo
-	if row.Parked > 0 {
+	if run.Parked > 0 {
 		level = slog.LevelError
 	}
-	c.Logger.Log(ctx, level, "consolidated invoices issued",
-		"run_date", row.RunDate.String(), "closes_on", row.ClosesOn.String(), "invoices", row.Invoices, "charges", row.Charges,
-		"held", row.Held, "parked", row.Parked, "late_by", result.LateBy.Round(time.Second))
-	return result
+	logger.Log(ctx, level, "consolidated invoices issued",
+		"run_date", run.RunDate.String(), "closes_on", run.ClosesOn.String(), "invoices", run.Invoices, "charges", run.Charges,
+		"held", run.Held, "parked", run.Parked, "late_by", run.LateBy.Round(time.Second))
 }
 
 var _ river.Worker[ConsolidateInvoicesArgs] = (*ConsolidateInvoices)(nil)

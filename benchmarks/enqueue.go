@@ -17,14 +17,14 @@ const (
 	// look at what has been billed, is queued or was given up before.
 	insertJobs = `
 INSERT INTO river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
-SELECT 'ingest_flight', jsonb_build_object('flight_id', flight_id), 'flights', 1, 25, now(), 'available', flight_job_key(flight_id), B'11110101'
+SELECT 'ingest_flight', jsonb_build_object('flight_id', flight_id), 'flights', 1, 25, now(), 'available', flight_job_key(flight_id), flight_job_unique_states()
 FROM wanted`
 
 	// complete is what River keeps for a day of flights that have been billed.
 	complete = `
 INSERT INTO river_job (kind, args, queue, max_attempts, attempt, attempted_at, attempted_by, finalized_at, state, unique_key, unique_states)
 SELECT 'ingest_flight', jsonb_build_object('flight_id', 'done-' || flight_id), 'flights', 25, 1, now(), ARRAY['bench'], now(), 'completed',
-	flight_job_key('done-' || flight_id), B'11110101'
+	flight_job_key('done-' || flight_id), flight_job_unique_states()
 FROM wanted`
 )
 

@@ -13,7 +13,7 @@ INSERT INTO river_job (kind, args, queue, priority, max_attempts, attempt, attem
 	unique_key, unique_states)
 SELECT 'ingest_flight', jsonb_build_object('flight_id', flight_id), 'flights', 1, 25, 1, now(), ARRAY['bench'], now(), 'cancelled',
 	ARRAY['{"at": "2026-01-01T00:00:00Z", "error": "JobCancelError: no tariff applies", "trace": "", "attempt": 1}'::jsonb],
-	'{"reason": "no_tariff"}', flight_job_key(flight_id), B'11110101'
+	'{"reason": "no_tariff"}', flight_job_key(flight_id), flight_job_unique_states()
 FROM wanted`
 
 // bringBack is the least that reviving can do, without a look at anything else.

@@ -11,6 +11,17 @@
 // Its folders are packages of their own: imports loads CSV files, embedded is the
 // Postgres that comes with flightbill, dbtest gives tests their databases.
 //
+// # Locks
+//
+// Everybody takes them in one order, so that no two transactions wait for each other:
+//
+//	billing_run_lock   a save shared, a run alone; in a statement of its own, since each
+//	                   statement reads what was committed before it began
+//	customers          by id
+//	billed_flights     by flight_id
+//	invoices           by id
+//	river_job          by id
+//
 // # SQL functions
 //
 // Each stands once, in functions/NAME.sql, from where internal/functions writes it into

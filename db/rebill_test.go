@@ -88,7 +88,7 @@ func TestVoidWithRebillMeetsAJobThatEnds(t *testing.T) {
 		b.exec(t, `DELETE FROM river_job`)
 		client := b.begin(t)
 		_, err := client.Exec(t.Context(), `INSERT INTO river_job (kind, args, queue, max_attempts, unique_key, unique_states)
-			VALUES ('ingest_flight', '{"flight_id": "F2"}', 'flights', 25, flight_job_key('F2'), B'11110101')`)
+			VALUES ('ingest_flight', '{"flight_id": "F2"}', 'flights', 25, flight_job_key('F2'), flight_job_unique_states())`)
 		require.NoError(t, err)
 		void := b.begin(t)
 		voided := meanwhile(t, b, func() (pgconn.CommandTag, error) { return void.Exec(t.Context(), voidToRebill) })

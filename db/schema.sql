@@ -265,7 +265,7 @@ BEGIN
             SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
                 coalesce(enqueue_flights.process_after, now()),
                 CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
-                flightbill.flight_job_key(f.flight_id), B'11110101',
+                flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states(),
                 CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}'::jsonb ELSE '{}' END
             FROM unnest(unbilled) AS f (flight_id)
             ON CONFLICT (unique_key)
@@ -310,6 +310,10 @@ CREATE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean
 CREATE FUNCTION flightbill.flight_job_key(flight_id text) RETURNS bytea
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN sha256(decode((('&kind=ingest_flight&args={"flight_id":"'::text || flight_id) || '"}'::text), 'escape'::text));
+
+CREATE FUNCTION flightbill.flight_job_unique_states() RETURNS bit
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN '11110101'::bit(8);
 
 CREATE FUNCTION flightbill.flight_processing_queue_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -388,7 +392,7 @@ BEGIN
     SELECT 'ingest_flight', jsonb_build_object('flight_id', NEW.flight_id), 'flights', coalesce(NEW.priority, 1), 25,
         coalesce(NEW.process_after, now()),
         CASE WHEN NEW.process_after > now() THEN 'scheduled' ELSE 'available' END::flightbill.river_job_state,
-        flightbill.flight_job_key(NEW.flight_id), B'11110101'
+        flightbill.flight_job_key(NEW.flight_id), flightbill.flight_job_unique_states()
     WHERE NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.flight_id)
     ON CONFLICT (unique_key)
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
@@ -809,7 +813,7 @@ BEGIN
     INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
         ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id))],
-        '{"billed_before": true, "reason": "invoice_voided"}', flightbill.flight_job_key(f.flight_id), B'11110101'
+        '{"billed_before": true, "reason": "invoice_voided"}', flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states()
     FROM unnest(flight_ids) AS f (flight_id)
     WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
     GET DIAGNOSTICS refused = ROW_COUNT;
@@ -1845,6 +1849,8 @@ GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority sma
 REVOKE ALL ON FUNCTION flightbill.flight_id_is_valid(flight_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.flight_job_key(flight_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.flight_job_unique_states() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_delete() FROM PUBLIC;
 

@@ -227,7 +227,7 @@ func TestRebillBesideAJobInWork(t *testing.T) {
 			b := setup(t)
 			b.billed(t, "E1", "EACH", landed(4, 9))
 			b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts, unique_key, unique_states)
-				VALUES ('ingest_flight', '{"flight_id": "E1"}', 'flights', 25, flight_job_key('E1'), B'11110101')`)
+				VALUES ('ingest_flight', '{"flight_id": "E1"}', 'flights', 25, flight_job_key('E1'), flight_job_unique_states())`)
 			source := b.blockingSource()
 			b.start(t, source.use, func(c *jobs.Config) { c.Workers = 1 })
 			<-source.entered

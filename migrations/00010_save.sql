@@ -57,9 +57,7 @@ REVOKE ALL ON FUNCTION flightbill.complete_flight_jobs FROM PUBLIC;
 -- rescued, and the attempt that has it now will save the flight. This does what
 -- River's JobCompleteTx does and checks what that does not.
 --
--- Locks are taken in one order: the run lock in a statement of its own (each
--- statement here reads what was committed before it began), customers, flights,
--- drafts, and job rows last, each sorted.
+-- It takes its locks in the order that package db's documentation gives.
 CREATE OR REPLACE FUNCTION flightbill.save_flights(
     price_book_version bigint, cutoff date, at timestamptz, today date, -- now, and the local date it falls on
     job_ids bigint[], job_attempts smallint[], job_client text,         -- 0: a save without a job

@@ -425,7 +425,7 @@ ORDER BY c.id
 FOR NO KEY UPDATE
 `
 
-// Locks, in order: the customers first ...
+// Locks: the customers first ...
 func (q *Queries) InvoiceLockCustomers(ctx context.Context, drafts []int64) error {
 	_, err := q.db.Exec(ctx, invoiceLockCustomers, drafts)
 	return err

@@ -64,7 +64,7 @@ BEGIN
             SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
                 coalesce(enqueue_flights.process_after, now()),
                 CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
-                flightbill.flight_job_key(f.flight_id), B'11110101',
+                flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states(),
                 CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}'::jsonb ELSE '{}' END
             FROM unnest(unbilled) AS f (flight_id)
             ON CONFLICT (unique_key)

@@ -50,7 +50,7 @@ BEGIN
     SELECT 'ingest_flight', jsonb_build_object('flight_id', NEW.flight_id), 'flights', coalesce(NEW.priority, 1), 25,
         coalesce(NEW.process_after, now()),
         CASE WHEN NEW.process_after > now() THEN 'scheduled' ELSE 'available' END::flightbill.river_job_state,
-        flightbill.flight_job_key(NEW.flight_id), B'11110101'
+        flightbill.flight_job_key(NEW.flight_id), flightbill.flight_job_unique_states()
     WHERE NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.flight_id)
     ON CONFLICT (unique_key)
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)

@@ -29,7 +29,7 @@ FROM (
 GROUP BY nth
 ORDER BY nth;
 
--- Locks, in order: the customers first ...
+-- Locks: the customers first ...
 -- name: InvoiceLockCustomers :exec
 SELECT c.id FROM flightbill.customers c
 WHERE c.id IN (SELECT i.customer_id FROM flightbill.invoices i WHERE i.id = ANY (@drafts::bigint[]))

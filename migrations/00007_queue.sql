@@ -125,7 +125,7 @@ REVOKE ALL ON FUNCTION flightbill.refuse_flight_id FROM PUBLIC;
 CREATE OR REPLACE FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
-    SET plan_cache_mode = force_generic_plan -- arrays are planned anew each time else: three times the work
+    SET plan_cache_mode = force_custom_plan -- one made for few jobs goes through all of them once they are many
 AS $$
 DECLARE
     replaced bigint[];
@@ -146,7 +146,7 @@ BEGIN
             unique_states = n.unique_states
         FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
         JOIN flightbill.river_job n ON n.id = pair.new_id
-        WHERE o.id = pair.old_id AND o.state IN ('cancelled', 'discarded')
+        WHERE o.id = pair.old_id AND o.state::text IN ('cancelled', 'discarded') -- as text: they are found by their ids
         RETURNING n.id AS new_id, o.id AS old_id
     )
     SELECT array_agg(new_id), array_agg(old_id) INTO replaced, revived FROM back;
@@ -310,8 +310,9 @@ BEGIN
                 WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
                 DO NOTHING
             RETURNING id, CASE WHEN again IS NOT NULL THEN unique_key END AS unique_key, CASE WHEN given_up THEN (
+                -- Without IS TRUE, Postgres may go through all that River has finished in a day.
                 SELECT o.id FROM flightbill.river_job o
-                WHERE flightbill.queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
+                WHERE flightbill.queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND (o.finalized_at IS NOT NULL) IS TRUE
                 ORDER BY o.finalized_at DESC LIMIT 1
             ) END AS given_up_id
         )
@@ -346,29 +347,23 @@ GRANT EXECUTE ON FUNCTION flightbill.enqueue_flights TO flightbill_enqueuer;
 
 -- +goose StatementBegin
 -- flight_processing_queue_prepare does once a statement what its rows need: it
--- looks whether any flight was given up before, and keeps the plans of the row
--- trigger off sequential scans (a plan made for an empty table stays while it
--- fills; as settings of the function itself, these take a fifth of its time). A
--- statement can begin within another, in a function that is called there: what the
--- caller's setting was is kept until the outermost has ended.
---
--- JIT stays as the caller has it: the row trigger's plans are too cheap for it.
+-- looks whether any flight was given up before. It leaves the caller's settings
+-- alone: a function that the caller's statement calls would be planned by them, and
+-- keep that plan.
 --
 -- On a new connection Postgres prepares each expression of a trigger first: for one
 -- flight, the fewer there are the faster.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_prepare() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
     SET jit = off
 AS $$
 BEGIN
     IF current_setting('flightbill.gathered', true) <> '' THEN
         PERFORM flightbill.flight_processing_queue_flush();
     END IF;
-    PERFORM set_config('flightbill.enable_seqscan',
-            coalesce(nullif(current_setting('flightbill.enable_seqscan', true), ''), current_setting('enable_seqscan')), true),
-        set_config('enable_seqscan', 'off', true),
-        set_config('flightbill.singles_left', '100', true),
+    PERFORM set_config('flightbill.singles_left', '100', true),
         set_config('flightbill.given_up', EXISTS (
             SELECT FROM flightbill.river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND (kind = 'ingest_flight') IS TRUE
         )::text, true);
@@ -379,9 +374,8 @@ REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_prepare FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- flight_processing_queue_restore enqueues what the rows have gathered, and gives the
--- caller its setting back.
-CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_restore() RETURNS trigger
+-- flight_processing_queue_finish enqueues what the rows of a statement have gathered.
+CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_finish() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET jit = off
@@ -390,13 +384,10 @@ BEGIN
     IF current_setting('flightbill.gathered', true) <> '' THEN
         PERFORM flightbill.flight_processing_queue_flush();
     END IF;
-    PERFORM set_config('enable_seqscan',
-            coalesce(nullif(current_setting('flightbill.enable_seqscan', true), ''), current_setting('enable_seqscan')), true),
-        set_config('flightbill.enable_seqscan', '', true);
     RETURN NULL;
 END
 $$;
-REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_restore FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_finish FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
@@ -446,6 +437,9 @@ REVOKE ALL ON FUNCTION flightbill.gathered_flights_commit FROM PUBLIC;
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_insert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET jit = off
+    SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     new_id       bigint;
@@ -506,8 +500,8 @@ BEGIN
     END IF;
     IF current_setting('flightbill.given_up') = 'true' THEN
         SELECT o.id INTO given_up_id FROM flightbill.river_job o
-        WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND o.finalized_at IS NOT NULL
-        ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key
+        WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
+        ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_flights
         IF FOUND THEN
             PERFORM flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
         END IF;
@@ -531,7 +525,9 @@ REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_insert FROM PUBLIC;
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
     SET jit = off
+    SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
     DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed');
@@ -562,8 +558,8 @@ CREATE TRIGGER enqueue INSTEAD OF INSERT ON flightbill.flight_processing_queue
     FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_insert();
 CREATE TRIGGER prepare BEFORE INSERT ON flightbill.flight_processing_queue
     FOR EACH STATEMENT EXECUTE FUNCTION flightbill.flight_processing_queue_prepare();
-CREATE TRIGGER restore AFTER INSERT ON flightbill.flight_processing_queue
-    FOR EACH STATEMENT EXECUTE FUNCTION flightbill.flight_processing_queue_restore();
+CREATE TRIGGER finish AFTER INSERT ON flightbill.flight_processing_queue
+    FOR EACH STATEMENT EXECUTE FUNCTION flightbill.flight_processing_queue_finish();
 CREATE TRIGGER take_back INSTEAD OF DELETE ON flightbill.flight_processing_queue
     FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_delete();
 CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON flightbill.flight_processing_queue
@@ -579,7 +575,7 @@ DROP FUNCTION flightbill.flight_processing_queue_delete;
 DROP FUNCTION flightbill.flight_processing_queue_insert;
 DROP FUNCTION flightbill.gathered_flights_commit;
 DROP FUNCTION flightbill.flight_processing_queue_flush;
-DROP FUNCTION flightbill.flight_processing_queue_restore;
+DROP FUNCTION flightbill.flight_processing_queue_finish;
 DROP FUNCTION flightbill.flight_processing_queue_prepare;
 DROP FUNCTION flightbill.enqueue_flights;
 DROP FUNCTION flightbill.hold_flight_jobs;

@@ -71,8 +71,9 @@ BEGIN
                 WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
                 DO NOTHING
             RETURNING id, CASE WHEN again IS NOT NULL THEN unique_key END AS unique_key, CASE WHEN given_up THEN (
+                -- Without IS TRUE, Postgres may go through all that River has finished in a day.
                 SELECT o.id FROM flightbill.river_job o
-                WHERE flightbill.queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
+                WHERE flightbill.queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND (o.finalized_at IS NOT NULL) IS TRUE
                 ORDER BY o.finalized_at DESC LIMIT 1
             ) END AS given_up_id
         )

@@ -6,6 +6,9 @@
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_insert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET jit = off
+    SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     new_id       bigint;
@@ -66,8 +69,8 @@ BEGIN
     END IF;
     IF current_setting('flightbill.given_up') = 'true' THEN
         SELECT o.id INTO given_up_id FROM flightbill.river_job o
-        WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND o.finalized_at IS NOT NULL
-        ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key
+        WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
+        ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_flights
         IF FOUND THEN
             PERFORM flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
         END IF;

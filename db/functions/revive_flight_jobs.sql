@@ -7,7 +7,7 @@
 CREATE OR REPLACE FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
-    SET plan_cache_mode = force_generic_plan -- arrays are planned anew each time else: three times the work
+    SET plan_cache_mode = force_custom_plan -- one made for few jobs goes through all of them once they are many
 AS $$
 DECLARE
     replaced bigint[];
@@ -28,7 +28,7 @@ BEGIN
             unique_states = n.unique_states
         FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
         JOIN flightbill.river_job n ON n.id = pair.new_id
-        WHERE o.id = pair.old_id AND o.state IN ('cancelled', 'discarded')
+        WHERE o.id = pair.old_id AND o.state::text IN ('cancelled', 'discarded') -- as text: they are found by their ids
         RETURNING n.id AS new_id, o.id AS old_id
     )
     SELECT array_agg(new_id), array_agg(old_id) INTO replaced, revived FROM back;

@@ -272,8 +272,9 @@ BEGIN
                 WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
                 DO NOTHING
             RETURNING id, CASE WHEN again IS NOT NULL THEN unique_key END AS unique_key, CASE WHEN given_up THEN (
+                -- Without IS TRUE, Postgres may go through all that River has finished in a day.
                 SELECT o.id FROM flightbill.river_job o
-                WHERE flightbill.queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND o.finalized_at IS NOT NULL
+                WHERE flightbill.queued_flight(o.kind, o.state, o.args) = river_job.args ->> 'flight_id' AND (o.finalized_at IS NOT NULL) IS TRUE
                 ORDER BY o.finalized_at DESC LIMIT 1
             ) END AS given_up_id
         )
@@ -318,11 +319,26 @@ CREATE FUNCTION flightbill.flight_job_unique_states() RETURNS bit
 CREATE FUNCTION flightbill.flight_processing_queue_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 BEGIN
     DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed');
     RETURN CASE WHEN FOUND THEN OLD END;
+END
+$$;
+
+CREATE FUNCTION flightbill.flight_processing_queue_finish() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF current_setting('flightbill.gathered', true) <> '' THEN
+        PERFORM flightbill.flight_processing_queue_flush();
+    END IF;
+    RETURN NULL;
 END
 $$;
 
@@ -348,6 +364,9 @@ $$;
 CREATE FUNCTION flightbill.flight_processing_queue_insert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 DECLARE
     new_id       bigint;
@@ -408,8 +427,8 @@ BEGIN
     END IF;
     IF current_setting('flightbill.given_up') = 'true' THEN
         SELECT o.id INTO given_up_id FROM flightbill.river_job o
-        WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND o.finalized_at IS NOT NULL
-        ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key
+        WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
+        ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_flights
         IF FOUND THEN
             PERFORM flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
         END IF;
@@ -430,35 +449,17 @@ $$;
 CREATE FUNCTION flightbill.flight_processing_queue_prepare() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
 BEGIN
     IF current_setting('flightbill.gathered', true) <> '' THEN
         PERFORM flightbill.flight_processing_queue_flush();
     END IF;
-    PERFORM set_config('flightbill.enable_seqscan',
-            coalesce(nullif(current_setting('flightbill.enable_seqscan', true), ''), current_setting('enable_seqscan')), true),
-        set_config('enable_seqscan', 'off', true),
-        set_config('flightbill.singles_left', '100', true),
+    PERFORM set_config('flightbill.singles_left', '100', true),
         set_config('flightbill.given_up', EXISTS (
             SELECT FROM flightbill.river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL AND (kind = 'ingest_flight') IS TRUE
         )::text, true);
-    RETURN NULL;
-END
-$$;
-
-CREATE FUNCTION flightbill.flight_processing_queue_restore() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET jit TO 'off'
-    AS $$
-BEGIN
-    IF current_setting('flightbill.gathered', true) <> '' THEN
-        PERFORM flightbill.flight_processing_queue_flush();
-    END IF;
-    PERFORM set_config('enable_seqscan',
-            coalesce(nullif(current_setting('flightbill.enable_seqscan', true), ''), current_setting('enable_seqscan')), true),
-        set_config('flightbill.enable_seqscan', '', true);
     RETURN NULL;
 END
 $$;
@@ -824,7 +825,7 @@ $$;
 CREATE FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
+    SET plan_cache_mode TO 'force_custom_plan'
     AS $$
 DECLARE
     replaced bigint[];
@@ -845,7 +846,7 @@ BEGIN
             unique_states = n.unique_states
         FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
         JOIN flightbill.river_job n ON n.id = pair.new_id
-        WHERE o.id = pair.old_id AND o.state IN ('cancelled', 'discarded')
+        WHERE o.id = pair.old_id AND o.state::text IN ('cancelled', 'discarded') -- as text: they are found by their ids
         RETURNING n.id AS new_id, o.id AS old_id
     )
     SELECT array_agg(new_id), array_agg(old_id) INTO replaced, revived FROM back;
@@ -1749,6 +1750,8 @@ CREATE CONSTRAINT TRIGGER commit AFTER INSERT ON flightbill.gathered_flights DEF
 
 CREATE TRIGGER enqueue INSTEAD OF INSERT ON flightbill.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_insert();
 
+CREATE TRIGGER finish AFTER INSERT ON flightbill.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION flightbill.flight_processing_queue_finish();
+
 CREATE TRIGGER join_drafts_only AFTER INSERT ON flightbill.charges REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.charges_join_drafts_only();
 
 CREATE TRIGGER only_forward BEFORE INSERT OR DELETE OR UPDATE OF closes_on ON flightbill.billing_runs FOR EACH ROW EXECUTE FUNCTION flightbill.billing_runs_only_forward();
@@ -1784,8 +1787,6 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.charges FOR EACH ST
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoices FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.voided_flights FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
-
-CREATE TRIGGER restore AFTER INSERT ON flightbill.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION flightbill.flight_processing_queue_restore();
 
 CREATE TRIGGER stay_as_issued BEFORE DELETE OR UPDATE ON flightbill.charges FOR EACH ROW EXECUTE FUNCTION flightbill.charges_stay_as_issued();
 
@@ -1854,13 +1855,13 @@ REVOKE ALL ON FUNCTION flightbill.flight_job_unique_states() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_delete() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_finish() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_flush() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_insert() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_prepare() FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_restore() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_update() FROM PUBLIC;
 

@@ -126,7 +126,7 @@ func (s *server) exec(ctx context.Context, sql string) error {
 }
 
 func (s *server) open(ctx context.Context, database string) (*pgxpool.Pool, error) {
-	return db.Open(ctx, s.Database(database), db.Options{MaxConns: workers + spareConnections, ApplicationName: "benchmarks"})
+	return db.Open(ctx, s.Database(database), db.Options{SearchPath: db.Schema, MaxConns: workers + spareConnections, ApplicationName: "benchmarks"})
 }
 
 // database makes a copy of a database, file by file, so that two contenders

@@ -1,7 +1,8 @@
 // Package db is flightbill's Postgres side.
 //
-//   - Open connects and checks that the server is one flightbill can use.
-//   - Migrate and its like bring the schema up and down.
+//   - Open connects, sets what a session depends on, and checks that the server is one
+//     flightbill can use.
+//   - MigrateUp and MigrateDown bring the schema up and down.
 //   - dbsqlc holds the queries, generated from queries/*.sql.
 //   - PriceBook, SaveFlight, AdjustFlight and the run functions put queries
 //     together into what the workers do.

@@ -86,7 +86,7 @@ func MigrateDown(ctx context.Context, pool *pgxpool.Pool, loseInvoices bool) (*M
 			return err
 		}
 		if found.applied > 0 {
-			result, err := provider.Down(ctx)
+			result, err := takeBack(ctx, pool, provider, loseInvoices)
 			if err != nil {
 				return fmt.Errorf("take back flightbill's newest migration: %w", err)
 			}
@@ -160,6 +160,28 @@ func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 			ErrSchemaTooOld, found.river, RiverVersion)
 	}
 	return nil
+}
+
+// takeBack runs the newest migration's way down. That of the invoices looks for issued
+// ones itself, since another session may issue one after the look of before, and
+// since goose runs it too.
+func takeBack(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provider, loseInvoices bool) (*goose.MigrationResult, error) {
+	if !loseInvoices {
+		return provider.Down(ctx)
+	}
+	config := pool.Config()
+	config.ConnConfig.RuntimeParams["flightbill.lose_invoices"] = "on"
+	permissive, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to migrate: %w", err)
+	}
+	defer permissive.Close()
+	provider, closeDB, err := newProvider(permissive)
+	if err != nil {
+		return nil, err
+	}
+	defer closeDB()
+	return provider.Down(ctx)
 }
 
 func withMigrations(ctx context.Context, pool *pgxpool.Pool, do func(*rivermigrate.Migrator[pgx.Tx], *goose.Provider) error) error {

@@ -14,12 +14,13 @@ type surroundings struct {
 	newest  int64 // the newest that this binary has
 	river   int   // River's
 
-	user         string
+	user         string // quoted as SQL wants it
 	readOnly     bool   // a standby, or made so
 	schema       bool   // flightbill's is there
 	mayMake      bool   // something in the database: the schema, an extension
-	mayFill      bool   // the schema
-	strangers    string // tables and views in the schema where flightbill has made none
+	mayUse       bool   // the schema
+	owns         bool   // the schema, and what is in it
+	strangers    string // what is in the schema where flightbill has made nothing
 	noExtension  bool   // btree_gist is neither in the database nor at hand
 	newExtension bool   // it is not in the database
 	noRole       bool   // flightbill_enqueuer is missing and cannot be made
@@ -31,20 +32,29 @@ func lookAround(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provide
 	s := surroundings{newest: sources[len(sources)-1].Version}
 	var goosed, rivered bool
 	err := pool.QueryRow(ctx, `
-		SELECT current_user, pg_is_in_recovery() OR current_setting('transaction_read_only')::bool,
-			n.oid IS NOT NULL, has_database_privilege(current_database(), 'CREATE'), coalesce(has_schema_privilege(n.oid, 'CREATE'), true),
+		SELECT quote_ident(current_user), pg_is_in_recovery() OR current_setting('transaction_read_only')::bool,
+			n.oid IS NOT NULL, has_database_privilege(current_database(), 'CREATE'), coalesce(has_schema_privilege(n.oid, 'USAGE'), true),
+			coalesce((SELECT pg_has_role(s.nspowner, 'USAGE') FROM pg_namespace s WHERE s.oid = n.oid), true)
+				AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND NOT pg_has_role(c.relowner, 'USAGE')),
 			EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'goose_db_version'),
 			EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'river_migration'),
-			coalesce((SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c
-				WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname NOT LIKE 'river\_%' AND c.relname <> 'goose_db_version'), ''),
+			coalesce((SELECT string_agg(o.name, ', ' ORDER BY o.name) FROM (
+				SELECT c.oid, c.relname AS name FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+				UNION ALL SELECT p.oid, p.proname || '()' FROM pg_proc p WHERE p.pronamespace = n.oid
+				UNION ALL SELECT t.oid, t.typname FROM pg_type t WHERE t.typnamespace = n.oid AND t.typtype IN ('e', 'd')
+			) AS o WHERE o.name NOT LIKE 'river\_%' AND o.name <> 'goose_db_version'
+				AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = o.oid AND d.deptype = 'e')), ''), -- but for an extension's
 			NOT EXISTS (SELECT FROM pg_available_extensions e WHERE e.name = 'btree_gist'),
 			NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'btree_gist'),
 			NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'flightbill_enqueuer')
 				AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolcreaterole OR r.rolsuper))
 		FROM (SELECT to_regnamespace('flightbill') AS oid) AS n`).Scan(
-		&s.user, &s.readOnly, &s.schema, &s.mayMake, &s.mayFill, &goosed, &rivered, &s.strangers, &s.noExtension, &s.newExtension, &s.noRole)
+		&s.user, &s.readOnly, &s.schema, &s.mayMake, &s.mayUse, &s.owns, &goosed, &rivered, &s.strangers, &s.noExtension, &s.newExtension, &s.noRole)
 	if err != nil {
 		return s, fmt.Errorf("look at what the database has: %w", err)
+	}
+	if !s.mayUse {
+		return s, fmt.Errorf("role %s may not use schema flightbill; work as its owner, or have that one run: GRANT USAGE ON SCHEMA flightbill TO %[1]s", s.user)
 	}
 	if goosed {
 		if err := pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM flightbill.goose_db_version WHERE is_applied`).Scan(&s.applied); err != nil {
@@ -88,8 +98,9 @@ func (s surroundings) canMigrate() error {
 	case !s.schema && !s.mayMake:
 		return fmt.Errorf("%w: role %s may not make schema flightbill; have its administrator run: CREATE SCHEMA flightbill AUTHORIZATION %[2]s",
 			ErrCannotMigrate, s.user)
-	case !s.mayFill:
-		return fmt.Errorf("%w: schema flightbill belongs to another role, and %s may not make anything in it; migrate as its owner", ErrCannotMigrate, s.user)
+	case !s.owns:
+		return fmt.Errorf("%w: schema flightbill, or a table in it, belongs to another role; migrate as that one, or have it hand them over: ALTER SCHEMA flightbill OWNER TO %s",
+			ErrCannotMigrate, s.user)
 	case s.applied == 0 && s.strangers != "":
 		return fmt.Errorf("%w: schema flightbill holds what no flightbill has made: %s; move it to another schema, or give flightbill a database of its own",
 			ErrCannotMigrate, s.strangers)
@@ -122,7 +133,7 @@ func (s surroundings) canTakeBack(ctx context.Context, pool *pgxpool.Pool, loseI
 	case err != nil:
 		return fmt.Errorf("look for issued invoices: %w", err)
 	case issued > 0:
-		return fmt.Errorf("%w: %d of them; migrating down loses them for good; keep a backup, and say --lose-invoices if that is what you want", ErrInvoicesIssued, issued)
+		return fmt.Errorf("%w: %d of them, which are lost for good on the way down; keep a backup, and say --lose-invoices if that is what you want", ErrInvoicesIssued, issued)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbtest"
+	"github.com/flightbill/flightbill/migrations"
 )
 
 // An application has its own goose, its own River, and tables of flightbill's names,
@@ -93,8 +94,10 @@ func TestMigrateLooksFirst(t *testing.T) {
 	t.Parallel()
 	for name, in := range map[string]struct{ before, want string }{
 		"something else in the schema": {
-			`CREATE SCHEMA flightbill; CREATE TABLE flightbill.customers (name text); CREATE VIEW flightbill.report AS SELECT 1 AS one`,
-			"schema flightbill holds what no flightbill has made: customers, report; move it to another schema",
+			`CREATE SCHEMA flightbill; CREATE EXTENSION btree_gist SCHEMA flightbill; CREATE TABLE flightbill.customers (name text);
+			CREATE VIEW flightbill.report AS SELECT 1 AS one; CREATE FUNCTION flightbill.void_invoice(text) RETURNS int LANGUAGE sql RETURN 1;
+			CREATE TYPE flightbill.flight_line AS (x int); CREATE TYPE flightbill.mood AS ENUM ('ok')`,
+			"schema flightbill holds what no flightbill has made: customers, flight_line, mood, report, void_invoice(); move it to another schema",
 		},
 		"a newer River": {
 			`CREATE SCHEMA flightbill; CREATE TABLE flightbill.river_migration (line text, version bigint);
@@ -142,7 +145,9 @@ func TestMigrateAsAnyRole(t *testing.T) {
 	require.ErrorIs(t, err, db.ErrCannotMigrate)
 	require.ErrorContains(t, err, "CREATE SCHEMA flightbill AUTHORIZATION "+role)
 	b.exec(t, `CREATE SCHEMA flightbill`)
-	require.ErrorContains(t, up(), "schema flightbill belongs to another role")
+	require.ErrorContains(t, up(), "GRANT USAGE ON SCHEMA flightbill TO "+role)
+	b.exec(t, `GRANT CREATE, USAGE ON SCHEMA flightbill TO `+role)
+	require.ErrorContains(t, up(), "schema flightbill, or a table in it, belongs to another role")
 	b.exec(t, `ALTER SCHEMA flightbill OWNER TO `+role)
 	require.ErrorContains(t, up(), "CREATE EXTENSION btree_gist")
 	b.exec(t, `CREATE EXTENSION btree_gist`)
@@ -158,9 +163,23 @@ func TestMigrateDownKeepsIssuedInvoices(t *testing.T) {
 	require.ErrorIs(t, err, db.ErrInvoicesIssued)
 	require.ErrorContains(t, err, "--lose-invoices")
 	require.Equal(t, before, schemaOf(t, b, db.Schema))
-	for range steps {
-		_, err := db.MigrateDown(t.Context(), b.pool, true)
+
+	// Stock goose gets as far as what it would lose.
+	sqlDB := stdlib.OpenDBFromPool(b.pool)
+	defer sqlDB.Close()
+	stock, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS, goose.WithTableName("flightbill.goose_db_version"))
+	require.NoError(t, err)
+	_, err = stock.DownTo(t.Context(), 0)
+	requireSQLError(t, err, raised, "1 issued invoices would be lost", "flightbill.lose_invoices")
+	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM flightbill.invoices WHERE status <> 'DRAFT'`))
+	_, err = db.MigrateDown(t.Context(), b.pool, false)
+	require.ErrorIs(t, err, db.ErrInvoicesIssued)
+	for {
+		undone, err := db.MigrateDown(t.Context(), b.pool, true)
 		require.NoError(t, err)
+		if undone == nil {
+			break
+		}
 	}
 }
 

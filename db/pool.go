@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -16,25 +17,29 @@ import (
 const OldestPostgres = 15
 
 // Schema is where all of flightbill is in a database: its own tables, River's and
-// goose's. What other applications keep beside it is never met.
+// goose's. Other applications' are elsewhere, under whatever names.
 const Schema = "flightbill"
+
+// noSchema is the search_path of flightbill's connections. All is named with its
+// schema; what another role has put under the name of an operator or a function of
+// Postgres' is not found.
+const noSchema = "pg_catalog, pg_temp"
 
 // session is what a connection of flightbill's depends on, whatever the URL, the
 // role, the database or the server say of it. A setting that this server does not
 // know is passed over.
 const session = `
-SET search_path = flightbill;
 SELECT set_config(name, value, false)
 FROM (VALUES
+    ('client_encoding', 'UTF8'), -- else names arrive as other letters
     ('timezone', 'UTC'), -- dates and times never depend on the server's zone
     ('datestyle', 'ISO, MDY'),
     ('standard_conforming_strings', 'on'), -- how pgx quotes where it must
     ('plan_cache_mode', 'auto'),
     ('jit', 'off'), -- compiling a plan takes 50 ms at each call, running it 0.5
     ('default_transaction_isolation', 'read committed'), -- what is read after a lock is what was committed before it
-    ('default_transaction_read_only', 'off'),
     ('default_transaction_deferrable', 'off'),
-    -- How long is too long is known to who asks: an import takes minutes.
+    -- The caller sets its own: an import takes minutes, a look a second.
     ('statement_timeout', '0'),
     ('lock_timeout', '0'),
     ('idle_in_transaction_session_timeout', '0'),
@@ -44,17 +49,21 @@ FROM (VALUES
 WHERE current_setting(name, true) IS DISTINCT FROM value AND current_setting(name, true) IS NOT NULL`
 
 // setSession makes a new connection one that flightbill can rely on.
-func setSession(ctx context.Context, conn *pgconn.PgConn) error {
-	if _, err := conn.Exec(ctx, session).ReadAll(); err != nil {
-		return fmt.Errorf("set what flightbill's connections depend on: %w", err)
+func setSession(searchPath string) func(context.Context, *pgconn.PgConn) error {
+	sql := "SET search_path = " + cmp.Or(searchPath, noSchema) + ";" + session
+	return func(ctx context.Context, conn *pgconn.PgConn) error {
+		if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
+			return fmt.Errorf("set what flightbill's connections depend on: %w", err)
+		}
+		return nil
 	}
-	return nil
 }
 
 // Options are what Open does beyond connecting.
 type Options struct {
 	MaxConns        int32  // at most so many connections; 0: pgx's default
 	ApplicationName string // as pg_stat_activity shows it; empty: flightbill
+	SearchPath      string // for tests, whose SQL names no schema; empty: Postgres' own names alone
 }
 
 // Open connects to the database of a URL or of a keyword string and checks
@@ -73,7 +82,7 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 		name = "flightbill"
 	}
 	setDefault(config.ConnConfig.RuntimeParams, "application_name", name)
-	config.ConnConfig.AfterConnect = setSession
+	config.ConnConfig.AfterConnect = setSession(opts.SearchPath)
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 10 * time.Second
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -55,7 +57,7 @@ func setup(t *testing.T) *testBundle {
 
 func open(t *testing.T, url string, maxConns int32) *pgxpool.Pool {
 	t.Helper()
-	pool, err := db.Open(t.Context(), url, db.Options{MaxConns: maxConns})
+	pool, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema, MaxConns: maxConns})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	return pool
@@ -166,7 +168,7 @@ func TestOpenRefusedByTheServer(t *testing.T) {
 		"postgres://" + config.User + ":hunter2@" + address + "/" + config.Database:            "password authentication failed",
 		"postgres://" + config.User + ":" + config.Password + "@" + address + "/no_such_place": "does not exist",
 	} {
-		_, err := db.Open(t.Context(), url, db.Options{})
+		_, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema})
 		require.ErrorIs(t, err, db.ErrUnreachable)
 		require.ErrorContains(t, err, reason)
 		require.NotContains(t, err.Error(), "hunter2")
@@ -183,7 +185,7 @@ func TestOpenGarbage(t *testing.T) {
 		"postgres://someone:hunter2@host/flights?pool_max_conns=many", "postgres://someone:hunter2@host/flights?sslmode=maybe",
 		"host=x password=hunter2 port=abc", "password='hunter2 host=x",
 	} {
-		_, err := db.Open(t.Context(), url, db.Options{})
+		_, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema})
 		require.ErrorContains(t, err, "DATABASE_URL is not a Postgres address", url)
 		require.NotErrorIs(t, err, db.ErrUnreachable, url)
 		require.NotContains(t, err.Error(), "hunter2", url)
@@ -197,23 +199,38 @@ func TestOpenFixesTheSession(t *testing.T) {
 	b := &testBundle{url: dbtest.URL(t)}
 	b.pool = open(t, b.url, 1)
 	name := get[string](t, b, `SELECT current_database()`)
-	for setting, value := range map[string]string{
-		"search_path": "elsewhere", "timezone": "Asia/Tokyo", "datestyle": "SQL, DMY", "jit": "on", "statement_timeout": "20s", "lock_timeout": "20s",
-		"idle_in_transaction_session_timeout": "20s", "idle_session_timeout": "20s",
-		"default_transaction_isolation": "serializable", "default_transaction_read_only": "on",
-	} {
-		b.exec(t, fmt.Sprintf("SET default_transaction_read_only = off; ALTER DATABASE %s SET %s = '%s'", name, setting, value))
+	hostile := map[string]string{
+		"search_path": "elsewhere", "client_encoding": "LATIN1", "timezone": "Asia/Tokyo", "datestyle": "SQL, DMY", "standard_conforming_strings": "off",
+		"plan_cache_mode": "force_custom_plan", "jit": "on", "default_transaction_isolation": "serializable", "default_transaction_deferrable": "on",
+		"statement_timeout": "20s", "lock_timeout": "20s", "idle_in_transaction_session_timeout": "20s", "idle_session_timeout": "20s",
+	}
+	if get[int](t, b, `SELECT current_setting('server_version_num')::int`) >= 17_00_00 {
+		hostile["transaction_timeout"] = "20s"
+	}
+	const sessionSettings = `SELECT string_agg(name || '=' || setting, E'\n' ORDER BY name) FROM pg_settings WHERE lower(name) = ANY ($1)`
+	names := slices.Collect(maps.Keys(hostile))
+	want := get[string](t, &testBundle{pool: openPlain(t, b.url)}, sessionSettings, names)
+	for setting, value := range hostile {
+		b.exec(t, fmt.Sprintf("ALTER DATABASE %s SET %s = '%s'", name, setting, value))
+	}
+	require.Equal(t, want, get[string](t, &testBundle{pool: openPlain(t, b.url)}, sessionSettings, names))
+	for _, line := range []string{"client_encoding=UTF8", "jit=off", "search_path=pg_catalog, pg_temp", "statement_timeout=0", "TimeZone=UTC"} {
+		require.Contains(t, want+"\n"+get[string](t, &testBundle{pool: openPlain(t, b.url)}, `SELECT 'TimeZone=' || current_setting('timezone')`), line)
 	}
 
-	const session = `SELECT concat_ws(' ', current_setting('search_path'), current_setting('timezone'), current_setting('datestyle'), current_setting('jit'),
-		current_setting('transaction_isolation'), current_setting('transaction_read_only'), current_setting('statement_timeout'), current_setting('lock_timeout'),
-		current_setting('idle_in_transaction_session_timeout'), current_setting('idle_session_timeout'), current_setting('application_name'))`
-	const ours = "flightbill UTC ISO, MDY off read committed off 0 0 0 0 "
-	with := func(params string) *testBundle {
-		return &testBundle{pool: open(t, b.url+map[bool]string{true: "&", false: "?"}[strings.Contains(b.url, "?")]+params, 1)}
-	}
-	require.Equal(t, ours+"flightbill", get[string](t, &testBundle{pool: open(t, b.url, 1)}, session))
-	require.Equal(t, ours+"own", get[string](t, with("application_name=own&search_path=public&options=-c%20jit%3Don%20-c%20statement_timeout%3D20s"), session))
+	own := b.url + map[bool]string{true: "&", false: "?"}[strings.Contains(b.url, "?")] + "application_name=own&search_path=public&options=-c%20jit%3Don%20-c%20statement_timeout%3D20s"
+	require.Equal(t, "own pg_catalog, pg_temp off 0", get[string](t, &testBundle{pool: openPlain(t, own)},
+		`SELECT concat_ws(' ', current_setting('application_name'), current_setting('search_path'), current_setting('jit'), current_setting('statement_timeout'))`))
+}
+
+// openPlain opens a database as flightbill itself does: open adds its schema to the
+// path, for the tests' own SQL.
+func openPlain(t *testing.T, url string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := db.Open(t.Context(), url, db.Options{MaxConns: 1})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
 }
 
 // As a bare container's package makes it, where no locale is set.

@@ -146,6 +146,9 @@ type RunResult struct {
 	LateBy   time.Duration `json:"late_by_ns"` // from when it was due to when it began
 }
 
+// empty reports whether there was nothing to issue.
+func (r RunResult) empty() bool { return r.Invoices+r.Held+r.Parked == 0 }
+
 // Run does the runs missed up to a run date, in order, and that date's. Each has
 // its own cut-off. It takes up what a crash left of earlier ones, or what another
 // process is at, and finds nothing to do where all is done. step, if given, is
@@ -304,7 +307,7 @@ type stretch struct {
 
 // report logs a run that has been finished, or keeps it for the line of its stretch.
 func (s *stretch) report(ctx context.Context, logger *slog.Logger, run RunResult) {
-	if run.Invoices+run.Held+run.Parked == 0 {
+	if run.empty() {
 		if s.runs == 0 {
 			s.first = run
 		}

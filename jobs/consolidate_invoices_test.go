@@ -217,7 +217,7 @@ func TestRunTwiceAtOnce(t *testing.T) {
 	var errs [3]error
 	var all sync.WaitGroup
 	for i := range results {
-		pool, err := db.Open(t.Context(), b.pool.Config().ConnString(), db.Options{MaxConns: 3})
+		pool, err := db.Open(t.Context(), b.pool.Config().ConnString(), db.Options{SearchPath: db.Schema, MaxConns: 3})
 		require.NoError(t, err)
 		t.Cleanup(pool.Close)
 		c := &jobs.Consolidator{Pool: pool, Books: db.NewPriceBooks(pool), Now: b.clock.Now, Logger: b.logger}

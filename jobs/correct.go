@@ -88,6 +88,6 @@ func stillVoided(id string, billed *db.BilledFlight) error {
 		return fmt.Errorf("flight %s is about to be billed again, since its invoice %s was voided; correct it after that (flight_processing_queue shows what it waits for)",
 			id, strings.Join(numbers, ", "))
 	}
-	return fmt.Errorf("flight %s is not billed: its invoice %s was voided and it was not billed again; have that done first, with rebill_invoice",
+	return fmt.Errorf("flight %s is not billed: its invoice %s was voided and it was not billed again; have that done first, with flightbill.rebill_invoice",
 		id, strings.Join(numbers, ", "))
 }

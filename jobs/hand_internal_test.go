@@ -15,7 +15,7 @@ import (
 
 func inHand(t *testing.T) (*pgxpool.Pool, *hand, func() string) {
 	t.Helper()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{})
+	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	_, err = pool.Exec(t.Context(), `INSERT INTO flight_processing_queue (flight_id) VALUES ('F1'), ('F2')`)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -121,6 +122,8 @@ func recordRuns(ctx context.Context, dbtx dbsqlc.DBTX, job *rivertype.JobRow, re
 		return err
 	}
 	output.Runs, output.Parked = append(output.Runs, results...), parked
+	last := len(output.Runs) - 1 // years of runs with nothing to issue would make the job's row large
+	output.Runs = append(slices.DeleteFunc(output.Runs[:last:last], RunResult.empty), output.Runs[last])
 	return recordOutput(ctx, output)
 }
 

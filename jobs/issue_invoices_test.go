@@ -34,7 +34,7 @@ func (b *testBundle) chunkJobs(t *testing.T) string {
 // second is a pool of another process on the same database.
 func (b *testBundle) second(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	pool, err := db.Open(t.Context(), b.pool.Config().ConnString(), db.Options{MaxConns: 15})
+	pool, err := db.Open(t.Context(), b.pool.Config().ConnString(), db.Options{SearchPath: db.Schema, MaxConns: 15})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	return pool

@@ -241,7 +241,7 @@ func TestMissedRunsOfTwoStartingTogether(t *testing.T) {
 	b.clock.Set(landed(23, 10))
 	var services [2]*jobs.Service
 	for i := range services {
-		pool, err := db.Open(t.Context(), b.pool.Config().ConnString(), db.Options{MaxConns: 10})
+		pool, err := db.Open(t.Context(), b.pool.Config().ConnString(), db.Options{SearchPath: db.Schema, MaxConns: 10})
 		require.NoError(t, err)
 		t.Cleanup(pool.Close)
 		services[i], err = jobs.New(jobs.Config{

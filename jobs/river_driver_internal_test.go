@@ -102,7 +102,7 @@ func TestListenerHearsWhichFlightIsNamed(t *testing.T) {
 // or on trial.
 func TestTakingIsTold(t *testing.T) {
 	t.Parallel()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{})
+	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	states := func() (states string) {

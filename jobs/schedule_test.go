@@ -183,7 +183,7 @@ func TestScheduleOfTwoServices(t *testing.T) {
 	b.clock.Set(landed(8, 1))
 	first := b.startWithMarker(t, schedules(jobs.WorkSchedules))
 	eventually(t, "the first leads", func() bool { return b.markers(t) == 1 })
-	pool, err := db.Open(t.Context(), b.pool.Config().ConnString(), db.Options{MaxConns: 10})
+	pool, err := db.Open(t.Context(), b.pool.Config().ConnString(), db.Options{SearchPath: db.Schema, MaxConns: 10})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	b.startWithMarker(t, schedules(jobs.WorkSchedules), func(c *jobs.Config) { c.Pool, c.Source = pool, db.NewFlights(pool) })

@@ -55,7 +55,7 @@ VALUES ('RUNWAY', 'Runway use', 'per_tonne', NULL, 'departure', 2.00, 10.00, 'EU
 
 func setup(t *testing.T) *testBundle {
 	t.Helper()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{MaxConns: 20})
+	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema, MaxConns: 20})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	_, err = pool.Exec(t.Context(), testCustomers)

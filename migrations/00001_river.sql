@@ -3,7 +3,8 @@
 -- indexes to what flightbill asks of them.
 --
 -- All of flightbill, River's tables and goose's own among it, is in schema
--- flightbill: what other applications keep in the same database is never met.
+-- flightbill. Other applications may have River, goose and tables of the same names
+-- in the same database.
 
 -- +goose Up
 SET LOCAL search_path = pg_catalog, pg_temp;

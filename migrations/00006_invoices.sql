@@ -162,7 +162,7 @@ BEGIN
     END) THEN
         RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
             coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
-            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by void_invoice, VOID.';
+            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID.';
     END IF;
     RETURN NEW;
 END
@@ -258,6 +258,22 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.charges EXECUTE FUN
 
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- +goose StatementBegin
+DO $$
+DECLARE
+    issued bigint;
+BEGIN
+    LOCK TABLE flightbill.invoices IN ACCESS EXCLUSIVE MODE;
+    SELECT count(*) INTO issued FROM flightbill.invoices WHERE status <> 'DRAFT';
+    IF issued > 0 AND current_setting('flightbill.lose_invoices', true) IS DISTINCT FROM 'on' THEN
+        RAISE EXCEPTION '% issued invoices would be lost for good', issued
+            USING HINT = 'Keep a backup. If that is what you want: flightbill migrate down --lose-invoices; or set flightbill.lose_invoices to on in this session.';
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
 DROP TABLE flightbill.invoice_events;
 DROP TABLE flightbill.voided_flights;
 DROP TABLE flightbill.charges;

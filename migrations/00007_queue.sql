@@ -22,6 +22,17 @@ END
 $$;
 -- +goose StatementEnd
 GRANT USAGE ON SCHEMA flightbill TO flightbill_enqueuer;
+-- +goose StatementBegin
+DO $$
+BEGIN
+    -- Of somebody else's schema, Postgres grants nothing, with a warning.
+    IF NOT has_schema_privilege('flightbill_enqueuer', 'flightbill', 'USAGE') THEN
+        RAISE EXCEPTION 'schema flightbill does not belong to %, who cannot let flightbill_enqueuer use it', current_user
+            USING HINT = format('Have its owner run: ALTER SCHEMA flightbill OWNER TO %I; then migrate again.', current_user);
+    END IF;
+END
+$$;
+-- +goose StatementEnd
 
 -- +goose StatementBegin
 -- queued_flight is the flight that a job is for, where it is an unfinished job of

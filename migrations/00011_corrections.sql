@@ -94,7 +94,7 @@ BEGIN
     IF original.status = 'VOID' THEN
         SELECT * INTO note FROM flightbill.invoices i WHERE i.credits_invoice_id = original.id;
         RAISE EXCEPTION 'invoice % is VOID already, by credit note % of %', invoice_number, note.number, note.issued_at::date
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call rebill_invoice.';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call flightbill.rebill_invoice.';
     END IF;
 
     SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM flightbill.charges c WHERE c.invoice_id = original.id;
@@ -160,7 +160,7 @@ BEGIN
     END IF;
     IF original.status <> 'VOID' THEN
         RAISE EXCEPTION 'invoice % is % and its flights are billed', invoice_number, original.status
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: void_invoice has its flights billed again with rebill => true.';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: flightbill.void_invoice has its flights billed again with rebill => true.';
     END IF;
     WITH asked AS (
         UPDATE flightbill.voided_flights v SET rebill = true

@@ -68,7 +68,7 @@ func setup(t *testing.T, change ...func(*Config)) *testBundle {
 
 func (b *testBundle) config(t *testing.T) Config {
 	t.Helper()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{MaxConns: 4})
+	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema, MaxConns: 4})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	b.pool = pool

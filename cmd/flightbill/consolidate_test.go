@@ -65,7 +65,7 @@ ALTER TABLE invoices ADD CONSTRAINT no_faulty_air CHECK (bill_to_name <> 'Faulty
 func TestDryRunIsWhatTheRunDoes(t *testing.T) {
 	t.Parallel()
 	url := flightbillAt(dbtest.URL(t))
-	pool, err := db.Open(t.Context(), string(url), db.Options{MaxConns: 2})
+	pool, err := db.Open(t.Context(), string(url), db.Options{SearchPath: db.Schema, MaxConns: 2})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	_, err = pool.Exec(t.Context(), previewedDrafts)

@@ -51,7 +51,7 @@ func TestCorrectionsFromTheCommandLine(t *testing.T) {
 	flightbill("import", "flights", flights)
 	flightbill("overdue", "--date", "2013-01-01") // stores the settings
 
-	pool, err := db.Open(t.Context(), url, db.Options{MaxConns: 10})
+	pool, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema, MaxConns: 10})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	service, err := jobs.New(jobs.Config{

@@ -17,7 +17,7 @@ import (
 func TestInvoicesShowLateFlights(t *testing.T) {
 	t.Parallel()
 	url := dbtest.URL(t)
-	pool, err := db.Open(t.Context(), url, db.Options{})
+	pool, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	env := map[string]string{"DATABASE_URL": url, "FLIGHTBILL_BILLING_START": "2013-01-03", "FLIGHTBILL_TIMEZONE": "UTC"}

@@ -18,7 +18,7 @@ func TestLeaderKilledAtOneOClock(t *testing.T) {
 		t.Skip("waits for an election of River's, and perhaps for a rescue: not with -short")
 	}
 	url := dbtest.URL(t)
-	pool, err := db.Open(t.Context(), url, db.Options{MaxConns: 4})
+	pool, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema, MaxConns: 4})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	one := time.Date(2027, time.March, 7, 1, 0, 0, 0, time.UTC)

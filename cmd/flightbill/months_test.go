@@ -104,7 +104,7 @@ func startMonths(t *testing.T) *months {
 	m := &months{url: dbtest.URL(t), random: rand.New(rand.NewPCG(seed, 0)), kills: map[string]int{}}
 	closeMode := []billing.CloseMode{billing.PeriodEnd, billing.NextDay}[m.random.IntN(2)]
 	t.Logf("-seed=%d, %s", seed, closeMode)
-	pool, err := db.Open(t.Context(), m.url, db.Options{MaxConns: 4})
+	pool, err := db.Open(t.Context(), m.url, db.Options{SearchPath: db.Schema, MaxConns: 4})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	m.pool = pool

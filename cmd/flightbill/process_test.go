@@ -94,7 +94,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 func queueDatabase(t *testing.T, flights int) (url string, pool *pgxpool.Pool) {
 	t.Helper()
 	url = dbtest.URL(t)
-	pool, err := db.Open(t.Context(), url, db.Options{})
+	pool, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	_, err = pool.Exec(t.Context(), `

@@ -19,7 +19,7 @@ BEGIN
     END IF;
     IF original.status <> 'VOID' THEN
         RAISE EXCEPTION 'invoice % is % and its flights are billed', invoice_number, original.status
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: void_invoice has its flights billed again with rebill => true.';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: flightbill.void_invoice has its flights billed again with rebill => true.';
     END IF;
     WITH asked AS (
         UPDATE flightbill.voided_flights v SET rebill = true

@@ -282,7 +282,7 @@ func (l *customerLoad) writeCustomers(ctx context.Context, q *dbsqlc.Queries) er
 func (l *customerLoad) writeHoldings(ctx context.Context, tx pgx.Tx, q *dbsqlc.Queries) error {
 	// Two imports that give an operator to two customers: the second one must
 	// see what the first did. After the customers' rows, as everybody else.
-	if _, err := tx.Exec(ctx, `LOCK TABLE customer_operators, customer_aircraft IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+	if _, err := tx.Exec(ctx, `LOCK TABLE flightbill.customer_operators, flightbill.customer_aircraft IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 		return fmt.Errorf("lock operators and aircraft: %w", err)
 	}
 	var errs []error

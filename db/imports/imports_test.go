@@ -28,7 +28,7 @@ type testBundle struct {
 
 func setup(t *testing.T) *testBundle {
 	t.Helper()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{})
+	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	return &testBundle{t, pool}

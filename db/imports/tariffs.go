@@ -80,11 +80,11 @@ func loadTariffs(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		// What is compared here must still be so when it is written. Neither
 		// pricing nor saving waits for this lock.
-		if _, err := tx.Exec(ctx, `LOCK TABLE tariffs IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+		if _, err := tx.Exec(ctx, `LOCK TABLE flightbill.tariffs IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 			return fmt.Errorf("lock the tariffs: %w", err)
 		}
 		// A file can end a rule after the line that begins the next.
-		if _, err := tx.Exec(ctx, `SET CONSTRAINTS tariffs_do_not_overlap DEFERRED`); err != nil {
+		if _, err := tx.Exec(ctx, `SET CONSTRAINTS flightbill.tariffs_do_not_overlap DEFERRED`); err != nil {
 			return fmt.Errorf("put off the check for overlaps: %w", err)
 		}
 		q := dbsqlc.New(tx)

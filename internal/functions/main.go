@@ -65,11 +65,15 @@ func write(what string, changes []source.Change) error {
 	if !regexp.MustCompile(`^[a-z][a-z0-9_]*$`).MatchString(what) {
 		return fmt.Errorf("-migration %q: a name is small letters, digits and _", what)
 	}
-	there, err := filepath.Glob(filepath.Join(migrations, "*.sql"))
+	there, err := filepath.Glob(filepath.Join(migrations, "*.sql")) // sorted
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(migrations, fmt.Sprintf("%05d_%s.sql", len(there)+1, what))
+	var newest int
+	if _, err := fmt.Sscanf(filepath.Base(there[len(there)-1]), "%d_", &newest); err != nil {
+		return fmt.Errorf("the number of the newest migration: %w", err)
+	}
+	file := filepath.Join(migrations, fmt.Sprintf("%05d_%s.sql", newest+1, what))
 	title := strings.ToUpper(what[:1]) + strings.ReplaceAll(what[1:], "_", " ") + "."
 	fmt.Println("writing", file)
 	return os.WriteFile(file, []byte(source.Migration(title, changes)), 0o644) //nolint:gosec // a source file, for all to read
@@ -86,7 +90,7 @@ func amendAll(changes []source.Change) error {
 			return err
 		}
 		fmt.Println("amending", file, c.Name())
-		if err := os.WriteFile(file, []byte(source.Amend(string(text), []source.Change{c})), 0o644); err != nil { //nolint:gosec // likewise
+		if err := os.WriteFile(file, []byte(source.Amend(string(text), []source.Change{c})), 0o644); err != nil { //nolint:gosec // a source file, for all to read
 			return err
 		}
 	}

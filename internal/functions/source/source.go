@@ -52,7 +52,8 @@ func Files(folder fs.FS) ([]Function, error) {
 }
 
 // Migrated returns the functions that a folder of migrations leaves, each with its
-// newest text, sorted by name.
+// newest text, sorted by name. A function that a file drops and makes is one that it
+// makes anew.
 func Migrated(folder fs.FS) ([]Function, error) {
 	files, err := fs.Glob(folder, "*.sql")
 	if err != nil {

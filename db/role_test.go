@@ -1,11 +1,15 @@
 package db_test
 
 import (
+	"context"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 )
 
@@ -178,4 +182,28 @@ func TestQueueUsesItsIndex(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, strings.Join(plan, "\n"), "river_job_flight_idx")
 	}
+}
+
+// What README has granted to an application that enqueues with River's own client is
+// enough for it.
+func TestRiverClientNeedsNoOtherRights(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	role := "river_client_" + get[string](t, b, `SELECT current_database()`)
+	b.exec(t, `CREATE ROLE `+role+` LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA flightbill TO `+role+`;
+		GRANT SELECT, INSERT, UPDATE ON flightbill.river_job TO `+role+`; GRANT USAGE ON SEQUENCE flightbill.river_job_id_seq TO `+role)
+	t.Cleanup(func() {
+		_, err := b.pool.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+role+`; DROP ROLE `+role)
+		require.NoError(t, err)
+	})
+	address, err := url.Parse(b.url)
+	require.NoError(t, err)
+	address.User = url.UserPassword(role, "secret")
+	client, err := river.NewClient(riverpgxv5.New(openPlain(t, address.String())), &river.Config{Schema: "flightbill"})
+	require.NoError(t, err)
+	for range 2 {
+		_, err = client.Insert(t.Context(), ingestArgs{FlightID: "F1"}, &river.InsertOpts{Queue: "flights", UniqueOpts: river.UniqueOpts{ByArgs: true}})
+		require.NoError(t, err)
+	}
+	require.Equal(t, "F1 available 0 1", b.queue(t))
 }

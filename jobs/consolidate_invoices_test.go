@@ -170,11 +170,11 @@ func TestRunMakesUpMissedRuns(t *testing.T) {
 		b.billed(t, fmt.Sprintf("W%d", i), "WEEK", landed(day, 9))
 	}
 	b.clock.Set(time.Date(2026, 4, 1, 10, 0, 0, 0, time.UTC))
-	// Stopped after each chunk, the work goes on where it was.
+	// Stopped after each chunk and each run, the work goes on where it was.
 	var heard int64
 	pause := errors.New("pause")
 	var results []jobs.RunResult
-	for range 4 {
+	for range 30 {
 		part, err := b.consolidator().Run(t.Context(), march(24), db.ByHand, func(p jobs.Progress) error {
 			heard += p.Invoices
 			return pause

@@ -17,6 +17,8 @@ const (
 	Refused Kind = "refused"
 	// Outage means that the flight source cannot vouch for an answer now.
 	Outage Kind = "outage"
+	// Blocked means that someone else holds up what has to be changed.
+	Blocked Kind = "blocked"
 )
 
 // Reason is a short, stable name for why a flight was not billed: a label for
@@ -26,6 +28,7 @@ type Reason string
 // Reasons, in the order in which they are checked.
 const (
 	ReasonSourceDown      Reason = "source_down"
+	ReasonLocked          Reason = "locked"
 	ReasonFlightUnknown   Reason = "flight_unknown"
 	ReasonFlightAmbiguous Reason = "flight_ambiguous"
 	ReasonNotLanded       Reason = "not_landed"

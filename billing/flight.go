@@ -22,3 +22,9 @@ type Flight struct {
 	DistanceKm   *decimal.Decimal `json:"distance_km,omitempty"` // great circle, km
 	Passengers   *int64           `json:"passengers,omitempty"`  // on board
 }
+
+// Answer is what a flight source says of one flight.
+type Answer struct {
+	Flight Flight // empty where Err is not nil
+	Err    error  // nil, or an *Error
+}

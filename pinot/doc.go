@@ -2,8 +2,9 @@
 //
 // It has these duties:
 //
-//   - Ask for one flight, or for several, with one SELECT: columns by name in a
-//     fixed order, ids as escaped literals, an explicit LIMIT.
+//   - Ask for flights with one SELECT, however many, and for fewer where that does not
+//     tell of each: columns by name in a fixed order, ids as escaped literals, an
+//     explicit LIMIT.
 //   - Serve an existing table as it is: PINOT_COLUMNS maps any column to a Pinot
 //     SQL expression, or away.
 //   - Believe only an answer that Pinot vouches for. Pinot reports most failures

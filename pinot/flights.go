@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"unicode/utf8"
 
 	"github.com/flightbill/flightbill/billing"
 )
 
-// MaxFlights is how many flights one call of Flights may ask for. Pinot answers for
-// 50 about as fast as for one.
-const MaxFlights = 50
+// maxAsked bounds how many flights one query asks for, and with them its text.
+const maxAsked = 500
 
 // Flight reads one flight. Times are in UTC, masses in kg, distances in km.
 //
@@ -22,76 +20,106 @@ const MaxFlights = 50
 // or a value that cannot be right. Once ctx is done, its error is returned wrapped.
 // With several brokers, each is given Timeout before there is an outage.
 func (s *Source) Flight(ctx context.Context, id string) (billing.Flight, error) {
-	if !canBeAsked(id) {
-		return billing.Flight{}, billing.UnknownFlight(id)
-	}
-	a, err := s.look(ctx, id)
+	answers, err := s.Flights(ctx, []string{id})
 	if err != nil {
-		return billing.Flight{}, asOutage(ctx, fmt.Sprintf("pinot: flight %s", id), err)
+		return billing.Flight{}, err
 	}
-	return s.flightOf(id, a.broker, a.rows)
+	return answers[id].Flight, answers[id].Err
 }
 
-// Flights reads several flights, at most MaxFlights, with one query. It returns
-// those that can be relied on as they are. What is wrong with the others Flight
-// tells: the source does not have them, or has differing rows or a value that cannot
-// be right. Its errors are those of Flight, of kind Outage.
-func (s *Source) Flights(ctx context.Context, ids []string) (map[string]billing.Flight, error) {
-	if len(ids) > MaxFlights {
-		return nil, fmt.Errorf("pinot: %d flights asked for at once; the most is %d", len(ids), MaxFlights)
-	}
-	wanted := map[string]bool{}
+// Flights reads any number of flights, with one query for each maxAsked of them where
+// that can tell. Each has its answer: what Flight would return. An error of Flights
+// itself is an outage that all meet, or that of ctx.
+func (s *Source) Flights(ctx context.Context, ids []string) (map[string]billing.Answer, error) {
+	answers := make(map[string]billing.Answer, len(ids))
+	var asked []string
 	for _, id := range ids {
 		if canBeAsked(id) {
-			wanted[id] = true
+			asked = append(asked, id)
+		} else {
+			answers[id] = billing.Answer{Err: billing.UnknownFlight(id)}
 		}
 	}
-	found := map[string]billing.Flight{}
-	if len(wanted) == 0 {
-		return found, nil
-	}
-	asked := slices.Sorted(maps.Keys(wanted))
-	a, err := s.look(ctx, asked...)
-	if err != nil {
-		return nil, asOutage(ctx, fmt.Sprintf("pinot: %d flights", len(asked)), err)
-	}
-	if len(a.rows) >= limitFor(len(asked)) {
-		return found, nil // a row that differs may have been cut off
-	}
-	rows := map[string][][]any{}
-	for _, row := range a.rows {
-		id, ok := s.selection.readID(row)
-		if !ok || !wanted[id] {
-			return found, nil // whose row is it?
-		}
-		rows[id] = append(rows[id], row)
-	}
-	for id, own := range rows {
-		if f, err := s.flightOf(id, a.broker, own); err == nil {
-			found[id] = f
+	slices.Sort(asked)
+	for part := range slices.Chunk(slices.Compact(asked), maxAsked) {
+		if err := s.settle(ctx, part, answers); err != nil {
+			return nil, err
 		}
 	}
-	return found, nil
+	return answers, nil
 }
 
 // canBeAsked says whether a flight can have this id. Rows without an id would
 // answer to a stand-in.
 func canBeAsked(id string) bool { return !standIn(id) && utf8.ValidString(id) }
 
-// flightOf makes the flight of all the rows that one query had for it.
-func (s *Source) flightOf(id, broker string, rows [][]any) (billing.Flight, error) {
+// settle adds the answers of flights, whose ids are sorted. Where one query does not
+// tell of each, it asks for either half.
+func (s *Source) settle(ctx context.Context, ids []string, answers map[string]billing.Answer) error {
+	a, err := s.look(ctx, ids...)
+	if err != nil {
+		return asOutage(ctx, "pinot: "+some(ids), err)
+	}
+	if len(ids) == 1 {
+		answers[ids[0]] = s.answerOf(ids[0], a.broker, a.rows)
+		return nil
+	}
+	if rows, ok := s.rowsOf(ids, a.rows); ok {
+		for _, id := range ids {
+			answers[id] = s.answerOf(id, a.broker, rows[id])
+		}
+		return nil
+	}
+	half := len(ids) / 2
+	if err := s.settle(ctx, ids[:half], answers); err != nil {
+		return err
+	}
+	return s.settle(ctx, ids[half:], answers)
+}
+
+// some names flights for an error.
+func some(ids []string) string {
+	if len(ids) == 1 {
+		return "flight " + ids[0]
+	}
+	return fmt.Sprintf("flight %s and %d others", ids[0], len(ids)-1)
+}
+
+// rowsOf sorts the rows of one query by flight, where they tell of each.
+//
+// A flight without a row is then unknown, as surely as where it is asked for alone: every
+// server that was asked has responded, no row was cut off, and none is of another id,
+// which Pinot may have read for this one. A server that was not asked has, by the table's
+// partitions, none of these flights; where none was asked, look has found out why. Of a
+// server that Pinot has forgotten there is no sign, when one flight is asked for neither.
+func (s *Source) rowsOf(ids []string, rows [][]any) (of map[string][][]any, ok bool) {
+	if len(rows) >= limitFor(len(ids)) {
+		return nil, false
+	}
+	of = make(map[string][][]any, len(ids))
+	for _, row := range rows {
+		id, readable := s.selection.readID(row)
+		if _, asked := slices.BinarySearch(ids, id); !readable || !asked {
+			return nil, false
+		}
+		of[id] = append(of[id], row)
+	}
+	return of, true
+}
+
+// answerOf makes the answer of all the rows that one query had for a flight.
+func (s *Source) answerOf(id, broker string, rows [][]any) billing.Answer {
 	var distinct []billing.Flight
 	for _, row := range rows {
 		f, err := s.selection.readRow(row)
 		if wrong, ok := errors.AsType[*valueError](err); ok {
-			return billing.Flight{}, billing.UnusableFlight(id, wrong.Error())
+			return billing.Answer{Err: billing.UnusableFlight(id, wrong.Error())}
 		}
 		if err == nil && f.ID != id {
 			err = fmt.Errorf("asked for flight %q, got %q", id, f.ID)
 		}
 		if err != nil {
-			return billing.Flight{}, billing.SourceDown("pinot", "answers what cannot be read",
-				fmt.Errorf("broker %s: %w", broker, err))
+			return billing.Answer{Err: billing.SourceDown("pinot", "answers what cannot be read", fmt.Errorf("broker %s: %w", broker, err))}
 		}
 		if !slices.ContainsFunc(distinct, func(other billing.Flight) bool { return sameFlight(other, f) }) {
 			distinct = append(distinct, f)
@@ -99,14 +127,14 @@ func (s *Source) flightOf(id, broker string, rows [][]any) (billing.Flight, erro
 	}
 	switch {
 	case len(distinct) == 0:
-		return billing.Flight{}, billing.UnknownFlight(id)
+		return billing.Answer{Err: billing.UnknownFlight(id)}
 	case len(distinct) > 1:
-		return billing.Flight{}, billing.AmbiguousFlight(id, len(distinct))
+		return billing.Answer{Err: billing.AmbiguousFlight(id, len(distinct))}
 	case len(rows) >= rowLimit:
 		// One more may differ.
-		return billing.Flight{}, billing.UnusableFlight(id, fmt.Sprintf("has %d rows or more", rowLimit))
+		return billing.Answer{Err: billing.UnusableFlight(id, fmt.Sprintf("has %d rows or more", rowLimit))}
 	}
-	return distinct[0], nil
+	return billing.Answer{Flight: distinct[0]}
 }
 
 // noFlight is an id that no flight has: an id starts with a letter or digit.

@@ -1,10 +1,10 @@
 package pinot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,53 +25,148 @@ func flightRow(id string, others ...string) map[string]string {
 	return row
 }
 
+// table answers as Pinot does that has these rows: those of the ids asked for, up to LIMIT. One that is "found as"
+// another comes where that is asked for.
+func table(rows ...map[string]string) answerFunc {
+	return func(_ *http.Request, sql string) (int, string) {
+		ids, limit := askedFor(sql)
+		var found []map[string]string
+		for _, row := range rows {
+			of := cmp.Or(row["found as"], strings.Trim(row["flight_id"], `"`))
+			if slices.Contains(ids, of) && len(found) < limit {
+				found = append(found, row)
+			}
+		}
+		return http.StatusOK, rowsBody(found...)
+	}
+}
+
+// askedFor reads a query for flights.
+func askedFor(sql string) (ids []string, limit int) {
+	_, rest, _ := strings.Cut(sql, ` WHERE ("flight_id") `)
+	for {
+		at := strings.IndexByte(rest, '\'')
+		if at < 0 {
+			break
+		}
+		var id string
+		id, rest, _ = parseLiteral(rest[at:])
+		ids = append(ids, id)
+	}
+	_, _ = fmt.Sscanf(strings.TrimPrefix(rest, ")"), " LIMIT %d", &limit)
+	return ids, limit
+}
+
+func rowsOf(ids []string) []map[string]string {
+	rows := make([]map[string]string, len(ids))
+	for i, id := range ids {
+		rows[i] = flightRow(id)
+	}
+	return rows
+}
+
 func TestFlights(t *testing.T) {
 	t.Parallel()
-	many := make([]map[string]string, 150)
-	for i := range many {
-		many[i] = flightRow("A1", "mtow_kg", fmt.Sprint(1000+i%2))
-	}
+	a1, a2 := flightRow("A1"), flightRow("A2")
+	times := func(n int, id string) []map[string]string { return rowsOf(slices.Repeat([]string{id}, n)) }
+	const (
+		unknown    = "is not in the flight source yet"
+		unreadable = "answers what cannot be read"
+	)
 	cases := []struct {
-		name string
-		rows []map[string]string
-		ids  []string
-		want []string
+		name    string
+		rows    []map[string]string
+		ids     []string
+		wrong   map[string]string // what is said of those that are not there to be billed
+		queries int
 	}{
-		{"all", []map[string]string{flightRow("A1"), flightRow("A2")}, []string{"A2", "A1"}, []string{"A1", "A2"}},
-		{"one unknown", []map[string]string{flightRow("A1")}, []string{"A1", "A2"}, []string{"A1"}},
-		{"none", nil, []string{"A1", "A2"}, nil},
-		{"loaded twice", []map[string]string{flightRow("A1"), flightRow("A2"), flightRow("A1")}, []string{"A1", "A2"}, []string{"A1", "A2"}},
+		{"all", []map[string]string{a1, a2}, []string{"A2", "A1"}, nil, 1},
+		{"one unknown", []map[string]string{a1}, []string{"A1", "A2"}, map[string]string{"A2": unknown}, 1},
+		{"none", nil, []string{"A1", "A2"}, map[string]string{"A1": unknown, "A2": unknown}, 1},
+		{"loaded twice", []map[string]string{a1, a2, a1}, []string{"A1", "A2"}, nil, 1},
 		{
 			"one ambiguous",
-			[]map[string]string{flightRow("A1", "operator", `"X"`), flightRow("A2"), flightRow("A1", "operator", `"Y"`)},
+			[]map[string]string{flightRow("A1", "operator", `"X"`), a2, flightRow("A1", "operator", `"Y"`)},
 			[]string{"A1", "A2"},
-			[]string{"A2"},
+			map[string]string{"A1": "has 2 differing rows"}, 1,
 		},
-		{"one unusable", []map[string]string{flightRow("A1", "passengers", "1.5"), flightRow("A2")}, []string{"A1", "A2"}, []string{"A2"}},
-		{"one unreadable", []map[string]string{flightRow("A1", "operator", "5"), flightRow("A2")}, []string{"A1", "A2"}, []string{"A2"}},
-		{"another flight's row", []map[string]string{flightRow("A1"), flightRow("A3")}, []string{"A1", "A2"}, nil},
-		{"a row of no flight", []map[string]string{flightRow("A1"), flightRow("null")}, []string{"A1", "A2"}, nil},
-		{"an id that is no text", []map[string]string{flightRow("A1"), {"flight_id": "5"}}, []string{"A1", "A2"}, nil},
-		{"twice the same", []map[string]string{flightRow("A1")}, []string{"A1", "A1"}, []string{"A1"}},
-		{"ids that none can have", []map[string]string{flightRow("A1")}, []string{"A1", "", "null", "F\xff"}, []string{"A1"}},
-		{"cut", append(many[:99:99], flightRow("A2")), []string{"A1", "A2"}, nil},
-		{"not cut", append(many[:98:98], flightRow("A2")), []string{"A1", "A2"}, []string{"A2"}},
-		{"too many rows of one", make([]map[string]string, rowLimit), append(manyIDs(MaxFlights-1), "F1"), nil},
+		{
+			"one unusable",
+			[]map[string]string{flightRow("A1", "passengers", "1.5"), a2},
+			[]string{"A1", "A2"},
+			map[string]string{"A1": "has passengers 1.5"}, 1,
+		},
+		{
+			"one unreadable",
+			[]map[string]string{flightRow("A1", "operator", "5"), a2},
+			[]string{"A1", "A2"},
+			map[string]string{"A1": unreadable}, 1,
+		},
+		{
+			"another flight's row",
+			[]map[string]string{a1, flightRow("A9", "found as", "A2")},
+			[]string{"A1", "A2"},
+			map[string]string{"A2": unreadable}, 3,
+		},
+		{
+			"another's row besides its own",
+			[]map[string]string{a1, a2, flightRow("A9", "found as", "A2")},
+			[]string{"A1", "A2"},
+			map[string]string{"A2": unreadable}, 3,
+		},
+		{
+			"a row of no flight",
+			[]map[string]string{a1, flightRow("null", "found as", "A2")},
+			[]string{"A1", "A2"},
+			map[string]string{"A2": unreadable}, 3,
+		},
+		{
+			"an id that is no text",
+			[]map[string]string{a1, {"flight_id": "5", "found as": "A2"}},
+			[]string{"A1", "A2", "A3"},
+			map[string]string{"A2": unreadable, "A3": unknown}, 5,
+		},
+		{"twice the same", []map[string]string{a1}, []string{"A1", "A1"}, nil, 1},
+		{
+			"ids that none can have",
+			[]map[string]string{a1, flightRow("null")},
+			[]string{"A1", "", "null", "F\xff"},
+			map[string]string{"": unknown, "null": unknown, "F\xff": unknown}, 1,
+		},
+		{
+			"cut off",
+			append(times(99, "A2"), flightRow("A2", "operator", `"Y"`), a1),
+			[]string{"A1", "A2"},
+			map[string]string{"A2": "has 2 differing rows"}, 3,
+		},
+		{"not cut off", append(times(98, "A1"), a2), []string{"A1", "A2"}, nil, 1},
+		{
+			"too many rows of one",
+			append(times(rowLimit, "A1"), rowsOf(manyIDs(19))...),
+			append(manyIDs(19), "A1"),
+			map[string]string{"A1": "has 100 rows or more"}, 1,
+		},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBroker(t, always(http.StatusOK, rowsBody(tc.rows...)))
+			b := newBroker(t, table(tc.rows...))
 			s := newSource(t, Config{Brokers: []string{b.URL}})
-			got, err := s.Flights(t.Context(), tc.ids)
+			answers, err := s.Flights(t.Context(), tc.ids)
 			require.NoError(t, err)
-			require.NotNil(t, got)
-			require.Equal(t, tc.want, slices.Sorted(maps.Keys(got)))
-			for id, f := range got {
-				require.Equal(t, id, f.ID)
-				require.EqualValues(t, 1357046400000, *f.MTOWKg)
+			require.Len(t, b.asked(), tc.queries)
+			for _, id := range tc.ids {
+				answer, ok := answers[id]
+				require.True(t, ok, id)
+				f, err := s.Flight(t.Context(), id)
+				require.Equal(t, billing.Answer{Flight: f, Err: err}, answer, "as alone")
+				if wrong, ok := tc.wrong[id]; ok {
+					require.ErrorContains(t, answer.Err, wrong, id)
+				} else {
+					require.NoError(t, answer.Err, id)
+					require.Equal(t, id, answer.Flight.ID)
+				}
 			}
-			require.Len(t, b.asked(), 1)
 		})
 	}
 }
@@ -98,16 +193,57 @@ func TestFlightsQuery(t *testing.T) {
 	const key = `(CONCAT(carrier, CONCAT("day", origin, '-'), '-'))`
 	require.Equal(t, key+" = 'A1' LIMIT 100", asked("A1"))
 	require.Equal(t, key+" IN ('A1', 'x'') OR (1=1', 'é') LIMIT 100", asked("x') OR (1=1", "A1", "é", "A1"))
-	require.True(t, strings.HasSuffix(asked(manyIDs(MaxFlights)...), "'B48', 'B49') LIMIT 500"))
+	require.True(t, strings.HasSuffix(asked(manyIDs(50)...), "'B48', 'B49') LIMIT 500"))
 	before := len(b.asked())
-	for _, none := range [][]string{nil, {"", "null"}} {
-		got, err := s.Flights(t.Context(), none)
-		require.NoError(t, err)
-		require.Empty(t, got)
-	}
-	_, err := s.Flights(t.Context(), manyIDs(MaxFlights+1))
-	require.ErrorContains(t, err, "51 flights asked for at once; the most is 50")
+	got, err := s.Flights(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, got)
 	require.Len(t, b.asked(), before)
+}
+
+// Any number may be asked for; no query's text grows with it.
+func TestFlightsAreAskedForInParts(t *testing.T) {
+	t.Parallel()
+	ids := manyIDs(2*maxAsked + 1)
+	slices.Reverse(ids)
+	b := newBroker(t, table(rowsOf(ids[1:])...))
+	s := newSource(t, Config{Brokers: []string{b.URL}})
+	answers, err := s.Flights(t.Context(), append(ids, ids...))
+	require.NoError(t, err)
+	require.Len(t, answers, len(ids))
+	require.ErrorContains(t, answers[ids[0]].Err, "is not in the flight source yet")
+	for _, id := range ids[1:] {
+		require.NoError(t, answers[id].Err)
+		require.Equal(t, id, answers[id].Flight.ID)
+	}
+	var sizes []int
+	for _, sql := range b.asked() {
+		part, _ := askedFor(sql)
+		sizes = append(sizes, len(part))
+	}
+	require.Equal(t, []int{maxAsked, maxAsked, 1}, sizes)
+}
+
+// Pinot goes away between a query that could not tell and the next.
+func TestPinotGoesAwayBetweenHalves(t *testing.T) {
+	t.Parallel()
+	answer, gone := table(flightRow("A1"), flightRow("A9", "found as", "A2")), recorded(t, "0.11-server-down")
+	for _, answered := range []int64{1, 2} {
+		var asked atomic.Int64
+		b := newBroker(t, func(r *http.Request, sql string) (int, string) {
+			if asked.Add(1) > answered {
+				return http.StatusOK, gone
+			}
+			return answer(r, sql)
+		})
+		s := newSource(t, Config{Brokers: []string{b.URL}})
+		answers, err := s.Flights(t.Context(), []string{"A1", "A2"})
+		failure, ok := errors.AsType[*billing.Error](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, billing.Outage, failure.Kind)
+		require.Nil(t, answers)
+		require.Len(t, b.asked(), int(answered)+1)
+	}
 }
 
 // outages are recorded answers that Pinot does not vouch for.
@@ -200,7 +336,8 @@ func TestPartitionsRuleTheFlightOut(t *testing.T) {
 			require.Equal(t, billing.ReasonFlightUnknown, failure.Reason, name)
 			require.NoError(t, probeErr)
 			require.NoError(t, flightsErr)
-			require.Empty(t, found)
+			require.Equal(t, billing.Answer{Err: billing.UnknownFlight("F1")}, found["F1"])
+			require.Equal(t, billing.Answer{Err: billing.UnknownFlight("F2")}, found["F2"])
 			continue
 		}
 		require.Equal(t, billing.ReasonSourceDown, failure.Reason, name)

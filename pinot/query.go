@@ -12,7 +12,7 @@ import (
 const rowLimit = 100
 
 // limitFor bounds the rows of several flights: low, since a cluster may refuse a
-// query for its LIMIT. Where it is reached, each flight can be asked for alone.
+// query for its LIMIT. Where it is reached, fewer flights are asked for.
 func limitFor(flights int) int { return max(rowLimit, 10*flights) }
 
 // selection is what one query asks for: distinct expressions, and where among

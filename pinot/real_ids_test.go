@@ -58,6 +58,11 @@ func FuzzRealFlightID(f *testing.F) {
 		}
 	}
 	s, callsigns := idTable(f, ids)
+	answers, err := s.Flights(f.Context(), append(ids, "none", "F", "F1F1"))
+	require.NoError(f, err)
+	for id, answer := range answers {
+		requireAnswer(f, callsigns, id, answer)
+	}
 	f.Fuzz(func(t *testing.T, id string) {
 		if len(id) > 128 {
 			t.Skip("no id in the queue is that long")
@@ -72,6 +77,12 @@ func FuzzRealFlightID(f *testing.F) {
 func requireItself(t *testing.T, s *Source, callsigns map[string]string, id string) {
 	t.Helper()
 	f, err := s.Flight(t.Context(), id)
+	requireAnswer(t, callsigns, id, billing.Answer{Flight: f, Err: err})
+}
+
+func requireAnswer(t testing.TB, callsigns map[string]string, id string, answer billing.Answer) {
+	t.Helper()
+	f, err := answer.Flight, answer.Err
 	callsign, ok := callsigns[id]
 	if err != nil && strings.Contains(id, "''") {
 		require.NotEqual(t, billing.Refused, kindOf(t, err), "id %q: %v", id, err)
@@ -109,8 +120,12 @@ func TestRealRandomFlightIDs(t *testing.T) {
 		others := []string{next(), next(), next()}
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
-			for _, id := range append(others, part...) {
+			asked := slices.Concat(others, part)
+			answers, err := s.Flights(t.Context(), asked)
+			require.NoError(t, err)
+			for _, id := range asked {
 				requireItself(t, s, callsigns, id)
+				requireAnswer(t, callsigns, id, answers[id])
 			}
 		})
 	}

@@ -18,12 +18,17 @@ func TestRealFlightsProbeAndInspect(t *testing.T) {
 	for _, columns := range []string{"", `flight_id=CONCAT(SUBSTR("flight_id", 0, 1), SUBSTR("flight_id", 1), '')`} {
 		s := realSource(t, Config{Table: table, Columns: columns})
 		require.NoError(t, s.Probe(t.Context()))
-		found, err := s.Flights(t.Context(), []string{"F1", "F2", "F3", "F4", "F5", "x' OR '1'='1", `\`})
+		ids := []string{"F1", "F2", "F3", "F4", "F5", "x' OR '1'='1", `\`}
+		answers, err := s.Flights(t.Context(), ids)
 		require.NoError(t, err)
-		require.Len(t, found, 3, "F4 is ambiguous")
 		for id, want := range map[string]billing.Flight{"F1": recordedFlight(), "F3": secondFlight()} {
-			require.True(t, sameFlight(want, found[id]), "want %+v\ngot  %+v", want, found[id])
+			require.True(t, sameFlight(want, answers[id].Flight), "want %+v\ngot  %+v", want, answers[id])
 		}
+		for _, id := range ids {
+			f, err := s.Flight(t.Context(), id)
+			require.Equal(t, billing.Answer{Flight: f, Err: err}, answers[id])
+		}
+		require.ErrorContains(t, answers["F4"].Err, "has 2 differing rows")
 		report, err := s.Inspect(t.Context(), "F2")
 		require.NoError(t, err)
 		require.EqualValues(t, 6, *report.Rows)

@@ -180,7 +180,7 @@ func AdjustFlight(ctx context.Context, db dbsqlc.DBTX, job *Job, a Adjustment, n
 	}
 	if job != nil {
 		attempt := int16(job.Attempt) //nolint:gosec // River's column is a smallint
-		params.JobID, params.JobAttempt, params.JobClient = &job.ID, &attempt, &job.Client
+		params.JobID, params.JobAttempt, params.JobAttemptedAt, params.JobClient = &job.ID, &attempt, &job.AttemptedAt, &job.Client
 	}
 	outcome, err := dbsqlc.New(db).FlightAdjust(ctx, params)
 	if err != nil {

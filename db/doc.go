@@ -4,7 +4,8 @@
 //     flightbill can use.
 //   - MigrateUp and MigrateDown bring the schema up and down.
 //   - dbsqlc holds the queries, generated from queries/*.sql.
-//   - PriceBook, SaveFlight, AdjustFlight and the run functions put queries
+//   - FlightQueue is what the workers do with the queue: claim, save, end.
+//   - PriceBook, SaveFlights, AdjustFlight and the run functions put queries
 //     together into what the workers do.
 //   - VoidInvoice, Enqueue, ReadInvoice and the like are what commands do and show.
 //   - Flights is the built-in flight source.
@@ -22,6 +23,9 @@
 //	billed_flights     by flight_id
 //	invoices           by id
 //	river_job          by id
+//
+// A save waits a second for a lock other than the first. Other ends and the claim, which
+// come behind it in its transaction, wait for nobody: they skip what is locked.
 //
 // # SQL functions
 //

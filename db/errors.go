@@ -1,6 +1,11 @@
 package db
 
-import "errors"
+import (
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
 
 var (
 	// ErrUnreachable: the database server did not answer.
@@ -21,7 +26,19 @@ var (
 	// ErrJobLost: the job that asked for a save is in other hands by now;
 	// nothing was saved.
 	ErrJobLost = errors.New("job is no longer this attempt's")
+	// ErrCustomerLocked: somebody's transaction has locked a customer for longer than is
+	// waited; nothing was changed.
+	ErrCustomerLocked = errors.New("customer locked by another transaction")
+	// ErrLocked: the same of anything else.
+	ErrLocked = errors.New("locked by another transaction")
 	// ErrSettingsDiffer: the process was given other billing settings than the
 	// database has.
 	ErrSettingsDiffer = errors.New("billing settings differ")
 )
+
+// Away reports whether an error says that the database did not answer, or could not:
+// nothing is known then of what it was asked.
+func Away(err error) bool {
+	pgErr, answered := errors.AsType[*pgconn.PgError](err)
+	return !answered || strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "53") || strings.HasPrefix(pgErr.Code, "57P")
+}

@@ -2,8 +2,9 @@ package db
 
 import (
 	"context"
-	"errors"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -19,27 +20,53 @@ type Flights struct {
 
 // NewFlights returns the flight source on a database.
 func NewFlights(pool *pgxpool.Pool) *Flights {
-	return &Flights{q: dbsqlc.New(pool)}
+	return &Flights{q: dbsqlc.New(plannedAnew{pool})}
+}
+
+// plannedAnew has Postgres plan each query, which takes 0.1 ms. A plan that it keeps
+// from when the table was small reads all of it once that is large: 400 ms for 50 of
+// 300,000 flights, instead of 0.3.
+type plannedAnew struct{ dbsqlc.DBTX }
+
+func (p plannedAnew) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	return p.DBTX.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 }
 
 // Name names the source in logs.
 func (s *Flights) Name() string { return "postgres (table flights)" }
 
-// Flight returns a flight's facts. An id that the table does not have is
-// billing.UnknownFlight.
-func (s *Flights) Flight(ctx context.Context, id string) (billing.Flight, error) {
-	row, err := s.q.FlightGet(ctx, id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return billing.Flight{}, billing.UnknownFlight(id)
+// Flights reads any number of flights with one query. One that the table does not have
+// is billing.UnknownFlight. While the database is away, so is the source.
+func (s *Flights) Flights(ctx context.Context, ids []string) (map[string]billing.Answer, error) {
+	answers := make(map[string]billing.Answer, len(ids))
+	asked := make([]string, 0, len(ids))
+	for _, id := range ids {
+		answers[id] = billing.Answer{Err: billing.UnknownFlight(id)}
+		if utf8.ValidString(id) && !strings.Contains(id, "\x00") { // Postgres would refuse the query
+			asked = append(asked, id)
+		}
 	}
-	if err != nil {
-		return billing.Flight{}, err
+	rows, err := s.q.FlightList(ctx, asked)
+	switch {
+	case err != nil && ctx.Err() == nil && Away(err):
+		return nil, billing.SourceDown(s.Name(), "cannot be read", err)
+	case err != nil:
+		return nil, err
 	}
-	return billing.Flight{
-		ID: row.FlightID, Callsign: text(row.Callsign), Operator: text(row.Operator), Registration: text(row.Registration),
-		AircraftType: text(row.AircraftType), MTOWKg: row.MtowKg, Origin: text(row.Origin), Destination: text(row.Destination),
-		DepartedAt: inUTC(row.DepartedAt), LandedAt: inUTC(row.LandedAt), DistanceKm: DecimalOrNil(row.DistanceKm), Passengers: row.Passengers,
-	}, nil
+	for _, row := range rows {
+		answers[row.FlightID] = billing.Answer{Flight: billing.Flight{
+			ID: row.FlightID, Callsign: text(row.Callsign), Operator: text(row.Operator), Registration: text(row.Registration),
+			AircraftType: text(row.AircraftType), MTOWKg: row.MtowKg, Origin: text(row.Origin), Destination: text(row.Destination),
+			DepartedAt: inUTC(row.DepartedAt), LandedAt: inUTC(row.LandedAt), DistanceKm: DecimalOrNil(row.DistanceKm), Passengers: row.Passengers,
+		}}
+	}
+	return answers, nil
+}
+
+// Probe reports whether flights can be read.
+func (s *Flights) Probe(ctx context.Context) error {
+	_, err := s.Flights(ctx, nil)
+	return err
 }
 
 func text(s *string) string {

@@ -3,7 +3,6 @@ package db_test
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -256,29 +255,4 @@ func TestPriceBooksLearnCustomers(t *testing.T) {
 	b.exec(t, `ALTER TABLE away RENAME TO customer_operators`)
 	b.exec(t, `UPDATE customers SET name = 'Weekly' WHERE code = 'WEEK'`)
 	require.True(t, db.BookChanged(learn(billing.Flight{ID: "F6", Registration: "EI-NEW", Operator: "WEEK"})))
-}
-
-func TestFlightsSource(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	source := db.NewFlights(b.pool)
-	_, err := source.Flight(t.Context(), "F1")
-	var failure *billing.Error
-	require.ErrorAs(t, err, &failure)
-	require.Equal(t, billing.NotYet, failure.Kind)
-
-	b.exec(t, `INSERT INTO flights (flight_id) VALUES ('F1')`)
-	flight, err := source.Flight(t.Context(), "F1")
-	require.NoError(t, err)
-	require.Equal(t, billing.Flight{ID: "F1"}, flight, "what is not known stays so")
-	b.exec(t, `UPDATE flights SET callsign = 'BAW1', operator = 'BAW', registration = 'G-ABCD', aircraft_type = 'A320', mtow_kg = 70500,
-		origin = 'EIDW', destination = 'EGLL', departed_at = '2026-03-04 10:00+01', landed_at = '2026-03-04 10:15:30.5+00', distance_km = 449.123456789, passengers = 0`)
-	flight, err = source.Flight(t.Context(), "F1")
-	require.NoError(t, err)
-	require.Equal(t, "BAW1 BAW G-ABCD A320 EIDW EGLL", flight.Callsign+" "+flight.Operator+" "+flight.Registration+" "+flight.AircraftType+" "+flight.Origin+" "+flight.Destination)
-	require.Equal(t, time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC), *flight.DepartedAt)
-	require.Equal(t, time.Date(2026, 3, 4, 10, 15, 30, 500_000_000, time.UTC), *flight.LandedAt)
-	require.Equal(t, "449.123456789", flight.DistanceKm.String())
-	require.EqualValues(t, 70500, *flight.MTOWKg)
-	require.Zero(t, *flight.Passengers)
 }

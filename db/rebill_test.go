@@ -31,7 +31,7 @@ func TestVoidWithRebillMeetsAJobThatEnds(t *testing.T) {
 		b.setState(t, "F2", "running")
 		b.save(t, nil, b.priced(t, books, "F2", "EACH"), db.Billed)
 		// A save for a customer who is billed per flight would wait for the void.
-		return b, &db.Job{ID: get[int64](t, b, `SELECT id FROM river_job`), Attempt: 1, Client: "here"}, b.priced(t, books, "F2", "WEEK")
+		return b, b.job(t, "F2"), b.priced(t, books, "F2", "WEEK")
 	}
 	for name, unique := range map[string]bool{"whose job has the unique key": true, "whose job has none": false} {
 		t.Run("void before a save "+name, func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestVoidWithRebillMeetsAJobThatEnds(t *testing.T) {
 			_, err := void.Exec(t.Context(), `SELECT FROM river_job FOR UPDATE`)
 			require.NoError(t, err)
 			// It has read the ledger, and waits for its job.
-			save := meanwhile(t, b, func() (db.Outcome, error) { return db.SaveFlight(t.Context(), b.pool, job, bill, testNow) })
+			save := meanwhile(t, b, func() (db.Outcome, error) { return saveFlight(t.Context(), b.pool, job, bill, testNow) })
 			_, err = void.Exec(t.Context(), voidToRebill)
 			require.NoError(t, err)
 			require.NoError(t, void.Commit(t.Context()))
@@ -55,7 +55,7 @@ func TestVoidWithRebillMeetsAJobThatEnds(t *testing.T) {
 		t.Parallel()
 		b, job, bill := billedAndRunning(t, true)
 		save := b.begin(t)
-		outcome, err := db.SaveFlight(t.Context(), save, job, bill, testNow)
+		outcome, err := saveFlight(t.Context(), save, job, bill, testNow)
 		require.NoError(t, err)
 		require.Equal(t, db.AlreadyBilled, outcome)
 		void := b.execMeanwhile(t, voidToRebill)
@@ -104,9 +104,9 @@ func TestVoidWithRebillMeetsAJobThatEnds(t *testing.T) {
 // requireNoneToTake checks that no worker can have a flight now.
 func (b *testBundle) requireNoneToTake(t *testing.T) {
 	t.Helper()
-	taken, err := (&db.Line{}).Take(t.Context(), b.pool, "there", 5)
+	turned, err := db.NewFlightQueue(b.pool).Take(t.Context(), db.Turn{Client: "there", Claim: 5})
 	require.NoError(t, err)
-	require.Empty(t, taken.Jobs)
+	require.Empty(t, turned.Claimed)
 }
 
 // A save that bills nothing clears nothing away, not even a job without a flight.

@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
 // Outcome is what a save came to.
@@ -32,13 +33,6 @@ const (
 	Changed Outcome = "changed"
 )
 
-// Job names the attempt at a River job that a save completes.
-type Job struct {
-	ID      int64
-	Attempt int
-	Client  string // the River client that works this attempt
-}
-
 // Bill is a priced flight, ready to be saved.
 type Bill struct {
 	Flight   billing.Flight
@@ -55,57 +49,90 @@ type Save struct {
 	At   time.Time
 }
 
-// SaveFlight bills a flight and completes its job in one transaction and one
-// round trip. ErrJobLost means that the job is in other hands by now and that
-// nothing was saved. db may be a pool or a transaction.
-func SaveFlight(ctx context.Context, db dbsqlc.DBTX, job *Job, bill Bill, now time.Time) (Outcome, error) {
-	outcomes, err := SaveFlights(ctx, db, []Save{{job, bill, now}})
-	if err != nil {
-		return "", err
-	}
-	return outcomes[0], nil
+// Sender is a pool or a transaction.
+type Sender interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
-// SaveFlights is SaveFlight for several flights in one transaction: where one
-// fails, nothing is saved of any. They are priced from one book, their jobs are
-// one client's, and no flight comes twice. Two such transactions never wait for
+// SaveFlights bills flights and completes their jobs in one transaction and one round
+// trip: where one fails, nothing is saved of any. They are priced from one book, their
+// jobs are one client's, and no flight comes twice. Two such transactions never wait for
 // each other in a circle, whatever flights they have.
-func SaveFlights(ctx context.Context, db dbsqlc.DBTX, saves []Save) ([]Outcome, error) {
-	first := saves[0]
-	book := first.Bill.Book
-	params := dbsqlc.FlightSaveParams{
-		PriceBookVersion: book.Version, Cutoff: book.Cutoff,
-		At: first.At, Today: billing.DateOf(first.At, book.Calendar.Location),
+func SaveFlights(ctx context.Context, db Sender, saves []Save) ([]Outcome, error) {
+	var outcomes []Outcome
+	batch := &pgx.Batch{}
+	if err := queueSave(batch, saves, &outcomes); err != nil {
+		return nil, err
 	}
-	for _, save := range saves {
-		if err := add(&params, book, save); err != nil {
-			return nil, err
-		}
-	}
-	rows, err := dbsqlc.New(db).FlightSave(ctx, params)
-	if err != nil {
+	if err := db.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, saveError(saves, err)
-	}
-	outcomes := make([]Outcome, len(saves))
-	for i := range outcomes {
-		outcomes[i] = Outcome(rows[i])
 	}
 	return outcomes, nil
 }
 
-func saveError(saves []Save, err error) error {
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) && pgErr.Code == sqlStateJobLost {
-		return fmt.Errorf("%w: %s", ErrJobLost, pgErr.Message)
+const saveFlights = `SELECT flightbill.save_flights($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+	$19::text[]::numeric[], $20::text[]::numeric[], $21::text[]::numeric[], $22::text[]::numeric[], $23::text[]::numeric[], $24)`
+
+// queueSave adds saves to a batch.
+func queueSave(batch *pgx.Batch, saves []Save, outcomes *[]Outcome) error {
+	first := saves[0]
+	book := first.Bill.Book
+	var p saveArrays
+	for _, save := range saves {
+		if err := p.add(book, save); err != nil {
+			return err
+		}
 	}
-	if others := len(saves) - 1; others > 0 {
-		return fmt.Errorf("save flight %s and %d others: %w", saves[0].Bill.Flight.ID, others, err)
-	}
-	return fmt.Errorf("save flight %s: %w", saves[0].Bill.Flight.ID, err)
+	batch.Queue(saveFlights, book.Version, book.Cutoff, first.At, billing.DateOf(first.At, book.Calendar.Location),
+		p.jobClient, p.jobIDs, p.jobAttempts, p.jobAttemptedAt,
+		p.flightIDs, p.customerIDs, p.landedOn, p.facts, p.closesOn, p.late,
+		p.lineOf, p.tariffIDs, p.codes, p.descriptions, p.quantities, p.unitRates, p.amounts, p.taxRates, p.taxAmounts, p.currencies,
+	).QueryRow(func(row pgx.Row) error { return row.Scan(outcomes) })
+	return nil
 }
 
-// add adds a flight, its job and its charges to the arrays of a save.
-func add(p *dbsqlc.FlightSaveParams, book *PriceBook, save Save) error {
+func saveError(saves []Save, err error) error {
+	of := "flight " + saves[0].Bill.Flight.ID
+	if others := len(saves) - 1; others > 0 {
+		of = fmt.Sprintf("%s and %d others", of, others)
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch {
+		case pgErr.Code == sqlStateJobLost:
+			return fmt.Errorf("%w: %s", ErrJobLost, pgErr.Message)
+		case pgErr.Code == sqlStateLocked && strings.Contains(pgErr.Where, "customers"): // it names the relation
+			return fmt.Errorf("save %s: %w: %w", of, ErrCustomerLocked, err)
+		case pgErr.Code == sqlStateLocked:
+			return fmt.Errorf("save %s: %w: %w", of, ErrLocked, err)
+		}
+	}
+	return fmt.Errorf("save %s: %w", of, err)
+}
+
+// saveArrays are the arguments of save_flights, an element a flight, and of the lines an
+// element a charge.
+type saveArrays struct {
+	jobClient      string
+	jobIDs         []int64
+	jobAttempts    []int16
+	jobAttemptedAt []time.Time
+
+	flightIDs   []string
+	customerIDs []int64
+	landedOn    []billing.Date
+	facts       [][]byte
+	closesOn    []billing.Date
+	late        []bool
+
+	lineOf                                               []int32
+	tariffIDs                                            []int64
+	codes, descriptions                                  []string
+	quantities, unitRates, amounts, taxRates, taxAmounts []string
+	currencies                                           []string
+}
+
+// add adds a flight, its job and its charges.
+func (p *saveArrays) add(book *PriceBook, save Save) error {
 	bill := save.Bill
 	id := bill.Flight.ID
 	facts, err := json.Marshal(bill.Flight)
@@ -115,45 +142,50 @@ func add(p *dbsqlc.FlightSaveParams, book *PriceBook, save Save) error {
 	var job Job
 	if save.Job != nil {
 		job = *save.Job
-		if p.JobClient != "" && p.JobClient != job.Client {
-			return fmt.Errorf("flight %s: the saves of one transaction are for jobs of %s and of %s", id, p.JobClient, job.Client)
+		if p.jobClient != "" && p.jobClient != job.Client {
+			return fmt.Errorf("flight %s: the saves of one transaction are for jobs of %s and of %s", id, p.jobClient, job.Client)
 		}
-		p.JobClient = job.Client
+		p.jobClient = job.Client
 	}
-	if bill.Book != book || slices.Contains(p.FlightIds, id) {
+	if bill.Book != book || slices.Contains(p.flightIDs, id) {
 		return fmt.Errorf("flight %s comes twice in one transaction, or is priced from another book than the rest", id)
 	}
-	p.JobIds = append(p.JobIds, job.ID)
-	p.JobAttempts = append(p.JobAttempts, int16(job.Attempt)) //nolint:gosec // River's column is a smallint
+	p.jobIDs = append(p.jobIDs, job.ID)
+	p.jobAttempts = append(p.jobAttempts, int16(job.Attempt)) //nolint:gosec // River's column is a smallint
+	p.jobAttemptedAt = append(p.jobAttemptedAt, job.AttemptedAt)
 
 	closesOn, late := book.Calendar.Period(bill.Customer, bill.LandedOn, book.Cutoff)
-	p.FlightIds = append(p.FlightIds, id)
-	p.CustomerIds = append(p.CustomerIds, bill.Customer.ID)
-	p.LandedOn = append(p.LandedOn, bill.LandedOn)
-	p.Facts = append(p.Facts, facts)
-	p.ClosesOn = append(p.ClosesOn, closesOn)
-	p.Late = append(p.Late, late)
+	p.flightIDs = append(p.flightIDs, id)
+	p.customerIDs = append(p.customerIDs, bill.Customer.ID)
+	p.landedOn = append(p.landedOn, bill.LandedOn)
+	p.facts = append(p.facts, facts)
+	p.closesOn = append(p.closesOn, closesOn)
+	p.late = append(p.late, late)
 	for _, c := range bill.Charges {
-		p.LineOf = append(p.LineOf, int32(len(p.FlightIds))) //nolint:gosec // at most maxGroup
-		addLine(p, c)
+		p.lineOf = append(p.lineOf, int32(len(p.flightIDs))) //nolint:gosec // a batch is small
+		p.addLine(c)
 	}
 	return nil
 }
 
-// sqlStateJobLost is what save_flights raises for a job in other hands.
-const sqlStateJobLost = "FB001"
+// What save_flights raises for a job in other hands, and Postgres for a lock that is not
+// to be had in time.
+const (
+	sqlStateJobLost = "FB001"
+	sqlStateLocked  = "55P03"
+)
 
 // addLine adds a charge to the arrays of a save. Decimals go as text, so that
 // they arrive as they are; money with all decimals of its currency.
-func addLine(p *dbsqlc.FlightSaveParams, c billing.Charge) {
+func (p *saveArrays) addLine(c billing.Charge) {
 	places, _ := billing.MinorUnits(c.Currency) // billing.Price knows the currency
-	p.TariffIds = append(p.TariffIds, c.TariffID)
-	p.Codes = append(p.Codes, c.Code)
-	p.Descriptions = append(p.Descriptions, c.Description)
-	p.Quantities = append(p.Quantities, c.Quantity.String())
-	p.UnitRates = append(p.UnitRates, c.UnitRate.String())
-	p.Amounts = append(p.Amounts, c.Amount.StringFixed(places))
-	p.TaxRates = append(p.TaxRates, c.TaxRate.String())
-	p.TaxAmounts = append(p.TaxAmounts, c.TaxAmount.StringFixed(places))
-	p.Currencies = append(p.Currencies, c.Currency)
+	p.tariffIDs = append(p.tariffIDs, c.TariffID)
+	p.codes = append(p.codes, c.Code)
+	p.descriptions = append(p.descriptions, c.Description)
+	p.quantities = append(p.quantities, c.Quantity.String())
+	p.unitRates = append(p.unitRates, c.UnitRate.String())
+	p.amounts = append(p.amounts, c.Amount.StringFixed(places))
+	p.taxRates = append(p.taxRates, c.TaxRate.String())
+	p.taxAmounts = append(p.taxAmounts, c.TaxAmount.StringFixed(places))
+	p.currencies = append(p.currencies, c.Currency)
 }

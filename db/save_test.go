@@ -37,12 +37,30 @@ func (b *testBundle) running(t *testing.T, id string) *db.Job {
 	t.Helper()
 	b.enqueue(t, id)
 	b.setState(t, id, "running")
-	return &db.Job{ID: get[int64](t, b, `SELECT id FROM river_job WHERE args ->> 'flight_id' = $1`, id), Attempt: 1, Client: "here"}
+	return b.job(t, id)
+}
+
+// job is the attempt that a flight's one job is at.
+func (b *testBundle) job(t *testing.T, id string) *db.Job {
+	t.Helper()
+	job := &db.Job{}
+	require.NoError(t, b.pool.QueryRow(t.Context(), `SELECT id, attempt, attempted_by[array_upper(attempted_by, 1)], attempted_at
+		FROM river_job WHERE args ->> 'flight_id' = $1`, id).Scan(&job.ID, &job.Attempt, &job.Client, &job.AttemptedAt))
+	return job
+}
+
+// saveFlight is db.SaveFlights for one.
+func saveFlight(ctx context.Context, on db.Sender, job *db.Job, bill db.Bill, at time.Time) (db.Outcome, error) {
+	outcomes, err := db.SaveFlights(ctx, on, []db.Save{{Job: job, Bill: bill, At: at}})
+	if err != nil {
+		return "", err
+	}
+	return outcomes[0], nil
 }
 
 func (b *testBundle) save(t *testing.T, job *db.Job, bill db.Bill, want db.Outcome) {
 	t.Helper()
-	outcome, err := db.SaveFlight(t.Context(), b.pool, job, bill, testNow)
+	outcome, err := saveFlight(t.Context(), b.pool, job, bill, testNow)
 	require.NoError(t, err)
 	require.Equal(t, want, outcome)
 }
@@ -87,7 +105,7 @@ func TestSaveFlightAlreadyBilled(t *testing.T) {
 	before := get[string](t, b, rest)
 	b.raw(t, "F1")
 	b.setState(t, "F1", "running")
-	job := &db.Job{ID: get[int64](t, b, `SELECT id FROM river_job`), Attempt: 1, Client: "here"}
+	job := b.job(t, "F1")
 	b.save(t, job, b.priced(t, books, "F1", "WEEK"), db.AlreadyBilled)
 	require.Equal(t, "completed", get[string](t, b, `SELECT state::text FROM river_job`))
 	require.Equal(t, before, get[string](t, b, rest))
@@ -132,7 +150,7 @@ func TestEnqueueingMeetsASave(t *testing.T) {
 			bill := b.priced(t, db.NewPriceBooks(b.pool), "F1", "WEEK")
 			job := b.running(t, "F1")
 			saving := b.begin(t)
-			outcome, err := db.SaveFlight(t.Context(), saving, job, bill, testNow)
+			outcome, err := saveFlight(t.Context(), saving, job, bill, testNow)
 			require.NoError(t, err)
 			require.Equal(t, db.Billed, outcome)
 			enqueued := b.execMeanwhile(t, sql, "F1")
@@ -153,6 +171,7 @@ func TestSaveFlightJobLost(t *testing.T) {
 	for name, change := range map[string]string{
 		"another attempt": `attempt = 2`,
 		"another client":  `attempted_by = ARRAY['here', 'there']`,
+		"claimed anew":    `attempted_at = attempted_at + interval '1 microsecond'`,
 		"rescued":         `state = 'retryable'`,
 		"available":       `state = 'available'`,
 		"cancelled":       `state = 'cancelled', finalized_at = now()`,
@@ -162,20 +181,20 @@ func TestSaveFlightJobLost(t *testing.T) {
 		tx := b.begin(t)
 		_, err := tx.Exec(t.Context(), `UPDATE river_job SET `+change)
 		require.NoError(t, err)
-		_, err = db.SaveFlight(t.Context(), tx, job, bill, testNow)
+		_, err = saveFlight(t.Context(), tx, job, bill, testNow)
 		require.ErrorIs(t, err, db.ErrJobLost, name)
 		require.ErrorContains(t, err, "flight F1", name)
 		require.NoError(t, tx.Rollback(t.Context()))
 	}
 	b.exec(t, `UPDATE river_job SET state = 'retryable'`)
 	before := b.all(t)
-	_, err := db.SaveFlight(t.Context(), b.pool, job, bill, testNow)
+	_, err := saveFlight(t.Context(), b.pool, job, bill, testNow)
 	require.ErrorIs(t, err, db.ErrJobLost)
 	require.Equal(t, before, b.all(t), "nothing is left of it")
 	require.Zero(t, get[int](t, b, `SELECT invoice_seq FROM customers WHERE code = 'EACH'`))
 
 	b.exec(t, `UPDATE river_job SET state = 'running', attempt = 2, attempted_by = ARRAY['here', 'there']`)
-	b.save(t, &db.Job{ID: job.ID, Attempt: 2, Client: "there"}, bill, db.Billed)
+	b.save(t, b.job(t, "F1"), bill, db.Billed)
 }
 
 func TestSaveFlightSeveralCurrencies(t *testing.T) {
@@ -254,10 +273,10 @@ func TestSaveFlightTwiceAtOnce(t *testing.T) {
 			b := setup(t)
 			bill := b.priced(t, db.NewPriceBooks(b.pool), "F1", "EACH")
 			first := b.begin(t)
-			outcome, err := db.SaveFlight(t.Context(), first, nil, bill, testNow)
+			outcome, err := saveFlight(t.Context(), first, nil, bill, testNow)
 			require.NoError(t, err)
 			require.Equal(t, db.Billed, outcome)
-			second := meanwhile(t, b, func() (db.Outcome, error) { return db.SaveFlight(t.Context(), b.pool, nil, bill, testNow) })
+			second := meanwhile(t, b, func() (db.Outcome, error) { return saveFlight(t.Context(), b.pool, nil, bill, testNow) })
 			want := db.Billed
 			if commit {
 				want = db.AlreadyBilled
@@ -283,9 +302,9 @@ func TestSaveFlightsOpenOneDraft(t *testing.T) {
 			books := db.NewPriceBooks(b.pool)
 			other := b.priced(t, books, "F2", "WEEK")
 			first := b.begin(t)
-			_, err := db.SaveFlight(t.Context(), first, nil, b.priced(t, books, "F1", "WEEK"), testNow)
+			_, err := saveFlight(t.Context(), first, nil, b.priced(t, books, "F1", "WEEK"), testNow)
 			require.NoError(t, err)
-			second := meanwhile(t, b, func() (db.Outcome, error) { return db.SaveFlight(t.Context(), b.pool, nil, other, testNow) })
+			second := meanwhile(t, b, func() (db.Outcome, error) { return saveFlight(t.Context(), b.pool, nil, other, testNow) })
 			want := "F2:142.00:28.40"
 			if commit {
 				want = "F1:142.00:28.40," + want
@@ -343,7 +362,7 @@ func TestInvoiceNumbersHaveNoGap(t *testing.T) {
 			}
 			ready.Wait() // all have begun
 			defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
-			if _, err := db.SaveFlight(t.Context(), tx, nil, bill, testNow); err != nil || i%3 == 0 {
+			if _, err := saveFlight(t.Context(), tx, nil, bill, testNow); err != nil || i%3 == 0 {
 				return err
 			}
 			return tx.Commit(t.Context())
@@ -365,11 +384,11 @@ func TestSaveFlightsFailsWhereTheCommitDoes(t *testing.T) {
 	bill := b.priced(t, db.NewPriceBooks(b.pool), "F1", "WEEK")
 	job := b.running(t, "F1")
 
-	_, err := db.SaveFlight(t.Context(), b.pool, job, bill, testNow)
+	_, err := saveFlight(t.Context(), b.pool, job, bill, testNow)
 	require.ErrorContains(t, err, "refused at commit")
 	require.Equal(t, "running", get[string](t, b, `SELECT state::text FROM river_job`))
 
-	_, err = db.NewSaver(b.pool, 5, nil).Save(t.Context(), db.Save{Job: job, Bill: bill, At: testNow})
+	_, err = db.NewFlightQueue(b.pool).Take(t.Context(), db.Turn{Client: "here", Saves: []db.Save{{Job: job, Bill: bill, At: testNow}}, Claim: 1})
 	require.ErrorContains(t, err, "refused at commit")
 }
 
@@ -383,7 +402,7 @@ func TestSaveWaitsForTheDiskWhereItIssues(t *testing.T) {
 		tx := b.begin(t)
 		_, err := tx.Exec(t.Context(), `SET LOCAL synchronous_commit = on`) // a test's server has it off
 		require.NoError(t, err)
-		_, err = db.SaveFlight(t.Context(), tx, nil, b.priced(t, books, "F-"+operator, operator), testNow)
+		_, err = saveFlight(t.Context(), tx, nil, b.priced(t, books, "F-"+operator, operator), testNow)
 		require.NoError(t, err)
 		var got string
 		require.NoError(t, tx.QueryRow(t.Context(), `SHOW synchronous_commit`).Scan(&got))

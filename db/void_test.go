@@ -135,7 +135,7 @@ func TestCreditNoteNumbersHaveNoGap(t *testing.T) {
 			if i < 15 {
 				_, err = tx.Exec(t.Context(), `SELECT void_invoice('EACH-' || lpad($1::int::text, 6, '0'), 'why', $2)`, i+1, i%2 == 0)
 			} else {
-				_, err = db.SaveFlight(t.Context(), tx, nil, bill, testNow)
+				_, err = saveFlight(t.Context(), tx, nil, bill, testNow)
 			}
 			if err != nil || i%3 == 0 {
 				return err
@@ -244,11 +244,11 @@ func TestVoidMeetsOthers(t *testing.T) {
 				_, err := first.Exec(t.Context(), void)
 				require.NoError(t, err)
 				second = meanwhile(t, b, func() (pgconn.CommandTag, error) {
-					_, err := db.SaveFlight(t.Context(), b.pool, nil, bill, testNow)
+					_, err := saveFlight(t.Context(), b.pool, nil, bill, testNow)
 					return pgconn.CommandTag{}, err
 				})
 			} else {
-				_, err := db.SaveFlight(t.Context(), first, nil, bill, testNow)
+				_, err := saveFlight(t.Context(), first, nil, bill, testNow)
 				require.NoError(t, err)
 				second = b.execMeanwhile(t, void)
 			}

@@ -1,30 +1,19 @@
--- How a process takes flights from the queue.
+-- How a process claims flights, and what becomes of those that are not saved.
 
 -- +goose Up
 SET LOCAL search_path = pg_catalog, pg_temp;
 
--- Which flights each process is reading ahead, so that no two read the same. A hint
--- only: any process may take any flight.
-CREATE UNLOGGED TABLE flightbill.flights_being_read (
-    client text PRIMARY KEY,
-    job_ids bigint[] NOT NULL,
-    until timestamptz NOT NULL
-);
-
 -- +goose StatementBegin
--- take_flights takes the flights next in line for a River client, as River's own
--- query does, which is planned anew at each call: 0.3 ms. It takes at most `most`;
--- with `instead_of`, at most as many as there are completed ones among these jobs,
--- so that who takes in the transaction that completes never has more in work
--- than before. It looks behind one place in the line: those taken leave theirs in
--- the index until it is vacuumed, and to walk over 150,000 of them takes half as
--- long again as to take and complete 25 flights. Before them it takes the first of
--- those that are `read`.
-CREATE OR REPLACE FUNCTION flightbill.take_flights(
-    client text, most integer, instead_of bigint[] DEFAULT NULL,
-    behind_priority smallint DEFAULT 0, behind_scheduled_at timestamptz DEFAULT '-infinity', behind_id bigint DEFAULT 0,
-    read bigint[] DEFAULT NULL
-) RETURNS SETOF flightbill.river_job
+-- claim_flights claims the flights next in line for a River client, as River's own
+-- fetch does: in the same order, with the same columns written. It leaves to River what
+-- is not a flight's job, and claims nothing while the queue is paused.
+--
+-- It looks behind a keyset cursor for each priority (index 1 to 4): a claimed job leaves
+-- its place in the index until that is vacuumed, and to walk over 150,000 dead places
+-- costs as much as the half of a save. With a cursor a priority, an urgent flight is
+-- found however far the others have got.
+CREATE OR REPLACE FUNCTION flightbill.claim_flights(client text, most integer, behind_scheduled_at timestamptz[], behind_id bigint[])
+    RETURNS SETOF flightbill.river_job
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
@@ -35,27 +24,22 @@ AS $$
 DECLARE
     ids bigint[] := '{}';
 BEGIN
-    IF instead_of IS NULL THEN
-        PERFORM set_config('synchronous_commit', 'off', true); -- what a crash takes back is taken again
-    ELSE
-        most := least(most, (SELECT count(*) FROM flightbill.river_job j WHERE j.id = ANY (instead_of) AND j.state = 'completed'));
+    IF EXISTS (SELECT FROM flightbill.river_queue q WHERE q.name = 'flights' AND q.paused_at IS NOT NULL) THEN
+        RETURN;
     END IF;
-    IF read IS NOT NULL THEN
-        ids := ARRAY(
-            SELECT n.id FROM flightbill.river_job n
-            -- The state as text: they are found by their ids.
-            WHERE n.id = ANY (read[:most]) AND n.state::text = 'available' AND n.queue = 'flights' AND n.scheduled_at <= now()
-            FOR UPDATE SKIP LOCKED);
-    END IF;
-    IF cardinality(ids) < most THEN
+    FOR urgency IN 1..4 LOOP
         ids := ids || ARRAY(
             SELECT n.id FROM flightbill.river_job n
-            WHERE n.state = 'available' AND n.queue = 'flights' AND n.scheduled_at <= now()
-                AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
-                AND n.id <> ALL (ids)
-            ORDER BY n.priority, n.scheduled_at, n.id
+            WHERE n.state = 'available' AND n.queue = 'flights' AND n.priority = urgency AND n.scheduled_at <= now()
+                AND (n.scheduled_at, n.id) > (behind_scheduled_at[urgency], behind_id[urgency])
+                AND n.kind = 'ingest_flight' AND jsonb_typeof(n.args -> 'flight_id') = 'string' AND flightbill.flight_id_is_valid(n.args ->> 'flight_id')
+            ORDER BY n.scheduled_at, n.id
             LIMIT most - cardinality(ids)
             FOR UPDATE SKIP LOCKED);
+        EXIT WHEN cardinality(ids) >= most;
+    END LOOP;
+    IF ids = '{}' THEN
+        RETURN;
     END IF;
     RETURN QUERY
     UPDATE flightbill.river_job j
@@ -65,57 +49,72 @@ BEGIN
     RETURNING j.*;
 END
 $$;
-REVOKE ALL ON FUNCTION flightbill.take_flights FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.claim_flights FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- flights_to_read finds the flights next in line, behind one place in it, that no
--- other client is reading, and notes that this one is, beside those it has `kept`.
--- `shared`: another client reads as well. While none does it notes once a second:
--- what was noted stands in the way until it is vacuumed.
-CREATE OR REPLACE FUNCTION flightbill.flights_to_read(
-    client text, kept bigint[], most integer, behind_priority smallint, behind_scheduled_at timestamptz, behind_id bigint
-) RETURNS TABLE (job_id bigint, flight_id text, priority smallint, scheduled_at timestamptz, since timestamptz, shared boolean)
+-- end_flight_jobs writes what attempts at flights came to that no save completes, as
+-- River's executor writes it: each if the job is still this attempt's. It returns the
+-- jobs that were. A job that was to be cancelled meanwhile does not go back into the
+-- queue; it is cancelled. One that somebody has locked is passed over after half a
+-- second, so that it holds up no others: housekeeping gives it back. Not at once, since
+-- another worker's claim locks, for its transaction, what it finds to be claimed already.
+CREATE OR REPLACE FUNCTION flightbill.end_flight_jobs(
+    client text, job_ids bigint[], attempts smallint[], attempted_at timestamptz[],
+    states text[], scheduled_at timestamptz[], -- null: as it was
+    spent boolean[],                           -- whether the attempt counts
+    errors jsonb[], metadata jsonb[]           -- to be added, or null
+) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
     SET jit = off
-    SET enable_sort = off -- the index has their order
+    SET enable_hashjoin = off -- see complete_flight_jobs
+    SET enable_mergejoin = off
     SET plan_cache_mode = force_generic_plan
-    SET lock_timeout = '200ms' -- then nothing is read ahead for a second
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
-    others bigint[];
+    ended bigint[];
 BEGIN
-    -- One after the other: two at once would find the same.
-    PERFORM pg_advisory_xact_lock('flightbill.flights_being_read'::regclass::bigint);
-    others := ARRAY(SELECT unnest(r.job_ids) FROM flightbill.flights_being_read r WHERE r.client <> flights_to_read.client AND r.until > now());
-    RETURN QUERY
-    WITH next AS (
-        SELECT n.id, coalesce(n.args ->> 'flight_id', ''), n.priority, n.scheduled_at, greatest(n.scheduled_at, n.created_at), others <> '{}'
-        FROM flightbill.river_job n
-        WHERE n.state = 'available' AND n.queue = 'flights' AND n.kind = 'ingest_flight' AND n.scheduled_at <= now()
-            AND (n.priority, n.scheduled_at, n.id) > (behind_priority, behind_scheduled_at, behind_id)
-            AND n.id NOT IN (SELECT unnest(others)) -- hashed, which <> ALL is not
-        ORDER BY n.priority, n.scheduled_at, n.id
-        LIMIT most
-    ), noted AS (
-        INSERT INTO flightbill.flights_being_read
-        SELECT flights_to_read.client, ARRAY(SELECT unnest(kept) UNION SELECT next.id FROM next), now() + interval '5 seconds'
-        WHERE others <> '{}' OR NOT EXISTS (
-            SELECT FROM flightbill.flights_being_read r WHERE r.client = flights_to_read.client AND r.until > now() + interval '4 seconds')
-        ON CONFLICT ON CONSTRAINT flights_being_read_pkey DO UPDATE SET job_ids = excluded.job_ids, until = excluded.until
+    BEGIN
+        PERFORM set_config('lock_timeout', '500ms', true);
+        PERFORM FROM flightbill.river_job j WHERE j.id = ANY (job_ids) ORDER BY j.id FOR UPDATE;
+    EXCEPTION WHEN lock_not_available THEN
+        NULL;
+    END;
+    WITH mine AS (
+        SELECT j.id, u.nr, states[u.nr] IN ('available', 'retryable', 'scheduled') AND j.metadata ? 'cancel_attempted_at' AS cancelled
+        FROM unnest(job_ids) WITH ORDINALITY AS u (id, nr)
+        JOIN flightbill.river_job j ON j.id = u.id
+        WHERE j.state::text = 'running' AND j.attempt = attempts[u.nr] AND j.attempted_at = attempted_at[u.nr]
+            AND j.attempted_by[array_upper(j.attempted_by, 1)] = client
+        FOR UPDATE OF j SKIP LOCKED
+    ), written AS (
+        UPDATE flightbill.river_job j
+        SET state = CASE WHEN m.cancelled THEN 'cancelled' ELSE states[m.nr] END::flightbill.river_job_state,
+            finalized_at = CASE WHEN m.cancelled OR states[m.nr] IN ('cancelled', 'completed', 'discarded') THEN now() END,
+            attempt = CASE WHEN m.cancelled OR spent[m.nr] THEN j.attempt ELSE j.attempt - 1 END,
+            scheduled_at = CASE WHEN m.cancelled THEN j.scheduled_at ELSE coalesce(scheduled_at[m.nr], j.scheduled_at) END,
+            errors = CASE
+                WHEN errors[m.nr] IS NOT NULL THEN array_append(j.errors, errors[m.nr])
+                WHEN m.cancelled THEN array_append(j.errors, jsonb_build_object(
+                    'at', now(), 'attempt', j.attempt, 'error', 'JobCancelError: job cancelled remotely', 'trace', ''))
+                ELSE j.errors
+            END,
+            metadata = CASE WHEN m.cancelled THEN j.metadata - 'reason' ELSE j.metadata || coalesce(metadata[m.nr], '{}') END
+        FROM mine m
+        WHERE j.id = m.id
+        RETURNING j.id
     )
-    SELECT * FROM next;
-    DELETE FROM flightbill.flights_being_read r WHERE r.until < now();
+    SELECT array_agg(written.id) INTO ended FROM written;
+    RETURN coalesce(ended, '{}');
 END
 $$;
-REVOKE ALL ON FUNCTION flightbill.flights_to_read FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.end_flight_jobs FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;
-DROP FUNCTION flightbill.flights_to_read;
-DROP FUNCTION flightbill.take_flights;
-DROP TABLE flightbill.flights_being_read;
+DROP FUNCTION flightbill.end_flight_jobs;
+DROP FUNCTION flightbill.claim_flights;

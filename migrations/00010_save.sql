@@ -6,7 +6,9 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 -- +goose StatementBegin
 -- complete_flight_jobs completes jobs, each if it is still this attempt's, and clears
 -- away what other jobs of the flights there are that are now billed. Id 0 is no job.
-CREATE OR REPLACE FUNCTION flightbill.complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], billed text[]) RETURNS void
+CREATE OR REPLACE FUNCTION flightbill.complete_flight_jobs(
+    job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamptz[], flight_ids text[], billed text[]
+) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = off -- one that goes through the whole queue, where it was planned while that was short
@@ -20,10 +22,10 @@ BEGIN
     WITH done AS (
         UPDATE flightbill.river_job j SET state = 'completed', finalized_at = now()
         -- Sorted, as the rows are locked in the order of this: 1.4 % of a save of five.
-        FROM (SELECT u.id, u.attempt FROM unnest(job_ids, job_attempts) AS u (id, attempt) ORDER BY u.id) AS mine
+        FROM (SELECT u.* FROM unnest(job_ids, job_attempts, job_attempted_at) AS u (id, attempt, attempted_at) ORDER BY u.id) AS mine
         -- As text, so that the index on state is of no use: it has whatever was
         -- running since the last vacuum.
-        WHERE j.id = mine.id AND j.state::text = 'running' AND j.attempt = mine.attempt
+        WHERE j.id = mine.id AND j.state::text = 'running' AND j.attempt = mine.attempt AND j.attempted_at = mine.attempted_at
             AND j.attempted_by[array_upper(j.attempted_by, 1)] = job_client
         RETURNING j.id
     )
@@ -57,10 +59,12 @@ REVOKE ALL ON FUNCTION flightbill.complete_flight_jobs FROM PUBLIC;
 -- rescued, and the attempt that has it now will save the flight. This does what
 -- River's JobCompleteTx does and checks what that does not.
 --
+-- It fails with 55P03 where a lock but the run's is not to be had within a second.
+--
 -- It takes its locks in the order that package db's documentation gives.
 CREATE OR REPLACE FUNCTION flightbill.save_flights(
     price_book_version bigint, cutoff date, at timestamptz, today date, -- now, and the local date it falls on
-    job_ids bigint[], job_attempts smallint[], job_client text,         -- 0: a save without a job
+    job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamptz[], -- 0: a save without a job
     flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[],
     closes_on date[], late boolean[],                                   -- null, false: billed per flight
     -- Of each charge the flight, counted from 1, and the rest.
@@ -84,6 +88,9 @@ DECLARE
     to_issue      bigint[];
 BEGIN
     LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    -- A customer whom somebody's transaction has locked holds up this one's flights: the
+    -- caller then saves those of each customer apart.
+    PERFORM set_config('lock_timeout', '1s', true);
 
     -- An invoice for a single flight takes its customer's next number. Before the
     -- look at the price book, which may change while this waits.
@@ -175,8 +182,9 @@ BEGIN
     END IF;
 
     PERFORM flightbill.complete_flight_jobs(
+        job_client,
         ARRAY(SELECT CASE WHEN outcomes[j.nr] = 'voided' THEN 0 ELSE j.id END FROM unnest(job_ids) WITH ORDINALITY AS j (id, nr) ORDER BY j.nr),
-        job_attempts, job_client, flight_ids,
+        job_attempts, job_attempted_at, flight_ids,
         -- Of a flight billed before, another job may be there to bill it again.
         added);
     RETURN outcomes;

@@ -192,7 +192,7 @@ REVOKE ALL ON FUNCTION flightbill.rebill_invoice FROM PUBLIC;
 -- 'changed' where the ledger is no longer at the revision that the lines were
 -- made from. It fails with FB001 as save_flights does, and locks in the same order.
 CREATE OR REPLACE FUNCTION flightbill.adjust_flight(
-    job_id bigint, job_attempt smallint, job_client text,  -- null: a correction
+    job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamptz, -- null: a correction
     price_book_version bigint, cutoff date,
     flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb,
     origin text,                                           -- rebilled or correction
@@ -211,6 +211,7 @@ DECLARE
     why     text;
 BEGIN
     LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    PERFORM set_config('lock_timeout', '1s', true); -- see save_flights
     PERFORM FROM flightbill.customers c
     WHERE c.id IN (SELECT l.customer_id FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l WHERE l.closes_on IS NULL)
     ORDER BY c.id FOR NO KEY UPDATE;
@@ -261,7 +262,8 @@ BEGIN
         END IF;
     END LOOP;
     IF job_id IS NOT NULL THEN
-        PERFORM flightbill.complete_flight_jobs(ARRAY[job_id], ARRAY[job_attempt], job_client, ARRAY[adjust_flight.flight_id], ARRAY[adjust_flight.flight_id]);
+        PERFORM flightbill.complete_flight_jobs(
+            job_client, ARRAY[job_id], ARRAY[job_attempt], ARRAY[job_attempted_at], ARRAY[adjust_flight.flight_id], ARRAY[adjust_flight.flight_id]);
     END IF;
     RETURN 'billed';
 END

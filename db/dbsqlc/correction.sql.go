@@ -109,17 +109,18 @@ func (q *Queries) BilledFlightGet(ctx context.Context, flightID string) (BilledF
 
 const flightAdjust = `-- name: FlightAdjust :one
 SELECT flightbill.adjust_flight(
-    $1::bigint, $2::smallint, $3::text,
-    $4::bigint, $5::date,
-    $6::text, $7::integer, $8::bigint, $9::date, $10::jsonb,
-    $11::text, $12::timestamptz, $13::date, $14::jsonb
+    $1::text, $2::bigint, $3::smallint, $4::timestamptz,
+    $5::bigint, $6::date,
+    $7::text, $8::integer, $9::bigint, $10::date, $11::jsonb,
+    $12::text, $13::timestamptz, $14::date, $15::jsonb
 )::text AS outcome
 `
 
 type FlightAdjustParams struct {
+	JobClient        *string
 	JobID            *int64
 	JobAttempt       *int16
-	JobClient        *string
+	JobAttemptedAt   *time.Time
 	PriceBookVersion int64
 	Cutoff           billing.Date
 	FlightID         string
@@ -135,9 +136,10 @@ type FlightAdjustParams struct {
 
 func (q *Queries) FlightAdjust(ctx context.Context, arg FlightAdjustParams) (string, error) {
 	row := q.db.QueryRow(ctx, flightAdjust,
+		arg.JobClient,
 		arg.JobID,
 		arg.JobAttempt,
-		arg.JobClient,
+		arg.JobAttemptedAt,
 		arg.PriceBookVersion,
 		arg.Cutoff,
 		arg.FlightID,

@@ -7,121 +7,77 @@ package dbsqlc
 
 import (
 	"context"
-	"time"
-
-	"github.com/flightbill/flightbill/billing"
 )
 
-const billedFlightState = `-- name: BilledFlightState :one
-SELECT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = $1::text) AS billed,
-    EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = $1::text AND v.rebilled_at IS NULL) AS voided
+const billedFlightStates = `-- name: BilledFlightStates :many
+SELECT b.flight_id, EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = b.flight_id AND v.rebilled_at IS NULL) AS voided
+FROM flightbill.billed_flights b
+WHERE b.flight_id = ANY ($1::text[])
 `
 
-type BilledFlightStateRow struct {
-	Billed bool
-	Voided bool
+type BilledFlightStatesRow struct {
+	FlightID string
+	Voided   bool
 }
 
-// Whether a flight is in the ledger, and whether an invoice of it was voided for
-// which it has not been billed again.
-func (q *Queries) BilledFlightState(ctx context.Context, flightID string) (BilledFlightStateRow, error) {
-	row := q.db.QueryRow(ctx, billedFlightState, flightID)
-	var i BilledFlightStateRow
-	err := row.Scan(&i.Billed, &i.Voided)
-	return i, err
+// Of flights that are in the ledger, whether an invoice was voided for which the flight
+// has not been billed again.
+func (q *Queries) BilledFlightStates(ctx context.Context, flightIds []string) ([]BilledFlightStatesRow, error) {
+	rows, err := q.db.Query(ctx, billedFlightStates, flightIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []BilledFlightStatesRow
+	for rows.Next() {
+		var i BilledFlightStatesRow
+		if err := rows.Scan(&i.FlightID, &i.Voided); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
-const flightGet = `-- name: FlightGet :one
+const flightList = `-- name: FlightList :many
 SELECT flight_id, callsign, operator, registration, aircraft_type, mtow_kg, origin, destination,
     departed_at, landed_at, distance_km, passengers
 FROM flightbill.flights
-WHERE flight_id = $1
+WHERE flight_id = ANY ($1::text[])
 `
 
-func (q *Queries) FlightGet(ctx context.Context, flightID string) (Flight, error) {
-	row := q.db.QueryRow(ctx, flightGet, flightID)
-	var i Flight
-	err := row.Scan(
-		&i.FlightID,
-		&i.Callsign,
-		&i.Operator,
-		&i.Registration,
-		&i.AircraftType,
-		&i.MtowKg,
-		&i.Origin,
-		&i.Destination,
-		&i.DepartedAt,
-		&i.LandedAt,
-		&i.DistanceKm,
-		&i.Passengers,
-	)
-	return i, err
-}
-
-const flightSave = `-- name: FlightSave :one
-SELECT flightbill.save_flights(
-    $1::bigint, $2::date, $3::timestamptz, $4::date,
-    $5::bigint[], $6::smallint[], $7::text,
-    $8::text[], $9::bigint[], $10::date[], $11::jsonb[], $12::date[], $13::boolean[],
-    $14::integer[], $15::bigint[], $16::text[], $17::text[], CAST($18::text[] AS numeric[]), CAST($19::text[] AS numeric[]),
-    CAST($20::text[] AS numeric[]), CAST($21::text[] AS numeric[]), CAST($22::text[] AS numeric[]), $23::text[]
-)::text[] AS outcomes
-`
-
-type FlightSaveParams struct {
-	PriceBookVersion int64
-	Cutoff           billing.Date
-	At               time.Time
-	Today            billing.Date
-	JobIds           []int64
-	JobAttempts      []int16
-	JobClient        string
-	FlightIds        []string
-	CustomerIds      []int64
-	LandedOn         []billing.Date
-	Facts            [][]byte
-	ClosesOn         []billing.Date
-	Late             []bool
-	LineOf           []int32
-	TariffIds        []int64
-	Codes            []string
-	Descriptions     []string
-	Quantities       []string
-	UnitRates        []string
-	Amounts          []string
-	TaxRates         []string
-	TaxAmounts       []string
-	Currencies       []string
-}
-
-// One round trip, one transaction, however many; the function in the migrations says how.
-func (q *Queries) FlightSave(ctx context.Context, arg FlightSaveParams) ([]string, error) {
-	row := q.db.QueryRow(ctx, flightSave,
-		arg.PriceBookVersion,
-		arg.Cutoff,
-		arg.At,
-		arg.Today,
-		arg.JobIds,
-		arg.JobAttempts,
-		arg.JobClient,
-		arg.FlightIds,
-		arg.CustomerIds,
-		arg.LandedOn,
-		arg.Facts,
-		arg.ClosesOn,
-		arg.Late,
-		arg.LineOf,
-		arg.TariffIds,
-		arg.Codes,
-		arg.Descriptions,
-		arg.Quantities,
-		arg.UnitRates,
-		arg.Amounts,
-		arg.TaxRates,
-		arg.TaxAmounts,
-		arg.Currencies,
-	)
-	var outcomes []string
-	err := row.Scan(&outcomes)
-	return outcomes, err
+func (q *Queries) FlightList(ctx context.Context, flightIds []string) ([]Flight, error) {
+	rows, err := q.db.Query(ctx, flightList, flightIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Flight
+	for rows.Next() {
+		var i Flight
+		if err := rows.Scan(
+			&i.FlightID,
+			&i.Callsign,
+			&i.Operator,
+			&i.Registration,
+			&i.AircraftType,
+			&i.MtowKg,
+			&i.Origin,
+			&i.Destination,
+			&i.DepartedAt,
+			&i.LandedAt,
+			&i.DistanceKm,
+			&i.Passengers,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

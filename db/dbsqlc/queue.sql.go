@@ -43,7 +43,7 @@ func (q *Queries) QueueAdoptStrays(ctx context.Context) (QueueAdoptStraysRow, er
 const queueCountReady = `-- name: QueueCountReady :one
 SELECT count(*) FROM flightbill.river_job
 WHERE queue = 'flights' AND kind = 'ingest_flight'
-    AND (state = 'available' OR state = 'scheduled' AND metadata ->> 'reason' = 'source_down')
+    AND (state IN ('available', 'running') OR state = 'scheduled' AND metadata ->> 'reason' = 'source_down')
 `
 
 // Flights that only the flight source keeps waiting, while it is away.
@@ -169,77 +169,34 @@ func (q *Queries) QueueHasUntried(ctx context.Context, before time.Time) (bool, 
 	return exists, err
 }
 
-const queueJobIsHeld = `-- name: QueueJobIsHeld :one
-SELECT EXISTS (
-    SELECT FROM flightbill.river_job
-    WHERE id = $1 AND state = 'running' AND attempt = $2::smallint
-        AND attempted_by[array_upper(attempted_by, 1)] = $3::text)
+const queueHeldBy = `-- name: QueueHeldBy :many
+SELECT id, attempt, attempted_at::timestamptz AS attempted_at FROM flightbill.river_job
+WHERE state = 'running' AND queue = 'flights' AND kind = 'ingest_flight'
+    AND attempted_by[array_upper(attempted_by, 1)] = $1::text AND attempted_at <= now() - make_interval(secs => $2::float8)
 `
 
-type QueueJobIsHeldParams struct {
-	ID      int64
-	Attempt int16
-	Client  string
+type QueueHeldByParams struct {
+	Client    string
+	OlderThan float64
 }
 
-// Whether an attempt still has its job.
-func (q *Queries) QueueJobIsHeld(ctx context.Context, arg QueueJobIsHeldParams) (bool, error) {
-	row := q.db.QueryRow(ctx, queueJobIsHeld, arg.ID, arg.Attempt, arg.Client)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
-const queueNextToRead = `-- name: QueueNextToRead :many
-SELECT r.job_id::bigint AS id, r.flight_id::text AS flight_id, r.priority::smallint AS priority, r.scheduled_at::timestamptz AS scheduled_at,
-    r.since::timestamptz AS since, r.shared::bool AS shared
-FROM flightbill.flights_to_read($1, $2::bigint[], $3, $4, $5, $6) AS r (job_id, flight_id, priority, scheduled_at, since, shared)
-`
-
-type QueueNextToReadParams struct {
-	Client   string
-	Kept     []int64
-	Most     int32
-	Priority int16
-	Due      time.Time
-	ID       int64
-}
-
-type QueueNextToReadRow struct {
+type QueueHeldByRow struct {
 	ID          int64
-	FlightID    string
-	Priority    int16
-	ScheduledAt time.Time
-	Since       time.Time
-	Shared      bool
+	Attempt     int16
+	AttemptedAt time.Time
 }
 
-// The flights that are worked next, behind a place in the line, and that no other
-// client reads. It waits for others that look, and notes that this client reads them.
-func (q *Queries) QueueNextToRead(ctx context.Context, arg QueueNextToReadParams) ([]QueueNextToReadRow, error) {
-	rows, err := q.db.Query(ctx, queueNextToRead,
-		arg.Client,
-		arg.Kept,
-		arg.Most,
-		arg.Priority,
-		arg.Due,
-		arg.ID,
-	)
+// The flights that a client has in work, claimed before an instant.
+func (q *Queries) QueueHeldBy(ctx context.Context, arg QueueHeldByParams) ([]QueueHeldByRow, error) {
+	rows, err := q.db.Query(ctx, queueHeldBy, arg.Client, arg.OlderThan)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []QueueNextToReadRow
+	var items []QueueHeldByRow
 	for rows.Next() {
-		var i QueueNextToReadRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.FlightID,
-			&i.Priority,
-			&i.ScheduledAt,
-			&i.Since,
-			&i.Shared,
-		); err != nil {
+		var i QueueHeldByRow
+		if err := rows.Scan(&i.ID, &i.Attempt, &i.AttemptedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -250,29 +207,146 @@ func (q *Queries) QueueNextToRead(ctx context.Context, arg QueueNextToReadParams
 	return items, nil
 }
 
-const queueReturn = `-- name: QueueReturn :exec
-WITH back AS (
-    UPDATE flightbill.river_job
-    SET state = CASE WHEN metadata ? 'cancel_attempted_at' THEN 'cancelled' ELSE 'available' END::flightbill.river_job_state,
-        finalized_at = CASE WHEN metadata ? 'cancel_attempted_at' THEN now() END,
-        errors = errors || CASE WHEN metadata ? 'cancel_attempted_at' THEN ARRAY[
-            jsonb_build_object('at', now(), 'attempt', attempt, 'error', 'JobCancelError: job cancelled remotely', 'trace', '')] END,
-        metadata = CASE WHEN metadata ? 'cancel_attempted_at' THEN metadata - 'reason' ELSE metadata END, -- why it waited before
-        attempt = attempt - 1, attempted_by = attempted_by[:cardinality(attempted_by) - 1]
-    WHERE id = ANY ($1::bigint[]) AND state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $2::text
-    RETURNING state
-)
-SELECT pg_notify('flightbill.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM back WHERE state = 'available')
+const queueJobHolder = `-- name: QueueJobHolder :one
+SELECT count(*) > 0 AS running,
+    coalesce(bool_or(attempt = $1::smallint AND attempted_at = $2 AND attempted_by[array_upper(attempted_by, 1)] = $3::text), false)::bool AS held
+FROM flightbill.river_job
+WHERE id = $4 AND state = 'running'
 `
 
-type QueueReturnParams struct {
-	Ids    []int64
-	Client string
+type QueueJobHolderParams struct {
+	Attempt     int16
+	AttemptedAt *time.Time
+	Client      string
+	ID          int64
 }
 
-// Puts back, as they were, flights that were taken and not begun. One that somebody
-// cancelled meanwhile is then cancelled, with what River says of one in work.
-func (q *Queries) QueueReturn(ctx context.Context, arg QueueReturnParams) error {
-	_, err := q.db.Exec(ctx, queueReturn, arg.Ids, arg.Client)
+type QueueJobHolderRow struct {
+	Running bool
+	Held    bool
+}
+
+// Whether a job is running, and whether it is this attempt that has it.
+func (q *Queries) QueueJobHolder(ctx context.Context, arg QueueJobHolderParams) (QueueJobHolderRow, error) {
+	row := q.db.QueryRow(ctx, queueJobHolder,
+		arg.Attempt,
+		arg.AttemptedAt,
+		arg.Client,
+		arg.ID,
+	)
+	var i QueueJobHolderRow
+	err := row.Scan(&i.Running, &i.Held)
+	return i, err
+}
+
+const queueKeepAlive = `-- name: QueueKeepAlive :exec
+UPDATE flightbill.river_queue SET updated_at = now() WHERE name = 'flights' AND updated_at < now() - interval '10 minutes'
+`
+
+// River's cleaner deletes the row of a queue that nobody has touched for a day, and an
+// operator's pause with it.
+func (q *Queries) QueueKeepAlive(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, queueKeepAlive)
 	return err
+}
+
+const queueNextInLine = `-- name: QueueNextInLine :many
+SELECT (args ->> 'flight_id')::text AS flight_id FROM flightbill.river_job
+WHERE state = 'available' AND queue = 'flights' AND kind = 'ingest_flight' AND scheduled_at <= now()
+    AND flightbill.flight_id_is_valid(args ->> 'flight_id')
+ORDER BY priority, scheduled_at, id
+LIMIT $1
+`
+
+// The flights next in line, for the trial of a flight source that was away.
+func (q *Queries) QueueNextInLine(ctx context.Context, most int32) ([]string, error) {
+	rows, err := q.db.Query(ctx, queueNextInLine, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var flight_id string
+		if err := rows.Scan(&flight_id); err != nil {
+			return nil, err
+		}
+		items = append(items, flight_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const queueSweepDue = `-- name: QueueSweepDue :one
+WITH due AS (
+    UPDATE flightbill.river_job SET state = 'available'
+    WHERE id IN (
+        SELECT d.id
+        FROM unnest('{scheduled,retryable}'::flightbill.river_job_state[]) AS s (state), generate_series(1, 4) AS p (priority),
+            LATERAL (
+                SELECT n.id FROM flightbill.river_job n
+                WHERE n.state = s.state AND n.queue = 'flights' AND n.priority = p.priority AND n.scheduled_at <= now() AND n.kind = 'ingest_flight'
+                    AND (n.unique_key IS NULL OR n.unique_states = flightbill.flight_job_unique_states())
+                ORDER BY n.scheduled_at, n.id
+                LIMIT 5000
+                FOR UPDATE SKIP LOCKED) AS d)
+    RETURNING 1
+), notice AS (
+    SELECT pg_notify('flightbill.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM due)
+)
+SELECT (SELECT count(*) FROM due)::bigint AS due, (SELECT count(*) FROM notice)::bigint AS notices
+`
+
+type QueueSweepDueRow struct {
+	Due     int64
+	Notices int64
+}
+
+// Makes flights available that are due, as River's scheduler does; but that one waits
+// for a row which somebody has locked, and all that is due with it. A unique key other
+// than the queue's own may be taken: River discards such jobs.
+func (q *Queries) QueueSweepDue(ctx context.Context) (QueueSweepDueRow, error) {
+	row := q.db.QueryRow(ctx, queueSweepDue)
+	var i QueueSweepDueRow
+	err := row.Scan(&i.Due, &i.Notices)
+	return i, err
+}
+
+const queueUndoForgedCancels = `-- name: QueueUndoForgedCancels :many
+UPDATE flightbill.river_job j
+SET state = 'available', finalized_at = NULL, attempt = greatest(j.attempt - 1, 0), errors = j.errors[:array_upper(j.errors, 1) - 1]
+WHERE j.id IN (
+    SELECT c.id FROM flightbill.river_job c
+    WHERE c.state = 'cancelled' AND c.finalized_at > now() - interval '5 minutes' AND c.finalized_at IS NOT NULL AND (c.kind = 'ingest_flight') IS TRUE -- by the index on finalized_at: see enqueue_flights
+        AND NOT c.metadata ? 'cancel_attempted_at' AND c.errors[array_upper(c.errors, 1)] ->> 'error' = 'JobCancelError: job cancelled remotely'
+        AND NOT EXISTS ( -- enqueued again meanwhile
+            SELECT FROM flightbill.river_job o WHERE o.id <> c.id AND o.unique_key = c.unique_key
+                AND o.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(o.unique_states, o.state))
+    ORDER BY c.id
+    FOR UPDATE SKIP LOCKED)
+RETURNING (j.args ->> 'flight_id')::text AS flight_id
+`
+
+// Flights that a notice has cancelled while they were in work, and no client of River's:
+// any login may send one. They go back as they were.
+func (q *Queries) QueueUndoForgedCancels(ctx context.Context) ([]string, error) {
+	rows, err := q.db.Query(ctx, queueUndoForgedCancels)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var flight_id string
+		if err := rows.Scan(&flight_id); err != nil {
+			return nil, err
+		}
+		items = append(items, flight_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -47,7 +47,8 @@ func startServer(name string) (server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return embedded.Start(ctx, embedded.Config{Ephemeral: true, Version: version})
+	parameters := map[string]string{"max_prepared_transactions": "10"} // applications may commit in two phases
+	return embedded.Start(ctx, embedded.Config{Ephemeral: true, Version: version, Parameters: parameters})
 }
 
 func version(major string) (embeddedpostgres.PostgresVersion, error) {

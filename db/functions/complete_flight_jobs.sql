@@ -1,6 +1,8 @@
 -- complete_flight_jobs completes jobs, each if it is still this attempt's, and clears
 -- away what other jobs of the flights there are that are now billed. Id 0 is no job.
-CREATE OR REPLACE FUNCTION flightbill.complete_flight_jobs(job_ids bigint[], job_attempts smallint[], job_client text, flight_ids text[], billed text[]) RETURNS void
+CREATE OR REPLACE FUNCTION flightbill.complete_flight_jobs(
+    job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamptz[], flight_ids text[], billed text[]
+) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_hashjoin = off -- one that goes through the whole queue, where it was planned while that was short
@@ -14,10 +16,10 @@ BEGIN
     WITH done AS (
         UPDATE flightbill.river_job j SET state = 'completed', finalized_at = now()
         -- Sorted, as the rows are locked in the order of this: 1.4 % of a save of five.
-        FROM (SELECT u.id, u.attempt FROM unnest(job_ids, job_attempts) AS u (id, attempt) ORDER BY u.id) AS mine
+        FROM (SELECT u.* FROM unnest(job_ids, job_attempts, job_attempted_at) AS u (id, attempt, attempted_at) ORDER BY u.id) AS mine
         -- As text, so that the index on state is of no use: it has whatever was
         -- running since the last vacuum.
-        WHERE j.id = mine.id AND j.state::text = 'running' AND j.attempt = mine.attempt
+        WHERE j.id = mine.id AND j.state::text = 'running' AND j.attempt = mine.attempt AND j.attempted_at = mine.attempted_at
             AND j.attempted_by[array_upper(j.attempted_by, 1)] = job_client
         RETURNING j.id
     )

@@ -93,11 +93,8 @@ BEGIN
     END IF;
     enqueued := enqueued - revived;
     already_queued := wanted - already_billed - enqueued - revived - refused;
-    IF enqueued + revived > 0 AND (enqueue_flights.process_after IS NULL OR enqueue_flights.process_after <= now())
-        AND current_setting('flightbill.notified', true) IS DISTINCT FROM pg_current_xact_id()::text
-    THEN
-        PERFORM set_config('flightbill.notified', pg_current_xact_id()::text, true),
-            pg_notify('flightbill.river_insert', '{"queue": "flights"}');
+    IF enqueued + revived > 0 AND (enqueue_flights.process_after IS NULL OR enqueue_flights.process_after <= now()) THEN
+        PERFORM flightbill.announce_flights();
     END IF;
     RETURN NEXT;
 END

@@ -12,10 +12,12 @@
 -- rescued, and the attempt that has it now will save the flight. This does what
 -- River's JobCompleteTx does and checks what that does not.
 --
+-- It fails with 55P03 where a lock but the run's is not to be had within a second.
+--
 -- It takes its locks in the order that package db's documentation gives.
 CREATE OR REPLACE FUNCTION flightbill.save_flights(
     price_book_version bigint, cutoff date, at timestamptz, today date, -- now, and the local date it falls on
-    job_ids bigint[], job_attempts smallint[], job_client text,         -- 0: a save without a job
+    job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamptz[], -- 0: a save without a job
     flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[],
     closes_on date[], late boolean[],                                   -- null, false: billed per flight
     -- Of each charge the flight, counted from 1, and the rest.
@@ -39,6 +41,9 @@ DECLARE
     to_issue      bigint[];
 BEGIN
     LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    -- A customer whom somebody's transaction has locked holds up this one's flights: the
+    -- caller then saves those of each customer apart.
+    PERFORM set_config('lock_timeout', '1s', true);
 
     -- An invoice for a single flight takes its customer's next number. Before the
     -- look at the price book, which may change while this waits.
@@ -130,8 +135,9 @@ BEGIN
     END IF;
 
     PERFORM flightbill.complete_flight_jobs(
+        job_client,
         ARRAY(SELECT CASE WHEN outcomes[j.nr] = 'voided' THEN 0 ELSE j.id END FROM unnest(job_ids) WITH ORDINALITY AS j (id, nr) ORDER BY j.nr),
-        job_attempts, job_client, flight_ids,
+        job_attempts, job_attempted_at, flight_ids,
         -- Of a flight billed before, another job may be there to bill it again.
         added);
     RETURN outcomes;

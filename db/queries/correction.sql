@@ -32,7 +32,7 @@ ORDER BY h.id;
 
 -- name: FlightAdjust :one
 SELECT flightbill.adjust_flight(
-    sqlc.narg('job_id')::bigint, sqlc.narg('job_attempt')::smallint, sqlc.narg('job_client')::text,
+    sqlc.narg('job_client')::text, sqlc.narg('job_id')::bigint, sqlc.narg('job_attempt')::smallint, sqlc.narg('job_attempted_at')::timestamptz,
     @price_book_version::bigint, @cutoff::date,
     @flight_id::text, @revision::integer, @customer_id::bigint, @landed_on::date, @facts::jsonb,
     @origin::text, @at::timestamptz, @today::date, @lines::jsonb

@@ -50,41 +50,75 @@ WHERE kind = 'ingest_flight' AND NOT metadata ? 'snoozes'
     AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
         WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END;
 
--- The flights that are worked next, behind a place in the line, and that no other
--- client reads. It waits for others that look, and notes that this client reads them.
--- name: QueueNextToRead :many
-SELECT r.job_id::bigint AS id, r.flight_id::text AS flight_id, r.priority::smallint AS priority, r.scheduled_at::timestamptz AS scheduled_at,
-    r.since::timestamptz AS since, r.shared::bool AS shared
-FROM flightbill.flights_to_read(@client, @kept::bigint[], @most, @priority, @due, @id) AS r (job_id, flight_id, priority, scheduled_at, since, shared);
+-- The flights next in line, for the trial of a flight source that was away.
+-- name: QueueNextInLine :many
+SELECT (args ->> 'flight_id')::text AS flight_id FROM flightbill.river_job
+WHERE state = 'available' AND queue = 'flights' AND kind = 'ingest_flight' AND scheduled_at <= now()
+    AND flightbill.flight_id_is_valid(args ->> 'flight_id')
+ORDER BY priority, scheduled_at, id
+LIMIT @most;
 
 -- Flights that only the flight source keeps waiting, while it is away.
 -- name: QueueCountReady :one
 SELECT count(*) FROM flightbill.river_job
 WHERE queue = 'flights' AND kind = 'ingest_flight'
-    AND (state = 'available' OR state = 'scheduled' AND metadata ->> 'reason' = 'source_down');
+    AND (state IN ('available', 'running') OR state = 'scheduled' AND metadata ->> 'reason' = 'source_down');
 
--- Whether an attempt still has its job.
--- name: QueueJobIsHeld :one
-SELECT EXISTS (
-    SELECT FROM flightbill.river_job
-    WHERE id = @id AND state = 'running' AND attempt = @attempt::smallint
-        AND attempted_by[array_upper(attempted_by, 1)] = @client::text);
+-- Whether a job is running, and whether it is this attempt that has it.
+-- name: QueueJobHolder :one
+SELECT count(*) > 0 AS running,
+    coalesce(bool_or(attempt = @attempt::smallint AND attempted_at = @attempted_at AND attempted_by[array_upper(attempted_by, 1)] = @client::text), false)::bool AS held
+FROM flightbill.river_job
+WHERE id = @id AND state = 'running';
 
--- Puts back, as they were, flights that were taken and not begun. One that somebody
--- cancelled meanwhile is then cancelled, with what River says of one in work.
--- name: QueueReturn :exec
-WITH back AS (
-    UPDATE flightbill.river_job
-    SET state = CASE WHEN metadata ? 'cancel_attempted_at' THEN 'cancelled' ELSE 'available' END::flightbill.river_job_state,
-        finalized_at = CASE WHEN metadata ? 'cancel_attempted_at' THEN now() END,
-        errors = errors || CASE WHEN metadata ? 'cancel_attempted_at' THEN ARRAY[
-            jsonb_build_object('at', now(), 'attempt', attempt, 'error', 'JobCancelError: job cancelled remotely', 'trace', '')] END,
-        metadata = CASE WHEN metadata ? 'cancel_attempted_at' THEN metadata - 'reason' ELSE metadata END, -- why it waited before
-        attempt = attempt - 1, attempted_by = attempted_by[:cardinality(attempted_by) - 1]
-    WHERE id = ANY (@ids::bigint[]) AND state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = @client::text
-    RETURNING state
+-- The flights that a client has in work, claimed before an instant.
+-- name: QueueHeldBy :many
+SELECT id, attempt, attempted_at::timestamptz AS attempted_at FROM flightbill.river_job
+WHERE state = 'running' AND queue = 'flights' AND kind = 'ingest_flight'
+    AND attempted_by[array_upper(attempted_by, 1)] = @client::text AND attempted_at <= now() - make_interval(secs => @older_than::float8);
+
+-- Makes flights available that are due, as River's scheduler does; but that one waits
+-- for a row which somebody has locked, and all that is due with it. A unique key other
+-- than the queue's own may be taken: River discards such jobs.
+-- name: QueueSweepDue :one
+WITH due AS (
+    UPDATE flightbill.river_job SET state = 'available'
+    WHERE id IN (
+        SELECT d.id
+        FROM unnest('{scheduled,retryable}'::flightbill.river_job_state[]) AS s (state), generate_series(1, 4) AS p (priority),
+            LATERAL (
+                SELECT n.id FROM flightbill.river_job n
+                WHERE n.state = s.state AND n.queue = 'flights' AND n.priority = p.priority AND n.scheduled_at <= now() AND n.kind = 'ingest_flight'
+                    AND (n.unique_key IS NULL OR n.unique_states = flightbill.flight_job_unique_states())
+                ORDER BY n.scheduled_at, n.id
+                LIMIT 5000
+                FOR UPDATE SKIP LOCKED) AS d)
+    RETURNING 1
+), notice AS (
+    SELECT pg_notify('flightbill.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM due)
 )
-SELECT pg_notify('flightbill.river_insert', '{"queue": "flights"}') WHERE EXISTS (SELECT FROM back WHERE state = 'available');
+SELECT (SELECT count(*) FROM due)::bigint AS due, (SELECT count(*) FROM notice)::bigint AS notices;
+
+-- River's cleaner deletes the row of a queue that nobody has touched for a day, and an
+-- operator's pause with it.
+-- name: QueueKeepAlive :exec
+UPDATE flightbill.river_queue SET updated_at = now() WHERE name = 'flights' AND updated_at < now() - interval '10 minutes';
+
+-- Flights that a notice has cancelled while they were in work, and no client of River's:
+-- any login may send one. They go back as they were.
+-- name: QueueUndoForgedCancels :many
+UPDATE flightbill.river_job j
+SET state = 'available', finalized_at = NULL, attempt = greatest(j.attempt - 1, 0), errors = j.errors[:array_upper(j.errors, 1) - 1]
+WHERE j.id IN (
+    SELECT c.id FROM flightbill.river_job c
+    WHERE c.state = 'cancelled' AND c.finalized_at > now() - interval '5 minutes' AND c.finalized_at IS NOT NULL AND (c.kind = 'ingest_flight') IS TRUE -- by the index on finalized_at: see enqueue_flights
+        AND NOT c.metadata ? 'cancel_attempted_at' AND c.errors[array_upper(c.errors, 1)] ->> 'error' = 'JobCancelError: job cancelled remotely'
+        AND NOT EXISTS ( -- enqueued again meanwhile
+            SELECT FROM flightbill.river_job o WHERE o.id <> c.id AND o.unique_key = c.unique_key
+                AND o.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(o.unique_states, o.state))
+    ORDER BY c.id
+    FOR UPDATE SKIP LOCKED)
+RETURNING (j.args ->> 'flight_id')::text AS flight_id;
 
 -- Whether a run's chunks are being worked, or wait to be.
 -- name: QueueHasChunks :one

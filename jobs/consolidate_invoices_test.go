@@ -23,7 +23,7 @@ func (b *testBundle) bill(t *testing.T, id string) db.Bill {
 	books := db.NewPriceBooks(b.pool)
 	book, err := books.Current(t.Context())
 	require.NoError(t, err)
-	flight, err := db.NewFlights(b.pool).Flight(t.Context(), id)
+	flight, err := readOne(t.Context(), db.NewFlights(b.pool), id)
 	require.NoError(t, err)
 	customer, known, err := books.Customer(t.Context(), book, flight)
 	require.NoError(t, err)
@@ -38,7 +38,7 @@ func (b *testBundle) bill(t *testing.T, id string) db.Bill {
 func (b *testBundle) billed(t *testing.T, id, operator string, landed time.Time) {
 	t.Helper()
 	b.flight(t, id, operator, landed)
-	outcome, err := db.SaveFlight(t.Context(), b.pool, nil, b.bill(t, id), b.clock.Now())
+	outcome, err := saveFlight(t.Context(), b.pool, nil, b.bill(t, id), b.clock.Now())
 	require.NoError(t, err)
 	require.Equal(t, db.Billed, outcome)
 }
@@ -387,4 +387,13 @@ func TestRunRecordsItsTrigger(t *testing.T) {
 	b.run(t, march(4))
 	require.Equal(t, "2026-03-02 start, 2026-03-03 schedule, 2026-03-04 manual",
 		get[string](t, b, `SELECT string_agg(closes_on || ' ' || trigger, ', ' ORDER BY closes_on) FROM billing_runs`))
+}
+
+// saveFlight is db.SaveFlights for one.
+func saveFlight(ctx context.Context, on db.Sender, job *db.Job, bill db.Bill, at time.Time) (db.Outcome, error) {
+	outcomes, err := db.SaveFlights(ctx, on, []db.Save{{Job: job, Bill: bill, At: at}})
+	if err != nil {
+		return "", err
+	}
+	return outcomes[0], nil
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -29,10 +30,11 @@ type Correction struct {
 // Correct reads a billed flight's facts anew, prices them at the tariffs in force
 // for its date, and adds the difference to what it was charged.
 func (c *Corrector) Correct(ctx context.Context, id string) (Correction, error) {
-	flight, err := c.Source.Flight(ctx, id)
-	if err != nil {
+	answers, err := c.Source.Flights(ctx, []string{id})
+	if err = cmp.Or(err, answers[id].Err); err != nil {
 		return Correction{}, err
 	}
+	flight := answers[id].Flight
 	book, err := c.Books.Current(ctx)
 	if err != nil {
 		return Correction{}, err

@@ -3,9 +3,9 @@ package jobs
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -14,7 +14,6 @@ import (
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
-	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
 // FlightsQueue is the River queue that flights are worked from.
@@ -39,273 +38,143 @@ func (IngestFlightArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: FlightsQueue, MaxAttempts: flightAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true}}
 }
 
-// FlightSource is where the facts of flights are read. Errors of type
-// *billing.Error say what becomes of the flight; any other is tried again.
+// FlightSource is where the facts of flights are read.
 type FlightSource interface {
 	Name() string
-	Flight(ctx context.Context, id string) (billing.Flight, error)
+	// Flights reads flights, with one question for all of them where it can, and answers
+	// for each. Its own error, of kind billing.Outage where waiting helps, says that it
+	// could not answer for any.
+	Flights(ctx context.Context, ids []string) (map[string]billing.Answer, error)
 }
 
-// IngestFlight bills one flight a job.
+// IngestFlight bills flights. River hands each worker one; while others wait, the worker
+// goes on in its slot with the next in line, a batch at a time:
+//
+//	Work(job) → read → price → save and claim ─┐
+//	              ▲     next batch; none: return │
+//	              └──────────────────────────────┘
+//
+// Each flight stays a job of its own, with its attempts, its outcome and its reason. A
+// flight that comes alone is fetched by River, read and saved.
 type IngestFlight struct {
 	river.WorkerDefaults[IngestFlightArgs]
 
-	Pool   *pgxpool.Pool
-	Books  *db.PriceBooks
-	Saver  *db.Saver
-	Source FlightSource
-	Ahead  *readAhead // nil where the source reads one flight at a time
-	Gate   *sourceGate
-	Saved  func(jobID int64) // told of a job that a save has completed
-	Lost   func(jobID int64) // told of a job that another attempt has by now
-	Freed  func()            // told when River may fill a slot anew
-	Hand   *hand
-	Wait   time.Duration // how long an unknown or unlanded flight is waited for
-	Now    func() time.Time
-	Stats  *Stats
-	Logger *slog.Logger
+	pool    *pgxpool.Pool
+	books   *db.PriceBooks
+	queue   *db.FlightQueue
+	source  FlightSource
+	breaker *breaker
+	slots   *slots
+	locked  *lockedCustomers
+	batch   int           // how many are claimed at once
+	lease   time.Duration // how long a claim is good for
+	wait    time.Duration // how long an unknown or unlanded flight is waited for
+	now     func() time.Time
+	stats   *Stats
+	logger  *slog.Logger
 }
 
-// maxStale bounds how often one job prices again because customers, tariffs or
-// the cut-off changed meanwhile. They change a few times a day.
-const maxStale = 10
+// attempt is one attempt at a flight.
+type attempt struct {
+	*rivertype.JobRow
 
-// Work fetches the flight outside any transaction, prices it, and saves it and
-// its job's completion in one.
+	flightID string
+	own      bool // River handed it out, and writes its end but for a save
+	began    time.Time
+
+	flight  billing.Flight // once read
+	unread  error          // what the source has against it
+	bill    db.Bill        // once priced
+	refused error          // what keeps it from being priced
+	verdict *verdict       // once known
+	away    bool           // the source is away
+	written bool           // the database has its end
+}
+
+// Work bills the flight that River hands out, and those that wait behind it.
 func (w *IngestFlight) Work(ctx context.Context, job *river.Job[IngestFlightArgs]) error {
-	outcome, err := w.measured(ctx, job, w.bill)
-	var refusal *billing.Error
-	if errors.As(err, &refusal) && refusal.Kind != billing.Outage {
-		outcome, err = w.reconsider(ctx, job, refusal)
-	}
-	if err != nil {
-		w.Saver.Without(job.ID)
-		w.Freed()
-		return w.verdict(ctx, job, err)
-	}
-	if outcome != db.Billed {
-		w.Saver.Without(job.ID)
-		w.Freed() // a save that only completed the job may have taken another in its place
-		return nil
-	}
-	w.Saved(job.ID)
-	w.Stats.flightBilled(job.ScheduledAt)
-	w.workOn(ctx)
-	return nil
-}
-
-type billFunc func(context.Context, *river.Job[IngestFlightArgs]) (db.Outcome, error)
-
-func (w *IngestFlight) measured(ctx context.Context, job *river.Job[IngestFlightArgs], bill billFunc) (db.Outcome, error) {
-	done := w.Stats.flightStarted()
-	defer done()
-	return bill(ctx, job)
-}
-
-// workOnTime is how long a worker goes on with flights that saves have taken. It
-// leaves each nearly all of the job timeout, which counts from the first.
-const workOnTime = 2 * time.Second
-
-// workOn bills, in the slot of a flight that has been saved, those that were taken
-// in its place: River would take a millisecond to hand each out. Only what goes well
-// is done here. All else goes through River.
-func (w *IngestFlight) workOn(ctx context.Context) {
 	began := time.Now()
-	for n := 0; ; n++ {
-		var next *rivertype.JobRow
-		if time.Since(began) < workOnTime && ctx.Err() == nil && w.Gate.Open() {
-			next = w.Hand.next()
-		}
-		if next == nil {
-			if n > 0 || w.Hand.wanted() {
-				w.Freed()
+	own := &attempt{JobRow: job.JobRow, flightID: job.Args.FlightID, own: true, began: began}
+	slot, leave := w.slots.enter(own)
+	defer leave()
+	next := w.billFirst(ctx, slot, own)
+	for len(next) > 0 {
+		next = w.billClaimed(slot, next)
+	}
+	return w.endOwn(ctx, own)
+}
+
+// billFirst bills River's flight: where others are known to wait, in a batch with them.
+func (w *IngestFlight) billFirst(ctx context.Context, slot *slot, own *attempt) (next []*attempt) {
+	if w.batch > 1 && w.queue.Busy() && w.breaker.Closed() {
+		if others, err := w.turn(ctx, slot, nil, w.batch-1); err == nil && len(others) > 0 {
+			w.slots.hold(own) // billClaimed lets it go
+			if next = w.billClaimed(slot, append(others, own)); !own.away {
+				return next
 			}
-			return
-		}
-		if !w.billTaken(ctx, next) {
-			w.Saver.Without(next.ID)
-			w.Hand.forRiver(next)
-			return
 		}
 	}
+	return append(next, w.billOwn(ctx, slot, own)...)
 }
 
-func (w *IngestFlight) billTaken(ctx context.Context, row *rivertype.JobRow) bool {
-	job := &river.Job[IngestFlightArgs]{JobRow: row}
-	err := json.Unmarshal(row.EncodedArgs, &job.Args)
-	if err != nil || row.Kind != job.Args.Kind() || !db.ValidFlightID(job.Args.FlightID) || billedBefore(row) {
-		return false
-	}
-	outcome, err := w.measured(ctx, job, w.billOnce)
-	if err == nil && outcome == db.Billed {
-		w.Stats.flightBilled(row.ScheduledAt)
-	}
-	return err == nil && outcome != db.Voided
-}
-
-// reconsider looks whether a refusal still matters: not where the flight has been
-// billed, and not where the job was rescued meanwhile. River would put the
-// refusal on the attempt that has it now. Of a flight of a voided invoice the
-// flight source need not know any more.
-func (w *IngestFlight) reconsider(ctx context.Context, job *river.Job[IngestFlightArgs], refusal error) (db.Outcome, error) {
-	q := dbsqlc.New(w.Pool)
-	ledger, err := q.BilledFlightState(ctx, job.Args.FlightID)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("look for flight %s in the ledger: %w", job.Args.FlightID, err)
-	case ledger.Voided && !billedBefore(job.JobRow):
-		outcome, err := w.rebill(ctx, job)
-		if err == nil {
-			return outcome, nil
-		}
-		refusal = err
-	case ledger.Billed && !ledger.Voided:
-		return db.AlreadyBilled, nil
-	}
-	mine := jobOf(job)
-	held, err := q.QueueJobIsHeld(ctx, dbsqlc.QueueJobIsHeldParams{ID: mine.ID, Attempt: int16(mine.Attempt), Client: mine.Client}) //nolint:gosec // River's column is a smallint
-	if err != nil {
-		return "", fmt.Errorf("look who has the job of flight %s: %w", job.Args.FlightID, err)
-	}
-	if !held {
-		return "", fmt.Errorf("%w: flight %s", db.ErrJobLost, job.Args.FlightID)
-	}
-	return "", refusal
-}
-
-func (w *IngestFlight) bill(ctx context.Context, job *river.Job[IngestFlightArgs]) (db.Outcome, error) {
-	id := job.Args.FlightID
-	if !db.ValidFlightID(id) {
-		w.Gate.Untaken() // it shows nothing of the source
-		return "", &billing.Error{
-			Kind: billing.Refused, Reason: billing.ReasonUnusableFacts,
-			Message: fmt.Sprintf("job %d names no flight that can be: %q is not a flight id; delete the job", job.ID, id),
-		}
-	}
-	if billedBefore(job.JobRow) {
-		w.Gate.Untaken() // likewise
-		return w.rebill(ctx, job)
-	}
-	outcome, err := w.billOnce(ctx, job)
-	if outcome == db.Voided {
-		return w.rebill(ctx, job)
-	}
-	return outcome, err
-}
-
-// billOnce bills a flight that has not been billed before. Without an error, and
-// unless it is db.Voided, the job has been completed too.
-func (w *IngestFlight) billOnce(ctx context.Context, job *river.Job[IngestFlightArgs]) (db.Outcome, error) {
-	flight, err := w.fetch(ctx, job)
-	if err != nil {
-		return "", err
-	}
-	return w.withCurrentBook(ctx, job.Args.FlightID, func(book *db.PriceBook) (db.Outcome, error) {
-		return w.priceAndSave(ctx, job, book, flight)
-	})
-}
-
-// withCurrentBook prices and saves, and does so again where customers, tariffs, the
-// cut-off or the ledger changed meanwhile.
-func (w *IngestFlight) withCurrentBook(ctx context.Context, id string, save func(*db.PriceBook) (db.Outcome, error)) (db.Outcome, error) {
-	book, err := w.Books.Current(ctx)
-	if err != nil {
-		return "", err
-	}
-	for range maxStale {
-		outcome, err := save(book)
-		var refusal *billing.Error
-		if outcome != db.Stale && outcome != db.Changed && !db.BookChanged(err) && !errors.As(err, &refusal) {
-			return outcome, err
-		}
-		// A refusal counts only when it comes from the book now in force.
-		current, refreshErr := w.Books.Refresh(ctx)
-		if refreshErr != nil {
-			return "", refreshErr
-		}
-		if current == book && refusal != nil {
-			return "", err
-		}
-		book = current
-	}
-	return "", fmt.Errorf("flight %s: customers and tariffs changed %d times while it was being saved", id, maxStale)
-}
-
-// fetchTimeout is how long a source may take for one flight, over all its
-// servers. It leaves the job's own timeout, which would spend an attempt, out of
-// an outage.
-const fetchTimeout = 12 * time.Second
-
-func (w *IngestFlight) fetch(ctx context.Context, job *river.Job[IngestFlightArgs]) (flight billing.Flight, err error) {
-	started := time.Now()
-	fetchCtx, cancel := context.WithTimeout(ctx, fetchTimeout)
+// billOwn bills River's flight by itself, under its job's own timeout and cancel. While
+// the flight source is away it waits with it, outageWait at most.
+func (w *IngestFlight) billOwn(ctx context.Context, slot *slot, own *attempt) (next []*attempt) {
+	patient, cancel := context.WithTimeout(ctx, outageWait)
 	defer cancel()
-	if w.Ahead != nil {
-		flight, err = w.Ahead.Flight(fetchCtx, job.Args.FlightID, wantedSince(job.JobRow))
-	} else {
-		flight, err = w.Source.Flight(fetchCtx, job.Args.FlightID)
+	defer context.AfterFunc(w.slots.claiming, cancel)()
+	for {
+		if err := w.breaker.Wait(patient); err != nil {
+			w.decide(ctx, own, err)
+			return nil
+		}
+		own.verdict, own.away = nil, false
+		next = w.billTogether(ctx, slot, []*attempt{own}, w.batch)
+		if !own.away || len(next) > 0 || patient.Err() != nil {
+			return next
+		}
 	}
-	w.Stats.observe(stageFetch, time.Since(started))
-	if err != nil && errors.Is(fetchCtx.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-		err = billing.SourceDown(w.Source.Name(), fmt.Sprintf("did not answer within %s", fetchTimeout), err)
-	}
-	var said *billing.Error
-	switch {
-	case errors.As(err, &said) && said.Kind == billing.Outage:
-		w.Gate.Met(started, err)
-	case err == nil || said != nil:
-		w.Gate.Read(started)
-	}
-	return flight, err
 }
 
-// wantedSince is when a job was made or fell due, whichever was later. Whoever retries
-// a flight that was given up, or enqueues it again, since its facts were put right,
-// makes it later: facts that were read for it before do not serve.
-func wantedSince(job *rivertype.JobRow) time.Time {
-	if job.CreatedAt.After(job.ScheduledAt) {
-		return job.CreatedAt
-	}
-	return job.ScheduledAt
+// billClaimed bills a batch within its lease, under the service's context: the timeout
+// or cancel of River's own job must not end others' work.
+func (w *IngestFlight) billClaimed(slot *slot, batch []*attempt) (next []*attempt) {
+	ctx, cancel := context.WithDeadline(w.slots.working, batch[0].began.Add(w.lease))
+	defer cancel()
+	defer w.slots.letGo(batch...)
+	defer w.finish(ctx, batch)
+	return w.billSafely(ctx, slot, batch, w.batch)
 }
 
-func (w *IngestFlight) priceAndSave(ctx context.Context, job *river.Job[IngestFlightArgs], book *db.PriceBook, flight billing.Flight) (db.Outcome, error) {
-	bill, err := w.price(ctx, book, flight)
-	if err != nil {
-		return "", err
-	}
-	started := time.Now()
-	outcome, err := w.Saver.Save(ctx, db.Save{Job: jobOf(job), At: w.Now(), Bill: bill})
-	w.Stats.observe(stageSave, time.Since(started))
-	return outcome, err
+// billSafely is billTogether where a panic fails only the flight that it comes from.
+func (w *IngestFlight) billSafely(ctx context.Context, slot *slot, batch []*attempt, claim int) (next []*attempt) {
+	defer func() {
+		failure := recover()
+		switch {
+		case failure == nil:
+		case len(batch) == 1:
+			w.logger.ErrorContext(ctx, "billing a flight panicked: a bug", "flight_id", batch[0].flightID, "panic", failure, "stack", string(debug.Stack()))
+			w.decide(ctx, batch[0], fmt.Errorf("panic: %v", failure))
+		default:
+			for _, a := range unknown(batch) {
+				if len(next) > 0 {
+					claim = 0
+				}
+				next = append(next, w.billSafely(ctx, slot, []*attempt{a}, claim)...)
+			}
+		}
+	}()
+	return w.billTogether(ctx, slot, batch, claim)
 }
 
-func (w *IngestFlight) price(ctx context.Context, book *db.PriceBook, flight billing.Flight) (db.Bill, error) {
-	started := time.Now()
-	bill, err := price(ctx, w.Books, book, flight, w.Now())
-	w.Stats.observe(stagePrice, time.Since(started))
-	return bill, err
-}
-
-func price(ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, now time.Time) (db.Bill, error) {
-	if err := billing.CheckLanded(flight, now); err != nil {
-		return db.Bill{}, err
+// claimed makes attempts of rows that were asked for then: their leases count from that.
+// The claim has looked at kind and id.
+func claimed(rows []*rivertype.JobRow, asked time.Time) []*attempt {
+	attempts := make([]*attempt, len(rows))
+	for i, row := range rows {
+		var args IngestFlightArgs
+		_ = json.Unmarshal(row.EncodedArgs, &args)
+		attempts[i] = &attempt{JobRow: row, flightID: args.FlightID, began: asked}
 	}
-	customer, known, err := books.Customer(ctx, book, flight)
-	if err != nil {
-		return db.Bill{}, err
-	}
-	if !known {
-		return db.Bill{}, billing.NoCustomer(flight)
-	}
-	landedOn := book.Calendar.LandingDate(*flight.LandedAt)
-	charges, err := billing.Price(flight, customer, landedOn, book.Tariffs(flight))
-	if err != nil {
-		return db.Bill{}, err
-	}
-	return db.Bill{Flight: flight, Customer: customer, LandedOn: landedOn, Charges: charges, Book: book}, nil
-}
-
-func jobOf(job *river.Job[IngestFlightArgs]) *db.Job {
-	return &db.Job{ID: job.ID, Attempt: job.Attempt, Client: job.AttemptedBy[len(job.AttemptedBy)-1]}
+	return attempts
 }

@@ -110,21 +110,6 @@ func TestIngestFlightAircraftBeforeOperator(t *testing.T) {
 	require.Equal(t, "MON", get[string](t, b, `SELECT code FROM customers JOIN billed_flights ON customer_id = customers.id`))
 }
 
-// Clients that know nothing of uniqueness or of the queue's name: two jobs, one
-// of them in River's default queue.
-func TestIngestFlightTwoJobsOneBill(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.flight(t, "F1", "EACH", landed(4, 9))
-	for _, queue := range []string{"flights", "flights", "default"} {
-		b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts) VALUES ('ingest_flight', '{"flight_id": "F1"}', $1, 25)`, queue)
-	}
-	b.start(t)
-	eventually(t, "no job is left", func() bool { return get[int](t, b, `SELECT count(*) FROM flight_processing_queue`) == 0 })
-	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM charges`))
-	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM invoices`))
-}
-
 // What came into another queue while no process was up is not left there until the
 // first of the looks that a process has every 15 s.
 func TestStraysAreMovedAtTheStart(t *testing.T) {
@@ -154,35 +139,31 @@ func TestIngestFlightBilledBefore(t *testing.T) {
 	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM charges`))
 }
 
-// sourceFunc is a flight source made of a function.
+// sourceFunc is a flight source made of a function that reads one flight.
 type sourceFunc func(ctx context.Context, id string) (billing.Flight, error)
 
-func (f sourceFunc) Name() string                                                  { return "test" }
-func (f sourceFunc) Flight(ctx context.Context, id string) (billing.Flight, error) { return f(ctx, id) }
+func (f sourceFunc) Name() string { return "test" }
 
-// While an attempt fetches, its job is rescued and handed to another client. It
-// must save nothing, and must not complete the other's attempt.
-func TestIngestFlightRescuedMeanwhile(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.flight(t, "F1", "EACH", landed(4, 9))
-	var calls atomic.Int64
-	b.start(t, func(c *jobs.Config) {
-		source := c.Source
-		c.Source = sourceFunc(func(ctx context.Context, id string) (billing.Flight, error) {
-			if calls.Add(1) == 1 {
-				_, err := b.pool.Exec(ctx, `UPDATE river_job SET attempt = attempt + 1, attempted_by = attempted_by || 'another client'`)
-				if err != nil {
-					return billing.Flight{}, err
-				}
-			}
-			return source.Flight(ctx, id)
-		})
-	})
-	b.enqueue(t, "F1")
-	eventually(t, "it is billed by a later attempt", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
-	require.GreaterOrEqual(t, calls.Load(), int64(2), "the first attempt saved nothing")
-	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM charges`))
+func (f sourceFunc) Flights(ctx context.Context, ids []string) (map[string]billing.Answer, error) {
+	answers := map[string]billing.Answer{}
+	for _, id := range ids {
+		flight, err := f(ctx, id)
+		var said *billing.Error
+		if err != nil && (!errors.As(err, &said) || said.Kind == billing.Outage) {
+			return nil, err
+		}
+		answers[id] = billing.Answer{Flight: flight, Err: err}
+	}
+	return answers, nil
+}
+
+// readOne asks a source for one flight.
+func readOne(ctx context.Context, source jobs.FlightSource, id string) (billing.Flight, error) {
+	answers, err := source.Flights(ctx, []string{id})
+	if err != nil {
+		return billing.Flight{}, err
+	}
+	return answers[id].Flight, answers[id].Err
 }
 
 // The cut-off moves between pricing and saving: the flight is priced again and
@@ -199,7 +180,7 @@ func TestIngestFlightRunBetweenPriceAndSave(t *testing.T) {
 			if id == "F1" {
 				<-service
 			}
-			return source.Flight(ctx, id)
+			return readOne(ctx, source, id)
 		})
 	})
 	b.enqueue(t, "F0", "F1")
@@ -263,29 +244,12 @@ func TestIngestFlightTriedAgain(t *testing.T) {
 			if calls.Add(1) == 1 {
 				return billing.Flight{}, errors.New("connection reset")
 			}
-			return source.Flight(ctx, id)
+			return readOne(ctx, source, id)
 		})
 	})
 	b.enqueue(t, "F1")
 	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
 	require.Equal(t, 2, get[int](t, b, `SELECT attempt FROM river_job`))
-}
-
-// An outage of the source puts flights back without spending an attempt, and
-// says why.
-func TestIngestFlightOutage(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.start(t, func(c *jobs.Config) {
-		c.Source = sourceFunc(func(context.Context, string) (billing.Flight, error) {
-			return billing.Flight{}, billing.SourceDown("pinot", "does not answer", errors.New("connection refused"))
-		})
-	})
-	b.enqueue(t, "F1")
-	eventually(t, "it waits", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'source_down' AND state = 'scheduled' AND attempts = 0`) == 1
-	})
-	require.Contains(t, get[string](t, b, `SELECT last_error FROM flight_processing_queue`), "connection refused")
 }
 
 // A flight that is waited for is given up when the time is over, and waited for

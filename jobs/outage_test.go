@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,38 +25,23 @@ type awaySource struct {
 	table *db.Flights
 
 	away       atomic.Bool
-	unreadable string       // a flight that cannot be read while all others can
-	asked      atomic.Int64 // for one flight
-	batches    atomic.Int64
+	unreadable string             // a flight that cannot be read while all others can
+	before     func(ids []string) // it is asked
+	asked      atomic.Int64
 	probed     atomic.Int64
 }
 
 func (s *awaySource) Name() string { return s.table.Name() }
 
-func (s *awaySource) Flight(ctx context.Context, id string) (billing.Flight, error) {
-	s.asked.Add(1)
-	if s.away.Load() || id == s.unreadable {
-		return billing.Flight{}, billing.SourceDown("test", "is away", errors.New("connection refused"))
+func (s *awaySource) Flights(ctx context.Context, ids []string) (map[string]billing.Answer, error) {
+	s.asked.Add(int64(len(ids)))
+	if s.before != nil {
+		s.before(ids)
 	}
-	return s.table.Flight(ctx, id)
-}
-
-// awayBatchSource reads ahead, too.
-type awayBatchSource struct{ *awaySource }
-
-// Flights leaves out what cannot be read.
-func (s awayBatchSource) Flights(ctx context.Context, ids []string) (map[string]billing.Flight, error) {
-	s.batches.Add(1)
-	if s.away.Load() {
+	if s.away.Load() || slices.Contains(ids, s.unreadable) {
 		return nil, billing.SourceDown("test", "is away", errors.New("connection refused"))
 	}
-	found := map[string]billing.Flight{}
-	for _, id := range ids {
-		if f, err := s.table.Flight(ctx, id); err == nil && id != s.unreadable {
-			found[id] = f
-		}
-	}
-	return found, nil
+	return s.table.Flights(ctx, ids)
 }
 
 func (s *awaySource) Probe(context.Context) error {
@@ -84,12 +70,12 @@ func (b *logBuffer) count(text string) int {
 	return strings.Count(b.buf.String(), text)
 }
 
-func startAway(t *testing.T, b *testBundle, source jobs.FlightSource) (*jobs.Service, *logBuffer) {
+func startAway(t *testing.T, b *testBundle, source jobs.FlightSource, change ...func(*jobs.Config)) (*jobs.Service, *logBuffer) {
 	t.Helper()
 	log := &logBuffer{}
-	service := b.start(t, func(c *jobs.Config) {
+	service := b.start(t, append(change, func(c *jobs.Config) {
 		c.Source, c.Logger = source, slog.New(slog.NewTextHandler(log, nil))
-	})
+	})...)
 	return service, log
 }
 
@@ -97,47 +83,29 @@ func TestOutage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	source := &awaySource{table: db.NewFlights(b.pool)}
-	testOutage(t, b, source, source, 0)
-}
-
-// Who reads ahead may have asked for one flight more, which a notice had named and
-// which was not in hand yet, and for one batch.
-func TestOutageWhileReadingAhead(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	source := &awaySource{table: db.NewFlights(b.pool)}
-	testOutage(t, b, source, awayBatchSource{source}, 1)
-}
-
-func testOutage(t *testing.T, b *testBundle, source *awaySource, reads jobs.FlightSource, named int64) {
-	t.Helper()
 	const flights = 60
 	for i := range flights {
 		b.flight(t, fmt.Sprintf("F%02d", i), "WEEK", b.clock.Now().Add(-time.Hour))
 	}
-	service, log := startAway(t, b, reads)
+	service, log := startAway(t, b, source)
 	b.enqueue(t, "F00")
 	billed := func() int64 { return get[int64](t, b, `SELECT count(*) FROM billed_flights`) }
 	eventually(t, "the first flight is billed", func() bool { return billed() == 1 })
 	require.Nil(t, service.Outage())
 
 	source.away.Store(true)
-	asked, batches, probed := source.asked.Load(), source.batches.Load(), source.probed.Load()
+	asked, probed := source.asked.Load(), source.probed.Load()
 	for i := 1; i < flights; i++ {
 		b.enqueue(t, fmt.Sprintf("F%02d", i))
 	}
 	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
 	require.ErrorContains(t, service.Outage().Err, "connection refused")
 	eventually(t, "it goes on being probed", func() bool { return source.probed.Load() >= probed+3 })
-	require.LessOrEqual(t, source.asked.Load()-asked, 5+named, "only the flights in hand met the outage")
-	require.LessOrEqual(t, source.batches.Load()-batches, named)
-	eventually(t, "those in hand have been put back, with the reason in their row", func() bool {
-		met := source.asked.Load() - asked
-		back := get[int64](t, b, `SELECT count(*) FROM river_job WHERE metadata #>> '{waiting,reason}' LIKE '%connection refused%'`)
-		return back <= met && back >= met-named
+	require.LessOrEqual(t, source.asked.Load()-asked, int64(5), "only the flights in hand met the outage")
+	require.EqualValues(t, 5, get[int64](t, b, `SELECT count(*) FROM river_job WHERE state = 'running'`), "the workers wait with theirs")
+	eventually(t, "those are put back, with the reason in their row", func() bool {
+		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'source_down' AND last_error LIKE '%connection refused%'`) == 5
 	})
-	require.Positive(t, get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE last_error LIKE '%is away%'`))
-	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM river_job WHERE state = 'running'`))
 
 	source.away.Store(false)
 	back := time.Now()
@@ -147,26 +115,74 @@ func testOutage(t *testing.T, b *testBundle, source *awaySource, reads jobs.Flig
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT max(attempt) FROM river_job WHERE kind = 'ingest_flight'`), "no attempt was spent")
 	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM river_job WHERE errors IS NOT NULL`))
 	require.Equal(t, 1, log.count("flight source is away"))
-	require.Equal(t, 1, log.count("flight source is back"))
+	eventually(t, "it is told", func() bool { return log.count("flight source is back") == 1 })
 	require.Equal(t, 1, log.count("flights_waiting=59"), "told when it is back: all that wait")
 }
 
-// One flight that cannot be read is no outage.
+// A source that goes away under a batch: its flights go back with the reason, none has
+// spent an attempt.
+func TestOutageUnderABatch(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	source := &awaySource{table: db.NewFlights(b.pool)}
+	const flights = 20
+	for i := range flights {
+		b.flight(t, fmt.Sprintf("F%02d", i), "WEEK", b.clock.Now().Add(-time.Hour))
+	}
+	b.exec(t, `SELECT enqueue_flights(array_agg(flight_id)) FROM flights`)
+	source.before = func(ids []string) {
+		if len(ids) > 1 {
+			source.away.Store(true)
+		}
+	}
+	service, _ := startAway(t, b, source, func(c *jobs.Config) { c.Workers = 1 })
+	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
+	eventually(t, "the batch is given back", func() bool {
+		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue JOIN river_job j ON j.id = job_id
+			WHERE reason = 'source_down' AND last_error LIKE '%connection refused%' AND attempts = 0 AND NOT j.metadata ? 'snoozes'`) >= flights-2
+	})
+	require.EqualValues(t, 1, get[int64](t, b, `SELECT count(*) FROM billed_flights`))
+	source.before = nil
+	source.away.Store(false)
+	eventually(t, "all flights are billed", func() bool { return get[int64](t, b, `SELECT count(*) FROM billed_flights`) == flights })
+	require.EqualValues(t, 1, get[int64](t, b, `SELECT max(attempt) FROM river_job`))
+	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM river_job WHERE errors <> '{}'`))
+}
+
+// One flight that cannot be read is no outage, and holds up no other of its batch.
 func TestOneUnreadableFlightHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	source := &awaySource{table: db.NewFlights(b.pool), unreadable: "F0"}
+	source := &awaySource{table: db.NewFlights(b.pool), unreadable: "F7"}
 	for i := range 30 {
 		b.flight(t, fmt.Sprintf("F%d", i), "WEEK", b.clock.Now().Add(-time.Hour))
 		b.enqueue(t, fmt.Sprintf("F%d", i))
 	}
+	began := time.Now()
 	service, log := startAway(t, b, source)
 	eventually(t, "all others are billed", func() bool { return get[int64](t, b, `SELECT count(*) FROM billed_flights`) == 29 })
 	eventually(t, "it is put back", func() bool {
-		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE flight_id = 'F0' AND reason = 'source_down' AND attempts = 0`) == 1
+		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE flight_id = 'F7' AND reason = 'source_down' AND attempts = 0 AND state = 'scheduled'`) == 1
 	})
+	require.Less(t, time.Since(began), 10*time.Second, "the others have not waited with it")
 	require.Nil(t, service.Outage())
 	require.Zero(t, log.count("flight source is"))
+}
+
+// Flights in hand are read once the source is back, where that is soon.
+func TestShortOutage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	source := &awaySource{table: db.NewFlights(b.pool)}
+	b.landed(t, 1, 5)
+	service, _ := startAway(t, b, source)
+	eventually(t, "the source has answered", func() bool { return source.probed.Load() > 0 })
+	source.away.Store(true)
+	b.enqueueMany(t, 1, 5, 1)
+	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
+	source.away.Store(false)
+	b.waitForBilled(t, 5)
+	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM river_job WHERE metadata ? 'snoozes'`))
 }
 
 func TestServiceStopsDuringAnOutage(t *testing.T) {
@@ -176,11 +192,11 @@ func TestServiceStopsDuringAnOutage(t *testing.T) {
 	source.away.Store(true)
 	b.enqueue(t, "F1")
 	service, log := startAway(t, b, source)
-	eventually(t, "the source is found away before a flight is taken", func() bool { return service.Outage() != nil })
-	require.Zero(t, source.asked.Load())
+	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
+	require.Zero(t, source.asked.Load(), "before a flight is read")
 	eventually(t, "it is told how many wait", func() bool { return log.count("flights_waiting=1") == 1 })
 	stopping := time.Now()
 	require.NoError(t, service.Stop(context.Background()))
 	require.Less(t, time.Since(stopping), 5*time.Second)
-	require.EqualValues(t, 1, get[int64](t, b, `SELECT count(*) FROM river_job WHERE state = 'available' AND attempt = 0`))
+	require.EqualValues(t, 1, get[int64](t, b, `SELECT count(*) FROM river_job WHERE state IN ('available', 'scheduled') AND attempt = 0`))
 }

@@ -2,7 +2,7 @@ package jobs_test
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -100,8 +100,7 @@ func TestValidFlightIDAgreesWithSQL(t *testing.T) {
 	}
 }
 
-// Inserting wakes workers once a transaction, however many rows, and names the first
-// flight of an INSERT into the view.
+// Inserting wakes workers once a transaction, however many rows.
 func TestOneNoticeATransaction(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -116,55 +115,112 @@ func TestOneNoticeATransaction(t *testing.T) {
 	for _, c := range []struct {
 		name, sql string
 		end       func(pgx.Tx, context.Context) error
-		notices   []string // the flights that they name
+		notices   int
 		jobs      int
 	}{
-		{"view", `INSERT INTO flight_processing_queue (flight_id) SELECT 'A' || n FROM generate_series(1, 1000) AS n`, end, []string{"A1"}, 1000},
-		{"view, queued already", `INSERT INTO flight_processing_queue (flight_id) VALUES ('A1')`, end, nil, 1000},
-		{"function", `SELECT enqueue_flights(array_agg('B' || n)) FROM generate_series(1, 1000) AS n`, end, []string{""}, 2000},
-		{"function, queued already", `SELECT enqueue_flights(ARRAY['B1', 'B2'])`, end, nil, 2000},
-		{"view, for later", `INSERT INTO flight_processing_queue (flight_id, process_after) VALUES ('C1', now() + interval '1 hour')`, end, nil, 2001},
-		{"function, for later", `SELECT enqueue_flights(ARRAY['C2'], process_after => now() + interval '1 hour')`, end, nil, 2002},
-		{"view, rolled back", `INSERT INTO flight_processing_queue (flight_id) VALUES ('D1')`, rollback, nil, 2002},
-		{"function, rolled back", `SELECT enqueue_flights(ARRAY['D1'])`, rollback, nil, 2002},
+		{"view", `INSERT INTO flight_processing_queue (flight_id) SELECT 'A' || n FROM generate_series(1, 1000) AS n`, end, 1, 1000},
+		{"view, queued already", `INSERT INTO flight_processing_queue (flight_id) VALUES ('A1')`, end, 0, 1000},
+		{"function", `SELECT enqueue_flights(array_agg('B' || n)) FROM generate_series(1, 1000) AS n`, end, 1, 2000},
+		{"function, queued already", `SELECT enqueue_flights(ARRAY['B1', 'B2'])`, end, 0, 2000},
+		{"view, for later", `INSERT INTO flight_processing_queue (flight_id, process_after) VALUES ('C1', now() + interval '1 hour')`, end, 0, 2001},
+		{"function, for later", `SELECT enqueue_flights(ARRAY['C2'], process_after => now() + interval '1 hour')`, end, 0, 2002},
+		{"view, rolled back", `INSERT INTO flight_processing_queue (flight_id) VALUES ('D1')`, rollback, 0, 2002},
+		{"function, rolled back", `SELECT enqueue_flights(ARRAY['D1'])`, rollback, 0, 2002},
 		{"view, twice, and function", `INSERT INTO flight_processing_queue (flight_id) VALUES ('D1');
-			INSERT INTO flight_processing_queue (flight_id) VALUES ('D2'); SELECT enqueue_flights(ARRAY['D3'])`, end, []string{"D1"}, 2005},
-		{"function and view", `SELECT enqueue_flights(ARRAY['E1']); INSERT INTO flight_processing_queue (flight_id) VALUES ('E2')`, end, []string{""}, 2007},
+			INSERT INTO flight_processing_queue (flight_id) VALUES ('D2'); SELECT enqueue_flights(ARRAY['D3'])`, end, 1, 2005},
+		{"function and view", `SELECT enqueue_flights(ARRAY['E1']); INSERT INTO flight_processing_queue (flight_id) VALUES ('E2')`, end, 1, 2007},
 		{"view, the first rolled back", `SAVEPOINT s; INSERT INTO flight_processing_queue (flight_id) VALUES ('G1'); ROLLBACK TO s;
-			INSERT INTO flight_processing_queue (flight_id, process_after) VALUES ('G2', '2026-03-01 12:00:00.5+05:30')`, end, []string{"G2"}, 2008},
+			INSERT INTO flight_processing_queue (flight_id, process_after) VALUES ('G2', '2026-03-01 12:00:00.5+05:30')`, end, 1, 2008},
 		{"view, in a savepoint that stays", `SAVEPOINT s; INSERT INTO flight_processing_queue (flight_id) VALUES ('H1'); RELEASE s;
-			INSERT INTO flight_processing_queue (flight_id) VALUES ('H2')`, end, []string{"H1"}, 2010},
+			INSERT INTO flight_processing_queue (flight_id) VALUES ('H2')`, end, 1, 2010},
 		{"view, in a block that fails", `DO $$ BEGIN
 				BEGIN INSERT INTO flight_processing_queue (flight_id) VALUES ('I1'); PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END;
 				PERFORM enqueue_flights(ARRAY['I2']);
-			END $$`, end, []string{""}, 2011},
+			END $$`, end, 1, 2011},
 	} {
 		tx := b.begin(t)
 		_, err := tx.Exec(t.Context(), c.sql)
 		require.NoError(t, err, c.name)
 		require.NoError(t, c.end(tx, t.Context()), c.name)
 		b.exec(t, `SELECT pg_notify('flightbill.river_insert', 'end')`) // notices come in the order of commits
-		var heard []string
+		heard := 0
 		for {
 			notice, err := listener.WaitForNotification(t.Context())
 			require.NoError(t, err)
 			if notice.Payload == "end" {
 				break
 			}
-			var said struct {
-				Queue  string    `json:"queue"`
-				Flight string    `json:"flight_id"`
-				Since  time.Time `json:"since"`
-			}
-			require.NoError(t, json.Unmarshal([]byte(notice.Payload), &said), notice.Payload)
-			require.Equal(t, jobs.FlightsQueue, said.Queue)
-			if said.Flight != "" {
-				since := get[time.Time](t, b, `SELECT greatest(process_after, enqueued_at) FROM flight_processing_queue WHERE flight_id = $1`, said.Flight)
-				require.True(t, since.Equal(said.Since), "%s: %s is wanted since %s", c.name, notice.Payload, since)
-			}
-			heard = append(heard, said.Flight)
+			require.JSONEq(t, `{"queue": "`+jobs.FlightsQueue+`"}`, notice.Payload)
+			heard++
 		}
 		require.Equal(t, c.notices, heard, c.name)
 		require.Equal(t, c.jobs, get[int](t, b, `SELECT count(*) FROM river_job`), c.name)
 	}
+}
+
+// noticesOf counts the notices of new flights until stop is called.
+func (b *testBundle) noticesOf(t *testing.T) (stop func() int) {
+	t.Helper()
+	listener, err := pgx.Connect(t.Context(), b.pool.Config().ConnString())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close(context.Background()) })
+	_, err = listener.Exec(t.Context(), `LISTEN "flightbill.river_insert"`)
+	require.NoError(t, err)
+	return func() (notices int) {
+		b.exec(t, `SELECT pg_notify('flightbill.river_insert', 'end')`)
+		for {
+			notice, err := listener.WaitForNotification(t.Context())
+			require.NoError(t, err)
+			if notice.Payload == "end" {
+				return notices
+			}
+			notices++
+		}
+	}
+}
+
+// While a process works off a queue, flights that are enqueued one by one need no
+// notice, and are found all the same, at once when the queue runs dry.
+func TestBusyProcessNeedsNoNotices(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const queued, singles = 6000, 300
+	b.landed(t, 1, queued+singles)
+	b.enqueueMany(t, 1, queued, 1)
+	b.start(t, workers(2))
+	eventually(t, "it has promised to look", func() bool { return get[int](t, b, `SELECT count(*) FROM queue_promises WHERE until > now()`) == 1 })
+	stop := b.noticesOf(t)
+	for n := 1; n <= singles; n++ {
+		b.enqueue(t, fmt.Sprintf("F%d", queued+n))
+	}
+	last := time.Now()
+	left := queued + singles - b.billedCount(t)
+	b.waitForBilled(t, queued+singles)
+	notices := stop()
+	t.Logf("%d flights were left when the last was enqueued, billed %s later; %d notices for %d", left, time.Since(last), notices, singles)
+	require.Less(t, notices, singles/4)
+	eventually(t, "an idle process has promised nothing", func() bool { return get[int](t, b, `SELECT count(*) FROM queue_promises WHERE until > now()`) == 0 })
+}
+
+// A transaction that has seen a promise, and commits when it is no more, has sent no
+// notice: its flight waits for River's poll.
+func TestPromiseIsOverBeforeTheCommit(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.landed(t, 1, 3001)
+	b.enqueueMany(t, 1, 3000, 1)
+	b.start(t, workers(2))
+	eventually(t, "it has promised to look", func() bool { return get[int](t, b, `SELECT count(*) FROM queue_promises WHERE until > now()`) == 1 })
+	stop := b.noticesOf(t)
+	tx := b.begin(t)
+	_, err := tx.Exec(t.Context(), `INSERT INTO flight_processing_queue (flight_id) VALUES ('F3001')`)
+	require.NoError(t, err)
+	b.waitForBilled(t, 3000)
+	eventually(t, "the promise is withdrawn", func() bool { return get[int](t, b, `SELECT count(*) FROM queue_promises WHERE until > now()`) == 0 })
+	require.NoError(t, tx.Commit(t.Context()))
+	committed := time.Now()
+	b.waitForBilled(t, 3001)
+	t.Logf("billed %s after the commit", time.Since(committed))
+	require.Less(t, time.Since(committed), 2*time.Second)
+	require.Zero(t, stop())
 }

@@ -68,7 +68,7 @@ func TestRunWaitsForSaves(t *testing.T) {
 	first, second := b.bill(t, "F1"), b.bill(t, "F2")
 
 	tx := b.begin(t)
-	outcome, err := db.SaveFlight(t.Context(), tx, nil, first, b.clock.Now())
+	outcome, err := saveFlight(t.Context(), tx, nil, first, b.clock.Now())
 	require.NoError(t, err)
 	require.Equal(t, db.Billed, outcome)
 	run := inBackground(func() (bool, error) {
@@ -76,7 +76,7 @@ func TestRunWaitsForSaves(t *testing.T) {
 	})
 	b.waitForRunLock(t, 1, "ExclusiveLock")
 	save := inBackground(func() (db.Outcome, error) {
-		return db.SaveFlight(context.Background(), b.pool, nil, second, b.clock.Now())
+		return saveFlight(context.Background(), b.pool, nil, second, b.clock.Now())
 	})
 	b.waitForRunLock(t, 1, "ShareLock")
 	requireUnanswered(t, run, "the run began beside a save")
@@ -88,7 +88,7 @@ func TestRunWaitsForSaves(t *testing.T) {
 	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM billed_flights`), "a stale save changes nothing")
 
 	b.run(t, march(8))
-	outcome, err = db.SaveFlight(t.Context(), b.pool, nil, b.bill(t, "F2"), b.clock.Now())
+	outcome, err = saveFlight(t.Context(), b.pool, nil, b.bill(t, "F2"), b.clock.Now())
 	require.NoError(t, err)
 	require.Equal(t, db.Billed, outcome)
 	require.Equal(t, "WEEK 2026-03-08 EUR PENDING WEEK-000001 170.40 2026-04-03 F1\nWEEK 2026-03-15 EUR DRAFT F2(late)", b.invoices(t))
@@ -135,7 +135,7 @@ func TestFlightsWhileRunsPass(t *testing.T) {
 		c.Source = sourceFunc(func(ctx context.Context, id string) (billing.Flight, error) {
 			select {
 			case <-tokens:
-				return source.Flight(ctx, id)
+				return readOne(ctx, source, id)
 			case <-ctx.Done():
 				return billing.Flight{}, ctx.Err()
 			}

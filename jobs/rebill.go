@@ -2,11 +2,11 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
-	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/flightbill/flightbill/billing"
@@ -22,30 +22,67 @@ func billedBefore(job *rivertype.JobRow) bool {
 
 // rebill bills a flight of a voided invoice again, from the facts that were kept:
 // the flight source is not asked. One for which that was not asked is refused.
-func (w *IngestFlight) rebill(ctx context.Context, job *river.Job[IngestFlightArgs]) (db.Outcome, error) {
-	id := job.Args.FlightID
-	return w.withCurrentBook(ctx, id, func(book *db.PriceBook) (db.Outcome, error) {
-		billed, err := db.ReadBilledFlight(ctx, w.Pool, id)
-		switch {
-		case err != nil:
-			return "", err
-		case billed == nil:
-			return "", fmt.Errorf("flight %s is marked as billed before, and is not in the ledger", id)
-		case len(billed.Voids) == 0:
-			return db.AlreadyBilled, nil // River completes the job
-		case !billed.RebillAsked():
-			return "", w.refuseVoided(ctx, id)
-		}
-		bill, err := w.price(ctx, book, billed.Flight)
+func (w *IngestFlight) rebill(ctx context.Context, a *attempt) {
+	book, err := w.books.Current(ctx)
+	for range maxStale {
 		if err != nil {
-			return "", fromKeptFacts(billed, err)
+			break
 		}
-		return db.AdjustFlight(ctx, w.Pool, jobOf(job), billed.Rebilled(bill), w.Now())
-	})
+		var outcome db.Outcome
+		outcome, err = w.rebillFrom(ctx, book, a)
+		var refusal *billing.Error
+		switch {
+		case outcome == db.Billed && err == nil:
+			a.verdict, a.written = &verdict{ending: billed}, true
+			w.tell(ctx, a)
+			return
+		case outcome == db.AlreadyBilled && err == nil:
+			a.verdict = &verdict{ending: done}
+			return
+		case err != nil && !db.BookChanged(err) && !errors.As(err, &refusal):
+			w.decide(ctx, a, err)
+			return
+		}
+		// Customers, tariffs, the cut-off or the ledger have changed; and a refusal counts
+		// only when it comes from the book now in force.
+		current, refreshErr := w.books.Refresh(ctx)
+		if refreshErr == nil && current == book && refusal != nil {
+			break
+		}
+		book, err = current, refreshErr
+	}
+	w.decide(ctx, a, cmp.Or(err, errStale))
+}
+
+func (w *IngestFlight) rebillFrom(ctx context.Context, book *db.PriceBook, a *attempt) (db.Outcome, error) {
+	billed, err := db.ReadBilledFlight(ctx, w.pool, a.flightID)
+	switch {
+	case err != nil:
+		return "", err
+	case billed == nil:
+		return "", fmt.Errorf("flight %s is marked as billed before, and is not in the ledger", a.flightID)
+	case len(billed.Voids) == 0:
+		return db.AlreadyBilled, nil
+	case !billed.RebillAsked():
+		return "", w.refuseVoided(ctx, a.flightID)
+	}
+	bill, err := price(ctx, w.books, book, billed.Flight, w.now())
+	if err != nil {
+		return "", fromKeptFacts(billed, err)
+	}
+	if err := w.locked.check(bill.Customer); err != nil {
+		return "", err
+	}
+	job := db.JobOf(a.JobRow)
+	outcome, err := db.AdjustFlight(ctx, w.pool, &job, billed.Rebilled(bill), w.now())
+	if errors.Is(err, db.ErrCustomerLocked) || errors.Is(err, db.ErrLocked) {
+		err = w.locked.note(bill.Customer, err)
+	}
+	return outcome, err
 }
 
 func (w *IngestFlight) refuseVoided(ctx context.Context, id string) error {
-	message, err := dbsqlc.New(w.Pool).VoidedFlightMessage(ctx, id)
+	message, err := dbsqlc.New(w.pool).VoidedFlightMessage(ctx, id)
 	if err != nil {
 		return fmt.Errorf("look why flight %s is not billed again: %w", id, err)
 	}

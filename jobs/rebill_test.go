@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -167,12 +168,12 @@ func TestRebillRescuedMeanwhile(t *testing.T) {
 	billed, err := db.ReadBilledFlight(t.Context(), b.pool, "E1")
 	require.NoError(t, err)
 	job := &db.Job{ID: get[int64](t, b, `SELECT id FROM river_job`), Attempt: 1, Client: "here"}
-	b.exec(t, `UPDATE river_job SET state = 'running', attempt = 2, attempted_by = ARRAY['here', 'there']`)
+	b.exec(t, `UPDATE river_job SET state = 'running', attempt = 2, attempted_by = ARRAY['here', 'there'], attempted_at = now()`)
 	before := b.documents(t)
 	_, err = db.AdjustFlight(t.Context(), b.pool, job, billed.Rebilled(bill), b.clock.Now())
 	require.ErrorIs(t, err, db.ErrJobLost)
 	require.Equal(t, before, b.documents(t))
-	job.Attempt, job.Client = 2, "there"
+	job.Attempt, job.Client, job.AttemptedAt = 2, "there", get[time.Time](t, b, `SELECT attempted_at FROM river_job`)
 	outcome, err := db.AdjustFlight(t.Context(), b.pool, job, billed.Rebilled(bill), b.clock.Now())
 	require.NoError(t, err)
 	require.Equal(t, db.Billed, outcome)
@@ -242,4 +243,28 @@ func TestRebillBesideAJobInWork(t *testing.T) {
 				`SELECT string_agg(number || ' ' || status, ', ' ORDER BY number COLLATE "C") FROM invoices`))
 		})
 	}
+}
+
+// A customer whom somebody has locked holds up a re-billing without an attempt, and no
+// other flight with it.
+func TestRebillOfALockedCustomer(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.billed(t, "E1", "EACH", landed(4, 9))
+	b.exec(t, `SELECT void_invoice('EACH-000001', 'why', true)`)
+	b.landed(t, 1, 30)
+	b.enqueueMany(t, 1, 30, 1)
+	holder := b.begin(t)
+	_, err := holder.Exec(t.Context(), `SELECT FROM customers WHERE code = 'EACH' FOR UPDATE`)
+	require.NoError(t, err)
+	began := time.Now()
+	b.start(t, workers(1))
+	b.waitForBilled(t, 31)
+	require.Less(t, time.Since(began), 10*time.Second)
+	eventually(t, "it waits with the reason", func() bool {
+		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE flight_id = 'E1' AND state = 'scheduled' AND reason = 'locked' AND attempts = 0`) == 1
+	})
+	require.NoError(t, holder.Rollback(t.Context()))
+	b.emptyQueue(t)
+	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM invoices WHERE number = 'EACH-000002'`))
 }

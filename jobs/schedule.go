@@ -1,6 +1,8 @@
 package jobs
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -63,4 +65,10 @@ func atRunTime(calendar func() (billing.Calendar, bool)) scheduleFunc {
 // won.
 func every(interval time.Duration) scheduleFunc {
 	return func(t time.Time) time.Time { return t.Truncate(interval).Add(interval) }
+}
+
+// stopping reports whether an attempt was cut short because the process stops
+// at once, or because someone cancelled the job: nothing has failed.
+func stopping(ctx context.Context, err error) bool {
+	return errors.Is(ctx.Err(), context.Canceled) && errors.Is(err, context.Canceled)
 }

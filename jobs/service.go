@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
-	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
@@ -33,21 +32,20 @@ const (
 	// fetchCooldown is how long a client waits between two fetches. River's
 	// default of 100 ms lets 5 workers do 50 jobs a second.
 	fetchCooldown = time.Millisecond
-	// housekeepingInterval bounds how long a stray job waits, and how long an
-	// idle process goes by an old price book.
-	housekeepingInterval = 15 * time.Second
 )
 
 // Config is what a Service is made of.
 type Config struct {
 	Pool       *pgxpool.Pool
 	Source     FlightSource
-	Workers    int           // flights at once in this process
+	Workers    int           // River's MaxWorkers of the queue of flights
+	Batch      int           // how many flights a worker takes together while others wait; 50 where it is 0
 	FlightWait time.Duration // how long an unknown or unlanded flight is waited for
 	Schedules  Schedules
 	// LookEvery is how often the leader looks for runs that are due and not done;
 	// a minute where it is 0.
 	LookEvery time.Duration
+	Lease     time.Duration // how long a claim of flights is good for; 20 s where it is 0
 	StopTime  time.Duration // a stop ends by then, whatever it leaves; 40 s where it is 0
 	Now       func() time.Time
 	Stats     *Stats
@@ -66,53 +64,36 @@ const (
 	NoSchedules
 )
 
+// DefaultBatch is Config.Batch where none is given. Pinot answers for 50 flights about as
+// fast as for one.
+const DefaultBatch = 50
+
 // Service is this process's part in the queue: River's client, its workers and
 // schedules.
 type Service struct {
-	client    *river.Client[pgx.Tx]
-	pool      *pgxpool.Pool
-	books     *db.PriceBooks
-	ingestion *slog.Logger
-	gate      *sourceGate
-	ahead     *readAhead // nil where the source reads one flight at a time
-	hand      *hand
-	stopTime  time.Duration
-
-	stopHousekeeping context.CancelFunc
-	housekeeping     sync.WaitGroup
+	client      *river.Client[pgx.Tx]
+	books       *db.PriceBooks
+	breaker     *breaker
+	slots       *slots
+	housekeeper *housekeeper
+	stopTime    time.Duration
 }
 
 // New makes a service; Start starts it.
 func New(cfg Config) (*Service, error) {
-	books := db.NewPriceBooks(cfg.Pool)
 	ingestion := cfg.Logger.With("component", "INGESTION")
 	scheduled := cfg.Logger.With("component", "SCHEDULED")
 
+	books := db.NewPriceBooks(cfg.Pool)
+	queue := db.NewFlightQueue(cfg.Pool)
 	q := dbsqlc.New(cfg.Pool)
-	gate := newSourceGate(cfg.Source, q.QueueCountReady, ingestion)
-	driver := newRiverDriver(cfg.Pool, gate, ingestion)
-	gate.opened = driver.Fetch
-	var client *river.Client[pgx.Tx]
-	var ahead *readAhead
-	if source, ok := cfg.Source.(BatchSource); ok {
-		ahead = newReadAhead(source, cfg.Workers, func(ctx context.Context, kept []int64, most int, behind db.Place) ([]dbsqlc.QueueNextToReadRow, error) {
-			return q.QueueNextToRead(ctx, dbsqlc.QueueNextToReadParams{
-				Client: client.ID(), Kept: kept, Most: int32(most), //nolint:gosec // mostAhead at most
-				Priority: behind.Priority, Due: behind.Due, ID: behind.ID,
-			})
-		}, ingestion)
-		driver.line.Read = ahead.Ready
-		ahead.known = func(ctx context.Context, flights []billing.Flight) {
-			if book := books.Kept(); book != nil {
-				_ = books.LearnCustomers(ctx, book, flights) // so that who pays is known by their turn
-			}
-		}
-		driver.full, driver.heard, driver.taking, gate.left = ahead.More, ahead.Heard, ahead.Taking, ahead.Forget
-	}
+	breaker := newBreaker(cfg.Source, q.QueueNextInLine, q.QueueCountReady, ingestion)
+	slots := newSlots()
 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
-		Pool: cfg.Pool, Books: books, Saver: db.NewSaver(cfg.Pool, cfg.Workers, driver), Saved: driver.Saved, Lost: driver.Lost, Freed: driver.Fetch, Hand: driver.hand, Source: cfg.Source, Ahead: ahead, Gate: gate, Wait: cfg.FlightWait, Now: cfg.Now, Stats: cfg.Stats, Logger: ingestion,
+		pool: cfg.Pool, books: books, queue: queue, source: cfg.Source, breaker: breaker, slots: slots, locked: &lockedCustomers{},
+		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, now: cfg.Now, stats: cfg.Stats, logger: ingestion,
 	})
 	consolidator := &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}
 	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats})
@@ -130,8 +111,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Schedules != NoSchedules {
 		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute))
 	}
-	var err error
-	client, err = river.NewClient(driver, &river.Config{
+	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema:               db.Schema,
 		Queues:               queues,
 		Workers:              workers,
@@ -149,7 +129,10 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
-	return &Service{client: client, pool: cfg.Pool, books: books, ingestion: ingestion, gate: gate, ahead: ahead, hand: driver.hand, stopTime: cmp.Or(cfg.StopTime, stopTime)}, nil
+	return &Service{
+		client: client, books: books, breaker: breaker, slots: slots, stopTime: cmp.Or(cfg.StopTime, stopTime),
+		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, slots: slots, logger: ingestion},
+	}, nil
 }
 
 // indexNames are River's, but for the two that the migrations drop, and
@@ -161,40 +144,51 @@ func indexNames() []string {
 	return append(names, "river_job_flight_idx")
 }
 
-// Client is the River client, for River UI.
+// Client is this process's River client.
 func (s *Service) Client() *river.Client[pgx.Tx] { return s.client }
 
 // Outage returns since when the flight source has been away, nil while it
 // answers.
-func (s *Service) Outage() *Outage { return s.gate.Outage() }
+func (s *Service) Outage() *Outage { return s.breaker.Outage() }
 
-// Start begins to work. Cancelling ctx stops as Stop does.
+// Start begins to work, until Stop.
 func (s *Service) Start(ctx context.Context) error {
 	if _, err := s.books.Current(ctx); err != nil {
 		return err
 	}
-	s.gate.Start()
+	ctx = context.WithoutCancel(ctx)
+	s.breaker.Start()
+	s.housekeeper.Start(ctx)
 	if err := s.client.Start(ctx); err != nil {
-		s.endBackground()
+		s.endBackground(ctx)
 		return fmt.Errorf("start the queue: %w", err)
 	}
-	ctx, s.stopHousekeeping = context.WithCancel(context.WithoutCancel(ctx))
-	s.housekeeping.Go(func() { s.keepHouse(ctx) })
 	return nil
+}
+
+// stopClaiming has the workers end with the flights that they hold, GracePeriod at most.
+func (s *Service) stopClaiming() {
+	s.slots.stopClaiming()
+	time.AfterFunc(GracePeriod, s.slots.stopWorking)
 }
 
 // Stop takes no more jobs and waits for the running ones, GracePeriod at most;
 // then their contexts are cancelled and they go back as they were. Where the
 // database is away it ends all the same, with an error, and leaves jobs to be
 // rescued by whoever works then.
-func (s *Service) Stop(ctx context.Context) error { return s.stop(ctx, s.client.Stop) }
+func (s *Service) Stop(ctx context.Context) error {
+	s.stopClaiming()
+	return s.stop(ctx, s.client.Stop)
+}
 
 // StopNow cancels the running jobs at once.
-func (s *Service) StopNow(ctx context.Context) error { return s.stop(ctx, s.client.StopAndCancel) }
+func (s *Service) StopNow(ctx context.Context) error {
+	s.slots.stopWorking()
+	return s.stop(ctx, s.client.StopAndCancel)
+}
 
 func (s *Service) stop(ctx context.Context, stop func(context.Context) error) error {
-	defer s.endBackground()
-	s.hand.stopTaking()
+	defer s.endBackground(ctx)
 	bounded, cancel := context.WithTimeout(ctx, s.stopTime)
 	defer cancel()
 	err := stop(bounded)
@@ -208,38 +202,7 @@ func (s *Service) stop(ctx context.Context, stop func(context.Context) error) er
 	return nil
 }
 
-func (s *Service) endBackground() {
-	s.hand.close()
-	s.gate.Stop()
-	if s.ahead != nil {
-		s.ahead.Stop()
-	}
-	if s.stopHousekeeping != nil {
-		s.stopHousekeeping()
-	}
-	s.housekeeping.Wait()
-}
-
-// keepHouse is what every process does now and then, by itself: a job would
-// leave a row a time.
-func (s *Service) keepHouse(ctx context.Context) {
-	ticker := time.NewTicker(housekeepingInterval)
-	defer ticker.Stop()
-	for {
-		if _, err := s.books.Refresh(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			s.ingestion.WarnContext(ctx, "customers and tariffs could not be read", "error", err)
-		}
-		strays, err := dbsqlc.New(s.pool).QueueAdoptStrays(ctx)
-		switch {
-		case err != nil && !errors.Is(err, context.Canceled):
-			s.ingestion.WarnContext(ctx, "flights in other queues could not be looked for", "error", err)
-		case strays.Moved > 0:
-			s.ingestion.InfoContext(ctx, "flights moved to their queue", "queue", FlightsQueue, "flights", strays.Moved)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
+func (s *Service) endBackground(ctx context.Context) {
+	s.breaker.Stop()
+	s.housekeeper.Stop(ctx)
 }

@@ -6,14 +6,13 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
@@ -34,13 +33,13 @@ func (b *testBundle) blockingSource() *blockingSource {
 	return &blockingSource{db.NewFlights(b.pool), make(chan string, 100), make(chan struct{})}
 }
 
-func (s *blockingSource) Flight(ctx context.Context, id string) (billing.Flight, error) {
-	s.entered <- id
+func (s *blockingSource) Flights(ctx context.Context, ids []string) (map[string]billing.Answer, error) {
+	s.entered <- strings.Join(ids, " ")
 	select {
 	case <-s.let:
-		return s.FlightSource.Flight(ctx, id)
+		return s.FlightSource.Flights(ctx, ids)
 	case <-ctx.Done():
-		return billing.Flight{}, fmt.Errorf("fetch flight %s: %w", id, ctx.Err())
+		return nil, fmt.Errorf("fetch flights %v: %w", ids, ctx.Err())
 	}
 }
 
@@ -83,24 +82,6 @@ func TestStopNowPutsAFlightBack(t *testing.T) {
 	b.start(t)
 	eventually(t, "a later service bills it", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
 	require.Equal(t, 1, get[int](t, b, `SELECT attempt FROM river_job WHERE state = 'completed'`))
-}
-
-// An attempt that was given up for lost and ends after all leaves the one that has
-// its job alone: River itself looks only whether the job is running.
-func TestLostAttemptLeavesItsJobAlone(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.flight(t, "F1", "WEEK", landed(4, 9))
-	source := b.blockingSource()
-	service := b.start(t, source.use)
-	b.enqueue(t, "F1")
-	<-source.entered
-	b.exec(t, `UPDATE river_job SET attempt = 2, attempted_by = attempted_by || '{other}'`) // rescued and taken
-	source.let <- struct{}{}
-	eventually(t, "its save is refused", func() bool { return b.stats.Snapshot().Flights.Snoozed["job_lost"] == 1 })
-	require.NoError(t, service.Stop(t.Context())) // River has written what it had to
-	require.Equal(t, "running 2", get[string](t, b, `SELECT concat_ws(' ', state, attempt) FROM river_job`))
-	require.Zero(t, get[int](t, b, `SELECT count(*) FROM billed_flights`))
 }
 
 // A stop ends though the database has gone, with more jobs to be written than
@@ -201,31 +182,4 @@ func (w *wire) closeCut() {
 			end.Close()
 		}
 	}
-}
-
-// A list as River UI asks for it reads what it shows, not all jobs of the state.
-func TestJobsOfAStateAreListedFromAnIndex(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts, state, finalized_at)
-		SELECT 'ingest_flight', jsonb_build_object('flight_id', 'F' || n), 'flights', 25, 'completed', now() - n * interval '1 second'
-		FROM generate_series(1, 5000) AS n`)
-	b.exec(t, `ANALYZE river_job`)
-	service, err := jobs.New(jobs.Config{
-		Pool: b.pool, Source: db.NewFlights(b.pool), Workers: 5, Schedules: jobs.NoSchedules, Now: b.clock.Now, Stats: b.stats, Logger: b.logger,
-	})
-	require.NoError(t, err)
-	tx := b.begin(t)
-	list, err := service.Client().JobListTx(t.Context(), tx, river.NewJobListParams().States(rivertype.JobStateCompleted).
-		OrderBy(river.JobListOrderByTime, river.SortOrderDesc).First(20))
-	require.NoError(t, err)
-	require.Len(t, list.Jobs, 20)
-	require.JSONEq(t, `{"flight_id": "F1"}`, string(list.Jobs[0].EncodedArgs), "the last that was completed")
-	var read int
-	require.NoError(t, tx.QueryRow(t.Context(), `SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'river_job'`).Scan(&read))
-	require.Less(t, read, 100)
-
-	list, err = service.Client().JobListTx(t.Context(), tx, river.NewJobListParams().States(rivertype.JobStateCompleted, rivertype.JobStateRunning))
-	require.NoError(t, err)
-	require.Len(t, list.Jobs, 100, "of several states")
 }

@@ -65,7 +65,7 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, longestMeasured, measuredDigits)
 }
 
-func (s *Stats) flightStarted() (done func()) {
+func (s *Stats) flightsStarted(n int) (done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -75,11 +75,11 @@ func (s *Stats) flightStarted() (done func()) {
 			s.busySince = now
 		}
 	}
-	s.inWork++
+	s.inWork += n
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.inWork--
+		s.inWork -= n
 		s.idleSince = time.Now()
 	}
 }
@@ -94,7 +94,7 @@ func (s *Stats) flightBilled(dueAt time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done++
-	record(s.stages[stageTotal], time.Since(dueAt))
+	record(s.stages[stageTotal], time.Since(dueAt), 1)
 }
 
 func (s *Stats) flightFailed() {
@@ -115,10 +115,11 @@ func (s *Stats) flightCancelled(reason string) {
 	s.cancelled[reason]++
 }
 
-func (s *Stats) observe(st stage, took time.Duration) {
+// observe notes what a stage took for so many flights, each of which it took that long.
+func (s *Stats) observe(st stage, took time.Duration, flights int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	record(s.stages[st], took)
+	record(s.stages[st], took, flights)
 }
 
 func (s *Stats) scheduledRun(kind string, took time.Duration, err error) {
@@ -134,12 +135,12 @@ func (s *Stats) scheduledRun(kind string, took time.Duration, err error) {
 		return
 	}
 	run.done++
-	record(run.took, took)
+	record(run.took, took, 1)
 }
 
-func record(h *hdrhistogram.Histogram, took time.Duration) {
+func record(h *hdrhistogram.Histogram, took time.Duration, times int) {
 	// A clock set back or a month's wait stays inside the histogram.
-	_ = h.RecordValue(min(max(took.Microseconds(), 1), longestMeasured))
+	_ = h.RecordValues(min(max(took.Microseconds(), 1), longestMeasured), int64(times))
 }
 
 // Quantiles are of durations, in milliseconds.

@@ -13,15 +13,15 @@ func TestStatsQuantiles(t *testing.T) {
 	s := NewStats()
 	require.Zero(t, s.Snapshot().Flights.MillisecondsOf["fetch"], "nothing measured yet")
 	for ms := range 100 {
-		s.observe(stageFetch, time.Duration(ms+1)*time.Millisecond)
+		s.observe(stageFetch, time.Duration(ms+1)*time.Millisecond, 1)
 	}
 	q := s.Snapshot().Flights.MillisecondsOf["fetch"]
 	require.EqualValues(t, 100, q.Count)
 	for want, got := range map[float64]float64{50: q.P50, 90: q.P90, 99: q.P99, 100: q.Max} {
 		require.InEpsilon(t, want, got, 0.002)
 	}
-	s.observe(stageFetch, -time.Second)
-	s.observe(stageFetch, 48*time.Hour)
+	s.observe(stageFetch, -time.Second, 1)
+	s.observe(stageFetch, 48*time.Hour, 1)
 	require.EqualValues(t, 102, s.Snapshot().Flights.MillisecondsOf["fetch"].Count, "what is out of bounds counts too")
 }
 
@@ -40,7 +40,7 @@ func TestStatsOfRuns(t *testing.T) {
 func TestStatsBusyTime(t *testing.T) {
 	t.Parallel()
 	s := NewStats()
-	first, second := s.flightStarted(), s.flightStarted()
+	first, second := s.flightsStarted(1), s.flightsStarted(1)
 	first()
 	second()
 	s.mu.Lock()
@@ -49,7 +49,7 @@ func TestStatsBusyTime(t *testing.T) {
 	s.mu.Unlock()
 	require.InDelta(t, 4, s.Snapshot().Flights.BusySeconds, 1e-6)
 
-	third := s.flightStarted()
+	third := s.flightsStarted(1)
 	s.mu.Lock()
 	s.busySince = s.busySince.Add(-10 * time.Minute)
 	s.mu.Unlock()

@@ -13,69 +13,42 @@ import (
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
 const (
-	// outageWait is how long a flight is put back while the source is down.
+	// outageWait is how long a worker waits with a flight for a source that is away, and
+	// how long the flight is put back then.
 	outageWait = 15 * time.Second
 	// firstWait and longestWait bound the growing intervals at which a flight
 	// is looked for that is not there yet.
 	firstWait   = 15 * time.Second
 	longestWait = 30 * time.Minute
+	// sweepInterval is River's: what is due sooner it leaves available, with a time in
+	// the future.
+	sweepInterval = 5 * time.Second
 )
 
-// verdict is the one place where a failure becomes retry, snooze or cancel.
-func (w *IngestFlight) verdict(ctx context.Context, job *river.Job[IngestFlightArgs], err error) error {
-	var failure *billing.Error
-	switch {
-	case stopping(ctx, err):
-		return err // River puts the flight back as it was
+// ending is how an attempt ends.
+type ending int
 
-	case errors.Is(err, db.ErrJobLost):
-		// Nothing was saved, and nothing of this attempt's end may reach the one that
-		// has the job now.
-		w.Lost(job.ID)
-		w.Logger.WarnContext(ctx, "flight left to the attempt that has it now", "flight_id", job.Args.FlightID, "error", err)
-		w.Stats.flightSnoozed("job_lost")
-		return river.JobSnooze(time.Second)
+const (
+	billed    ending = iota // a save has completed the job
+	done                    // it had been billed before: the job is completed
+	cancelled               // given up until someone puts data right
+	waits                   // looked at again later; the attempt does not count
+	failed                  // tried again at River's intervals
+	putBack                 // as it was
+	lost                    // another attempt has the job
+)
 
-	case !errors.As(err, &failure):
-		w.Logger.WarnContext(ctx, "flight failed and will be tried again",
-			"flight_id", job.Args.FlightID, "attempt", job.Attempt, "max_attempts", job.MaxAttempts, "error", err)
-		w.Stats.flightFailed()
-		return err
-
-	case failure.Kind == billing.Refused:
-		return w.cancel(ctx, job, failure)
-
-	case failure.Kind == billing.Outage:
-		w.Stats.flightSnoozed(string(failure.Reason))
-		w.Logger.DebugContext(ctx, "flight waits", "flight_id", job.Args.FlightID, "error", err)
-		why := waiting{Reason: failure.Error()}
-		if since, waits := waitingSince(job.JobRow); waits { // an outage does not begin the wait anew
-			until := time.Now().Add(outageWait) // River's clock
-			why.Since, why.Until = &since, &until
-		}
-		return snooze(ctx, failure.Reason, why, outageWait)
-
-	default: // billing.NotYet
-		return w.wait(ctx, job, failure)
-	}
-}
-
-// stopping reports whether an attempt was cut short because the process stops
-// at once, or because someone cancelled the job: nothing has failed.
-func stopping(ctx context.Context, err error) bool {
-	return errors.Is(ctx.Err(), context.Canceled) && errors.Is(err, context.Canceled)
-}
-
-func (w *IngestFlight) cancel(ctx context.Context, job *river.Job[IngestFlightArgs], failure *billing.Error) error {
-	w.Logger.InfoContext(ctx, "flight cancelled", "flight_id", job.Args.FlightID, "reason", failure.Reason, "error", failure.Error())
-	w.Stats.flightCancelled(string(failure.Reason))
-	if err := river.MetadataSet(ctx, "reason", failure.Reason); err != nil {
-		return fmt.Errorf("note why flight %s is cancelled: %w", job.Args.FlightID, err)
-	}
-	return river.JobCancel(failure)
+// verdict is what an attempt at a flight came to.
+type verdict struct {
+	ending  ending
+	err     error
+	reason  billing.Reason
+	wait    time.Duration
+	waiting *waiting
 }
 
 // waiting is what a job's metadata says of a flight that waits: the queue view
@@ -86,61 +59,254 @@ type waiting struct {
 	Until  *time.Time `json:"until,omitempty"` // when it is looked for next
 }
 
-func (w *IngestFlight) wait(ctx context.Context, job *river.Job[IngestFlightArgs], failure *billing.Error) error {
+// decide is the one place where a failure becomes a verdict.
+func (w *IngestFlight) decide(ctx context.Context, a *attempt, err error) {
+	var said *billing.Error
+	errors.As(err, &said)
+	switch {
+	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || !a.own && errors.Is(err, context.DeadlineExceeded)):
+		a.verdict = &verdict{ending: putBack, err: err} // the process stops, somebody cancels, or the lease is over: nothing has failed
+	case errors.Is(err, db.ErrJobLost):
+		a.verdict = &verdict{ending: lost, err: err}
+	case said == nil:
+		a.verdict = &verdict{ending: failed, err: err}
+	case said.Kind == billing.Refused:
+		a.verdict = &verdict{ending: cancelled, err: said, reason: said.Reason}
+	case said.Kind == billing.NotYet:
+		a.verdict = w.notYet(a, said)
+	default: // billing.Outage, billing.Blocked
+		a.verdict = heldUp(a, said)
+	}
+}
+
+// heldUp has a flight look again, for a reason that is not its own. That does not begin a
+// wait anew.
+func heldUp(a *attempt, said *billing.Error) *verdict {
+	v := &verdict{ending: waits, err: said, reason: said.Reason, wait: outageWait, waiting: &waiting{Reason: said.Error()}}
+	v.waiting.Since, v.waiting.Until = lastWait(a.JobRow)
+	if a.away && !a.own {
+		v.ending = putBack
+	} else if v.waiting.Since != nil {
+		until := time.Now().Add(outageWait) // River's clock
+		v.waiting.Until = &until
+	}
+	return v
+}
+
+func lostTo(a *attempt) *verdict {
+	return &verdict{ending: lost, err: fmt.Errorf("%w: flight %s", db.ErrJobLost, a.flightID)}
+}
+
+func (w *IngestFlight) decideAll(ctx context.Context, batch []*attempt, err error) {
+	for _, a := range unknown(batch) {
+		w.decide(ctx, a, err)
+	}
+}
+
+func (w *IngestFlight) notYet(a *attempt, said *billing.Error) *verdict {
 	now := time.Now() // River's clock: it compares with the job's own times
-	since, waits := waitingSince(job.JobRow)
-	if !waits {
-		since = now
+	since, _ := lastWait(a.JobRow)
+	if since == nil {
+		since = &now
 	}
-	waited := now.Sub(since)
-	if waited >= w.Wait {
-		return w.cancel(ctx, job, &billing.Error{
-			Kind: billing.Refused, Reason: failure.Reason,
-			Message: fmt.Sprintf("%s (waited %s for it)", failure.Error(), w.Wait),
-		})
+	waited := now.Sub(*since)
+	if waited >= w.wait {
+		return &verdict{ending: cancelled, reason: said.Reason, err: &billing.Error{
+			Kind: billing.Refused, Reason: said.Reason,
+			Message: fmt.Sprintf("%s (waited %s for it)", said.Error(), w.wait),
+		}}
 	}
-	w.Stats.flightSnoozed(string(failure.Reason))
-	next := min(max(waited/2, firstWait), longestWait, w.Wait-waited)
+	next := min(max(waited/2, firstWait), longestWait, w.wait-waited)
 	until := now.Add(next)
-	return snooze(ctx, failure.Reason, waiting{Reason: failure.Error(), Since: &since, Until: &until}, next)
+	return &verdict{ending: waits, err: said, reason: said.Reason, wait: next, waiting: &waiting{Reason: said.Error(), Since: since, Until: &until}}
 }
 
 // retriedLate is how long after the look-up that was set for it a job's own
 // time may be before someone must have retried it.
 const retriedLate = time.Minute
 
-// waitingSince returns when a flight that waits was first found "not yet". The
-// waiting begins anew where the job does not come from the look-up that was set
-// for it: someone has retried it meanwhile, in River UI or by enqueueing it
-// again.
-func waitingSince(job *rivertype.JobRow) (since time.Time, waits bool) {
+// lastWait returns since when a flight waits and until when, nil where it does not. The
+// waiting begins anew where the job does not come from the look-up that was set for it:
+// someone has retried it meanwhile, in River UI or by enqueueing it again.
+func lastWait(job *rivertype.JobRow) (since, until *time.Time) {
 	var metadata struct {
 		Waiting *waiting `json:"waiting"`
 	}
 	if err := json.Unmarshal(job.Metadata, &metadata); err != nil || metadata.Waiting == nil ||
 		metadata.Waiting.Since == nil || metadata.Waiting.Until == nil {
-		return time.Time{}, false
+		return nil, nil
 	}
 	last := metadata.Waiting
-	failed := false
+	hasFailed := false
 	for _, failure := range job.Errors {
 		if failure.At.After(*last.Since) && strings.HasPrefix(failure.Error, "JobCancelError: ") {
-			return time.Time{}, false
+			return nil, nil
 		}
-		failed = failed || failure.At.After(*last.Until)
+		hasFailed = hasFailed || failure.At.After(*last.Until)
 	}
 	// River sets the time of the next try itself, an instant after until. An
 	// unexpected failure moves it on.
 	late := job.ScheduledAt.Sub(*last.Until)
-	if late < -2*time.Second || late > retriedLate && !failed {
-		return time.Time{}, false
+	if late < -2*time.Second || late > retriedLate && !hasFailed {
+		return nil, nil
 	}
-	return *last.Since, true
+	return last.Since, last.Until
 }
 
-func snooze(ctx context.Context, reason billing.Reason, why waiting, wait time.Duration) error {
-	if err := errors.Join(river.MetadataSet(ctx, "reason", reason), river.MetadataSet(ctx, "waiting", why)); err != nil {
-		return fmt.Errorf("note why a flight waits: %w", err)
+// metadata is what a verdict adds to the job's.
+func (v *verdict) metadata() map[string]any {
+	m := map[string]any{}
+	if v.reason != "" {
+		m["reason"] = v.reason
 	}
-	return river.JobSnooze(wait)
+	if v.waiting != nil {
+		m["waiting"] = v.waiting
+	}
+	return m
+}
+
+// end is the verdict as River's executor would write it.
+func (a *attempt) end() db.End {
+	v := a.verdict
+	e := db.End{Job: db.JobOf(a.JobRow), Metadata: v.metadata(), Spent: true}
+	failure := func(err error) *rivertype.AttemptError {
+		return &rivertype.AttemptError{At: a.began.UTC(), Attempt: a.Attempt, Error: err.Error()}
+	}
+	now := time.Now() // River's clock
+	due := func(at time.Time, later rivertype.JobState) {
+		if e.ScheduledAt, e.State = at, later; at.Sub(now) <= sweepInterval {
+			e.State = rivertype.JobStateAvailable
+		}
+	}
+	switch v.ending {
+	case billed, done:
+		e.State = rivertype.JobStateCompleted
+	case cancelled:
+		e.State, e.Error = rivertype.JobStateCancelled, failure(river.JobCancel(v.err))
+	case waits:
+		e.Spent, e.Metadata["snoozes"] = false, snoozes(a.Metadata)+1
+		due(now.Add(v.wait), rivertype.JobStateScheduled)
+	case failed:
+		if e.Error = failure(v.err); a.Attempt >= a.MaxAttempts {
+			e.State = rivertype.JobStateDiscarded
+			break
+		}
+		due((&river.DefaultClientRetryPolicy{}).NextRetry(a.JobRow), rivertype.JobStateRetryable)
+	case putBack, lost: // of a lost one, the fence keeps it from being written
+		e.State, e.Spent = rivertype.JobStateAvailable, false
+	}
+	return e
+}
+
+func snoozes(metadata []byte) int64 {
+	var m struct {
+		Snoozes int64 `json:"snoozes"`
+	}
+	_ = json.Unmarshal(metadata, &m) // River, too, takes what is no number for 0
+	return m.Snoozes
+}
+
+// endOwn gives River the verdict on the flight that it handed out.
+func (w *IngestFlight) endOwn(ctx context.Context, own *attempt) error {
+	if own.written { // by a save
+		return nil
+	}
+	if !w.holds(ctx, own) {
+		// An error, since nil would complete a job that is claimed at this very moment.
+		own.verdict = lostTo(own)
+	}
+	w.tell(ctx, own)
+	if own.verdict.ending == putBack {
+		select { // River takes the error for a stop's once it has cancelled the job
+		case <-ctx.Done():
+		case <-time.After(holderInterval):
+		}
+	}
+	return own.forRiver(ctx)
+}
+
+// forRiver is the verdict as River's executor takes it.
+func (a *attempt) forRiver(ctx context.Context) error {
+	v := a.verdict
+	switch v.ending {
+	case billed, done:
+		return nil
+	case cancelled:
+		return a.withMetadata(ctx, river.JobCancel(v.err))
+	case waits:
+		return a.withMetadata(ctx, river.JobSnooze(v.wait))
+	case failed, putBack, lost:
+	}
+	return v.err
+}
+
+// withMetadata has River write what the queue view shows beside the verdict.
+func (a *attempt) withMetadata(ctx context.Context, verdict error) error {
+	for name, value := range a.verdict.metadata() {
+		if err := river.MetadataSet(ctx, name, value); err != nil {
+			return fmt.Errorf("note what flight %s came to: %w", a.flightID, err)
+		}
+	}
+	return verdict
+}
+
+const (
+	// holderInterval and holderTime are how often, and for how long at most, a worker asks
+	// who has its job, before it returns with a verdict.
+	holderInterval = time.Second
+	holderTime     = leaseTime
+)
+
+// holds reports whether an attempt still has its job. While another one has it, it
+// waits: River writes what a worker returns on whichever attempt is running. After
+// holderTime that one's lease is over, too.
+func (w *IngestFlight) holds(ctx context.Context, own *attempt) bool {
+	for began := time.Now(); time.Since(began) < holderTime; {
+		holder, err := w.holder(ctx, own)
+		if err == nil && (holder.Held || !holder.Running) {
+			return holder.Held
+		}
+		select {
+		case <-w.slots.working.Done():
+			return err != nil // the process stops, and the database cannot tell
+		case <-time.After(holderInterval):
+		}
+	}
+	return false
+}
+
+func (w *IngestFlight) holder(ctx context.Context, own *attempt) (dbsqlc.QueueJobHolderRow, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	defer cancel()
+	job := db.JobOf(own.JobRow)
+	return dbsqlc.New(w.pool).QueueJobHolder(ctx, dbsqlc.QueueJobHolderParams{
+		ID: job.ID, Attempt: int16(job.Attempt), AttemptedAt: &job.AttemptedAt, Client: job.Client, //nolint:gosec // River's column is a smallint
+	})
+}
+
+// tell counts and logs what a flight came to.
+func (w *IngestFlight) tell(ctx context.Context, a *attempt) {
+	v := a.verdict
+	switch v.ending {
+	case billed:
+		w.stats.flightBilled(a.ScheduledAt)
+	case cancelled:
+		w.logger.InfoContext(ctx, "flight cancelled", "flight_id", a.flightID, "reason", v.reason, "error", v.err)
+		w.stats.flightCancelled(string(v.reason))
+	case waits:
+		w.logger.DebugContext(ctx, "flight waits", "flight_id", a.flightID, "error", v.err)
+		w.stats.flightSnoozed(string(v.reason))
+	case failed:
+		w.logger.WarnContext(ctx, "flight failed and will be tried again",
+			"flight_id", a.flightID, "attempt", a.Attempt, "max_attempts", a.MaxAttempts, "error", v.err)
+		w.stats.flightFailed()
+	case lost:
+		w.logger.WarnContext(ctx, "flight left to the attempt that has it now", "flight_id", a.flightID, "error", v.err)
+		w.stats.flightSnoozed("job_lost")
+	case putBack:
+		if v.reason != "" {
+			w.stats.flightSnoozed(string(v.reason))
+		}
+	case done:
+	}
 }

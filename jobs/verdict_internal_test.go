@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWaitingSince(t *testing.T) {
+func TestLastWait(t *testing.T) {
 	t.Parallel()
 	first := instant(t, "2026-03-04T12:00:00Z")
 	since, until := first, first.Add(2*time.Hour)
@@ -50,16 +50,16 @@ func TestWaitingSince(t *testing.T) {
 			for at, text := range c.errors {
 				job.Errors = append(job.Errors, rivertype.AttemptError{At: first.Add(at), Error: text})
 			}
-			got, waits := waitingSince(job)
-			require.Equal(t, c.waits, waits)
+			got, _ := lastWait(job)
+			require.Equal(t, c.waits, got != nil)
 			if c.waits {
-				require.Equal(t, first, got)
+				require.Equal(t, first, *got)
 			}
 		})
 	}
 }
 
-// The text by which waitingSince knows a cancelled attempt is River's.
+// The text by which lastWait knows a cancelled attempt is River's.
 func TestCancelPrefixIsRivers(t *testing.T) {
 	t.Parallel()
 	err := fmt.Errorf("%w", rivertype.JobCancel(errors.New("no")))

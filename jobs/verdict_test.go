@@ -159,7 +159,7 @@ func TestWaitGoesOn(t *testing.T) {
 						fail = nil
 						return billing.Flight{}, err
 					}
-					return source.Flight(ctx, id)
+					return readOne(ctx, source, id)
 				})
 			})
 			b.enqueue(t, "F1")

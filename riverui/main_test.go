@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/db"
@@ -72,7 +71,7 @@ func (b *testBundle) config(t *testing.T) Config {
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	b.pool = pool
-	b.client, err = river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: db.Schema})
+	b.client, err = NewClient(pool, db.Schema, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	return Config{
 		Addr:   "127.0.0.1:0",

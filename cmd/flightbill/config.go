@@ -15,6 +15,7 @@ import (
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/embedded"
+	"github.com/flightbill/flightbill/jobs"
 )
 
 // config is every setting there is. Nothing else reads the environment.
@@ -24,6 +25,7 @@ type config struct {
 	Billing      db.Settings // as given; empty fields were not
 	FlightSource string
 	Workers      int
+	Batch        int
 	FlightWait   time.Duration
 	HTTPAddr     string
 	HTTPUser     string
@@ -79,14 +81,8 @@ func settings() []setting {
 			return err
 		}},
 		{"FLIGHTBILL_FLIGHT_SOURCE", sourcePostgres, "where flights are read: postgres (table flights) or pinot", oneOf(func(c *config) *string { return &c.FlightSource }, sourcePostgres, sourcePinot)},
-		{"FLIGHTBILL_WORKERS", "5", "flights at once in one process", func(c *config, v string) error {
-			n, err := strconv.Atoi(v)
-			if err != nil || n < 1 || n > 10_000 {
-				return fmt.Errorf("%q is not a number from 1 to 10000", v)
-			}
-			c.Workers = n
-			return nil
-		}},
+		{"FLIGHTBILL_WORKERS", "5", "workers of one process; while flights wait, each takes FLIGHTBILL_BATCH of them together", upTo(func(c *config) *int { return &c.Workers }, 10_000)},
+		{"FLIGHTBILL_BATCH", strconv.Itoa(jobs.DefaultBatch), "flights that a worker reads and saves together while others wait; 1: one at a time", upTo(func(c *config) *int { return &c.Batch }, jobs.MaxBatch)},
 		{"FLIGHTBILL_FLIGHT_WAIT", "24h", "how long an unknown or unlanded flight is waited for", func(c *config, v string) error {
 			d, err := time.ParseDuration(v)
 			if err != nil || d < 0 {
@@ -159,6 +155,17 @@ func defaultResults(workingDir, dataDir string) string {
 func text(field func(*config) *string) func(*config, string) error {
 	return func(c *config, value string) error {
 		*field(c) = value
+		return nil
+	}
+}
+
+func upTo(field func(*config) *int, most int) func(*config, string) error {
+	return func(c *config, value string) error {
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 || n > most {
+			return fmt.Errorf("%q is not a number from 1 to %d", value, most)
+		}
+		*field(c) = n
 		return nil
 	}
 }

@@ -60,7 +60,7 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 	}
 	stats := jobs.NewStats()
 	service, err := jobs.New(jobs.Config{
-		Pool: pool, Source: source, Workers: a.config.Workers, FlightWait: a.config.FlightWait,
+		Pool: pool, Source: source, Workers: a.config.Workers, Batch: a.config.Batch, FlightWait: a.config.FlightWait,
 		Schedules: schedules, LookEvery: a.lookEvery, Now: a.now, Stats: stats, Logger: a.logger,
 	})
 	if err != nil {
@@ -82,7 +82,7 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 	if err := service.Start(context.WithoutCancel(ctx)); err != nil {
 		return errors.Join(err, web.Shutdown(ctx))
 	}
-	a.logger.Info("flightbill is working", componentKey, "INGESTION", "source", source.Name(), "workers", a.config.Workers,
+	a.logger.Info("flightbill is working", componentKey, "INGESTION", "source", source.Name(), "workers", a.config.Workers, "batch", a.config.Batch,
 		"timezone", calendar.Location.String(), "close", calendar.Close, "schedules", !noSchedules, "client", service.Client().ID())
 
 	select {
@@ -176,7 +176,10 @@ func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.S
 	registry.MustRegister(jobs.NewMetrics(stats, pool, service.Outage), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	config := a.httpConfig()
-	config.Client = service.Client()
+	var err error
+	if config.Client, err = riverui.NewClient(pool, db.Schema, a.logger.With(componentKey, "HTTP")); err != nil {
+		return nil, err
+	}
 	config.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	config.Ready = func(ctx context.Context) error {
 		if err := db.CheckSchema(ctx, pool); err != nil {

@@ -1,0 +1,324 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/flightbill/flightbill/billing"
+)
+
+// Prober is a flight source that can be asked whether it answers look-ups. An error
+// that is not a *billing.Error, nor its context's, says that waiting does not help.
+type Prober interface {
+	Probe(ctx context.Context) error
+}
+
+const (
+	// probeInterval is the pause between two probes of a source that is away.
+	probeInterval = time.Second
+	// countTimeout bounds the query of how many flights wait, for the log.
+	countTimeout = 2 * time.Second
+	// doubtful is how many reads in a row meet an outage before a probe that succeeds
+	// is no longer believed.
+	doubtful = 10
+	// trials is how many flights are tried alone where they could not be read together.
+	trials = 3
+	// steadyTime is how long a source must answer before it is said to be back.
+	steadyTime = 5 * time.Second
+)
+
+type breakerState int
+
+const (
+	closed   breakerState = iota // flights are read
+	halfOpen                     // a read has met an outage, or the process starts: one probe decides
+	open                         // the source is away
+)
+
+// breaker is the circuit breaker between this process's workers and the flight source.
+// While it is not closed, a worker reads nothing: it waits with its flight, so that
+// River, whose slots are taken, hands out no others. There is one probe for the whole
+// process.
+//
+//	closed ──a read meets an outage──▶ half-open ──probe fails──▶ open
+//	   ▲                                   │                       │ each second: probe,
+//	   ├────────probe succeeds─────────────┘                       │ then read the flights
+//	   └────────any of those is read, or none waits────────────────┘ next in line
+//
+// A source that answers probes and no flights is away. An outage is told once, and its
+// end once the source has answered for a while, also where it comes and goes.
+type breaker struct {
+	source  FlightSource
+	probe   func(ctx context.Context) error                         // nil: never open
+	next    func(ctx context.Context, most int32) ([]string, error) // flights next in line, which nobody need own
+	waiting func(ctx context.Context) (int64, error)                // flights that could be billed but for the source
+	logger  *slog.Logger
+
+	//nolint:containedctx // of the probe, which nobody waits for
+	ctx  context.Context
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	mu       sync.Mutex
+	state    breakerState
+	decided  chan struct{} // closed with the next change of state
+	outage   *Outage
+	met      int       // outages in a row
+	answered time.Time // when the last probe that succeeded was sent
+	told     time.Time // since when the source has been said to be away; zero: it is not
+	misfit   bool      // it has been said that it does not fit its settings
+}
+
+// Outage is a time without the flight source.
+type Outage struct {
+	Since time.Time
+	Err   error // what the last probe said
+}
+
+func newBreaker(
+	source FlightSource, next func(context.Context, int32) ([]string, error), waiting func(context.Context) (int64, error), logger *slog.Logger,
+) *breaker {
+	b := &breaker{source: source, next: next, waiting: waiting, logger: logger, decided: make(chan struct{})}
+	if prober, ok := source.(Prober); ok {
+		b.probe = prober.Probe
+	}
+	b.ctx, b.stop = context.WithCancel(context.Background())
+	return b
+}
+
+// Start has nothing read until the source has answered once.
+func (b *breaker) Start() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.suspect()
+}
+
+// suspect begins to probe a source that was thought to answer. The caller holds mu.
+func (b *breaker) suspect() {
+	if b.probe == nil || b.state != closed || b.ctx.Err() != nil {
+		return
+	}
+	b.change(halfOpen)
+	doubted := b.met >= doubtful
+	b.done.Go(func() { b.probeUntilBack(doubted) })
+}
+
+// change sets the state and wakes who waits for it. The caller holds mu.
+func (b *breaker) change(to breakerState) {
+	b.state = to
+	close(b.decided)
+	b.decided = make(chan struct{})
+}
+
+// now returns the state, and what is closed when it changes.
+func (b *breaker) now() (state breakerState, outage *Outage, changes <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state, b.outage, b.decided
+}
+
+// Closed reports whether flights may be read.
+func (b *breaker) Closed() bool {
+	state, _, _ := b.now()
+	return state == closed
+}
+
+// Outage returns the outage under way, nil without one.
+func (b *breaker) Outage() *Outage {
+	_, outage, _ := b.now()
+	return outage
+}
+
+// Wait waits until flights may be read. Its error, when that is not so by the end of
+// ctx, is an outage.
+func (b *breaker) Wait(ctx context.Context) error {
+	for {
+		state, outage, changes := b.now()
+		if state == closed {
+			return nil
+		}
+		select {
+		case <-changes:
+		case <-ctx.Done():
+			if outage == nil {
+				return billing.SourceDown(b.source.Name(), "has not answered yet", ctx.Err())
+			}
+			if said, ok := errors.AsType[*billing.Error](outage.Err); ok {
+				return said
+			}
+			return billing.SourceDown(b.source.Name(), "cannot be read", outage.Err)
+		}
+	}
+}
+
+// Met is told that a read which began then has met an outage. It returns whether the
+// source is away, once that is known; if it is not, the trouble is with the flights.
+func (b *breaker) Met(ctx context.Context, asked time.Time) (away bool) {
+	if b.probe == nil {
+		return false
+	}
+	b.mu.Lock()
+	b.met++
+	if b.met >= doubtful || !asked.Before(b.answered) { // else it has answered since
+		b.suspect()
+	}
+	b.mu.Unlock()
+	for {
+		state, _, changes := b.now()
+		if state != halfOpen {
+			return state == open
+		}
+		select {
+		case <-changes:
+		case <-ctx.Done():
+			return true
+		}
+	}
+}
+
+// Answered is told that flights have been read.
+func (b *breaker) Answered() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.met = 0
+}
+
+// probeUntilBack probes until the breaker is closed. Where nothing speaks against it,
+// the first probe that succeeds is believed; from then on flights have to be read, too.
+func (b *breaker) probeUntilBack(doubted bool) {
+	since := time.Now()
+	for try := doubted; ; try = true {
+		sent := time.Now()
+		err := b.ask(b.probe)
+		if err == nil && try {
+			err = b.ask(b.try)
+		}
+		switch {
+		case b.ctx.Err() != nil:
+			return
+		case err == nil:
+			b.back(sent, try)
+			return
+		}
+		b.away(since, err)
+		select {
+		case <-b.ctx.Done():
+			return
+		case <-time.After(probeInterval):
+		}
+	}
+}
+
+func (b *breaker) ask(question func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(b.ctx, fetchTimeout)
+	defer cancel()
+	return question(ctx)
+}
+
+// try reads flights that are next in line. One that is read is enough.
+func (b *breaker) try(ctx context.Context) error {
+	ids, err := b.next(ctx, DefaultBatch)
+	if err != nil || len(ids) == 0 {
+		return nil //nolint:nilerr // nothing to go by but the probe
+	}
+	_, err = b.source.Flights(ctx, ids)
+	for _, id := range ids[:min(trials, len(ids))] {
+		if !isOutage(err) {
+			return nil
+		}
+		_, err = b.source.Flights(ctx, []string{id})
+	}
+	if isOutage(err) {
+		return err
+	}
+	return nil
+}
+
+// back closes the breaker; once flights have been read, what was met before is over.
+func (b *breaker) back(sent time.Time, read bool) {
+	b.mu.Lock()
+	told := !b.told.IsZero()
+	b.mu.Unlock()
+	var howMany []any
+	if told {
+		howMany = b.howMany()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.outage, b.answered = nil, sent
+	if read {
+		b.met = 0
+	}
+	b.change(closed)
+	if !told {
+		return
+	}
+	b.done.Go(func() {
+		select {
+		case <-time.After(steadyTime):
+		case <-b.ctx.Done():
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.answered != sent || b.state != closed || b.told.IsZero() { // away again meanwhile
+			return
+		}
+		b.logger.Info("flight source is back", append([]any{"source", b.source.Name(), "away_for", sent.Sub(b.told).Round(time.Second).String()}, howMany...)...)
+		b.told, b.misfit = time.Time{}, false
+	})
+}
+
+func (b *breaker) away(since time.Time, err error) {
+	b.mu.Lock()
+	first := b.told.IsZero()
+	if first {
+		b.told = since
+	}
+	newMisfit := isMisfit(err) && !b.misfit
+	b.misfit = b.misfit || newMisfit
+	b.outage = &Outage{since, err}
+	if b.state != open {
+		b.change(open)
+	}
+	b.mu.Unlock()
+	if !first && !newMisfit {
+		return
+	}
+	details := append([]any{"source", b.source.Name(), "error", err}, b.howMany()...)
+	if newMisfit {
+		b.logger.Error("flight source does not fit its settings: flights wait until one or the other is put right", details...)
+		return
+	}
+	b.logger.Warn("flight source is away: flights wait, and no attempt is spent", details...)
+}
+
+func isOutage(err error) bool {
+	var said *billing.Error
+	return errors.As(err, &said) && said.Kind == billing.Outage || errors.Is(err, context.DeadlineExceeded)
+}
+
+// isMisfit says whether an error of a probe is no outage: the source answers, and
+// cannot be read as it is set up.
+func isMisfit(err error) bool { return !isOutage(err) }
+
+// howMany is how many flights wait, for the log, where the database can tell.
+func (b *breaker) howMany() []any {
+	ctx, cancel := context.WithTimeout(b.ctx, countTimeout)
+	defer cancel()
+	n, err := b.waiting(ctx)
+	if err != nil {
+		return nil
+	}
+	return []any{"flights_waiting", n}
+}
+
+// Stop ends the probe.
+func (b *breaker) Stop() {
+	b.stop()
+	b.mu.Lock()   // after which none begins
+	b.mu.Unlock() //nolint:staticcheck // SA2001: see above
+	b.done.Wait()
+}

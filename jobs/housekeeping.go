@@ -1,0 +1,126 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbsqlc"
+)
+
+const (
+	// housekeepingInterval bounds how long a stray job waits, and how long an
+	// idle process goes by an old price book.
+	housekeepingInterval = 15 * time.Second
+	// orphanAge is how old a claim must be that no worker knows of: its answer may be on
+	// the way.
+	orphanAge = 5 * time.Second
+)
+
+// housekeeper is what every process does now and then, by itself: a job would leave a
+// row a time.
+type housekeeper struct {
+	client string // River's
+	pool   *pgxpool.Pool
+	books  *db.PriceBooks
+	queue  *db.FlightQueue
+	slots  *slots
+	logger *slog.Logger
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+func (h *housekeeper) Start(ctx context.Context) {
+	ctx, h.stop = context.WithCancel(ctx)
+	h.done.Go(func() { repeat(ctx, housekeepingInterval, h.keepHouse) })
+	h.done.Go(func() { repeat(ctx, sweepInterval, h.sweep) })
+}
+
+// Stop ends it, and gives back what the workers have left running.
+func (h *housekeeper) Stop(ctx context.Context) {
+	if h.stop != nil {
+		h.stop()
+		h.done.Wait()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	defer cancel()
+	h.warn(ctx, "notices of new flights are left out for two seconds more", h.queue.Withdraw(ctx, h.client))
+	h.giveBackOrphans(ctx, 0)
+}
+
+func repeat(ctx context.Context, interval time.Duration, do func(context.Context)) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		bounded, cancel := context.WithTimeout(ctx, interval)
+		do(bounded)
+		cancel()
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (h *housekeeper) keepHouse(ctx context.Context) {
+	q := dbsqlc.New(h.pool)
+	_, err := h.books.Refresh(ctx)
+	h.warn(ctx, "customers and tariffs could not be read", err)
+
+	strays, err := q.QueueAdoptStrays(ctx)
+	h.warn(ctx, "flights in other queues could not be looked for", err)
+	if strays.Moved > 0 {
+		h.logger.InfoContext(ctx, "flights moved to their queue", "queue", FlightsQueue, "flights", strays.Moved)
+	}
+
+	h.giveBackOrphans(ctx, orphanAge)
+
+	forged, err := q.QueueUndoForgedCancels(ctx)
+	h.warn(ctx, "flights that a forged notice has cancelled could not be looked for", err)
+	if len(forged) > 0 {
+		h.logger.WarnContext(ctx, "flights were cancelled by notices that no River client has sent; they go back into the queue: see who may connect to the database",
+			"flights", len(forged), "flight_id", forged[0])
+	}
+	h.warn(ctx, "the queue's row could not be kept alive", q.QueueKeepAlive(ctx))
+}
+
+func (h *housekeeper) sweep(ctx context.Context) {
+	_, err := dbsqlc.New(h.pool).QueueSweepDue(ctx)
+	h.warn(ctx, "flights that are due could not be made available", err)
+}
+
+// giveBackOrphans gives back the flights that this client has claimed and that no worker
+// holds: the answer to a claim was lost, or a connection broke with a save.
+func (h *housekeeper) giveBackOrphans(ctx context.Context, age time.Duration) {
+	rows, err := dbsqlc.New(h.pool).QueueHeldBy(ctx, dbsqlc.QueueHeldByParams{Client: h.client, OlderThan: age.Seconds()})
+	h.warn(ctx, "flights that are in work could not be looked for", err)
+	t := db.Turn{Client: h.client, Wake: true}
+	for _, row := range rows {
+		if !h.slots.holds(row.ID) {
+			job := db.Job{ID: row.ID, Attempt: int(row.Attempt), Client: h.client, AttemptedAt: row.AttemptedAt}
+			t.Ends = append(t.Ends, db.End{Job: job, State: rivertype.JobStateAvailable})
+		}
+	}
+	if len(t.Ends) == 0 {
+		return
+	}
+	turned, err := h.queue.Take(ctx, t)
+	h.warn(ctx, "flights that no worker holds could not be given back", err)
+	if len(turned.Ended) > 0 {
+		h.logger.WarnContext(ctx, "flights that no worker held have been given back", "flights", len(turned.Ended))
+	}
+}
+
+func (h *housekeeper) warn(ctx context.Context, what string, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		h.logger.WarnContext(ctx, what, "error", err)
+	}
+}

@@ -12,9 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/flightbill/flightbill/jobs"
 	"github.com/flightbill/flightbill/pinot"
 )
 
@@ -24,6 +24,9 @@ import (
 // is nobody's.
 const answerServer = "answer-server"
 
+// askedPath is where it tells how many flights it has been asked for.
+const askedPath = "/asked"
+
 // serveAnswers prints its address and serves until standard input closes.
 func serveAnswers(ctx context.Context, delay time.Duration, stdin io.Reader, stdout io.Writer) error {
 	var config net.ListenConfig
@@ -31,7 +34,12 @@ func serveAnswers(ctx context.Context, delay time.Duration, stdin io.Reader, std
 	if err != nil {
 		return err
 	}
+	var asked atomic.Int64
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == askedPath {
+			fmt.Fprint(w, asked.Load())
+			return
+		}
 		var query struct {
 			SQL string `json:"sql"`
 		}
@@ -41,7 +49,9 @@ func serveAnswers(ctx context.Context, delay time.Duration, stdin io.Reader, std
 		}
 		time.Sleep(delay)
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(composeAnswer(query.SQL))
+		answer, flights := composeAnswer(query.SQL)
+		asked.Add(int64(flights))
+		_, _ = w.Write(answer)
 	})}
 	go func() {
 		_, _ = io.Copy(io.Discard, stdin)
@@ -55,7 +65,7 @@ func serveAnswers(ctx context.Context, delay time.Duration, stdin io.Reader, std
 }
 
 // composeAnswer has a row for each text that the condition names.
-func composeAnswer(sql string) []byte {
+func composeAnswer(sql string) (answer []byte, flights int) {
 	_, condition, _ := strings.Cut(sql, " WHERE ")
 	condition, _, _ = strings.Cut(condition, " LIMIT ")
 	names := []string{
@@ -75,11 +85,11 @@ func composeAnswer(sql string) []byte {
 			landed.Add(-time.Hour).UnixMilli(), landed.UnixMilli(), 300 + n%3000, passengersOf(n),
 		})
 	}
-	answer, _ := json.Marshal(map[string]any{ //nolint:errchkjson // of values that JSON can hold
+	answer, _ = json.Marshal(map[string]any{ //nolint:errchkjson // of values that JSON can hold
 		"resultTable": map[string]any{"dataSchema": map[string]any{"columnNames": names, "columnDataTypes": types}, "rows": rows},
 		"exceptions":  []any{}, "numServersQueried": 1, "numServersResponded": 1, "numDocsScanned": len(rows), "totalDocs": 1_000_000,
 	})
-	return answer
+	return answer, len(rows)
 }
 
 // numberOf is what a flight's facts are made of.
@@ -139,6 +149,3 @@ func startBroker(ctx context.Context, delay time.Duration) (address string, stop
 	}
 	return strings.TrimSpace(address), end, nil
 }
-
-// oneByOne hides that a source can read many flights at once.
-type oneByOne struct{ jobs.FlightSource }

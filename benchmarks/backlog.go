@@ -17,7 +17,7 @@ import (
 // backlog works off a million flights, to see whether the last go as fast as the
 // first, and looks at the queue while they are all in it.
 func (b *bench) backlog(ctx context.Context) (_ []row, err error) {
-	const database, fifty = "backlog", 50
+	const database = "backlog"
 	flights := b.size(1_000_000)
 	pool, drop, err := b.server.database(ctx, database, migrated)
 	if err != nil {
@@ -47,7 +47,7 @@ func (b *bench) backlog(ctx context.Context) (_ []row, err error) {
 	}
 	serve := func(broker string) command {
 		return command{kind: ours, args: []string{"serve"}, env: []string{
-			"DATABASE_URL=" + b.server.Database(database), "PINOT_BROKERS=" + broker, "FLIGHTBILL_WORKERS=" + strconv.Itoa(fifty), "FLIGHTBILL_HTTP_ADDR=" + address,
+			"DATABASE_URL=" + b.server.Database(database), "PINOT_BROKERS=" + broker, "FLIGHTBILL_WORKERS=" + strconv.Itoa(workers), "FLIGHTBILL_HTTP_ADDR=" + address,
 		}}
 	}
 	if _, err := pool.Exec(ctx, "SELECT enqueue_flights(array_agg('F' || md5(n::text))) FROM generate_series(1, $1::int) AS n", flights); err != nil {
@@ -95,7 +95,7 @@ func (b *bench) backlog(ctx context.Context) (_ []row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	what := fmt.Sprintf("backlog: %s queued flights, one process of %d workers, Pinot at 0 ms: ", count(flights), fifty)
+	what := fmt.Sprintf("backlog: %s queued flights, one process of %d workers, Pinot at 0 ms: ", count(flights), workers)
 	ends := compared(what+"the last tenth", "flights/s", []float64{last}, "flights/s, the first tenth", []float64{first}, nil)
 	ends.target, ends.met = "ratio over 0.9", above(0.9, "").met(last/first)
 	rows := []row{
@@ -118,7 +118,7 @@ func (b *bench) look(ctx context.Context, pool *pgxpool.Pool, url, beside, state
 			return err
 		}
 	}
-	page := func(path string) func(int) error { return func(int) error { return get(ctx, url+path) } }
+	page := func(path string) func(int) error { return func(int) error { _, err := get(ctx, url+path); return err } }
 	const all = "flight_id, state, attempts, last_error, reason, priority, process_after, enqueued_at, job_id"
 	var rows []row
 	for _, l := range []struct {
@@ -149,21 +149,21 @@ func (b *bench) look(ctx context.Context, pool *pgxpool.Pool, url, beside, state
 	return rows, nil
 }
 
-func get(ctx context.Context, url string) error {
+func get(ctx context.Context, url string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return err
+		return "", err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s: %s: %s", url, response.Status, body)
 	}
-	return err
+	return string(body), err
 }
 
 // waitForInserts goes by the server's statistics until the end: to count a

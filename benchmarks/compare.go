@@ -29,9 +29,12 @@ const (
 // delays are those of Pinot's answers.
 var delays = []time.Duration{0, 5 * time.Millisecond}
 
-// slow is a Pinot that one process of flightbill waits for, so that Postgres has
-// cores to spare.
-const slow = 50 * time.Millisecond
+// Slower Pinots, for flightbill alone.
+const (
+	slow    = 50 * time.Millisecond
+	slower  = 200 * time.Millisecond // one process waits for it most of the time, so that a second one has cores to use
+	slowest = 2 * time.Second        // throughput is in proportion to the flights that are asked for together
+)
 
 //go:embed compare.sql
 var compareSQL string
@@ -144,7 +147,7 @@ func (c *comparison) compare(ctx context.Context, chosen []peer, servers bool) (
 	}
 	defer dropSeed()
 	c.brokers = map[time.Duration]string{}
-	for _, delay := range append(slices.Clone(delays), slow) {
+	for _, delay := range append(slices.Clone(delays), slow, slower, slowest) {
 		address, stop, err := startBroker(ctx, delay)
 		if err != nil {
 			return nil, err

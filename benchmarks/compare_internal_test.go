@@ -24,7 +24,7 @@ func setupReport(t *testing.T) *report {
 			m.singles = []outcome{{latencies: []float64{3, 4, 900}}}
 		}
 		for _, delay := range p.delays() {
-			o := outcome{FlightsPerSecond: float64(100 * (i + 1)), PeakMemoryMB: 50}
+			o := outcome{FlightsPerSecond: float64(100 * (i + 1)), PeakMemoryMB: 50, AskedPer: 1}
 			m.outcomes[delay] = []outcome{o, o}
 		}
 		found = append(found, m)
@@ -56,14 +56,14 @@ func TestComparisonIsWritten(t *testing.T) {
 func TestComparisonComparesWithTheBest(t *testing.T) {
 	t.Parallel()
 	r := setupReport(t)
-	assert.Equal(t, "river-1ms", r.best(0, workers).Name)
-	assert.Contains(t, r.markdown(), "| 5 workers to the best of the others with 5 in work (River as documented, fetch cooldown 1ms), Pinot 0s | 1.10 (1.10 to 1.10) times | 1 or more | yes |")
+	assert.Equal(t, "river-1ms", r.best(0).Name)
+	assert.Contains(t, r.markdown(), "| 5 workers to the best of the others (River as documented, fetch cooldown 1ms), Pinot 0s | 1.20 (1.20 to 1.20) times | 1 or more | yes |")
 }
 
 func TestComparisonComparesProcesses(t *testing.T) {
 	t.Parallel()
 	r := setupReport(t)
-	one, two := r.find("flightbill-1x5").rates(slow)[0], r.find("flightbill-2x5").rates(slow)[0]
+	one, two := r.find("flightbill-1x5").rates(slower)[0], r.find("flightbill-2x5").rates(slower)[0]
 	for _, page := range []string{r.processes(), r.targets()} {
 		assert.Contains(t, page, ratios([]float64{two, two}, []float64{one, one}))
 	}
@@ -71,13 +71,38 @@ func TestComparisonComparesProcesses(t *testing.T) {
 	assert.NotContains(t, r.processes(), "| 2 |")
 }
 
+func TestComparisonCountsScalingWhereCoresAreFree(t *testing.T) {
+	t.Parallel()
+	r := setupReport(t)
+	r.Cores = 2
+	for cores, met := range map[float64]string{1: "| **no** |", 1.1: "| – |"} {
+		for i, o := range r.find("flightbill-1x5").Turns[slower.String()] {
+			o.CPUPer1000 = cores / o.FlightsPerSecond * 1000
+			r.find("flightbill-1x5").Turns[slower.String()][i] = o
+		}
+		r.Targets = nil
+		r.setTargets()
+		assert.Contains(t, r.targets(), number(cores)+" of 2 cores | 1.7 or more, where one uses half of them at most "+met)
+	}
+}
+
+func TestComparisonWantsEachFlightAskedForOnce(t *testing.T) {
+	t.Parallel()
+	r := setupReport(t)
+	assert.Contains(t, r.targets(), "| 9.60 (9.60 to 9.60) times, look-ups per flight: 1 | 0.85 or more, each flight asked for once | yes |")
+	r.find("flightbill-1x5").Turns[slowest.String()][1].AskedPer = 1.1
+	r.Targets = nil
+	r.setTargets()
+	assert.Contains(t, r.targets(), "look-ups per flight: 1.1 | 0.85 or more, each flight asked for once | **no** |")
+}
+
 func TestComparisonRefusesWrongWork(t *testing.T) {
 	t.Parallel()
 	r := setupReport(t)
 	r.find("river-1ms").Turns["0s"][1].Refused = "one flight is missing"
 	assert.Contains(t, r.table(), "| River as documented, fetch cooldown 1ms | 5 | refused: one flight is missing |")
-	assert.Equal(t, "river-100ms", r.best(0, workers).Name)
-	assert.Equal(t, "river-1ms", r.best(delays[1], workers).Name)
+	assert.Equal(t, "river-100ms", r.best(0).Name)
+	assert.Equal(t, "river-1ms", r.best(delays[1]).Name)
 }
 
 func TestComparisonFitsIntoReadme(t *testing.T) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,7 +37,7 @@ type peerReport struct {
 	Name      string               `json:"name"`
 	Label     string               `json:"label"`
 	Family    string               `json:"family"`
-	InWork    int                  `json:"flights_in_work"`
+	Workers   int                  `json:"workers"`
 	Taken     int                  `json:"jobs_taken,omitempty"`
 	Processes int                  `json:"processes"`
 	Flights   int                  `json:"flights"`
@@ -82,7 +81,7 @@ func newReport(c conditions, run *comparison, found []measured) *report {
 	}
 	for _, m := range found {
 		p := peerReport{
-			Name: m.peer.name, Label: m.peer.label, Family: m.peer.family, InWork: m.peer.inWork, Taken: m.peer.taken, Processes: m.peer.processes,
+			Name: m.peer.name, Label: m.peer.label, Family: m.peer.family, Workers: m.peer.workers, Taken: m.peer.taken, Processes: m.peer.processes,
 			Flights: int(float64(r.Flights) * m.peer.part), Settings: m.peer.settings, Limited: m.peer.limited, Turns: map[string][]outcome{},
 		}
 		var all []float64
@@ -132,63 +131,91 @@ func (r *report) find(name string) *peerReport {
 	return &peerReport{}
 }
 
-// best is the fastest contender that is not flightbill, with so many flights in
-// work at most.
-func (r *report) best(delay time.Duration, inWork int) *peerReport {
+// cores is how many it has in use, with Postgres'.
+func (p *peerReport) cores(delay time.Duration) []float64 {
+	return p.figures(delay, func(o outcome) float64 { return (o.CPUPer1000 + o.PostgresPer1000) / 1000 * o.FlightsPerSecond })
+}
+
+// best is the fastest contender that is not flightbill.
+func (r *report) best(delay time.Duration) *peerReport {
 	best, found := 0.0, &peerReport{}
 	for i, p := range r.Peers {
-		if rates := p.rates(delay); len(rates) > 0 && (p.Family == node || p.Family == plain) && p.InWork <= inWork && median(rates) > best {
+		if rates := p.rates(delay); len(rates) > 0 && (p.Family == node || p.Family == plain) && median(rates) > best {
 			best, found = median(rates), &r.Peers[i]
 		}
 	}
 	return found
 }
 
+// compare sets a target for how many times another's figures flightbill's are; nil
+// where there are none.
+func (r *report) compare(what string, figures, theirs []float64, least float64) *target {
+	if len(figures) == 0 || len(figures) != len(theirs) {
+		return nil
+	}
+	r.Targets = append(r.Targets, target{
+		what, ratios(figures, theirs) + " times", fmt.Sprintf("%s or more", number(least)), above(least, "").met(median(each(figures, theirs))),
+	})
+	return &r.Targets[len(r.Targets)-1]
+}
+
+// limit sets a target for flightbill's own figures.
+func (r *report) limit(what string, figures []float64, l *limit) {
+	if len(figures) > 0 {
+		r.Targets = append(r.Targets, target{what, with(median(figures), l.unit), l.String(), l.met(median(figures))})
+	}
+}
+
 func (r *report) setTargets() {
-	compare := func(what string, figures, theirs []float64, least float64) {
-		if len(figures) > 0 && len(figures) == len(theirs) {
-			r.Targets = append(r.Targets, target{
-				what, ratios(figures, theirs) + " times", fmt.Sprintf("%s or more", number(least)), above(least, "").met(median(each(figures, theirs))),
-			})
-		}
-	}
-	five, fifty := r.find("flightbill-1x5"), r.find("flightbill-1x50")
+	five := r.find("flightbill-1x5")
 	for _, delay := range delays {
-		best := r.best(delay, workers)
-		least := map[time.Duration]float64{0: 1, delays[1]: 2.5}[delay]
-		compare(fmt.Sprintf("5 workers to the best of the others with 5 in work (%s), Pinot %v", best.Label, delay), five.rates(delay), best.rates(delay), least)
+		r.compare(fmt.Sprintf("5 workers to pg-boss's transactional batches of 20, Pinot %v", delay), five.rates(delay), r.find("pgboss-batch").rates(delay), 3)
 	}
 	for _, delay := range delays {
-		best := r.best(delay, workers)
-		compare(fmt.Sprintf("50 workers to the same, Pinot %v", delay), fifty.rates(delay), best.rates(delay), 3)
+		best := r.best(delay)
+		r.compare(fmt.Sprintf("5 workers to the best of the others (%s), Pinot %v", best.Label, delay), five.rates(delay), best.rates(delay), 1)
 	}
-	for _, delay := range delays {
-		best := r.best(delay, 1_000)
-		if best.InWork > workers {
-			compare(fmt.Sprintf("50 workers to %s (%d in work), Pinot %v", best.Label, best.InWork, delay), fifty.rates(delay), best.rates(delay), 1)
-		}
+	r.compare("1 worker to 5, Pinot 0s", r.find("flightbill-1x1").rates(0), five.rates(0), 0.5)
+	r.limit(fmt.Sprintf("5 workers, Pinot %v", slow), five.rates(slow), above(3_000, "flights/s"))
+	r.setProportion(five)
+	r.setScaling(five, r.find("flightbill-2x5"))
+	r.limit("peak memory, 5 workers", five.figures(0, func(o outcome) float64 { return o.PeakMemoryMB }), below(60, "MB"))
+	if l := five.Latency; l != nil {
+		r.limit("a lone flight, enqueued to saved on an idle system, p50", []float64{l.P50}, below(5, "ms"))
+		r.limit("a lone flight, enqueued to saved on an idle system, p99", []float64{l.P99}, below(15, "ms"))
 	}
-	compare("50 workers to the ceiling, Pinot 0s", fifty.rates(0), r.find("pgbench").rates(0), 0.6)
-	compare(fmt.Sprintf("2 processes to 1, Pinot %v (where Postgres has cores to spare)", slow), r.find("flightbill-2x5").rates(slow), five.rates(slow), 1.7)
-	if memory := fifty.figures(0, func(o outcome) float64 { return o.PeakMemoryMB }); len(memory) > 0 {
-		l := below(60, "MB")
-		r.Targets = append(r.Targets, target{"peak memory, 50 workers", with(median(memory), "MB"), l.String(), l.met(median(memory))})
+}
+
+// setProportion has five workers wait for Pinot alone: each with a batch, for one answer.
+func (r *report) setProportion(five *peerReport) {
+	rates := five.rates(slowest)
+	if len(rates) == 0 {
+		return
 	}
-	if five.Latency != nil {
-		l := below(15, "ms")
-		others := slices.DeleteFunc(slices.Clone(r.Peers), func(p peerReport) bool { return p.Latency == nil || p.Family == ours })
-		figure := with(five.Latency.P99, "ms")
-		goal := l.String()
-		met := l.met(five.Latency.P99)
-		if len(others) > 0 {
-			next := slices.MinFunc(others, func(a, b peerReport) int { return cmp.Compare(a.Latency.P99, b.Latency.P99) })
-			figure += fmt.Sprintf(" (the best of the others: %s, %s)", with(next.Latency.P99, "ms"), next.Label)
-			goal += ", the best of all"
-			if next.Latency.P99 <= five.Latency.P99 {
-				met = "**no**"
-			}
-		}
-		r.Targets = append(r.Targets, target{"enqueue to saved on an idle system, p99", figure, goal, met})
+	perSecond := workers * jobs.DefaultBatch / slowest.Seconds()
+	most := slices.Repeat([]float64{perSecond}, len(rates))
+	asked := slices.Max(five.figures(slowest, func(o outcome) float64 { return o.AskedPer }))
+	met := above(0.85, "").met(median(each(rates, most)))
+	if asked != 1 {
+		met = "**no**"
+	}
+	r.Targets = append(r.Targets, target{
+		fmt.Sprintf("5 workers, Pinot %v, to one batch of %d each per answer (%s flights/s)", slowest, jobs.DefaultBatch, number(perSecond)),
+		fmt.Sprintf("%s times, look-ups per flight: %s", ratios(rates, most), number(asked)), "0.85 or more, each flight asked for once", met,
+	})
+}
+
+// setScaling counts only where one process leaves cores for a second.
+func (r *report) setScaling(one, two *peerReport) {
+	t := r.compare(fmt.Sprintf("2 processes to 1, Pinot %v", slower), two.rates(slower), one.rates(slower), 1.7)
+	if t == nil {
+		return
+	}
+	cores := median(one.cores(slower))
+	t.Figure += fmt.Sprintf(", one uses %s of %d cores", number(cores), r.Cores)
+	t.Target += ", where one uses half of them at most"
+	if 2*cores > float64(r.Cores) {
+		t.Met = none
 	}
 }
 
@@ -225,7 +252,7 @@ func (r *report) markdown() string {
 
 func (r *report) table() string {
 	var b strings.Builder
-	b.WriteString("| contender | in work | flights/s, Pinot 0 ms | flights/s, Pinot 5 ms | enqueue to saved, p50 | p99 | peak memory |\n|---|--:|--:|--:|--:|--:|--:|\n")
+	b.WriteString("| contender | workers | flights/s, Pinot 0 ms | flights/s, Pinot 5 ms | enqueue to saved, p50 | p99 | peak memory |\n|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, p := range r.Peers {
 		p50, p99 := none, none
 		if p.Latency != nil {
@@ -235,11 +262,11 @@ func (r *report) table() string {
 		if p.Family != bound {
 			memory = figureOf(p.figures(0, func(o outcome) float64 { return o.PeakMemoryMB }), " MB")
 		}
-		inWork := strconv.Itoa(p.InWork)
+		workers := strconv.Itoa(p.Workers)
 		if p.Taken > 0 {
-			inWork += fmt.Sprintf(" of %d taken", p.Taken)
+			workers += fmt.Sprintf(", %d taken", p.Taken)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", p.bold(), inWork, r.rate(&p, 0), r.rate(&p, delays[1]), p50, p99, memory)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", p.bold(), workers, r.rate(&p, 0), r.rate(&p, delays[1]), p50, p99, memory)
 	}
 	return b.String()
 }
@@ -248,14 +275,26 @@ func (r *report) table() string {
 // for what Postgres does.
 func (r *report) processes() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| processes of %d workers | flights/s, Pinot 0 ms | 5 ms | %d ms | times one | cores in use, with Postgres' |\n|--:|--:|--:|--:|--:|--:|\n", workers, slow.Milliseconds())
-	one := r.find("flightbill-1x5").rates(slow)
+	fmt.Fprintf(&b, "| processes of %d workers | flights/s, Pinot 0 ms | 5 ms", workers)
+	waits := []time.Duration{slow, slower}
+	for _, delay := range waits {
+		fmt.Fprintf(&b, " | %d ms | times one | cores in use, with Postgres'", delay.Milliseconds())
+	}
+	b.WriteString(" |\n|" + strings.Repeat("--:|", 3+3*len(waits)) + "\n")
+	one := r.find("flightbill-1x5")
 	for _, p := range r.Peers {
-		if rates := p.rates(slow); len(rates) > 0 && len(rates) == len(one) {
-			cores := p.figures(slow, func(o outcome) float64 { return (o.CPUPer1000 + o.PostgresPer1000) / 1000 * o.FlightsPerSecond })
-			fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s of %d |\n", p.Processes, r.rate(&p, 0), r.rate(&p, delays[1]), r.rate(&p, slow),
-				ratios(rates, one), figureOf(cores, ""), r.Cores)
+		if rates := p.rates(slow); len(rates) == 0 || len(rates) != len(one.rates(slow)) {
+			continue
 		}
+		fmt.Fprintf(&b, "| %d | %s | %s", p.Processes, r.rate(&p, 0), r.rate(&p, delays[1]))
+		for _, delay := range waits {
+			times, cores := none, none
+			if rates := p.rates(delay); len(rates) > 0 && len(rates) == len(one.rates(delay)) {
+				times, cores = ratios(rates, one.rates(delay)), fmt.Sprintf("%s of %d", figureOf(p.cores(delay), ""), r.Cores)
+			}
+			fmt.Fprintf(&b, " | %s | %s | %s", r.rate(&p, delay), times, cores)
+		}
+		b.WriteString(" |\n")
 	}
 	return b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +21,7 @@ type outcome struct {
 	WALPerFlight     float64 `json:"wal_bytes_per_flight,omitempty"`
 	TransactionsPer  float64 `json:"write_transactions_per_flight,omitempty"`
 	DeadTuplesPer    float64 `json:"dead_tuples_per_flight"`
+	AskedPer         float64 `json:"look_ups_per_flight,omitempty"`
 	Refused          string  `json:"refused,omitempty"` // why the figures do not count
 	latencies        []float64
 }
@@ -32,6 +34,7 @@ type turn struct {
 	pool      *pgxpool.Pool
 	processes processes
 	postgres  string // its pid, where its CPU is counted
+	broker    string // its address
 	expected  []string
 }
 
@@ -77,8 +80,11 @@ func (c *comparison) take(ctx context.Context, p peer, delay time.Duration, work
 	}
 	defer func() { err = errors.Join(err, t.processes.stop()) }()
 	flights := int(float64(t.size(fullFlights)) * p.part)
-	if work == singly {
+	switch {
+	case work == singly:
 		flights /= 5
+	case delay == slowest:
+		flights /= 3 // some slots are to end meanwhile
 	}
 	if err := t.drain(ctx, &o, pass, max(50, flights)); err != nil {
 		return o, err
@@ -118,9 +124,10 @@ func (t *turn) poll(ctx context.Context, o *outcome) error {
 func (t *turn) samples() int { return max(5, t.size(int(7300*time.Millisecond/t.peer.pace()))) }
 
 func (t *turn) start(ctx context.Context, delay time.Duration, env ...string) error {
+	t.broker = t.brokers[delay]
 	command := t.peer.command
 	command.env = append(append(env, command.env...),
-		"DATABASE_URL="+t.server.Database("comparison_turn"), "PINOT_BROKERS="+t.brokers[delay], "PINOT_URL=http://"+t.brokers[delay])
+		"DATABASE_URL="+t.server.Database("comparison_turn"), "PINOT_BROKERS="+t.broker, "PINOT_URL=http://"+t.broker)
 	for range t.peer.processes {
 		if err := t.processes.start(ctx, t.programs, command); err != nil {
 			return errors.Join(err, t.processes.stop())
@@ -162,6 +169,7 @@ func (t *turn) drain(ctx context.Context, o *outcome, pass, flights int) error {
 	o.PostgresPer1000 = (after.postgres - before.postgres).Seconds() / n * 1000
 	o.WALPerFlight = float64(after.wal-before.wal) / n
 	o.TransactionsPer = float64(after.transactions-before.transactions) / n
+	o.AskedPer = float64(after.asked-before.asked) / n
 
 	// From the first commit to the last: starting and noticing are not throughput.
 	return t.pool.QueryRow(ctx, `
@@ -175,6 +183,7 @@ func (t *turn) drain(ctx context.Context, o *outcome, pass, flights int) error {
 type spending struct {
 	own, postgres     time.Duration
 	wal, transactions int64 // transactions that write: those that commit to the disk
+	asked             int   // flights that Pinot was asked for
 }
 
 func (t *turn) spent(ctx context.Context, db interface {
@@ -187,6 +196,13 @@ func (t *turn) spent(ctx context.Context, db interface {
 		if s.postgres, err = familyCPU(t.postgres); err != nil {
 			return s, err
 		}
+	}
+	asked, err := get(ctx, "http://"+t.broker+askedPath)
+	if err != nil {
+		return s, err
+	}
+	if s.asked, err = strconv.Atoi(asked); err != nil {
+		return s, err
 	}
 	err = db.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn() - '0/0', pg_snapshot_xmax(pg_current_snapshot())::text::bigint").Scan(&s.wal, &s.transactions)
 	return s, err

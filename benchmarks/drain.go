@@ -82,7 +82,7 @@ func (b *bench) drainOnce(ctx context.Context, pool *pgxpool.Pool, pass, flights
 		}
 	}}
 	stats := jobs.NewStats()
-	service, err := b.newService(pool, source, stats)
+	service, err := b.newService(pool, source, stats, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -119,23 +119,25 @@ func waitUntilBilled(ctx context.Context, allFetched <-chan struct{}, stats *job
 
 // newService makes the service as serve does, but for the schedules: a run that
 // happens to be due would be measured with the flights.
-func (b *bench) newService(pool *pgxpool.Pool, source jobs.FlightSource, stats *jobs.Stats) (*jobs.Service, error) {
+func (b *bench) newService(pool *pgxpool.Pool, source jobs.FlightSource, stats *jobs.Stats, batch int) (*jobs.Service, error) {
 	return jobs.New(jobs.Config{
-		Pool: pool, Source: source, Workers: workers, FlightWait: 24 * time.Hour, Schedules: jobs.NoSchedules,
+		Pool: pool, Source: source, Workers: workers, Batch: batch, FlightWait: 24 * time.Hour, Schedules: jobs.NoSchedules,
 		Now: time.Now, Stats: stats, Logger: b.logger,
 	})
 }
 
-// watchedSource tells of each flight that a job asks for.
+// watchedSource tells of each flight that is asked for.
 type watchedSource struct {
 	jobs.FlightSource
 
 	asked func(id string)
 }
 
-func (s watchedSource) Flight(ctx context.Context, id string) (billing.Flight, error) {
-	s.asked(id)
-	return s.FlightSource.Flight(ctx, id)
+func (s watchedSource) Flights(ctx context.Context, ids []string) (map[string]billing.Answer, error) {
+	for _, id := range ids {
+		s.asked(id)
+	}
+	return s.FlightSource.Flights(ctx, ids)
 }
 
 // insertBill is what a save cannot do without, in one transaction and one round

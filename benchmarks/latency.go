@@ -91,7 +91,7 @@ func (b *bench) latencyOnce(ctx context.Context, pool *pgxpool.Pool, flights job
 		}
 	}}
 	stats := jobs.NewStats()
-	service, err := b.newService(pool, source, stats)
+	service, err := b.newService(pool, source, stats, 0)
 	if err != nil {
 		return nil, saved, err
 	}

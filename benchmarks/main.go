@@ -76,8 +76,11 @@ type measurement struct {
 func measurements() []measurement {
 	return []measurement{
 		{"drain", (*bench).drain, false},
-		{"ahead", (*bench).ahead, false},
+		{"batch", (*bench).batch, false},
+		{"cancel", (*bench).cancel, false},
+		{"unknown", (*bench).unknown, false},
 		{"enqueue", (*bench).enqueue, false},
+		{"enqueue-clients", (*bench).enqueueOneByOne, false},
 		{"revive", (*bench).revive, false},
 		{"issue", func(b *bench, ctx context.Context) ([]row, error) { return b.issue(ctx, 50_000, 40) }, false},
 		{"latency", (*bench).latency, false},

@@ -173,8 +173,8 @@ func (s *server) seed(ctx context.Context, name string, fill func(*pgxpool.Pool)
 }
 
 // inCopy does something in a fresh copy of a seed.
-func (s *server) inCopy(ctx context.Context, seed string, do func(*pgxpool.Pool) error) error {
-	pool, drop, err := s.database(ctx, seed+"_copy", seed)
+func (s *server) inCopy(ctx context.Context, seed string, do func(*pgxpool.Pool) error, settings ...string) error {
+	pool, drop, err := s.database(ctx, seed+"_copy", seed, settings...)
 	if err != nil {
 		return err
 	}

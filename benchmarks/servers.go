@@ -23,7 +23,7 @@ type serverTurn struct {
 // serverTurns take ids to enqueue, which both servers have in the table wanted.
 func serverTurns(ids []string) (turns []serverTurn) {
 	rate := func(o outcome) float64 { return o.FlightsPerSecond }
-	for _, name := range []string{"flightbill-1x5", "flightbill-1x50"} {
+	for _, name := range []string{"flightbill-1x5", "flightbill-1x1"} {
 		p := peerNamed(name)
 		for _, delay := range delays {
 			turns = append(turns, serverTurn{

@@ -42,6 +42,13 @@ func (r row) within(times float64, figures, theirs []float64) row {
 	return r
 }
 
+// atLeast is within the other way round, for figures of which more is better.
+func (r row) atLeast(times float64, figures, theirs []float64) row {
+	r.target = "ratio of at least " + number(times)
+	r.met = above(times, "").met(median(each(figures, theirs)))
+	return r
+}
+
 // limit is a target: a figure must not pass it.
 type limit struct {
 	than  float64

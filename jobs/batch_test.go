@@ -273,7 +273,7 @@ func TestSameFlightTwiceInABatch(t *testing.T) {
 func TestUrgentFlightsWaitOneBatchAtMost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	const flights, urgent = 9000, 300
+	const flights, urgent = 5000, 300
 	b.landed(t, 1, flights+urgent)
 	b.enqueueMany(t, 1, flights, 4)
 	for range 2 {
@@ -498,7 +498,7 @@ func TestDueFlightsAreSweptPastALock(t *testing.T) {
 func TestTwoProcessesShareTheQueue(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	const flights = 3000
+	const flights = 1500
 	b.landed(t, 1, flights)
 	b.enqueueMany(t, 1, flights, 1)
 	first, second := &recordingSource{}, &recordingSource{}

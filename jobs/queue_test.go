@@ -184,7 +184,7 @@ func (b *testBundle) noticesOf(t *testing.T) (stop func() int) {
 func TestBusyProcessNeedsNoNotices(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	const queued, singles = 6000, 300
+	const queued, singles = 5000, 200
 	b.landed(t, 1, queued+singles)
 	b.enqueueMany(t, 1, queued, 1)
 	b.start(t, workers(2))

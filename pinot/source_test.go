@@ -173,7 +173,7 @@ func TestFlightFailures(t *testing.T) {
 				status = http.StatusOK
 			}
 			b := newBroker(t, always(status, body))
-			s := newSource(t, Config{Brokers: []string{b.URL}})
+			s := newSource(t, Config{Brokers: []string{b.URL}, Timeout: time.Minute}) // what is too large takes its time
 			id := "F1"
 			if tc.file == "0.11-differing" {
 				id = "F4"

@@ -300,3 +300,35 @@ func TestQueueIsLookedAtAfterThePromise(t *testing.T) {
 	_, ids = b.claim(t, queue, 9)
 	require.Empty(t, ids)
 }
+
+// A claim does not wait for the disk, nor does an end; but a save that issues an invoice
+// waits, and with it what comes in its turn.
+func TestTurnWaitsForTheDiskWhereItIssues(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `CREATE TABLE waited (setting text)`)
+	b.exec(t, `CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			INSERT INTO flightbill.waited VALUES (current_setting('synchronous_commit')); RETURN NEW;
+		END $$`)
+	pool := open(t, b.url, 1)
+	_, err := pool.Exec(t.Context(), `SET synchronous_commit = on`) // a test's server has it off
+	require.NoError(t, err)
+	queue := db.NewFlightQueue(pool)
+	job, bill := b.running(t, "F1"), b.priced(t, db.NewPriceBooks(b.pool), "F1", "EACH")
+	b.enqueue(t, "F2")
+	b.enqueue(t, "F3")
+	b.exec(t, `CREATE TRIGGER note AFTER UPDATE ON river_job FOR EACH ROW EXECUTE FUNCTION note()`)
+	waited := func() string {
+		defer b.exec(t, `DELETE FROM waited`)
+		return get[string](t, b, `SELECT string_agg(DISTINCT setting, ' ') FROM waited`)
+	}
+	claimed, _ := b.claim(t, queue, 1)
+	require.Equal(t, "off", waited())
+	_, err = queue.Take(t.Context(), db.Turn{Client: "me", Ends: back(claimed)})
+	require.NoError(t, err)
+	require.Equal(t, "off", waited())
+	turned, err := queue.Take(t.Context(), db.Turn{Client: "here", Saves: []db.Save{{Job: job, Bill: bill, At: testNow}}, Claim: 1})
+	require.NoError(t, err)
+	require.Len(t, turned.Claimed, 1)
+	require.Equal(t, "on", waited())
+}

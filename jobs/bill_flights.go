@@ -344,7 +344,7 @@ func (w *IngestFlight) saveApart(ctx context.Context, batch []*attempt, err erro
 	case len(batch) > 1:
 		apart = slices.Collect(slices.Chunk(batch, 1))
 	case errors.Is(err, db.ErrLocked):
-		err = blocked(fmt.Sprintf("flight %s waits for another transaction, which has locked something of it", batch[0].flightID), err)
+		err = flightLocked(batch[0], err)
 	}
 	for _, some := range apart {
 		outcomes, err := db.SaveFlights(ctx, w.pool, w.saves(some))

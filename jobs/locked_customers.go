@@ -47,6 +47,10 @@ func customerLocked(customer billing.Customer, cause error) error {
 	return blocked(fmt.Sprintf("customer %s is locked by another transaction; the customer's flights wait until that ends", customer.Code), cause)
 }
 
+func flightLocked(a *attempt, cause error) error {
+	return blocked(fmt.Sprintf("flight %s waits for another transaction, which has locked something of it", a.flightID), cause)
+}
+
 func blocked(message string, cause error) error {
 	return &billing.Error{Kind: billing.Blocked, Reason: billing.ReasonLocked, Err: cause, Message: message + " (pg_stat_activity shows it)"}
 }

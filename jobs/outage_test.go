@@ -195,8 +195,9 @@ func TestServiceStopsDuringAnOutage(t *testing.T) {
 	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
 	require.Zero(t, source.asked.Load(), "before a flight is read")
 	eventually(t, "it is told how many wait", func() bool { return log.count("flights_waiting=1") == 1 })
+	eventually(t, "a worker waits with the flight", func() bool { return get[int64](t, b, `SELECT count(*) FROM river_job WHERE state = 'running'`) == 1 })
 	stopping := time.Now()
 	require.NoError(t, service.Stop(context.Background()))
 	require.Less(t, time.Since(stopping), 5*time.Second)
-	require.EqualValues(t, 1, get[int64](t, b, `SELECT count(*) FROM river_job WHERE state IN ('available', 'scheduled') AND attempt = 0`))
+	require.EqualValues(t, 1, get[int64](t, b, `SELECT count(*) FROM river_job WHERE state = 'scheduled' AND attempt = 0 AND metadata ->> 'reason' = 'source_down'`))
 }

@@ -75,8 +75,11 @@ func (w *IngestFlight) rebillFrom(ctx context.Context, book *db.PriceBook, a *at
 	}
 	job := db.JobOf(a.JobRow)
 	outcome, err := db.AdjustFlight(ctx, w.pool, &job, billed.Rebilled(bill), w.now())
-	if errors.Is(err, db.ErrCustomerLocked) || errors.Is(err, db.ErrLocked) {
+	switch {
+	case errors.Is(err, db.ErrCustomerLocked):
 		err = w.locked.note(bill.Customer, err)
+	case errors.Is(err, db.ErrLocked):
+		err = flightLocked(a, err)
 	}
 	return outcome, err
 }

@@ -4,12 +4,13 @@ import (
 	"context"
 	"os"
 	osexec "os/exec"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/db/dbtest"
 	"github.com/flightbill/flightbill/db/embedded"
@@ -38,21 +39,15 @@ func TestURLIsAFreshCopyOfTheTemplate(t *testing.T) {
 			t.Parallel()
 			url := dbtest.URL(t)
 			exec(t, url, "INSERT INTO marks VALUES (2)")
-			if n := count(t, url, "SELECT count(*) FROM marks"); n != 2 {
-				t.Errorf("%d rows in marks, want the template's and this test's: 2", n)
-			}
-			if n := filled.Load(); n != 1 {
-				t.Errorf("template filled %d times, want once", n)
-			}
+			require.Equal(t, 2, count(t, url, "SELECT count(*) FROM marks"), "the template's row and this test's")
+			require.EqualValues(t, 1, filled.Load())
 		})
 	}
 }
 
 func TestEmptyURLHasNothingOfTheTemplate(t *testing.T) {
 	t.Parallel()
-	if n := count(t, dbtest.EmptyURL(t), "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"); n != 0 {
-		t.Errorf("%d tables, want none", n)
-	}
+	require.Zero(t, count(t, dbtest.EmptyURL(t), "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"))
 }
 
 func TestDatabaseIsDroppedThoughInUse(t *testing.T) {
@@ -62,20 +57,12 @@ func TestDatabaseIsDroppedThoughInUse(t *testing.T) {
 	t.Run("uses it", func(t *testing.T) {
 		url = dbtest.URL(t)
 		conn, err := pgx.Connect(t.Context(), url)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		// Closed only by the test around this one, after the database was dropped.
 		outer.Cleanup(func() { _ = conn.Close(context.Background()) })
 	})
-	conn, err := pgx.Connect(t.Context(), url)
-	if err == nil {
-		_ = conn.Close(t.Context())
-		t.Fatal("the database still exists after its test")
-	}
-	if !strings.Contains(err.Error(), "does not exist") {
-		t.Errorf("unexpected error: %v", err)
-	}
+	_, err := pgx.Connect(t.Context(), url)
+	require.ErrorContains(t, err, "does not exist")
 }
 
 func TestVersionIsTheOneAskedFor(t *testing.T) {
@@ -87,27 +74,17 @@ func TestVersionIsTheOneAskedFor(t *testing.T) {
 	if want == "" {
 		want = "18"
 	}
-	if n := count(t, dbtest.EmptyURL(t), "SELECT count(*) WHERE current_setting('server_version') LIKE '"+want+".%'"); n != 1 {
-		t.Errorf("the server's version is not %s", want)
-	}
+	require.Equal(t, 1, count(t, dbtest.EmptyURL(t), "SELECT count(*) WHERE current_setting('server_version') LIKE '"+want+".%'"), want)
 }
 
 // Two binaries at once on a server that is named, beside one that is at work and what a killed one left.
 func TestNamedServerIsLeftAsItWas(t *testing.T) {
 	t.Parallel()
 	server, err := embedded.Start(t.Context(), embedded.Config{Ephemeral: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
 	working, err := pgx.Connect(t.Context(), server.URL()+"&application_name=flightbill_test_00112233445566aa")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer working.Close(context.WithoutCancel(t.Context()))
 	exec(t, server.URL(), "CREATE DATABASE flightbill_test_00112233445566aa_7")
 	const databases = "SELECT count(*) FROM pg_database"
@@ -119,24 +96,20 @@ func TestNamedServerIsLeftAsItWas(t *testing.T) {
 	var binaries sync.WaitGroup
 	for range 2 {
 		binaries.Go(func() {
-			if out, err := anotherBinary(t, tests, "FLIGHTBILL_TEST_DATABASE_URL="+server.URL()); err != nil {
-				t.Errorf("%v\n%s", err, out)
-			}
+			out, err := anotherBinary(t, tests, "FLIGHTBILL_TEST_DATABASE_URL="+server.URL())
+			assert.NoError(t, err, out)
 		})
 	}
 	binaries.Wait()
-	if n := count(t, server.URL(), databases); n != before {
-		t.Errorf("%d databases on the server, want those from before: %d", n, before)
-	}
+	require.Equal(t, before, count(t, server.URL(), databases))
 }
 
 func TestServerCannotBeBothNamedAndChosen(t *testing.T) {
 	t.Parallel()
 	const tests = "^TestEmptyURLHasNothingOfTheTemplate$"
 	out, err := anotherBinary(t, tests, "FLIGHTBILL_TEST_DATABASE_URL=postgres://127.0.0.1:1/postgres", "FLIGHTBILL_TEST_POSTGRES=15")
-	if err == nil || !strings.Contains(out, "FLIGHTBILL_TEST_DATABASE_URL and FLIGHTBILL_TEST_POSTGRES are both set") {
-		t.Errorf("%v\n%s", err, out)
-	}
+	require.Error(t, err)
+	require.Contains(t, out, "FLIGHTBILL_TEST_DATABASE_URL and FLIGHTBILL_TEST_POSTGRES are both set")
 }
 
 // anotherBinary runs this one again, for some of its tests.
@@ -155,24 +128,17 @@ func anotherBinary(t *testing.T, tests string, env ...string) (out string, err e
 func exec(t *testing.T, url, sql string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer conn.Close(context.WithoutCancel(t.Context()))
-	if _, err := conn.Exec(t.Context(), sql); err != nil {
-		t.Fatal(err)
-	}
+	_, err = conn.Exec(t.Context(), sql)
+	require.NoError(t, err)
 }
 
 func count(t *testing.T, url, sql string) (n int) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer conn.Close(context.WithoutCancel(t.Context()))
-	if err := conn.QueryRow(t.Context(), sql).Scan(&n); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, conn.QueryRow(t.Context(), sql).Scan(&n))
 	return n
 }

@@ -11,18 +11,16 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"sync"
 	"syscall"
 	"time"
 )
 
 // child is a holder, seen from its parent.
 type child struct {
-	stdin  io.Closer
-	ended  chan struct{}
-	err    error // once ended
-	proc   *os.Process
-	stopMu sync.Mutex
+	stdin io.Closer
+	ended chan struct{}
+	err   error // once ended
+	proc  *os.Process
 }
 
 // startHolder starts a holder and waits until its server is ready.
@@ -71,8 +69,8 @@ func startHolder(ctx context.Context, cfg Config, lock *os.File, o order) (*chil
 		c.err = cmd.Wait()
 		if reported != nil {
 			c.err = reported
-		} else if text := stderr.String(); c.err != nil && text != "" {
-			c.err = fmt.Errorf("%w: %s", c.err, tail(text))
+		} else if c.err != nil && len(stderr) > 0 {
+			c.err = fmt.Errorf("%w: %s", c.err, tail(string(stderr)))
 		}
 	}()
 
@@ -111,10 +109,8 @@ func readReports(ctx context.Context, cfg Config, stdout io.Reader, ready chan<-
 	return err
 }
 
-// stop ends the holder and waits for it. Calling it again is harmless.
+// stop ends the holder and waits for it.
 func (c *child) stop() error {
-	c.stopMu.Lock()
-	defer c.stopMu.Unlock()
 	_ = c.stdin.Close()
 	select {
 	case <-c.ended:
@@ -126,21 +122,10 @@ func (c *child) stop() error {
 }
 
 // lastBytes keeps the end of what is written to it.
-type lastBytes struct {
-	mu  sync.Mutex
-	buf []byte
-}
+type lastBytes []byte
 
 func (l *lastBytes) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.buf = append(l.buf, p...)
-	l.buf = l.buf[max(0, len(l.buf)-4096):]
+	*l = append(*l, p...)
+	*l = (*l)[max(0, len(*l)-4096):]
 	return len(p), nil
-}
-
-func (l *lastBytes) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return string(l.buf)
 }

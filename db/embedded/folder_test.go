@@ -4,68 +4,62 @@ package embedded
 
 import (
 	"bytes"
-	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 func TestFolderOfAnotherVersion(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	version := filepath.Join(dir, "data", "PG_VERSION")
-	must(t, os.MkdirAll(filepath.Dir(version), 0o700))
-	must(t, os.WriteFile(version, []byte("15\n"), 0o600))
-	must(t, os.WriteFile(filepath.Join(dir, lockFile), nil, 0o600))
+	require.NoError(t, os.MkdirAll(filepath.Dir(version), 0o700))
+	require.NoError(t, os.WriteFile(version, []byte("15\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, lockFile), nil, 0o600))
 	_, err := Start(t.Context(), Config{Dir: dir})
-	if !errors.Is(err, ErrOtherVersion) || !strings.Contains(err.Error(), "Postgres 15") || !strings.Contains(err.Error(), "Postgres 18.3") {
-		t.Errorf("Start: %v, want ErrOtherVersion that names 15 and 18.3", err)
-	}
-	if _, err := os.Stat(version); err != nil {
-		t.Errorf("the cluster was touched: %v", err)
-	}
+	require.ErrorIs(t, err, ErrOtherVersion)
+	require.ErrorContains(t, err, "Postgres 15")
+	require.ErrorContains(t, err, "Postgres 18.3")
+	require.FileExists(t, version)
 }
 
 func TestFolderWithoutVersionIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	precious := filepath.Join(dir, "data", "base")
-	must(t, os.MkdirAll(precious, 0o700))
-	must(t, os.WriteFile(filepath.Join(dir, lockFile), nil, 0o600))
-	if server, err := Start(t.Context(), Config{Dir: dir}); err == nil {
-		must(t, server.Stop())
-		t.Error("Start made a new cluster over a damaged one")
-	}
-	if _, err := os.Stat(precious); err != nil {
-		t.Errorf("the cluster was touched: %v", err)
-	}
+	require.NoError(t, os.MkdirAll(precious, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, lockFile), nil, 0o600))
+	_, err := Start(t.Context(), Config{Dir: dir})
+	require.ErrorContains(t, err, "no file PG_VERSION")
+	require.DirExists(t, precious)
 }
 
 func TestFolderOfSomethingElse(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
-	must(t, os.Mkdir(dir, 0o755))
-	must(t, os.WriteFile(filepath.Join(dir, "passwd"), nil, 0o644))
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "passwd"), nil, 0o644))
 	before, err := os.Stat(dir)
-	must(t, err)
-	if _, err := Start(t.Context(), Config{Dir: dir}); !errors.Is(err, ErrNotDataFolder) {
-		t.Errorf("Start: %v, want ErrNotDataFolder", err)
-	}
+	require.NoError(t, err)
+	_, err = Start(t.Context(), Config{Dir: dir})
+	require.ErrorIs(t, err, ErrNotDataFolder)
 	after, err := os.Stat(dir)
-	must(t, err)
-	equal(t, "owner unchanged", accountOf(after), accountOf(before))
+	require.NoError(t, err)
+	require.Equal(t, accountOf(before), accountOf(after), "owner unchanged")
 }
 
 // A serve with a DATABASE_URL keeps its statistics where the embedded server would have its data.
 func TestFolderWithStatistics(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
-	must(t, os.Mkdir(dir, 0o755))
-	must(t, os.WriteFile(filepath.Join(dir, "results.json"), nil, 0o644))
-	must(t, os.WriteFile(filepath.Join(dir, ".results-1.json"), nil, 0o600))
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "results.json"), nil, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".results-1.json"), nil, 0o600))
 	start(t, Config{Dir: dir, Ephemeral: true})
 }
 
@@ -76,38 +70,35 @@ func TestFolderInPrivateOne(t *testing.T) {
 	}
 	dir := dataDir(t)
 	private := filepath.Dir(dir)
-	must(t, os.Chmod(private, 0o700))
+	require.NoError(t, os.Chmod(private, 0o700))
 	_, err := Start(t.Context(), Config{Dir: dir})
-	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), private+";") || !strings.Contains(err.Error(), "FLIGHTBILL_DATA_DIR") {
-		t.Errorf("Start: %v, want ErrUnreachable that names %s and FLIGHTBILL_DATA_DIR", err, private)
-	}
-	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the folder was made all the same: %v", err)
-	}
+	require.ErrorIs(t, err, ErrUnreachable)
+	require.ErrorContains(t, err, private+";")
+	require.ErrorContains(t, err, "FLIGHTBILL_DATA_DIR")
+	require.NoDirExists(t, dir)
 }
 
 func TestFolderPathThatTheShellWouldChange(t *testing.T) {
 	t.Parallel()
-	if _, err := Start(t.Context(), Config{Dir: filepath.Join(dataDir(t), "$HOME")}); err == nil || !strings.Contains(err.Error(), "$HOME") {
-		t.Errorf("Start: %v, want an error that names the path", err)
-	}
+	_, err := Start(t.Context(), Config{Dir: filepath.Join(dataDir(t), "$HOME")})
+	require.ErrorContains(t, err, "$HOME")
 }
 
 func TestDefaultDir(t *testing.T) {
 	dir := DefaultDir()
 	if os.Geteuid() == 0 {
-		equal(t, "root's", dir, "/var/lib/flightbill")
+		require.Equal(t, "/var/lib/flightbill", dir, "root's")
 		return
 	}
 	if runtime.GOOS == "darwin" {
-		equal(t, "a Mac's", strings.HasSuffix(dir, "/Library/Application Support/flightbill"), true)
+		require.True(t, strings.HasSuffix(dir, "/Library/Application Support/flightbill"), "a Mac's")
 		return
 	}
 	t.Setenv("XDG_DATA_HOME", "/somewhere")
-	equal(t, "with XDG_DATA_HOME", DefaultDir(), "/somewhere/flightbill")
+	require.Equal(t, "/somewhere/flightbill", DefaultDir(), "with XDG_DATA_HOME")
 	t.Setenv("XDG_DATA_HOME", "")
 	t.Setenv("HOME", "/home/someone")
-	equal(t, "with HOME", DefaultDir(), "/home/someone/.local/share/flightbill")
+	require.Equal(t, "/home/someone/.local/share/flightbill", DefaultDir(), "with HOME")
 }
 
 func TestHalfExtractedBinariesAreMadeAnew(t *testing.T) {
@@ -122,20 +113,20 @@ func TestHalfExtractedBinariesAreMadeAnew(t *testing.T) {
 	}
 	cacheDir := dataDir(t)
 	c := cache{cacheDir, defaultVersion}
-	must(t, os.MkdirAll(filepath.Join(c.tree(), "bin"), 0o755))
-	must(t, os.WriteFile(filepath.Join(c.tree(), "bin", "pg_ctl"), nil, 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(c.tree(), "bin"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(c.tree(), "bin", "pg_ctl"), nil, 0o755))
 	if archive != "" {
 		content, err := os.ReadFile(archive)
-		must(t, err)
-		must(t, os.WriteFile(filepath.Join(c.path(), filepath.Base(archive)), content, 0o644))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(c.path(), filepath.Base(archive)), content, 0o644))
 	}
 
 	server := start(t, Config{Ephemeral: true, cacheDirs: []string{cacheDir}})
-	equal(t, "alive", query(t, server.URL(), "SELECT 'yes'"), "yes")
-	equal(t, "complete", c.complete(), true)
+	require.Equal(t, "yes", query(t, server.URL(), "SELECT 'yes'"), "alive")
+	require.True(t, c.complete(), "complete")
 	left, err := filepath.Glob(filepath.Join(c.path(), "*"))
-	must(t, err)
-	equal(t, "files", len(left), 3) // tree, archive, marker: no scratch
+	require.NoError(t, err)
+	require.Len(t, left, 3) // tree, archive, marker: no scratch
 }
 
 // Not parallel: it sets environment variables.
@@ -147,11 +138,7 @@ func TestDownloadThatFails(t *testing.T) {
 		Ephemeral: true, cacheDirs: []string{dataDir(t)}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	for _, want := range []string{"Postgres 18.3", "Maven Central", "unable to connect", "HTTPS_PROXY", "DATABASE_URL"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Start: %v, want an error that holds %q", err, want)
-		}
+		require.ErrorContains(t, err, want)
 	}
-	if !strings.Contains(log.String(), "downloading Postgres 18.3") {
-		t.Errorf("log: %s, want a line about the download", log.String())
-	}
+	require.Contains(t, log.String(), "downloading Postgres 18.3")
 }

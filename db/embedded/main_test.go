@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
@@ -38,11 +39,11 @@ func TestMain(m *testing.M) {
 func dataDir(t *testing.T) string {
 	t.Helper()
 	parent, err := os.MkdirTemp("", "flightbill-test-")
-	must(t, err)
-	must(t, os.Chmod(parent, 0o755))
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(parent, 0o755))
 	parent, err = filepath.EvalSymlinks(parent)
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(parent)) })
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(parent)) })
 	return filepath.Join(parent, "flightbill")
 }
 
@@ -52,8 +53,8 @@ func start(t *testing.T, cfg Config) *Server {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	server, err := Start(ctx, cfg)
-	must(t, err)
-	t.Cleanup(func() { must(t, server.Stop()) })
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
 	return server
 }
 
@@ -61,47 +62,32 @@ func start(t *testing.T, cfg Config) *Server {
 func query(t *testing.T, url, sql string) (value string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
-	must(t, err)
+	require.NoError(t, err)
 	defer conn.Close(context.WithoutCancel(t.Context()))
-	must(t, conn.QueryRow(t.Context(), sql).Scan(&value))
+	require.NoError(t, conn.QueryRow(t.Context(), sql).Scan(&value))
 	return value
 }
 
 func execute(t *testing.T, url, sql string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
-	must(t, err)
+	require.NoError(t, err)
 	defer conn.Close(context.WithoutCancel(t.Context()))
 	_, err = conn.Exec(t.Context(), sql)
-	must(t, err)
+	require.NoError(t, err)
 }
 
 // requireGone waits until nothing listens any more where a server did.
 func requireGone(t *testing.T, url string) {
 	t.Helper()
 	config, err := pgx.ParseConfig(url)
-	must(t, err)
+	require.NoError(t, err)
 	address := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	require.Eventually(t, func() bool {
 		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			return
+		if err == nil {
+			_ = conn.Close()
 		}
-		must(t, conn.Close())
-	}
-	t.Fatal("the server still listens")
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func equal[T comparable](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
+		return err != nil
+	}, 10*time.Second, 20*time.Millisecond, "the server still listens")
 }

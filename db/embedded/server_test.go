@@ -4,56 +4,44 @@ package embedded
 
 import (
 	"context"
-	"errors"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestDataSurvivesStopAndStart(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(dataDir(t), "with space, and ümlaut")
 	first := start(t, Config{Dir: dir, Parameters: map[string]string{"cluster_name": "a \"b\" $HOME `id` \\c"}})
-	equal(t, "who and where", query(t, first.URL(), "SELECT current_user || ' ' || current_database()"), "flightbill flightbill")
-	equal(t, "superuser", query(t, first.URL(), "SHOW is_superuser"), "on")
-	equal(t, "fsync", query(t, first.URL(), "SHOW fsync"), "on")
-	equal(t, "time zone", query(t, first.URL(), "SHOW timezone"), "UTC")
-	equal(t, "addresses", query(t, first.URL(), "SHOW listen_addresses"), "127.0.0.1")
-	equal(t, "version", query(t, first.URL(), "SELECT split_part(current_setting('server_version'), '.', 1)"), "18")
-	equal(t, "a parameter with what shells interpret", query(t, first.URL(), "SHOW cluster_name"), "a \"b\" $HOME `id` \\c")
+	require.Equal(t, "flightbill flightbill", query(t, first.URL(), "SELECT current_user || ' ' || current_database()"), "who and where")
+	require.Equal(t, "on", query(t, first.URL(), "SHOW is_superuser"), "superuser")
+	require.Equal(t, "on", query(t, first.URL(), "SHOW fsync"), "fsync")
+	require.Equal(t, "UTC", query(t, first.URL(), "SHOW timezone"), "time zone")
+	require.Equal(t, "127.0.0.1", query(t, first.URL(), "SHOW listen_addresses"), "addresses")
+	require.Equal(t, "18", query(t, first.URL(), "SELECT split_part(current_setting('server_version'), '.', 1)"), "version")
+	require.Equal(t, "a \"b\" $HOME `id` \\c", query(t, first.URL(), "SHOW cluster_name"), "a parameter with what shells interpret")
 	execute(t, first.URL(), "CREATE TABLE kept AS SELECT 'yes' AS answer")
-	must(t, first.Stop())
+	require.NoError(t, first.Stop())
 	requireGone(t, first.URL())
-	if logs, _ := filepath.Glob(filepath.Join(dir, "log", "*.log")); len(logs) != 1 {
-		t.Errorf("logs in the data folder: %v, want one", logs)
-	}
-
-	if _, err := os.Stat(filepath.Join(dir, stateFile)); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a stopped server's state file: %v, want none", err)
-	}
+	logs, err := filepath.Glob(filepath.Join(dir, "log", "*.log"))
+	require.NoError(t, err)
+	require.Len(t, logs, 1)
+	require.NoFileExists(t, filepath.Join(dir, stateFile))
 
 	second := start(t, Config{Dir: dir})
-	equal(t, "kept row", query(t, second.URL(), "SELECT answer FROM kept"), "yes")
-	equal(t, "secrets readable by others", loose(t, dir), "")
-}
-
-// loose returns the first file in a data folder that others may read.
-func loose(t *testing.T, dir string) (found string) {
-	t.Helper()
+	require.Equal(t, "yes", query(t, second.URL(), "SELECT answer FROM kept"), "kept row")
 	for _, file := range []string{"", passwordFile, stateFile, lockFile, "data", "log"} {
 		info, err := os.Stat(filepath.Join(dir, file))
-		must(t, err)
-		if info.Mode().Perm()&0o077 != 0 && found == "" {
-			found = info.Name()
-		}
+		require.NoError(t, err)
+		require.Zero(t, info.Mode().Perm()&0o077, "others may read %s", info.Name())
 	}
-	return found
 }
 
 func TestStartsAtOnceShareOneServer(t *testing.T) {
@@ -65,69 +53,51 @@ func TestStartsAtOnceShareOneServer(t *testing.T) {
 	for i := range servers {
 		group.Go(func() {
 			server, err := Start(t.Context(), Config{Dir: dir, Ephemeral: true})
-			if err != nil {
-				t.Error(err)
-				return
-			}
+			assert.NoError(t, err)
 			servers[i] = server
 		})
 	}
 	group.Wait()
-	if t.Failed() {
-		return
-	}
+	require.NotContains(t, servers, (*Server)(nil))
 	owners := 0
 	for _, server := range servers {
-		equal(t, "URL", server.URL(), servers[0].URL())
+		require.Equal(t, servers[0].URL(), server.URL(), "URL")
 		if server.Owned() {
 			owners++
-			t.Cleanup(func() { must(t, server.Stop()) })
+			t.Cleanup(func() { require.NoError(t, server.Stop()) })
 		} else {
-			must(t, server.Stop())
+			require.NoError(t, server.Stop())
 		}
 	}
-	equal(t, "owners", owners, 1)
-	equal(t, "alive after the others' Stop", query(t, servers[0].URL(), "SELECT 'yes'"), "yes")
+	require.Equal(t, 1, owners, "owners")
+	require.Equal(t, "yes", query(t, servers[0].URL(), "SELECT 'yes'"), "alive after the others' Stop")
 
 	_, err := Start(t.Context(), Config{Dir: dir, Version: embeddedpostgres.V15})
-	if !errors.Is(err, ErrOtherVersion) {
-		t.Errorf("Start of another version beside it: %v, want ErrOtherVersion", err)
-	}
+	require.ErrorIs(t, err, ErrOtherVersion)
 }
 
 func TestEphemeral(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	require.NoError(t, err)
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
 
 	server := start(t, Config{Ephemeral: true, ports: []int{port}})
-	if server.state.Port == port {
-		t.Errorf("the server claims port %d, which is another program's", port)
-	}
-	equal(t, "fsync", query(t, server.URL(), "SHOW fsync"), "off")
+	require.NotEqual(t, port, server.state.Port, "it is another program's")
+	require.Equal(t, "off", query(t, server.URL(), "SHOW fsync"), "fsync")
 	// A backend ends a little after its client has gone.
 	const others = "SELECT count(*) - 1 || '' FROM pg_stat_activity WHERE backend_type = 'client backend'"
-	open := query(t, server.URL(), others)
-	for deadline := time.Now().Add(10 * time.Second); open != "0" && time.Now().Before(deadline); {
-		time.Sleep(20 * time.Millisecond)
-		open = query(t, server.URL(), others)
-	}
-	equal(t, "connections besides this one", open, "0")
-	must(t, server.Stop())
-	if _, err := os.Stat(server.dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the folder is still there: %v", err)
-	}
-	must(t, server.Stop()) // again is harmless
+	require.Eventually(t, func() bool { return query(t, server.URL(), others) == "0" }, 10*time.Second, 20*time.Millisecond, "connections besides this one")
+	require.NoError(t, server.Stop())
+	require.NoDirExists(t, server.dir)
+	require.NoError(t, server.Stop()) // again is harmless
 }
 
 func TestStartNeedsFolder(t *testing.T) {
 	t.Parallel()
 	_, err := Start(t.Context(), Config{})
-	if err == nil || !strings.Contains(err.Error(), "FLIGHTBILL_DATA_DIR") {
-		t.Errorf("Start without a folder: %v, want an error that names FLIGHTBILL_DATA_DIR", err)
-	}
+	require.ErrorContains(t, err, "FLIGHTBILL_DATA_DIR")
 }
 
 // Another process is starting its server and does not get on; the last one's state file is still there, and its port is
@@ -135,7 +105,7 @@ func TestStartNeedsFolder(t *testing.T) {
 func TestStaleStateIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	other, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	require.NoError(t, err)
 	asked, answers := make(chan struct{}, 100), make(chan byte, 100)
 	go func() {
 		for {
@@ -156,30 +126,25 @@ func TestStaleStateIsNotBelieved(t *testing.T) {
 	}()
 
 	dir := dataDir(t)
-	must(t, os.Mkdir(dir, 0o700))
-	must(t, os.WriteFile(filepath.Join(dir, passwordFile), []byte("secret"), 0o600))
-	must(t, writeState(dir, state{Port: other.Addr().(*net.TCPAddr).Port, Version: defaultVersion}))
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, passwordFile), []byte("secret"), 0o600))
+	require.NoError(t, writeState(dir, state{Port: other.Addr().(*net.TCPAddr).Port, Version: defaultVersion}))
 	lock, err := openLock(filepath.Join(dir, lockFile), accountFor(dir))
-	must(t, err)
+	require.NoError(t, err)
 	defer lock.Close()
 	free, err := tryLock(lock)
-	must(t, err)
-	equal(t, "lock free", free, true)
+	require.NoError(t, err)
+	require.True(t, free, "lock free")
 
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	if _, err := Start(ctx, Config{Dir: dir}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Start: %v, want that it waits on until its context ends", err)
-	}
-	must(t, other.Close())
+	_, err = Start(ctx, Config{Dir: dir})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, other.Close())
 	for answer := range answers {
-		if answer == 'p' {
-			t.Error("the other program was sent the password")
-		}
+		require.NotEqual(t, byte('p'), answer, "the other program was sent the password")
 	}
-	if len(asked) == 0 {
-		t.Error("the state file was not tried: the test tests nothing")
-	}
+	require.NotEmpty(t, asked, "the state file was not tried: the test tests nothing")
 }
 
 func TestStartCancelledLeavesNothingRunning(t *testing.T) {
@@ -188,9 +153,9 @@ func TestStartCancelledLeavesNothingRunning(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond) // amid initdb, on most machines
 	defer cancel()
 	if server, err := Start(ctx, Config{Dir: dir}); err == nil {
-		must(t, server.Stop())
+		require.NoError(t, server.Stop())
 		t.Skip("this machine starts Postgres faster than the test cancels")
 	}
 	server := start(t, Config{Dir: dir, Ephemeral: true})
-	equal(t, "the next Start owns its server", server.Owned(), true)
+	require.True(t, server.Owned(), "the next Start owns its server")
 }

@@ -77,11 +77,8 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 	if opts.MaxConns > 0 {
 		config.MaxConns = opts.MaxConns
 	}
-	name := opts.ApplicationName
-	if name == "" {
-		name = "flightbill"
-	}
-	setDefault(config.ConnConfig.RuntimeParams, "application_name", name)
+	params := config.ConnConfig.RuntimeParams
+	params["application_name"] = cmp.Or(params["application_name"], opts.ApplicationName, "flightbill")
 	config.ConnConfig.AfterConnect = setSession(opts.SearchPath)
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 10 * time.Second
@@ -107,8 +104,9 @@ func checkServer(ctx context.Context, pool *pgxpool.Pool, config *pgx.ConnConfig
 		return fmt.Errorf("%w: database %s cannot be reached; see that it runs and that DATABASE_URL names it: %w",
 			ErrUnreachable, Address(config), err)
 	}
-	if err := checkServerVersion(number, version, Address(config)); err != nil {
-		return err
+	if number < OldestPostgres*10_000 {
+		return fmt.Errorf("%w: database %s runs Postgres %s; flightbill needs Postgres %d or newer",
+			ErrServerTooOld, Address(config), version, OldestPostgres)
 	}
 	if encoding != "UTF8" {
 		return fmt.Errorf("%w: database %s is in %s, where names of other languages are lost or miscounted; make it anew: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
@@ -117,21 +115,7 @@ func checkServer(ctx context.Context, pool *pgxpool.Pool, config *pgx.ConnConfig
 	return nil
 }
 
-func checkServerVersion(number int, version, address string) error {
-	if number < OldestPostgres*10_000 {
-		return fmt.Errorf("%w: database %s runs Postgres %s; flightbill needs Postgres %d or newer",
-			ErrServerTooOld, address, version, OldestPostgres)
-	}
-	return nil
-}
-
 // Address names a database for people: host, port and name, no secrets.
 func Address(config *pgx.ConnConfig) string {
 	return net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))) + "/" + config.Database
-}
-
-func setDefault(params map[string]string, key, value string) {
-	if _, set := params[key]; !set {
-		params[key] = value
-	}
 }

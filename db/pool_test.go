@@ -267,7 +267,7 @@ func oldServer(t *testing.T, number, version string) (address string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	served := make(chan error, 1)
-	go func() { served <- serveOld(listener, number, version) }()
+	go func() { served <- answerOld(listener, number, version) }()
 	t.Cleanup(func() {
 		_ = listener.Close()
 		require.NoError(t, <-served)
@@ -275,19 +275,12 @@ func oldServer(t *testing.T, number, version string) (address string) {
 	return listener.Addr().String()
 }
 
-func serveOld(listener net.Listener, number, version string) error {
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			return nil //nolint:nilerr // closed: the test has ended
-		}
-		if err := answerOld(conn, number, version); err != nil {
-			return err
-		}
+// answerOld serves one connection.
+func answerOld(listener net.Listener, number, version string) error {
+	conn, err := listener.Accept()
+	if err != nil {
+		return err
 	}
-}
-
-func answerOld(conn net.Conn, number, version string) error {
 	defer conn.Close()
 	backend := pgproto3.NewBackend(conn, conn)
 	if _, err := backend.ReceiveStartupMessage(); err != nil {

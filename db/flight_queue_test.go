@@ -245,10 +245,8 @@ func TestSaveOfALockedCustomer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	bill := b.priced(t, db.NewPriceBooks(b.pool), "F1", "EACH")
-	holder := b.begin(t)
-	_, err := holder.Exec(t.Context(), `SELECT FROM customers WHERE code = 'EACH' FOR UPDATE`)
-	require.NoError(t, err)
-	_, err = saveFlight(t.Context(), b.pool, nil, bill, testNow)
+	b.begin(t, `SELECT FROM customers WHERE code = 'EACH' FOR UPDATE`)
+	_, err := saveFlight(t.Context(), b.pool, nil, bill, testNow)
 	require.ErrorIs(t, err, db.ErrCustomerLocked)
 	require.ErrorContains(t, err, "flight F1")
 }
@@ -261,9 +259,7 @@ func TestSweepDue(t *testing.T) {
 	b.exec(t, `UPDATE river_job SET state = 'retryable' WHERE args ->> 'flight_id' IN ('F1', 'F6')`)
 	b.exec(t, `UPDATE river_job SET scheduled_at = now() - interval '1 second' WHERE args ->> 'flight_id' <> 'F5'`)
 	b.exec(t, `UPDATE river_job SET unique_states = B'00000001' WHERE args ->> 'flight_id' = 'F4'`) // River's to judge
-	holder := b.begin(t)
-	_, err := holder.Exec(t.Context(), `SELECT FROM river_job WHERE args ->> 'flight_id' = 'F2' FOR UPDATE`)
-	require.NoError(t, err)
+	b.begin(t, `SELECT FROM river_job WHERE args ->> 'flight_id' = 'F2' FOR UPDATE`)
 	swept, err := dbsqlc.New(b.pool).QueueSweepDue(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 3, swept.Due)

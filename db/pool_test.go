@@ -83,12 +83,26 @@ func (b *testBundle) session(t *testing.T, statements ...string) *pgx.Conn {
 	return conn
 }
 
-// begin opens a transaction that is rolled back when the test ends before it.
-func (b *testBundle) begin(t *testing.T) pgx.Tx {
+// begin opens a transaction, with statements, that is rolled back when the test ends before it.
+func (b *testBundle) begin(t *testing.T, statements ...string) pgx.Tx {
 	t.Helper()
 	tx, err := b.session(t).Begin(t.Context())
 	require.NoError(t, err)
+	for _, sql := range statements {
+		_, err := tx.Exec(t.Context(), sql)
+		require.NoError(t, err, sql)
+	}
 	return tx
+}
+
+// end commits a transaction, or rolls it back.
+func end(t *testing.T, tx pgx.Tx, commit bool) {
+	t.Helper()
+	if commit {
+		require.NoError(t, tx.Commit(t.Context()))
+	} else {
+		require.NoError(t, tx.Rollback(t.Context()))
+	}
 }
 
 // meanwhile runs what has to wait for a lock of another session, and returns

@@ -149,9 +149,7 @@ func TestChargeChangedWhileItsDraftIsIssued(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, began)
 
-	clerk := b.begin(t)
-	_, err = clerk.Exec(t.Context(), `UPDATE charges SET amount = 25.00 WHERE flight_id = 'F1'`)
-	require.NoError(t, err)
+	clerk := b.begin(t, `UPDATE charges SET amount = 25.00 WHERE flight_id = 'F1'`)
 	issued := meanwhile(t, b, func() (db.Issued, error) {
 		issued, _, err := db.IssueChunk(t.Context(), b.pool, db.Run{ClosesOn: closesOn, StartedAt: testNow}, &db.Cursor{}, 10, testNow, closesOn)
 		return issued, err

@@ -2,14 +2,11 @@ package db_test
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
@@ -60,7 +57,12 @@ func saveFlight(ctx context.Context, on db.Sender, job *db.Job, bill db.Bill, at
 
 func (b *testBundle) save(t *testing.T, job *db.Job, bill db.Bill, want db.Outcome) {
 	t.Helper()
-	outcome, err := saveFlight(t.Context(), b.pool, job, bill, testNow)
+	requireSave(t, b.pool, job, bill, want)
+}
+
+func requireSave(t *testing.T, on db.Sender, job *db.Job, bill db.Bill, want db.Outcome) {
+	t.Helper()
+	outcome, err := saveFlight(t.Context(), on, job, bill, testNow)
 	require.NoError(t, err)
 	require.Equal(t, want, outcome)
 }
@@ -150,9 +152,7 @@ func TestEnqueueingMeetsASave(t *testing.T) {
 			bill := b.priced(t, db.NewPriceBooks(b.pool), "F1", "WEEK")
 			job := b.running(t, "F1")
 			saving := b.begin(t)
-			outcome, err := saveFlight(t.Context(), saving, job, bill, testNow)
-			require.NoError(t, err)
-			require.Equal(t, db.Billed, outcome)
+			requireSave(t, saving, job, bill, db.Billed)
 			enqueued := b.execMeanwhile(t, sql, "F1")
 			require.NoError(t, saving.Commit(t.Context()))
 			tag, err := enqueued()
@@ -178,10 +178,8 @@ func TestSaveFlightJobLost(t *testing.T) {
 		"completed":       `state = 'completed', finalized_at = now()`,
 		"another job":     `id = id + 1`,
 	} {
-		tx := b.begin(t)
-		_, err := tx.Exec(t.Context(), `UPDATE river_job SET `+change)
-		require.NoError(t, err)
-		_, err = saveFlight(t.Context(), tx, job, bill, testNow)
+		tx := b.begin(t, `UPDATE river_job SET `+change)
+		_, err := saveFlight(t.Context(), tx, job, bill, testNow)
 		require.ErrorIs(t, err, db.ErrJobLost, name)
 		require.ErrorContains(t, err, "flight F1", name)
 		require.NoError(t, tx.Rollback(t.Context()))
@@ -263,59 +261,35 @@ func TestSaveFlightClearsOtherJobs(t *testing.T) {
 	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'other'`))
 }
 
-// Two attempts save one flight at once. Where the first one's transaction fails
-// in the end, the second one bills it.
+// Two attempts save one flight at once, or two flights open one draft. Where the first
+// one's transaction fails in the end, the second one bills.
 func TestSaveFlightTwiceAtOnce(t *testing.T) {
 	t.Parallel()
-	for _, commit := range []bool{true, false} {
-		t.Run(fmt.Sprint("commit ", commit), func(t *testing.T) {
-			t.Parallel()
-			b := setup(t)
-			bill := b.priced(t, db.NewPriceBooks(b.pool), "F1", "EACH")
-			first := b.begin(t)
-			outcome, err := saveFlight(t.Context(), first, nil, bill, testNow)
-			require.NoError(t, err)
-			require.Equal(t, db.Billed, outcome)
-			second := meanwhile(t, b, func() (db.Outcome, error) { return saveFlight(t.Context(), b.pool, nil, bill, testNow) })
-			want := db.Billed
-			if commit {
-				want = db.AlreadyBilled
-				require.NoError(t, first.Commit(t.Context()))
-			} else {
-				require.NoError(t, first.Rollback(t.Context()))
-			}
-			outcome, err = second()
-			require.NoError(t, err)
-			require.Equal(t, want, outcome)
-			require.Equal(t, "EACH flight PENDING EACH-000001 EUR 170.40 F1:142.00:28.40", get[string](t, b, invoiceLines))
-		})
-	}
-}
-
-// Two flights open one draft at once.
-func TestSaveFlightsOpenOneDraft(t *testing.T) {
-	t.Parallel()
-	for _, commit := range []bool{true, false} {
-		t.Run(fmt.Sprint("commit ", commit), func(t *testing.T) {
+	const line = ":142.00:28.40"
+	for name, c := range map[string]struct {
+		operator, second string
+		commit           bool
+		outcome          db.Outcome
+		invoice          string
+	}{
+		"one flight, committed":   {"EACH", "F1", true, db.AlreadyBilled, "EACH flight PENDING EACH-000001 EUR 170.40 F1" + line},
+		"one flight, rolled back": {"EACH", "F1", false, db.Billed, "EACH flight PENDING EACH-000001 EUR 170.40 F1" + line},
+		"one draft, committed":    {"WEEK", "F2", true, db.Billed, "WEEK consolidated DRAFT 2026-03-08 EUR F1" + line + ",F2" + line},
+		"one draft, rolled back":  {"WEEK", "F2", false, db.Billed, "WEEK consolidated DRAFT 2026-03-08 EUR F2" + line},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			books := db.NewPriceBooks(b.pool)
-			other := b.priced(t, books, "F2", "WEEK")
+			other := b.priced(t, books, c.second, c.operator)
 			first := b.begin(t)
-			_, err := saveFlight(t.Context(), first, nil, b.priced(t, books, "F1", "WEEK"), testNow)
-			require.NoError(t, err)
+			requireSave(t, first, nil, b.priced(t, books, "F1", c.operator), db.Billed)
 			second := meanwhile(t, b, func() (db.Outcome, error) { return saveFlight(t.Context(), b.pool, nil, other, testNow) })
-			want := "F2:142.00:28.40"
-			if commit {
-				want = "F1:142.00:28.40," + want
-				require.NoError(t, first.Commit(t.Context()))
-			} else {
-				require.NoError(t, first.Rollback(t.Context()))
-			}
+			end(t, first, c.commit)
 			outcome, err := second()
 			require.NoError(t, err)
-			require.Equal(t, db.Billed, outcome)
-			require.Equal(t, "WEEK consolidated DRAFT 2026-03-08 EUR "+want, get[string](t, b, invoiceLines))
+			require.Equal(t, c.outcome, outcome)
+			require.Equal(t, c.invoice, get[string](t, b, invoiceLines))
 		})
 	}
 }
@@ -343,37 +317,6 @@ func TestSaveFlightsLocksJobsInOrder(t *testing.T) {
 	require.Equal(t, []db.Outcome{db.Billed, db.Billed, db.Billed}, outcomes)
 }
 
-// Twenty saves at once, a third of them rolled back: the numbers have no gap.
-func TestInvoiceNumbersHaveNoGap(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	books := db.NewPriceBooks(b.pool)
-	pool := open(t, b.url, 20)
-	var group errgroup.Group
-	var ready sync.WaitGroup
-	ready.Add(20)
-	for i := range 20 {
-		bill := b.priced(t, books, fmt.Sprint("F", i), "EACH")
-		group.Go(func() error {
-			tx, err := pool.Begin(t.Context())
-			ready.Done()
-			if err != nil {
-				return err
-			}
-			ready.Wait() // all have begun
-			defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
-			if _, err := saveFlight(t.Context(), tx, nil, bill, testNow); err != nil || i%3 == 0 {
-				return err
-			}
-			return tx.Commit(t.Context())
-		})
-	}
-	require.NoError(t, group.Wait())
-	require.Equal(t, "13 13 EACH-000001 EACH-000013 13", get[string](t, b, `SELECT concat_ws(' ', count(*), count(DISTINCT number), min(number), max(number),
-		(SELECT invoice_seq FROM customers WHERE code = 'EACH')) FROM invoices WHERE status = 'PENDING'`))
-	require.Equal(t, 13, get[int](t, b, `SELECT count(*) FROM billed_flights`))
-}
-
 // A save is done when it is committed, not when Postgres has told its outcome.
 func TestSaveFlightsFailsWhereTheCommitDoes(t *testing.T) {
 	t.Parallel()
@@ -399,11 +342,8 @@ func TestSaveWaitsForTheDiskWhereItIssues(t *testing.T) {
 	b := setup(t)
 	books := db.NewPriceBooks(b.pool)
 	for operator, want := range map[string]string{"WEEK": "off", "MON": "off", "EACH": "on"} {
-		tx := b.begin(t)
-		_, err := tx.Exec(t.Context(), `SET LOCAL synchronous_commit = on`) // a test's server has it off
-		require.NoError(t, err)
-		_, err = saveFlight(t.Context(), tx, nil, b.priced(t, books, "F-"+operator, operator), testNow)
-		require.NoError(t, err)
+		tx := b.begin(t, `SET LOCAL synchronous_commit = on`) // a test's server has it off
+		requireSave(t, tx, nil, b.priced(t, books, "F-"+operator, operator), db.Billed)
 		var got string
 		require.NoError(t, tx.QueryRow(t.Context(), `SHOW synchronous_commit`).Scan(&got))
 		require.Equal(t, want, got, operator)

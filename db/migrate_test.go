@@ -3,10 +3,12 @@ package db_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -50,6 +52,16 @@ func schemaOf(t *testing.T, b *testBundle, schema string) string {
 			UNION ALL SELECT concat_ws(' ', 'value', enumtypid::regtype, enumsortorder, enumlabel) FROM pg_enum JOIN pg_type y ON y.oid = enumtypid
 				WHERE typnamespace = 'flightbill'::regnamespace
 		) AS lines (line)`, "'flightbill'", "'"+schema+"'"))
+}
+
+// stockGoose is goose as it comes, which keeps its versions in a table.
+func stockGoose(t *testing.T, pool *pgxpool.Pool, files fs.FS, table string) *goose.Provider {
+	t.Helper()
+	sqlDB := stdlib.OpenDBFromPool(pool)
+	t.Cleanup(func() { _ = sqlDB.Close() })
+	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, files, goose.WithTableName(table))
+	require.NoError(t, err)
+	return provider
 }
 
 // Twenty processes start at once on an empty database: all of them succeed, and
@@ -160,10 +172,7 @@ func TestMigrationsAreWhole(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, result.OK, result.Messages)
 
-	sqlDB := stdlib.OpenDBFromPool(pool)
-	defer sqlDB.Close()
-	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS, goose.WithTableName("flightbill.goose_db_version"))
-	require.NoError(t, err)
+	provider := stockGoose(t, pool, migrations.FS, "flightbill.goose_db_version")
 	pending, err := provider.HasPending(t.Context())
 	require.NoError(t, err)
 	require.False(t, pending)
@@ -179,16 +188,11 @@ func TestMigrationsAreWhole(t *testing.T) {
 func TestMigrateWithoutRiver(t *testing.T) {
 	t.Parallel()
 	b := setupEmpty(t)
-	sqlDB := stdlib.OpenDBFromPool(b.pool)
-	defer sqlDB.Close()
-	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS, goose.WithTableName("flightbill.goose_db_version"))
-	require.NoError(t, err)
+	provider := stockGoose(t, b.pool, migrations.FS, "flightbill.goose_db_version")
 	const hint = `Run "flightbill migrate up"`
 
 	b.exec(t, `CREATE SCHEMA flightbill`)
-	elsewhere, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS, goose.WithTableName("public.goose_db_version"))
-	require.NoError(t, err)
-	_, err = elsewhere.Up(t.Context())
+	_, err := stockGoose(t, b.pool, migrations.FS, "public.goose_db_version").Up(t.Context())
 	requireSQLError(t, err, raised, "table flightbill.goose_db_version", hint, "-table flightbill.goose_db_version")
 	_, err = provider.Up(t.Context())
 	requireSQLError(t, err, raised, "the tables of River are missing", hint, "river migrate-up --line main")
@@ -206,19 +210,26 @@ func TestMigrateWithoutRiver(t *testing.T) {
 	require.NoError(t, db.CheckSchema(t.Context(), b.pool))
 }
 
+// A database that a newer flightbill, or a newer River, has migrated is not worked on.
 func TestSchemaTooNew(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9000, true)`)
-	before := schemaOf(t, b, db.Schema)
-	_, err := db.MigrateUp(t.Context(), b.pool)
-	require.ErrorIs(t, err, db.ErrSchemaTooNew)
-	require.ErrorContains(t, err, "9000")
-	_, err = db.MigrateDown(t.Context(), b.pool, false)
-	require.ErrorIs(t, err, db.ErrSchemaTooNew)
-	require.ErrorIs(t, db.CheckSchema(t.Context(), b.pool), db.ErrSchemaTooNew)
-	require.Equal(t, before, schemaOf(t, b, db.Schema))
-	require.Equal(t, 9000, get[int](t, b, `SELECT max(version_id) FROM goose_db_version`))
+	for version, want := range map[string]string{
+		`goose_db_version (version_id, is_applied) VALUES (9000, true)`:    "a newer flightbill has migrated it to 9000",
+		`river_migration (line, version) VALUES ('main', 9), ('pro', 200)`: "a newer River has migrated its tables to 9, this flightbill works with 8",
+	} {
+		b := setup(t)
+		b.exec(t, `INSERT INTO `+version)
+		before := schemaOf(t, b, db.Schema)
+		for _, err := range []error{
+			func() error { _, err := db.MigrateUp(t.Context(), b.pool); return err }(),
+			func() error { _, err := db.MigrateDown(t.Context(), b.pool, true); return err }(),
+			db.CheckSchema(t.Context(), b.pool),
+		} {
+			require.ErrorIs(t, err, db.ErrSchemaTooNew)
+			require.ErrorContains(t, err, want)
+		}
+		require.Equal(t, before, schemaOf(t, b, db.Schema))
+	}
 }
 
 func TestSchemaTooOld(t *testing.T) {
@@ -233,6 +244,11 @@ func TestSchemaTooOld(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, done, 1, "the missing step only")
 	require.Equal(t, 4, get[int](t, b, `SELECT count(*) FROM customers`))
+
+	b.exec(t, `DELETE FROM river_migration WHERE version = 8`)
+	err = db.CheckSchema(t.Context(), b.pool)
+	require.ErrorIs(t, err, db.ErrSchemaTooOld)
+	require.ErrorContains(t, err, "River's tables of migration 7, this flightbill needs 8")
 }
 
 // db/schema.sql shows the database as the migrations make it.

@@ -19,18 +19,29 @@ func (b *testBundle) enqueuer(t *testing.T) *pgx.Conn {
 	return b.session(t, `SET ROLE flightbill_enqueuer`)
 }
 
+// role makes a role that only this test has, and returns its name and the URL by which
+// it logs in.
+func (b *testBundle) role(t *testing.T) (name, login string) {
+	t.Helper()
+	name = "role_" + get[string](t, b, `SELECT current_database()`)
+	b.exec(t, `CREATE ROLE `+name+` LOGIN PASSWORD 'secret'`)
+	t.Cleanup(func() {
+		_, err := b.pool.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+name+` CASCADE; DROP ROLE `+name)
+		require.NoError(t, err)
+	})
+	address, err := url.Parse(b.url)
+	require.NoError(t, err)
+	address.User = url.UserPassword(name, "secret")
+	return name, address.String()
+}
+
 func TestEnqueuerMay(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	app := b.enqueuer(t)
-	for _, sql := range []string{
+	app := b.session(t, `SET ROLE flightbill_enqueuer`,
 		`INSERT INTO flightbill.flight_processing_queue (flight_id, priority) VALUES ('F1', 2), ('F2', 3)`,
 		`SELECT * FROM flightbill.enqueue_flights(ARRAY['F3', 'F4'])`,
-		`DELETE FROM flightbill.flight_processing_queue WHERE flight_id IN ('F2', 'F4')`,
-	} {
-		_, err := app.Exec(t.Context(), sql)
-		require.NoError(t, err, sql)
-	}
+		`DELETE FROM flightbill.flight_processing_queue WHERE flight_id IN ('F2', 'F4')`)
 	b.setState(t, "F1", "cancelled")
 	_, err := app.Exec(t.Context(), `INSERT INTO flightbill.flight_processing_queue (flight_id) SELECT flight_id FROM flightbill.flight_processing_queue WHERE state = 'cancelled'`)
 	require.NoError(t, err, "revive")
@@ -113,8 +124,7 @@ func TestEnqueuerCannotShadow(t *testing.T) {
 	b := setup(t)
 	b.markBilled(t, "F9")
 	b.exec(t, `GRANT CREATE ON SCHEMA public TO flightbill_enqueuer`) // as where everybody may
-	app := b.enqueuer(t)
-	for _, sql := range []string{
+	app := b.session(t, `SET ROLE flightbill_enqueuer`,
 		`CREATE TEMP TABLE river_job (LIKE flightbill.flight_processing_queue)`,
 		`CREATE TEMP TABLE billed_flights (flight_id text)`,
 		`CREATE FUNCTION pg_temp.flight_id_is_valid(text) RETURNS boolean LANGUAGE sql RETURN true`,
@@ -130,11 +140,7 @@ func TestEnqueuerCannotShadow(t *testing.T) {
 		`SET search_path = pg_temp, public, pg_catalog`,
 		`INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('F1'), ('F9')`,
 		`SELECT flightbill.enqueue_flights(ARRAY['F2', 'F3', 'F9'])`,
-		`DELETE FROM flightbill.flight_processing_queue WHERE flight_id = 'F3'`,
-	} {
-		_, err := app.Exec(t.Context(), sql)
-		require.NoError(t, err, sql)
-	}
+		`DELETE FROM flightbill.flight_processing_queue WHERE flight_id = 'F3'`)
 	for _, sql := range []string{
 		`INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('F''1')`, `SELECT flightbill.enqueue_flights(ARRAY['F''1'])`,
 	} {
@@ -191,17 +197,10 @@ func TestQueueUsesItsIndex(t *testing.T) {
 func TestRiverClientNeedsNoOtherRights(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	role := "river_client_" + get[string](t, b, `SELECT current_database()`)
-	b.exec(t, `CREATE ROLE `+role+` LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA flightbill TO `+role+`;
-		GRANT SELECT, INSERT, UPDATE ON flightbill.river_job TO `+role+`; GRANT USAGE ON SEQUENCE flightbill.river_job_id_seq TO `+role)
-	t.Cleanup(func() {
-		_, err := b.pool.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+role+`; DROP ROLE `+role)
-		require.NoError(t, err)
-	})
-	address, err := url.Parse(b.url)
-	require.NoError(t, err)
-	address.User = url.UserPassword(role, "secret")
-	client, err := river.NewClient(riverpgxv5.New(openPlain(t, address.String())), &river.Config{Schema: "flightbill"})
+	role, address := b.role(t)
+	b.exec(t, `GRANT USAGE ON SCHEMA flightbill TO `+role+`; GRANT SELECT, INSERT, UPDATE ON flightbill.river_job TO `+role+`;
+		GRANT USAGE ON SEQUENCE flightbill.river_job_id_seq TO `+role)
+	client, err := river.NewClient(riverpgxv5.New(openPlain(t, address)), &river.Config{Schema: "flightbill"})
 	require.NoError(t, err)
 	for range 2 {
 		_, err = client.Insert(t.Context(), ingestArgs{FlightID: "F1"}, &river.InsertOpts{Queue: "flights", UniqueOpts: river.UniqueOpts{ByArgs: true}})

@@ -83,17 +83,9 @@ func TestVoidInvoiceRefusals(t *testing.T) {
 func TestVoidInvoiceNeedsNoOtherRights(t *testing.T) {
 	t.Parallel()
 	b := setupInvoices(t)
-	role := "accounting_" + get[string](t, b, `SELECT current_database()`)
-	b.exec(t, `CREATE ROLE `+role+`; GRANT USAGE ON SCHEMA flightbill TO `+role+`; GRANT EXECUTE ON FUNCTION void_invoice(text, text, boolean), rebill_invoice(text) TO `+role)
-	t.Cleanup(func() {
-		_, err := b.pool.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+role+`; DROP ROLE `+role)
-		require.NoError(t, err)
-	})
-	session := b.session(t, `SET ROLE `+role)
-	_, err := session.Exec(t.Context(), voidInvoice)
-	require.NoError(t, err)
-	_, err = session.Exec(t.Context(), `SELECT flightbill.rebill_invoice('EACH-000001')`)
-	require.NoError(t, err)
+	role, _ := b.role(t)
+	b.exec(t, `GRANT USAGE ON SCHEMA flightbill TO `+role+`; GRANT EXECUTE ON FUNCTION void_invoice(text, text, boolean), rebill_invoice(text) TO `+role)
+	b.session(t, `SET ROLE `+role, voidInvoice, `SELECT flightbill.rebill_invoice('EACH-000001')`)
 	require.Equal(t, "F2 available 0 1", b.queue(t))
 }
 

@@ -6,4 +6,4 @@ import (
 	"github.com/flightbill/flightbill/db/dbtest"
 )
 
-func TestMain(m *testing.M) { dbtest.Main(m, dbtest.Template(dbtest.Migrate)) }
+func TestMain(m *testing.M) { dbtest.Main(m, dbtest.Migrate) }

@@ -38,11 +38,7 @@ type Migration struct {
 // at once: one migrates, the others wait for it and find nothing to do.
 func MigrateUp(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 	var done []Migration
-	err := withMigrations(ctx, pool, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider) error {
-		found, err := lookAround(ctx, pool, provider)
-		if err != nil {
-			return err
-		}
+	err := withMigrations(ctx, pool, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
 		if err := found.canMigrate(); err != nil {
 			return err
 		}
@@ -77,11 +73,7 @@ func MigrateUp(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 // have been issued it refuses, with ErrInvoicesIssued, unless they are to be lost.
 func MigrateDown(ctx context.Context, pool *pgxpool.Pool, loseInvoices bool) (*Migration, error) {
 	var undone *Migration
-	err := withMigrations(ctx, pool, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider) error {
-		found, err := lookAround(ctx, pool, provider)
-		if err != nil {
-			return err
-		}
+	err := withMigrations(ctx, pool, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
 		if err := found.canTakeBack(ctx, pool, loseInvoices); err != nil {
 			return err
 		}
@@ -111,11 +103,11 @@ func MigrateDown(ctx context.Context, pool *pgxpool.Pool, loseInvoices bool) (*M
 // MigrationStatus lists every step of this binary and whether the database has
 // it. It changes nothing.
 func MigrationStatus(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
-	provider, closeDB, err := newProvider(pool)
+	provider, err := newProvider(pool)
 	if err != nil {
 		return nil, err
 	}
-	defer closeDB()
+	defer provider.Close()
 	river, err := newRiverMigrator(pool)
 	if err != nil {
 		return nil, err
@@ -139,11 +131,11 @@ func MigrationStatus(ctx context.Context, pool *pgxpool.Pool) ([]Migration, erro
 // CheckSchema says whether this binary can work with the database: neither
 // behind its migrations nor ahead of them, River's among them.
 func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
-	provider, closeDB, err := newProvider(pool)
+	provider, err := newProvider(pool)
 	if err != nil {
 		return err
 	}
-	defer closeDB()
+	defer provider.Close()
 	found, err := lookAround(ctx, pool, provider)
 	if err != nil {
 		return err
@@ -176,15 +168,15 @@ func takeBack(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provider,
 		return nil, fmt.Errorf("connect to migrate: %w", err)
 	}
 	defer permissive.Close()
-	provider, closeDB, err := newProvider(permissive)
+	provider, err = newProvider(permissive)
 	if err != nil {
 		return nil, err
 	}
-	defer closeDB()
+	defer provider.Close()
 	return provider.Down(ctx)
 }
 
-func withMigrations(ctx context.Context, pool *pgxpool.Pool, do func(*rivermigrate.Migrator[pgx.Tx], *goose.Provider) error) error {
+func withMigrations(ctx context.Context, pool *pgxpool.Pool, do func(*rivermigrate.Migrator[pgx.Tx], *goose.Provider, surroundings) error) error {
 	// Not one of the pool's: those that wait for the lock would take the
 	// connections which the one that holds it needs.
 	conn, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
@@ -197,27 +189,31 @@ func withMigrations(ctx context.Context, pool *pgxpool.Pool, do func(*rivermigra
 		return fmt.Errorf("wait for other migrations: %w", err)
 	}
 
-	provider, closeDB, err := newProvider(pool)
+	provider, err := newProvider(pool)
 	if err != nil {
 		return err
 	}
-	defer closeDB()
+	defer provider.Close()
 	river, err := newRiverMigrator(pool)
 	if err != nil {
 		return err
 	}
-	return do(river, provider)
+	found, err := lookAround(ctx, pool, provider)
+	if err != nil {
+		return err
+	}
+	return do(river, provider, found)
 }
 
-func newProvider(pool *pgxpool.Pool) (*goose.Provider, func(), error) {
+func newProvider(pool *pgxpool.Pool) (*goose.Provider, error) {
 	sqlDB := stdlib.OpenDBFromPool(pool)
 	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS,
 		goose.WithTableName(gooseTable), goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		_ = sqlDB.Close()
-		return nil, nil, fmt.Errorf("read the migrations: %w", err)
+		return nil, fmt.Errorf("read the migrations: %w", err)
 	}
-	return provider, func() { _ = sqlDB.Close() }, nil
+	return provider, nil
 }
 
 func newRiverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {

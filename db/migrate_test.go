@@ -57,10 +57,9 @@ func schemaOf(t *testing.T, b *testBundle, schema string) string {
 // stockGoose is goose as it comes, which keeps its versions in a table.
 func stockGoose(t *testing.T, pool *pgxpool.Pool, files fs.FS, table string) *goose.Provider {
 	t.Helper()
-	sqlDB := stdlib.OpenDBFromPool(pool)
-	t.Cleanup(func() { _ = sqlDB.Close() })
-	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, files, goose.WithTableName(table))
+	provider, err := goose.NewProvider(goose.DialectPostgres, stdlib.OpenDBFromPool(pool), files, goose.WithTableName(table))
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = provider.Close() })
 	return provider
 }
 

@@ -194,8 +194,8 @@ func issueOrPark(ctx context.Context, pool *pgxpool.Pool, run Run, drafts []int6
 
 // parkedReason is what the database objected to, with the rows it names.
 func parkedReason(err error) string {
-	var pgErr *pgconn.PgError
-	if !errors.As(err, &pgErr) {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
 		return err.Error()
 	}
 	reason := pgErr.Message
@@ -312,13 +312,6 @@ func ParkedDrafts(ctx context.Context, db dbsqlc.DBTX, closesOn billing.Date, mo
 // isDataFault reports whether an error comes from the rows themselves, so that
 // trying again as they are is no use.
 func isDataFault(err error) bool {
-	var pgErr *pgconn.PgError
-	if !errors.As(err, &pgErr) {
-		return false
-	}
-	switch pgErr.Code[:2] {
-	case "22", "23", "P0": // data exception, constraint, raised by a trigger
-		return true
-	}
-	return false
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && slices.Contains([]string{"22", "23", "P0"}, pgErr.Code[:2]) // data exception, constraint, raised by a trigger
 }

@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	dbtest.Main(m, dbtest.Template(dbtest.Migrate))
+	dbtest.Main(m, dbtest.Migrate)
 }
 
 type testArgs struct {

@@ -23,5 +23,5 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
 	}
-	dbtest.Main(m, dbtest.Template(dbtest.Migrate))
+	dbtest.Main(m, dbtest.Migrate)
 }

@@ -11,7 +11,7 @@
 //
 // A package that uses it hands its TestMain over:
 //
-//	func TestMain(m *testing.M) { dbtest.Main(m, dbtest.Template(dbtest.Migrate)) }
+//	func TestMain(m *testing.M) { dbtest.Main(m, dbtest.Migrate) }
 package dbtest
 
 import (
@@ -32,14 +32,6 @@ import (
 // timeout of starting the server, with a download, and of each thing done on it.
 const timeout = 5 * time.Minute
 
-// Option changes what Main does.
-type Option func(*binary)
-
-// Template registers the function that fills the template database, given its URL. It must close its connections.
-func Template(fill func(ctx context.Context, url string) error) Option {
-	return func(b *binary) { b.fill = fill }
-}
-
 // Migrate fills a template with flightbill's schema.
 func Migrate(ctx context.Context, url string) error {
 	pool, err := db.Open(ctx, url, db.Options{})
@@ -51,16 +43,9 @@ func Migrate(ctx context.Context, url string) error {
 	return err
 }
 
-// IgnoreLeaks passes options to the check for leaked goroutines at the end.
-func IgnoreLeaks(options ...goleak.Option) Option {
-	return func(b *binary) { b.leaks = append(b.leaks, options...) }
-}
-
 // binary is what the tests of one test binary share.
 type binary struct {
-	fill  func(ctx context.Context, url string) error
-	leaks []goleak.Option
-
+	fill     func(ctx context.Context, url string) error
 	name     string                 // that all its databases' names begin with; no other binary has it
 	server   func() (server, error) // starts it, once
 	template func() error           // makes it, once
@@ -71,13 +56,11 @@ type binary struct {
 // shared is set by Main, before any test.
 var shared *binary
 
-// Main runs a test binary's tests, then stops the server and fails if a goroutine was leaked. It does not return.
-func Main(m *testing.M, options ...Option) {
+// Main runs a test binary's tests, then stops the server and fails if a goroutine was leaked. It does not return. The
+// function fills the template database, given its URL, and must close its connections.
+func Main(m *testing.M, fill func(ctx context.Context, url string) error) {
 	embedded.Main()
-	shared = &binary{name: newName()}
-	for _, option := range options {
-		option(shared)
-	}
+	shared = &binary{fill: fill, name: newName()}
 	shared.server = sync.OnceValues(shared.startServer)
 	shared.template = sync.OnceValue(shared.makeTemplate)
 
@@ -89,7 +72,7 @@ func Main(m *testing.M, options ...Option) {
 	}
 	// A failed test may have leaked because it failed: one thing at a time.
 	if code == 0 {
-		if err := goleak.Find(shared.leaks...); err != nil {
+		if err := goleak.Find(); err != nil {
 			code = fail(err)
 		}
 	}
@@ -163,12 +146,10 @@ func (b *binary) makeTemplate() error {
 	if err := admin(server, "CREATE DATABASE "+b.templateName()+" TEMPLATE template0"); err != nil {
 		return err
 	}
-	if b.fill != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), timeout)
-		defer cancel()
-		if err := b.fill(ctx, server.Database(b.templateName())); err != nil {
-			return fmt.Errorf("fill the template: %w", err)
-		}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	if err := b.fill(ctx, server.Database(b.templateName())); err != nil {
+		return fmt.Errorf("fill the template: %w", err)
 	}
 	// A connection to the template, such as one of autovacuum, would make cloning it fail now and then.
 	return admin(server, "ALTER DATABASE "+b.templateName()+" ALLOW_CONNECTIONS false")

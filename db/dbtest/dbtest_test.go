@@ -20,7 +20,7 @@ import (
 var filled atomic.Int64
 
 func TestMain(m *testing.M) {
-	dbtest.Main(m, dbtest.Template(func(ctx context.Context, url string) error {
+	dbtest.Main(m, func(ctx context.Context, url string) error {
 		filled.Add(1)
 		conn, err := pgx.Connect(ctx, url)
 		if err != nil {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		defer conn.Close(ctx)
 		_, err = conn.Exec(ctx, "CREATE TABLE marks (n int); INSERT INTO marks VALUES (1)")
 		return err
-	}))
+	})
 }
 
 func TestURLIsAFreshCopyOfTheTemplate(t *testing.T) {

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-
 	"github.com/flightbill/flightbill/db/imports"
 )
 
@@ -111,18 +109,4 @@ func TestFlightsRefusesWrongRows(t *testing.T) {
 		b.refuse(imports.Flights, csvOf(flightHeader, "F1,,,,,,,,,,", strings.Join(row, ",")), "line 3", "column "+c.column, c.part)
 	}
 	b.refuse(imports.Flights, csvOf(flightHeader+",passengers", "F1,,,,,,,,,,,1.5"), "line 2", `column passengers: "1.5"`)
-}
-
-// An id that the import lets in can be enqueued, and the other way round.
-func TestFlightsIDsAreThoseOfTheQueue(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	for _, id := range []string{"A", "9", "a ._:/+#@~-", "A ", strings.Repeat("A", 128), "-A", "_A", "A,B", "A\"B", "A\\B", "Ä", "A\n", strings.Repeat("A", 129)} {
-		var valid bool
-		if err := b.pool.QueryRow(t.Context(), `SELECT flight_id_is_valid($1)`, id).Scan(&valid); err != nil {
-			t.Fatal(err)
-		}
-		_, err := b.read(imports.Flights, strings.NewReader(flightHeader+"\n\""+strings.ReplaceAll(id, `"`, `""`)+"\",,,,,,,,,,\n"))
-		assert.Equal(t, valid, err == nil, "%q: %v", id, err)
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
@@ -136,28 +137,33 @@ func TestChargesOfAnIssuedInvoiceStay(t *testing.T) {
 	require.Equal(t, "F1 1, F2 2", get[string](t, b, `SELECT string_agg(flight_id || ' ' || invoice_id, ', ' ORDER BY id) FROM charges WHERE amount = 10 AND NOT late`))
 }
 
+// issueBehind has the run of 8 March issue its one draft, which has to wait for a
+// transaction, and commits that.
+func (b *testBundle) issueBehind(t *testing.T, first pgx.Tx) {
+	t.Helper()
+	book, err := db.NewPriceBooks(b.pool).Current(t.Context())
+	require.NoError(t, err)
+	closesOn := billing.NewDate(2026, 3, 8)
+	began, err := db.BeginRun(t.Context(), b.pool, book.Calendar, closesOn, db.ByHand, testNow)
+	require.NoError(t, err)
+	require.True(t, began)
+	run := meanwhile(t, b, func() (db.Issued, error) {
+		issued, _, err := db.IssueChunk(t.Context(), b.pool, db.Run{ClosesOn: closesOn, StartedAt: testNow}, &db.Cursor{}, 10, testNow, closesOn)
+		return issued, err
+	})
+	require.NoError(t, first.Commit(t.Context()))
+	issued, err := run()
+	require.NoError(t, err)
+	require.Equal(t, db.Issued{Invoices: 1, Charges: 1}, issued)
+}
+
 // A charge of a draft is being changed while the draft is issued: the invoice
 // waits, and its total is that of the charge as it becomes.
 func TestChargeChangedWhileItsDraftIsIssued(t *testing.T) {
 	t.Parallel()
 	b := setupInvoices(t)
-	settings := db.Settings{Timezone: "UTC", Close: billing.PeriodEnd, BillingStart: billing.NewDate(2026, 3, 3)}
-	calendar, err := settings.Calendar()
-	require.NoError(t, err)
-	closesOn := billing.NewDate(2026, 3, 8)
-	began, err := db.BeginRun(t.Context(), b.pool, calendar, closesOn, db.ByHand, testNow)
-	require.NoError(t, err)
-	require.True(t, began)
-
 	clerk := b.begin(t, `UPDATE charges SET amount = 25.00 WHERE flight_id = 'F1'`)
-	issued := meanwhile(t, b, func() (db.Issued, error) {
-		issued, _, err := db.IssueChunk(t.Context(), b.pool, db.Run{ClosesOn: closesOn, StartedAt: testNow}, &db.Cursor{}, 10, testNow, closesOn)
-		return issued, err
-	})
-	require.NoError(t, clerk.Commit(t.Context()))
-	answer, err := issued()
-	require.NoError(t, err)
-	require.Equal(t, db.Issued{Invoices: 1, Charges: 1}, answer)
+	b.issueBehind(t, clerk)
 	require.Equal(t, "25.00", get[string](t, b, `SELECT subtotal::text FROM invoices WHERE id = 1`))
 }
 

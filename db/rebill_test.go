@@ -60,13 +60,6 @@ func TestVoidWithRebillMeetsAJobThatEnds(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, `F2 available {"billed_before": true}`, get[string](t, b, marked))
 	})
-	t.Run("River completes the job later", func(t *testing.T) {
-		t.Parallel()
-		b, job, _ := billedAndRunning(t, true)
-		b.exec(t, voidToRebill)
-		b.exec(t, `UPDATE river_job SET state = 'completed', finalized_at = now() WHERE id = $1`, job.ID)
-		require.Equal(t, `F2 available {"billed_before": true}`, get[string](t, b, marked))
-	})
 	t.Run("the job has yet to begin", func(t *testing.T) {
 		t.Parallel()
 		b, _, _ := billedAndRunning(t, true)

@@ -50,26 +50,20 @@ func TestEnqueuerMay(t *testing.T) {
 	require.Equal(t, "F1 available, F3 available", seen)
 }
 
+// Of each kind of statement one: TestEnqueuerHasNothingElse asks for every right.
 func TestEnqueuerMayNot(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.enqueue(t, "F1")
 	app := b.enqueuer(t)
 	for _, sql := range []string{
-		`SELECT FROM flightbill.river_job`, `SELECT FROM flightbill.customers`, `SELECT FROM flightbill.invoices`, `SELECT FROM flightbill.charges`, `SELECT FROM flightbill.billed_flights`,
-		`SELECT FROM flightbill.queue_promises`, `INSERT INTO flightbill.queue_promises VALUES ('me', 'infinity')`, `UPDATE flightbill.queue_promises SET until = 'infinity'`, `DELETE FROM flightbill.queue_promises`,
-		`SELECT flightbill.promise_to_look('me', 3600)`, `SELECT flightbill.withdraw_promise('me')`, `SELECT flightbill.announce_flights()`,
-		`SELECT FROM flightbill.goose_db_version`, `INSERT INTO flightbill.river_job (kind, args, max_attempts) VALUES ('ingest_flight', '{}', 1)`,
-		`INSERT INTO flightbill.flights (flight_id) VALUES ('F1')`, `DELETE FROM flightbill.river_job`, `SELECT nextval('flightbill.river_job_id_seq')`,
-		`UPDATE flightbill.flight_processing_queue SET priority = 1`, `UPDATE flightbill.river_job SET priority = 1`, `TRUNCATE flightbill.river_job`,
-		`SELECT flightbill.save_flights(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
-		`SELECT flightbill.issue_drafts(NULL, now(), current_date)`, `SELECT flightbill.mark_invoice_paid('EACH-000001')`, `SELECT flightbill.void_invoice('EACH-000001', 'why')`,
-		`SELECT flightbill.rebill_invoice('EACH-000001')`, `SELECT flightbill.revive_flight_jobs(NULL, NULL)`,
+		`SELECT FROM flightbill.river_job`, `UPDATE flightbill.flight_processing_queue SET priority = 1`, `SELECT flightbill.announce_flights()`,
+		`SELECT nextval('flightbill.river_job_id_seq')`, `TRUNCATE flightbill.river_job`, `COPY flightbill.river_job TO STDOUT`,
 		`CREATE TABLE public.mine ()`, `CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql RETURN 1`, `CREATE SCHEMA mine`,
 		`CREATE OR REPLACE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true`,
 		`CREATE TRIGGER mine BEFORE INSERT ON flightbill.river_job EXECUTE FUNCTION flightbill.flight_processing_queue_insert()`,
 		`CREATE TEMP TABLE mine (flight_id text); CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_insert()`,
-		`ALTER VIEW flightbill.flight_processing_queue RENAME TO mine`, `DROP VIEW flightbill.flight_processing_queue`, `COPY flightbill.river_job TO STDOUT`,
+		`ALTER VIEW flightbill.flight_processing_queue RENAME TO mine`, `DROP VIEW flightbill.flight_processing_queue`,
 	} {
 		_, err := app.Exec(t.Context(), sql)
 		var pgErr *pgconn.PgError

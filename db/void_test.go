@@ -152,10 +152,6 @@ func TestVoidMeetsOthers(t *testing.T) {
 		db.Sender
 		Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	}
-	settings := db.Settings{Timezone: "UTC", Close: billing.PeriodEnd, BillingStart: billing.NewDate(2026, 3, 3)}
-	calendar, err := settings.Calendar()
-	require.NoError(t, err)
-	closesOn := billing.NewDate(2026, 3, 8)
 	const (
 		void = `SELECT void_invoice('EACH-000001', 'why', true)`
 		paid = `SELECT mark_invoice_paid('EACH-000001', '2026-03-05')`
@@ -209,17 +205,7 @@ func TestVoidMeetsOthers(t *testing.T) {
 		b.issue(t, 1)
 		b.exec(t, `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, kind, closes_on, 'USD' FROM invoices WHERE id = 1`)
 		b.charge(t, 3, "F1")
-		_, err := db.BeginRun(t.Context(), b.pool, calendar, closesOn, db.ByHand, testNow)
-		require.NoError(t, err)
-		first := b.begin(t, `SELECT void_invoice('WEEK-000001', 'why')`)
-		run := meanwhile(t, b, func() (db.Issued, error) {
-			issued, _, err := db.IssueChunk(t.Context(), b.pool, db.Run{ClosesOn: closesOn, StartedAt: testNow}, &db.Cursor{}, 10, testNow, closesOn)
-			return issued, err
-		})
-		require.NoError(t, first.Commit(t.Context()))
-		issued, err := run()
-		require.NoError(t, err)
-		require.Equal(t, db.Issued{Invoices: 1, Charges: 1}, issued)
+		b.issueBehind(t, b.begin(t, `SELECT void_invoice('WEEK-000001', 'why')`))
 		require.Equal(t, "WEEK-000001 VOID, WEEK-000002 PENDING, WEEK-CN000001 PAID", get[string](t, b,
 			`SELECT string_agg(number || ' ' || status, ', ' ORDER BY number COLLATE "C") FROM invoices WHERE number ~ '^WEEK'`))
 	})

@@ -113,9 +113,7 @@ func TestOverdueAndPaidAtOnce(t *testing.T) {
 		_, err := b.pool.Exec(context.Background(), `SELECT mark_invoice_paid('FOURTH')`)
 		return "", err
 	})
-	eventually(t, "the payment waits", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT mark_invoice_paid%'`) == 1
-	})
+	b.waitFor(t, "the payment waits", 1, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT mark_invoice_paid%'`)
 	requireUnanswered(t, paid, "the payment did not wait for the run")
 	require.NoError(t, run.Commit(t.Context()))
 	require.NoError(t, (<-paid).err)

@@ -3,14 +3,12 @@ package jobs_test
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/jobs"
 )
 
@@ -53,9 +51,8 @@ func (b *testBundle) wake(t *testing.T) {
 func (b *testBundle) cancelled(t *testing.T, s waitingState) {
 	t.Helper()
 	b.pass(t, s, 24*time.Hour)
-	eventually(t, "the flight is given up", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled' AND last_error LIKE '%waited 24h0m0s for it%'`) == 1
-	})
+	b.waitFor(t, "the flight is given up", 1, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled' AND reason = 'flight_unknown'
+			AND last_error LIKE 'flight F1 is not in the flight source%waited 24h0m0s for it%'`)
 }
 
 func TestWaitGrowsAndEnds(t *testing.T) {
@@ -128,12 +125,10 @@ func TestWaitBeginsAnew(t *testing.T) {
 			b.enqueue(t, "F1")
 			w := b.waiting(t, waitingState{})
 			retry(t, b, service, w)
-			eventually(t, "it waits from now on", func() bool {
-				return get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'scheduled' AND (metadata #>> '{waiting,since}')::timestamptz > $1`, w.since) == 1
-			})
+			b.waitFor(t, "it waits from now on", 1, `SELECT count(*) FROM river_job WHERE state = 'scheduled' AND (metadata #>> '{waiting,since}')::timestamptz > $1`, w.since)
 			b.flight(t, "F1", "WEEK", landed(4, 9))
 			riverUI(t, b, service)
-			eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+			b.waitForBilled(t, 1)
 		})
 	}
 }
@@ -148,30 +143,22 @@ func TestWaitGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			var mu sync.Mutex
-			var fail error
-			b.start(t, func(c *jobs.Config) {
-				source := db.NewFlights(b.pool)
-				c.Source = sourceFunc(func(ctx context.Context, id string) (billing.Flight, error) {
-					mu.Lock()
-					defer mu.Unlock()
-					if err := fail; err != nil {
-						fail = nil
-						return billing.Flight{}, err
-					}
-					return readOne(ctx, source, id)
-				})
-			})
+			fail := make(chan error, 1)
+			source := &recordingSource{before: func(context.Context, []string) error {
+				select {
+				case err := <-fail:
+					return err
+				default:
+					return nil
+				}
+			}}
+			b.start(t, source.record)
 			b.enqueue(t, "F1")
 			w := b.waiting(t, waitingState{})
-			mu.Lock()
-			fail = between
-			mu.Unlock()
+			fail <- between
 			w = b.pass(t, w, 10*time.Hour)
 			if name == "after an outage" {
-				eventually(t, "it waits for the source", func() bool {
-					return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'source_down'`) == 1
-				})
+				b.waitFor(t, "it waits for the source", 1, `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'source_down'`)
 				outage := b.waiting(t, w)
 				require.WithinDuration(t, w.since, outage.since, time.Millisecond)
 				w = b.pass(t, outage, time.Hour)

@@ -41,6 +41,7 @@ func TestStatsOfFlights(t *testing.T) {
 	total := s.Flights.MillisecondsOf["enqueue_to_saved"]
 	require.GreaterOrEqual(t, total.Max, s.Flights.MillisecondsOf["save"].P50, "the whole is not shorter than a part")
 
+	b.waitFor(t, "River has written the ends", 2, `SELECT count(*) FROM flight_processing_queue WHERE state IN ('cancelled', 'scheduled')`)
 	values := b.scrape(t)
 	for name, want := range map[string]float64{
 		"flightbill_flights_billed_total": 3, "flightbill_flights_cancelled_total no_customer": 1, "flightbill_flights_snoozed_total flight_unknown": 1,

@@ -2,14 +2,11 @@ package jobs_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/jobs"
 )
@@ -74,48 +71,4 @@ func TestRunWaitsForAHold(t *testing.T) {
 	require.NoError(t, hold.Commit(t.Context()))
 	require.Equal(t, answer[[]jobs.RunResult]{[]jobs.RunResult{{ClosesOn: march(8), RunDate: march(8), Held: 2}}, nil}, <-run)
 	require.Equal(t, "HELD EUR DRAFT H1\nWEEK 2026-03-08 EUR DRAFT W1", b.invoices(t))
-}
-
-func TestFlightsWhileRunsPass(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	const flights = 200
-	var ids []string
-	for i := range flights {
-		operator := []string{"WEEK", "MON", "EACH", "WEEK"}[i%4]
-		id := fmt.Sprintf("F%03d", i)
-		b.flight(t, id, operator, landed(3+i%28, 9))
-		ids = append(ids, id)
-	}
-	b.clock.Set(time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)) // all have landed
-	// Eight flights are let go just before each run, and race with it.
-	tokens := make(chan struct{}, 8*31)
-	source := &recordingSource{before: func(ctx context.Context, ids []string) error {
-		for range ids {
-			select {
-			case <-tokens:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		return nil
-	}}
-	b.start(t, source.record)
-	b.exec(t, `SELECT enqueue_flights($1)`, ids)
-	for closesOn := 3; closesOn < 31; closesOn++ {
-		for range 8 {
-			tokens <- struct{}{}
-		}
-		b.run(t, march(closesOn))
-	}
-	b.waitForBilled(t, flights)
-	require.Equal(t, "WEEK", get[string](t, b, `SELECT min(u.code) FROM charges c JOIN invoices i ON i.id = invoice_id JOIN customers u ON u.id = customer_id WHERE late`),
-		"some flights were late, or no run passed meanwhile")
-	b.requireSound(t)
-	b.run(t, billing.NewDate(2026, 4, 30))
-	require.Zero(t, get[int](t, b, `SELECT count(*) FROM invoices WHERE status = 'DRAFT'`))
-	require.Equal(t, flights, get[int](t, b, `SELECT count(DISTINCT flight_id) FROM charges`))
-	require.Equal(t, flights, get[int](t, b, `SELECT count(*) FROM charges`), "every flight is on exactly one invoice")
-	require.Equal(t, "28400.00 5680.00", get[string](t, b, `SELECT concat_ws(' ', sum(subtotal), sum(tax)) FROM invoices`))
-	b.requireSound(t)
 }

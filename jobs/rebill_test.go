@@ -164,25 +164,6 @@ func TestRebillRescuedMeanwhile(t *testing.T) {
 	require.Equal(t, "completed", get[string](t, b, `SELECT state::text FROM river_job`))
 }
 
-// A run passes between price and save of a re-billing.
-func TestRebillIsStaleAfterARun(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.billed(t, "W1", "WEEK", landed(4, 9))
-	b.run(t, march(8))
-	b.exec(t, `SELECT void_invoice('WEEK-000001', 'why', true)`)
-	billed, err := db.ReadBilledFlight(t.Context(), b.pool, "W1")
-	require.NoError(t, err)
-	bill := b.bill(t, "W1")
-	b.run(t, march(15))
-	outcome, err := db.AdjustFlight(t.Context(), b.pool, nil, billed.Rebilled(bill), b.clock.Now())
-	require.NoError(t, err)
-	require.Equal(t, db.Stale, outcome)
-	b.start(t)
-	b.emptyQueue(t)
-	require.Equal(t, "2026-03-22", get[string](t, b, `SELECT closes_on::text FROM invoices WHERE status = 'DRAFT'`))
-}
-
 // Marked, and not voided at all: a job that came back from somewhere.
 func TestRebillOfWhatIsBilled(t *testing.T) {
 	t.Parallel()

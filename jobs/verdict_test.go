@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/jobs"
 )
 
 // waitingState is what a waiting flight's job says.
@@ -37,10 +36,16 @@ func (b *testBundle) waiting(t *testing.T, before waitingState) waitingState {
 func (b *testBundle) pass(t *testing.T, s waitingState, passed time.Duration) waitingState {
 	t.Helper()
 	aged := waitingState{s.since.Add(-passed), s.until.Add(-passed)}
-	b.exec(t, `UPDATE river_job SET state = 'available', scheduled_at = $2,
-		metadata = jsonb_set(jsonb_set(metadata, '{waiting,since}', to_jsonb($1::timestamptz)), '{waiting,until}', to_jsonb($2::timestamptz))`, aged.since, aged.until)
+	b.say(t, aged, true)
 	b.wake(t)
 	return aged
+}
+
+// say makes a waiting job say something else.
+func (b *testBundle) say(t *testing.T, s waitingState, due bool) {
+	t.Helper()
+	b.exec(t, `UPDATE river_job SET scheduled_at = $2, state = CASE WHEN $3 THEN 'available' ELSE state END,
+		metadata = jsonb_set(jsonb_set(metadata, '{waiting,since}', to_jsonb($1::timestamptz)), '{waiting,until}', to_jsonb($2::timestamptz))`, s.since, s.until, due)
 }
 
 func (b *testBundle) wake(t *testing.T) {
@@ -85,49 +90,45 @@ func TestWaitGrowsAndEnds(t *testing.T) {
 // Whoever retries a flight, or enqueues it again, begins a wait anew.
 func TestWaitBeginsAnew(t *testing.T) {
 	t.Parallel()
-	type retry = func(t *testing.T, b *testBundle, service *jobs.Service, w waitingState)
-	riverUI := func(t *testing.T, b *testBundle, service *jobs.Service) {
-		t.Helper()
-		_, err := service.Client().JobRetry(t.Context(), get[int64](t, b, `SELECT id FROM river_job`))
-		require.NoError(t, err)
-		b.wake(t)
-	}
-	for name, retry := range map[string]retry{
-		"retried in River UI while it waits": func(t *testing.T, b *testBundle, service *jobs.Service, w waitingState) {
-			t.Helper()
-			b.exec(t, `UPDATE river_job SET scheduled_at = now() + interval '10 minutes',
-				metadata = jsonb_set(jsonb_set(metadata, '{waiting,since}', to_jsonb(now() - interval '20 hours')), '{waiting,until}', to_jsonb(now() + interval '10 minutes'))`)
-			riverUI(t, b, service)
-		},
-		"given up, retried in River UI": func(t *testing.T, b *testBundle, service *jobs.Service, w waitingState) {
-			t.Helper()
-			b.cancelled(t, w)
-			riverUI(t, b, service)
-		},
-		"given up, enqueued again": func(t *testing.T, b *testBundle, _ *jobs.Service, w waitingState) {
-			t.Helper()
-			b.cancelled(t, w)
-			b.enqueue(t, "F1")
-		},
-		"cancelled in River UI, retried there after the limit": func(t *testing.T, b *testBundle, service *jobs.Service, w waitingState) {
-			t.Helper()
-			_, err := service.Client().JobCancel(t.Context(), get[int64](t, b, `SELECT id FROM river_job`))
-			require.NoError(t, err)
-			b.exec(t, `UPDATE river_job SET scheduled_at = scheduled_at - interval '30 hours',
-				metadata = jsonb_set(jsonb_set(metadata, '{waiting,since}', to_jsonb(now() - interval '30 hours')), '{waiting,until}', to_jsonb(scheduled_at - interval '30 hours'))`)
-			riverUI(t, b, service)
-		},
+	for name, c := range map[string]struct {
+		givenUp, cancelled bool          // before
+		since, until       time.Duration // what its job is made to say then, from now
+		enqueued           bool          // not retried in River UI
+	}{
+		"retried in River UI while it waits":                   {since: -20 * time.Hour, until: 10 * time.Minute},
+		"given up, retried in River UI":                        {givenUp: true},
+		"given up, enqueued again":                             {givenUp: true, enqueued: true},
+		"cancelled in River UI, retried there after the limit": {cancelled: true, since: -30 * time.Hour, until: -30*time.Hour + 15*time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			service := b.start(t)
+			retry := func() {
+				_, err := service.Client().JobRetry(t.Context(), get[int64](t, b, `SELECT id FROM river_job`))
+				require.NoError(t, err)
+				b.wake(t)
+			}
 			b.enqueue(t, "F1")
 			w := b.waiting(t, waitingState{})
-			retry(t, b, service, w)
+			if c.givenUp {
+				b.cancelled(t, w)
+			}
+			if c.cancelled {
+				_, err := service.Client().JobCancel(t.Context(), get[int64](t, b, `SELECT id FROM river_job`))
+				require.NoError(t, err)
+			}
+			if c.since != 0 {
+				b.say(t, waitingState{time.Now().Add(c.since), time.Now().Add(c.until)}, false)
+			}
+			if c.enqueued {
+				b.enqueue(t, "F1")
+			} else {
+				retry()
+			}
 			b.waitFor(t, "it waits from now on", 1, `SELECT count(*) FROM river_job WHERE state = 'scheduled' AND (metadata #>> '{waiting,since}')::timestamptz > $1`, w.since)
 			b.flight(t, "F1", "WEEK", landed(4, 9))
-			riverUI(t, b, service)
+			retry()
 			b.waitForBilled(t, 1)
 		})
 	}

@@ -50,17 +50,6 @@ func (b *testBundle) run(t *testing.T, runDate billing.Date) []jobs.RunResult {
 	return results
 }
 
-// issuedBy adds up what runs put out, and checks that they come in order.
-func issuedBy(t *testing.T, results []jobs.RunResult) (invoices, charges int64) {
-	t.Helper()
-	for i, r := range results {
-		invoices += r.Invoices
-		charges += r.Charges
-		require.True(t, i == 0 || results[i-1].ClosesOn.Before(r.ClosesOn), "runs in order")
-	}
-	return invoices, charges
-}
-
 // invoices lists all of them, one a line, with the flights on each.
 func (b *testBundle) invoices(t *testing.T) string {
 	t.Helper()
@@ -122,8 +111,8 @@ func TestRunIssuesWhatHasClosed(t *testing.T) {
 	b.billed(t, "M2", "MON", landed(31, 0))
 
 	b.clock.Set(landed(7, 1))
-	invoices, _ := issuedBy(t, b.run(t, march(7)))
-	require.Zero(t, invoices)
+	b.run(t, march(7))
+	require.NotContains(t, b.invoices(t), "PENDING")
 
 	b.clock.Set(landed(8, 1))
 	results := b.run(t, march(8))
@@ -132,8 +121,8 @@ func TestRunIssuesWhatHasClosed(t *testing.T) {
 	b.exec(t, `UPDATE customers SET name = 'Renamed Air' WHERE code = 'WEEK'`)
 
 	b.clock.Set(landed(31, 1))
-	invoices, charges := issuedBy(t, b.run(t, march(31)))
-	require.Equal(t, []int64{2, 2}, []int64{invoices, charges})
+	b.run(t, march(31))
+	require.Equal(t, 4, get[int](t, b, `SELECT sum(charges)::int FROM billing_runs`))
 	// 142.00 + 28.40 tax a flight; 30 days from the day of issue.
 	require.Equal(t, `MON 2026-03-31 EUR PENDING MON-000001 170.40 2026-04-30 M1
 MON 2026-04-30 EUR DRAFT M2

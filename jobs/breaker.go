@@ -277,7 +277,7 @@ func (b *breaker) away(since time.Time, err error) {
 	if first {
 		b.told = since
 	}
-	newMisfit := isMisfit(err) && !b.misfit
+	newMisfit := !isOutage(err) && !b.misfit // it answers, and cannot be read as it is set up
 	b.misfit = b.misfit || newMisfit
 	b.outage = &Outage{since, err}
 	if b.state != open {
@@ -299,10 +299,6 @@ func isOutage(err error) bool {
 	var said *billing.Error
 	return errors.As(err, &said) && said.Kind == billing.Outage || errors.Is(err, context.DeadlineExceeded)
 }
-
-// isMisfit says whether an error of a probe is no outage: the source answers, and
-// cannot be read as it is set up.
-func isMisfit(err error) bool { return !isOutage(err) }
 
 // howMany is how many flights wait, for the log, where the database can tell.
 func (b *breaker) howMany() []any {

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -53,28 +54,10 @@ func (s *probeStub) set(probe, read error) {
 
 var errAway = billing.SourceDown("stub", "is away", errors.New("connection refused"))
 
-// logged may be written to and read at once.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// testBreaker has two flights in line.
-func testBreaker(t *testing.T) (*breaker, *probeStub, *logged) {
+// testBreaker has two flights in line. Its log is read after synctest.Wait alone.
+func testBreaker(t *testing.T) (*breaker, *probeStub, *bytes.Buffer) {
 	t.Helper()
-	log := &logged{}
+	log := &bytes.Buffer{}
 	source := &probeStub{}
 	b := newBreaker(source, func(context.Context, int32) ([]string, error) { return []string{"F1", "F2"}, nil },
 		func(context.Context) (int64, error) { return 7, nil }, slog.New(slog.NewTextHandler(log, nil)))
@@ -87,6 +70,7 @@ func goAway(t *testing.T, b *breaker, source *probeStub) {
 	t.Helper()
 	source.set(errAway, errAway)
 	require.True(t, b.Met(t.Context(), time.Now()))
+	synctest.Wait() // until it has been logged
 	require.NotNil(t, b.Outage())
 	require.False(t, b.Closed())
 }
@@ -185,6 +169,7 @@ func TestBreakerDoubtsTheProbe(t *testing.T) {
 		b.Answered()
 		meet(doubtful - 1)
 		require.True(t, b.Met(t.Context(), time.Now()))
+		synctest.Wait()
 		require.ErrorIs(t, b.Outage().Err, errAway)
 		require.Equal(t, 1, strings.Count(log.String(), "flight source is away"), log)
 	})

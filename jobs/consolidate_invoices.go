@@ -341,6 +341,3 @@ func logRun(ctx context.Context, logger *slog.Logger, run RunResult) {
 		"run_date", run.RunDate.String(), "closes_on", run.ClosesOn.String(), "invoices", run.Invoices, "charges", run.Charges,
 		"held", run.Held, "parked", run.Parked, "late_by", run.LateBy.Round(time.Second))
 }
-
-var _ river.Worker[ConsolidateInvoicesArgs] = (*ConsolidateInvoices)(nil)
-var _ rivertype.JobArgs = ConsolidateInvoicesArgs{}

@@ -2,9 +2,7 @@ package jobs_test
 
 import (
 	"context"
-	"errors"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,9 +11,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
-	"github.com/flightbill/flightbill/jobs"
 )
 
 func landed(day, hour int) time.Time { return time.Date(2026, 3, day, hour, 0, 0, 0, time.UTC) }
@@ -27,9 +23,7 @@ func TestIngestFlight(t *testing.T) {
 	b.flight(t, "EACH1", "EACH", landed(4, 9))
 	b.start(t)
 	b.enqueue(t, "WEEK1", "EACH1")
-	eventually(t, "both flights leave the queue", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue`) == 0
-	})
+	b.emptyQueue(t)
 
 	// 71 tonnes or parts of one × 2.00 = 142.00, tax 28.40.
 	require.Equal(t, "WEEK DRAFT 2026-03-08 142.00 28.40 false",
@@ -56,9 +50,7 @@ func TestIngestFlightRefusals(t *testing.T) {
 	b.flight(t, "GOOD1", "WEEK", landed(4, 9))
 	b.start(t)
 	b.enqueue(t, "NOBODY1", "MASS1", "MASS2", "EARLY1", "OLD1", "NOWHERE1", "GOOD1")
-	eventually(t, "all flights have been tried", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE reason IS NULL`) == 0
-	})
+	b.waitFor(t, "all flights have been tried", 0, `SELECT count(*) FROM flight_processing_queue WHERE reason IS NULL`)
 
 	rows, err := b.pool.Query(t.Context(), `SELECT flight_id, state || ' ' || reason || ': ' || last_error FROM flight_processing_queue`)
 	require.NoError(t, err)
@@ -89,25 +81,11 @@ func TestIngestFlightPutRight(t *testing.T) {
 	b.flight(t, "LATER1", "LATER", landed(4, 9))
 	b.start(t)
 	b.enqueue(t, "LATER1")
-	eventually(t, "it is cancelled", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled'`) == 1
-	})
+	b.waitFor(t, "it is cancelled", 1, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled'`)
 	b.exec(t, `INSERT INTO customer_operators SELECT 'LATER', id FROM customers WHERE code = 'WEEK'`)
 	b.enqueue(t, "LATER1")
-	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+	b.waitForBilled(t, 1)
 	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM river_job`), "the job was revived, not doubled")
-}
-
-func TestIngestFlightAircraftBeforeOperator(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.flight(t, "F1", "WEEK", landed(4, 9))
-	b.exec(t, `UPDATE flights SET registration = 'EI-ABC'`)
-	b.exec(t, `INSERT INTO customer_aircraft SELECT 'EI-ABC', id FROM customers WHERE code = 'MON'`)
-	b.start(t)
-	b.enqueue(t, "F1")
-	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
-	require.Equal(t, "MON", get[string](t, b, `SELECT code FROM customers JOIN billed_flights ON customer_id = customers.id`))
 }
 
 // What came into another queue while no process was up is not left there until the
@@ -129,71 +107,12 @@ func TestIngestFlightBilledBefore(t *testing.T) {
 	b.flight(t, "F1", "WEEK", landed(4, 9))
 	b.start(t)
 	b.enqueue(t, "F1")
-	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+	b.waitForBilled(t, 1)
 	b.exec(t, `DELETE FROM flights`)
 	b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts) VALUES ('ingest_flight', '{"flight_id": "F1"}', 'flights', 25)`)
 	b.exec(t, `SELECT pg_notify('flightbill.river_insert', '{"queue": "flights"}')`)
-	eventually(t, "the second job is completed", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'completed'`) == 2
-	})
+	b.waitFor(t, "the second job is completed", 2, `SELECT count(*) FROM river_job WHERE state = 'completed'`)
 	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM charges`))
-}
-
-// sourceFunc is a flight source made of a function that reads one flight.
-type sourceFunc func(ctx context.Context, id string) (billing.Flight, error)
-
-func (f sourceFunc) Name() string { return "test" }
-
-func (f sourceFunc) Flights(ctx context.Context, ids []string) (map[string]billing.Answer, error) {
-	answers := map[string]billing.Answer{}
-	for _, id := range ids {
-		flight, err := f(ctx, id)
-		var said *billing.Error
-		if err != nil && (!errors.As(err, &said) || said.Kind == billing.Outage) {
-			return nil, err
-		}
-		answers[id] = billing.Answer{Flight: flight, Err: err}
-	}
-	return answers, nil
-}
-
-// readOne asks a source for one flight.
-func readOne(ctx context.Context, source jobs.FlightSource, id string) (billing.Flight, error) {
-	answers, err := source.Flights(ctx, []string{id})
-	if err != nil {
-		return billing.Flight{}, err
-	}
-	return answers[id].Flight, answers[id].Err
-}
-
-// The cut-off moves between pricing and saving: the flight is priced again and
-// goes on the next draft, marked late.
-func TestIngestFlightRunBetweenPriceAndSave(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.flight(t, "F0", "WEEK", landed(4, 9))
-	b.flight(t, "F1", "WEEK", landed(4, 9))
-	service := make(chan struct{})
-	b.start(t, func(c *jobs.Config) {
-		source := c.Source
-		c.Source = sourceFunc(func(ctx context.Context, id string) (billing.Flight, error) {
-			if id == "F1" {
-				<-service
-			}
-			return readOne(ctx, source, id)
-		})
-	})
-	b.enqueue(t, "F0", "F1")
-	eventually(t, "the first is billed, so that the price book has been read", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1
-	})
-	_, err := b.consolidator().Run(t.Context(), billing.NewDate(2026, 3, 8), db.ByHand, nil)
-	require.NoError(t, err)
-	close(service)
-	eventually(t, "the second is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 2 })
-	require.Equal(t, "PENDING 2026-03-08 false, DRAFT 2026-03-15 true",
-		get[string](t, b, `SELECT string_agg(concat_ws(' ', i.status, i.closes_on, c.late::text), ', ' ORDER BY c.flight_id)
-			FROM charges c JOIN invoices i ON i.id = c.invoice_id`))
 }
 
 // What a save leaves of a job is what River's own JobCompleteTx leaves.
@@ -203,7 +122,7 @@ func TestSaveCompletesAsRiverDoes(t *testing.T) {
 	b.flight(t, "F1", "WEEK", landed(4, 9))
 	b.start(t)
 	b.enqueue(t, "F1")
-	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+	b.waitForBilled(t, 1)
 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[plainArgs]) error {
@@ -220,9 +139,7 @@ func TestSaveCompletesAsRiverDoes(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, client.Stop(context.Background())) })
 	_, err = client.Insert(t.Context(), plainArgs{}, &river.InsertOpts{Queue: "plain"})
 	require.NoError(t, err)
-	eventually(t, "it is completed", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'plain' AND state = 'completed'`) == 1
-	})
+	b.waitFor(t, "it is completed", 1, `SELECT count(*) FROM river_job WHERE kind = 'plain' AND state = 'completed'`)
 	const rest = `SELECT (to_jsonb(j) - ARRAY['id','kind','args','queue','unique_key','unique_states','created_at','scheduled_at','attempted_at','attempted_by','finalized_at'])::text
 		FROM river_job j WHERE kind = $1 AND finalized_at >= attempted_at`
 	require.Equal(t, get[string](t, b, rest, "plain"), get[string](t, b, rest, "ingest_flight"))
@@ -231,36 +148,3 @@ func TestSaveCompletesAsRiverDoes(t *testing.T) {
 type plainArgs struct{}
 
 func (plainArgs) Kind() string { return "plain" }
-
-// An unexpected failure spends an attempt and is tried again.
-func TestIngestFlightTriedAgain(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.flight(t, "F1", "WEEK", landed(4, 9))
-	var calls atomic.Int64
-	b.start(t, func(c *jobs.Config) {
-		source := c.Source
-		c.Source = sourceFunc(func(ctx context.Context, id string) (billing.Flight, error) {
-			if calls.Add(1) == 1 {
-				return billing.Flight{}, errors.New("connection reset")
-			}
-			return readOne(ctx, source, id)
-		})
-	})
-	b.enqueue(t, "F1")
-	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
-	require.Equal(t, 2, get[int](t, b, `SELECT attempt FROM river_job`))
-}
-
-// A flight that is waited for is given up when the time is over, and waited for
-// anew when it is enqueued again.
-func TestIngestFlightWaitIsOver(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.start(t, func(c *jobs.Config) { c.FlightWait = 0 })
-	b.enqueue(t, "F1")
-	eventually(t, "it is cancelled", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled' AND reason = 'flight_unknown'`) == 1
-	})
-	require.Contains(t, get[string](t, b, `SELECT last_error FROM flight_processing_queue`), "flight F1 is not in the flight source")
-}

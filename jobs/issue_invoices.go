@@ -167,5 +167,3 @@ func recordOutput(ctx context.Context, output any) error {
 	}
 	return nil
 }
-
-var _ river.Worker[IssueInvoicesArgs] = (*IssueInvoices)(nil)

@@ -33,9 +33,9 @@ func (b *testBundle) overdue(t *testing.T) string {
 func TestMarkOverdueByLocalDay(t *testing.T) {
 	t.Parallel()
 	for zone, instants := range map[string][]string{ // the first and the last of 10 March there
-		"UTC":                 {"2026-03-10T00:00:00Z", "2026-03-10T23:59:59Z"},
-		"Pacific/Auckland":    {"2026-03-09T11:00:00Z", "2026-03-10T10:59:59Z"},
-		"America/Los_Angeles": {"2026-03-10T07:00:00Z", "2026-03-11T06:59:59Z"},
+		"UTC":                 {"2026-03-10 00:00:00", "2026-03-10 23:59:59"},
+		"Pacific/Auckland":    {"2026-03-09 11:00:00", "2026-03-10 10:59:59"},
+		"America/Los_Angeles": {"2026-03-10 07:00:00", "2026-03-11 06:59:59"},
 	} {
 		t.Run(zone, func(t *testing.T) {
 			t.Parallel()
@@ -47,9 +47,7 @@ func TestMarkOverdueByLocalDay(t *testing.T) {
 			b.issued(t, "PENDING", march(11), "AFTER")
 			worker := &jobs.MarkOverdue{Pool: b.pool, Books: db.NewPriceBooks(b.pool), Now: b.clock.Now, Stats: b.stats, Logger: b.logger}
 			for i, instant := range instants {
-				now, err := time.Parse(time.RFC3339, instant)
-				require.NoError(t, err)
-				b.clock.Set(now)
+				b.clock.Set(utc(t, instant))
 				require.NoError(t, worker.Work(t.Context(), &river.Job[jobs.MarkOverdueArgs]{}))
 				require.Equal(t, "BEFORE", b.overdue(t), "at %s", instant)
 				require.EqualValues(t, i+1, b.stats.Snapshot().Scheduled["mark_overdue"].Done)
@@ -113,9 +111,7 @@ func TestOverdueAndPaidAtOnce(t *testing.T) {
 		_, err := b.pool.Exec(context.Background(), `SELECT mark_invoice_paid('FOURTH')`)
 		return "", err
 	})
-	eventually(t, "the payment waits", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT mark_invoice_paid%'`) == 1
-	})
+	b.waitFor(t, "the payment waits", 1, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT mark_invoice_paid%'`)
 	requireUnanswered(t, paid, "the payment did not wait for the run")
 	require.NoError(t, run.Commit(t.Context()))
 	require.NoError(t, (<-paid).err)

@@ -73,9 +73,8 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for reason, n := range s.Flights.Cancelled {
 		counter(flightsCancelled, n, reason)
 	}
-	for st, total := range m.stats.totals() {
-		q := s.Flights.MillisecondsOf[st]
-		ch <- prometheus.MustNewConstSummary(flightSeconds, uint64(max(0, q.Count)), total.Seconds(),
+	for st, q := range s.Flights.MillisecondsOf {
+		ch <- prometheus.MustNewConstSummary(flightSeconds, uint64(max(0, q.Count)), q.sum.Seconds(),
 			map[float64]float64{0.5: q.P50 / 1000, 0.9: q.P90 / 1000, 0.99: q.P99 / 1000}, st)
 	}
 	for kind, run := range s.Scheduled {
@@ -113,15 +112,4 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(draftsKept, float64(left.Held), "held")
 		gauge(draftsKept, float64(left.Parked), "parked")
 	}
-}
-
-// totals are the sums of what the stages took.
-func (s *Stats) totals() map[string]time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	totals := map[string]time.Duration{}
-	for st, h := range s.stages {
-		totals[string(st)] = time.Duration(h.Mean()*float64(h.TotalCount())) * time.Microsecond
-	}
-	return totals
 }

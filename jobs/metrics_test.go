@@ -11,8 +11,8 @@ import (
 	"github.com/flightbill/flightbill/jobs"
 )
 
-// gauges are those of a scrape that tell of runs, by name and reason.
-func (b *testBundle) gauges(t *testing.T) map[string]float64 {
+// scrape returns the gauges and counters of a scrape, by name and label.
+func (b *testBundle) scrape(t *testing.T) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, func() *jobs.Outage { return nil })))
@@ -25,7 +25,7 @@ func (b *testBundle) gauges(t *testing.T) map[string]float64 {
 			for _, l := range m.GetLabel() {
 				name += " " + l.GetValue()
 			}
-			values[name] = m.GetGauge().GetValue()
+			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
 	}
 	return values
@@ -39,7 +39,7 @@ func TestMetricsOfRuns(t *testing.T) {
 	b.billed(t, "M1", "MON", landed(4, 9))
 	requireDrafts := func(what string, past, held, parked float64) {
 		t.Helper()
-		g := b.gauges(t)
+		g := b.scrape(t)
 		require.Equal(t, []float64{past, held, parked},
 			[]float64{g["flightbill_drafts_past_closing"], g["flightbill_drafts_kept held"], g["flightbill_drafts_kept parked"]}, what)
 	}
@@ -59,9 +59,9 @@ func TestMetricsOfRuns(t *testing.T) {
 
 	// The next run was due on 10 March 2026 at 01:00, by the real clock long ago.
 	due := time.Date(2026, 3, 10, 1, 0, 0, 0, time.UTC)
-	require.InDelta(t, time.Since(due).Seconds(), b.gauges(t)["flightbill_run_overdue_seconds"], 60)
+	require.InDelta(t, time.Since(due).Seconds(), b.scrape(t)["flightbill_run_overdue_seconds"], 60)
 	b.run(t, billing.DateOf(time.Now().Add(48*time.Hour), time.UTC))
-	require.Zero(t, b.gauges(t)["flightbill_run_overdue_seconds"])
+	require.Zero(t, b.scrape(t)["flightbill_run_overdue_seconds"])
 	b.exec(t, `UPDATE billing_runs SET finished_at = NULL, due_at = now() - interval '100 s' WHERE closes_on = (SELECT max(closes_on) FROM billing_runs)`)
-	require.InDelta(t, 100, b.gauges(t)["flightbill_run_overdue_seconds"], 30, "a run that does not finish")
+	require.InDelta(t, 100, b.scrape(t)["flightbill_run_overdue_seconds"], 30, "a run that does not finish")
 }

@@ -2,7 +2,6 @@ package jobs_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -125,13 +124,6 @@ WEEK 2026-03-29 EUR DRAFT F2`,
 01-01 01-01 31 11:00 00:00:01 0/0`,
 			invoices: "MON 2011-12-31 EUR PENDING MON-000001 170.40 2012-01-31 F0\nMON 2012-01-31 EUR DRAFT F1",
 		},
-		"00:30: the day that has begun is not run": {
-			down: "2026-03-07 12:00:00", up: "2026-03-08 00:30:00", flights: "WEEK 2026-03-07 09:00:00", invoices: "WEEK 2026-03-08 EUR DRAFT F0",
-		},
-		"01:00:01": {
-			down: "2026-03-07 12:00:00", up: "2026-03-08 01:00:01", flights: "WEEK 2026-03-07 09:00:00",
-			record: "03-08 03-08 08 01:00 00:00:01 1/1", invoices: "WEEK 2026-03-08 EUR PENDING WEEK-000001 170.40 2026-04-07 F0",
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,24 +185,6 @@ func TestMissedRunsAfterTheClockWasSetBack(t *testing.T) {
 	b.requireSound(t)
 }
 
-// The clock is set back behind a run that a crash cut short: it is finished all
-// the same, for its cut-off is out.
-func TestMissedRunsUnfinishedAndTheClockSetBack(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.billed(t, "W1", "WEEK", landed(4, 9))
-	b.run(t, march(7))
-	book, err := db.NewPriceBooks(b.pool).Current(t.Context())
-	require.NoError(t, err)
-	began, err := db.BeginRun(t.Context(), b.pool, book.Calendar, march(8), db.BySchedule, landed(8, 1))
-	require.NoError(t, err)
-	require.True(t, began)
-	b.upAt(t, landed(7, 23))
-	require.Equal(t, "2026-03-08 schedule", get[string](t, b, `SELECT closes_on || ' ' || trigger FROM billing_runs WHERE trigger = 'schedule' AND finished_at IS NOT NULL`))
-	require.Contains(t, b.invoices(t), "WEEK 2026-03-08 EUR PENDING WEEK-000001 170.40")
-	b.requireSound(t)
-}
-
 // Days pass under a service that stays up: each date is run as its time comes.
 func TestMissedRunsNoneWhileUp(t *testing.T) {
 	t.Parallel()
@@ -219,53 +193,13 @@ func TestMissedRunsNoneWhileUp(t *testing.T) {
 	b.start(t, schedules(jobs.WorkSchedules), func(c *jobs.Config) { c.LookEvery = 20 * time.Millisecond })
 	for day := 5; day <= 9; day++ {
 		b.clock.Set(landed(day, 1).Add(-500 * time.Millisecond)) // the leader asks a second early, and the run waits
-		eventually(t, "the run waits for its time", func() bool {
-			return get[bool](t, b, `SELECT EXISTS (SELECT FROM river_job WHERE args ->> 'run_date' = $1 AND metadata ? 'snoozes')`, march(day).String())
-		})
-		require.False(t, get[bool](t, b, `SELECT EXISTS (SELECT FROM billing_runs WHERE run_date = $1)`, march(day)))
+		b.waitFor(t, "the run waits for its time", 1, `SELECT count(*) FROM river_job WHERE args ->> 'run_date' = $1 AND metadata ? 'snoozes'`, march(day).String())
+		require.Zero(t, get[int](t, b, `SELECT count(*) FROM billing_runs WHERE run_date = $1`, march(day)))
 		b.clock.Set(landed(day, 1))
-		eventually(t, "the run of the day is done", func() bool {
-			return get[bool](t, b, `SELECT EXISTS (SELECT FROM billing_runs WHERE run_date = $1 AND finished_at IS NOT NULL)`, march(day))
-		})
+		b.waitFor(t, "the run of the day is done", 1, `SELECT count(*) FROM billing_runs WHERE run_date = $1 AND finished_at IS NOT NULL`, march(day))
 	}
 	require.Equal(t, "00:00:00", get[string](t, b, `SELECT max(started_at - due_at)::text FROM billing_runs WHERE run_date >= '2026-03-05'`))
 	require.Contains(t, b.invoices(t), "WEEK 2026-03-08 EUR PENDING WEEK-000001 170.40 2026-04-07 W1")
-	b.requireSound(t)
-}
-
-// Two processes start at one instant, with several dates to make up.
-func TestMissedRunsOfTwoStartingTogether(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.manyDrafts(t, 50, march(8), march(15), march(22))
-	b.clock.Set(landed(23, 10))
-	var services [2]*jobs.Service
-	for i := range services {
-		pool, err := db.Open(t.Context(), b.pool.Config().ConnString(), db.Options{SearchPath: db.Schema, MaxConns: 10})
-		require.NoError(t, err)
-		t.Cleanup(pool.Close)
-		services[i], err = jobs.New(jobs.Config{
-			Pool: pool, Source: db.NewFlights(pool), Workers: 2, Schedules: jobs.WorkSchedules, LookEvery: 10 * time.Millisecond,
-			Now: b.clock.Now, Stats: jobs.NewStats(), Logger: b.logger,
-		})
-		require.NoError(t, err)
-	}
-	var errs [2]error
-	var starting sync.WaitGroup
-	for i, service := range services {
-		starting.Go(func() { errs[i] = service.Start(t.Context()) })
-	}
-	starting.Wait()
-	require.Equal(t, [2]error{}, errs)
-	eventually(t, "all runs are done", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM billing_runs WHERE trigger = 'schedule' AND finished_at IS NOT NULL`) == 21
-	})
-	for _, service := range services {
-		require.NoError(t, service.Stop(t.Context()))
-	}
-	require.Equal(t, "03-08 50/150, 03-15 50/150, 03-22 50/150", get[string](t, b, `SELECT string_agg(to_char(closes_on, 'MM-DD ') || invoices || '/' || charges, ', ' ORDER BY closes_on)
-		FROM billing_runs WHERE invoices > 0`))
-	require.Equal(t, 150, get[int](t, b, `SELECT count(*) FROM invoice_events WHERE to_status = 'PENDING'`), "each was issued once")
 	b.requireSound(t)
 }
 
@@ -273,24 +207,30 @@ func TestMissedRunsOfTwoStartingTogether(t *testing.T) {
 // takes the run up once River has rescued the job, and does it once.
 func TestMissedRunsLeaderKilledInTheRun(t *testing.T) {
 	t.Parallel()
-	for name, left := range map[string]string{
-		"job inserted":  `INSERT INTO river_job (kind, args, queue, max_attempts, state) VALUES ('consolidate_invoices', '{"run_date": "2026-03-08"}', 'schedules', 1000, 'available')`,
-		"job in hand":   deadRun,
-		"cut-off moved": deadRun + deadCutoff,
-		"before the end": deadRun + deadCutoff + `; SELECT count(*) FROM issue_drafts((SELECT array_agg(id) FROM invoices WHERE closes_on = '2026-03-08'), '2026-03-08 01:00:00+00', '2026-03-08');
-			UPDATE billing_runs SET invoices = 1, charges = 1 WHERE closes_on = '2026-03-08'`,
+	back := landed(8, 1).Add(40 * time.Second)
+	for name, c := range map[string]struct {
+		left  string
+		now   time.Time
+		dueOn string
+	}{
+		"job inserted":  {`INSERT INTO river_job (kind, args, queue, max_attempts, state) VALUES ('consolidate_invoices', '{"run_date": "2026-03-08"}', 'schedules', 1000, 'available')`, back, "2026-04-07"},
+		"job in hand":   {deadRun, back, "2026-04-07"},
+		"cut-off moved": {deadRun + deadCutoff, back, "2026-04-07"},
+		"before the end": {deadRun + deadCutoff + `; SELECT count(*) FROM issue_drafts((SELECT array_agg(id) FROM invoices WHERE closes_on = '2026-03-08'), '2026-03-08 01:00:00+00', '2026-03-08');
+			UPDATE billing_runs SET invoices = 1, charges = 1 WHERE closes_on = '2026-03-08'`, back, "2026-04-07"},
+		"cut-off moved, job lost, clock set back": {deadCutoff, landed(7, 23), "2026-04-06"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			b.billed(t, "W1", "WEEK", landed(4, 9))
 			b.run(t, march(7))
-			b.exec(t, left)
-			b.clock.Set(landed(8, 1).Add(40 * time.Second))
+			b.exec(t, c.left)
+			b.clock.Set(c.now)
 			b.start(t, schedules(jobs.WorkSchedules), func(c *jobs.Config) { c.LookEvery = 50 * time.Millisecond })
 			eventually(t, "the run is done", func() bool { return b.runs(t) != "" && strings.HasSuffix(b.runs(t), "2026-03-08 schedule") })
 			eventually(t, "its job too", func() bool { return b.unfinishedRunJobs(t) == 0 })
-			require.Equal(t, "WEEK 2026-03-08 EUR PENDING WEEK-000001 170.40 2026-04-07 W1", b.invoices(t))
+			require.Equal(t, "WEEK 2026-03-08 EUR PENDING WEEK-000001 170.40 "+c.dueOn+" W1", b.invoices(t))
 			require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM invoice_events WHERE to_status = 'PENDING'`))
 			b.requireSound(t)
 		})
@@ -301,7 +241,7 @@ const (
 	// deadRun is the run's job in the hands of a client that no longer lives; as
 	// long ago as River waits before it rescues.
 	deadRun = `INSERT INTO river_job (kind, args, queue, max_attempts, state, attempt, attempted_by, attempted_at)
-		VALUES ('consolidate_invoices', '{"run_date": "2026-03-08"}', 'schedules', 1000, 'running', 1, '{dead}', now() - interval '40 seconds')`
-	deadCutoff = `; INSERT INTO billing_runs (closes_on, run_date, due_at, trigger, started_at)
+		VALUES ('consolidate_invoices', '{"run_date": "2026-03-08"}', 'schedules', 1000, 'running', 1, '{dead}', now() - interval '40 seconds');`
+	deadCutoff = `INSERT INTO billing_runs (closes_on, run_date, due_at, trigger, started_at)
 		VALUES ('2026-03-08', '2026-03-08', '2026-03-08 01:00:00+00', 'schedule', '2026-03-08 01:00:00+00')`
 )

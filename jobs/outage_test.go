@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -22,34 +21,30 @@ import (
 
 // awaySource is the table flights behind something that can go away.
 type awaySource struct {
-	table *db.Flights
+	recordingSource
 
-	away       atomic.Bool
-	unreadable string             // a flight that cannot be read while all others can
-	before     func(ids []string) // it is asked
-	asked      atomic.Int64
-	probed     atomic.Int64
+	away   atomic.Bool
+	probed atomic.Int64
 }
 
-func (s *awaySource) Name() string { return s.table.Name() }
+var errAway = billing.SourceDown("test", "is away", errors.New("connection refused"))
 
-func (s *awaySource) Flights(ctx context.Context, ids []string) (map[string]billing.Answer, error) {
-	s.asked.Add(int64(len(ids)))
-	if s.before != nil {
-		s.before(ids)
-	}
-	if s.away.Load() || slices.Contains(ids, s.unreadable) {
-		return nil, billing.SourceDown("test", "is away", errors.New("connection refused"))
-	}
-	return s.table.Flights(ctx, ids)
+func (b *testBundle) awaySource() *awaySource {
+	s := &awaySource{recordingSource: recordingSource{FlightSource: db.NewFlights(b.pool)}}
+	s.before = s.answer
+	return s
 }
 
-func (s *awaySource) Probe(context.Context) error {
-	s.probed.Add(1)
+func (s *awaySource) answer(context.Context, []string) error {
 	if s.away.Load() {
-		return billing.SourceDown("test", "is away", errors.New("connection refused"))
+		return errAway
 	}
 	return nil
+}
+
+func (s *awaySource) Probe(ctx context.Context) error {
+	s.probed.Add(1)
+	return s.answer(ctx, nil)
 }
 
 // logBuffer may be written to and read at once.
@@ -82,41 +77,34 @@ func startAway(t *testing.T, b *testBundle, source jobs.FlightSource, change ...
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	source := &awaySource{table: db.NewFlights(b.pool)}
+	source := b.awaySource()
 	const flights = 60
-	for i := range flights {
-		b.flight(t, fmt.Sprintf("F%02d", i), "WEEK", b.clock.Now().Add(-time.Hour))
-	}
+	b.landed(t, 1, flights)
 	service, log := startAway(t, b, source)
-	b.enqueue(t, "F00")
-	billed := func() int64 { return get[int64](t, b, `SELECT count(*) FROM billed_flights`) }
-	eventually(t, "the first flight is billed", func() bool { return billed() == 1 })
+	b.enqueue(t, "F1")
+	b.waitForBilled(t, 1)
 	require.Nil(t, service.Outage())
 
 	source.away.Store(true)
-	asked, probed := source.asked.Load(), source.probed.Load()
-	for i := 1; i < flights; i++ {
-		b.enqueue(t, fmt.Sprintf("F%02d", i))
-	}
+	asked, probed := source.total(), source.probed.Load()
+	b.enqueueMany(t, 2, flights, 1)
 	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
 	require.ErrorContains(t, service.Outage().Err, "connection refused")
 	eventually(t, "it goes on being probed", func() bool { return source.probed.Load() >= probed+3 })
-	require.LessOrEqual(t, source.asked.Load()-asked, int64(5), "only the flights in hand met the outage")
+	require.LessOrEqual(t, source.total()-asked, 5, "only the flights in hand met the outage")
 	require.EqualValues(t, 5, get[int64](t, b, `SELECT count(*) FROM river_job WHERE state = 'running'`), "the workers wait with theirs")
-	eventually(t, "those are put back, with the reason in their row", func() bool {
-		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'source_down' AND last_error LIKE '%connection refused%'`) == 5
-	})
+	b.waitFor(t, "those are put back, with the reason in their row", 5, `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'source_down' AND last_error LIKE '%connection refused%'`)
 
 	source.away.Store(false)
 	back := time.Now()
-	eventually(t, "all flights are billed", func() bool { return billed() == flights })
+	b.waitForBilled(t, flights)
 	require.Less(t, time.Since(back), 30*time.Second)
 	require.Nil(t, service.Outage())
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT max(attempt) FROM river_job WHERE kind = 'ingest_flight'`), "no attempt was spent")
 	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM river_job WHERE errors IS NOT NULL`))
 	require.Equal(t, 1, log.count("flight source is away"))
 	eventually(t, "it is told", func() bool { return log.count("flight source is back") == 1 })
-	require.Equal(t, 1, log.count("flights_waiting=59"), "told when it is back: all that wait")
+	require.Equal(t, 2, log.count("flights_waiting=59"), "told when it is away, and when it is back: all that wait")
 }
 
 // A source that goes away under a batch: its flights go back with the reason, none has
@@ -124,16 +112,15 @@ func TestOutage(t *testing.T) {
 func TestOutageUnderABatch(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	source := &awaySource{table: db.NewFlights(b.pool)}
+	source := b.awaySource()
 	const flights = 20
-	for i := range flights {
-		b.flight(t, fmt.Sprintf("F%02d", i), "WEEK", b.clock.Now().Add(-time.Hour))
-	}
-	b.exec(t, `SELECT enqueue_flights(array_agg(flight_id)) FROM flights`)
-	source.before = func(ids []string) {
+	b.landed(t, 1, flights)
+	b.enqueueMany(t, 1, flights, 1)
+	source.before = func(ctx context.Context, ids []string) error {
 		if len(ids) > 1 {
 			source.away.Store(true)
 		}
+		return source.answer(ctx, ids)
 	}
 	service, _ := startAway(t, b, source, func(c *jobs.Config) { c.Workers = 1 })
 	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
@@ -142,9 +129,9 @@ func TestOutageUnderABatch(t *testing.T) {
 			WHERE reason = 'source_down' AND last_error LIKE '%connection refused%' AND attempts = 0 AND NOT j.metadata ? 'snoozes'`) >= flights-2
 	})
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT count(*) FROM billed_flights`))
-	source.before = nil
+	source.before = source.answer
 	source.away.Store(false)
-	eventually(t, "all flights are billed", func() bool { return get[int64](t, b, `SELECT count(*) FROM billed_flights`) == flights })
+	b.waitForBilled(t, flights)
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT max(attempt) FROM river_job`))
 	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM river_job WHERE errors <> '{}'`))
 }
@@ -153,17 +140,19 @@ func TestOutageUnderABatch(t *testing.T) {
 func TestOneUnreadableFlightHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	source := &awaySource{table: db.NewFlights(b.pool), unreadable: "F7"}
-	for i := range 30 {
-		b.flight(t, fmt.Sprintf("F%d", i), "WEEK", b.clock.Now().Add(-time.Hour))
-		b.enqueue(t, fmt.Sprintf("F%d", i))
+	source := b.awaySource()
+	source.before = func(_ context.Context, ids []string) error {
+		if slices.Contains(ids, "F7") {
+			return errAway
+		}
+		return nil
 	}
+	b.landed(t, 1, 30)
+	b.enqueueMany(t, 1, 30, 1)
 	began := time.Now()
 	service, log := startAway(t, b, source)
-	eventually(t, "all others are billed", func() bool { return get[int64](t, b, `SELECT count(*) FROM billed_flights`) == 29 })
-	eventually(t, "it is put back", func() bool {
-		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE flight_id = 'F7' AND reason = 'source_down' AND attempts = 0 AND state = 'scheduled'`) == 1
-	})
+	b.waitForBilled(t, 29)
+	b.waitFor(t, "it is put back", 1, `SELECT count(*) FROM flight_processing_queue WHERE flight_id = 'F7' AND reason = 'source_down' AND attempts = 0 AND state = 'scheduled'`)
 	require.Less(t, time.Since(began), 10*time.Second, "the others have not waited with it")
 	require.Nil(t, service.Outage())
 	require.Zero(t, log.count("flight source is"))
@@ -173,7 +162,7 @@ func TestOneUnreadableFlightHoldsUpNoOther(t *testing.T) {
 func TestShortOutage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	source := &awaySource{table: db.NewFlights(b.pool)}
+	source := b.awaySource()
 	b.landed(t, 1, 5)
 	service, _ := startAway(t, b, source)
 	eventually(t, "the source has answered", func() bool { return source.probed.Load() > 0 })
@@ -188,14 +177,14 @@ func TestShortOutage(t *testing.T) {
 func TestServiceStopsDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	source := &awaySource{table: db.NewFlights(b.pool)}
+	source := b.awaySource()
 	source.away.Store(true)
 	b.enqueue(t, "F1")
 	service, log := startAway(t, b, source)
 	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
-	require.Zero(t, source.asked.Load(), "before a flight is read")
+	require.Zero(t, source.total(), "before a flight is read")
 	eventually(t, "it is told how many wait", func() bool { return log.count("flights_waiting=1") == 1 })
-	eventually(t, "a worker waits with the flight", func() bool { return get[int64](t, b, `SELECT count(*) FROM river_job WHERE state = 'running'`) == 1 })
+	b.waitFor(t, "a worker waits with the flight", 1, `SELECT count(*) FROM river_job WHERE state = 'running'`)
 	stopping := time.Now()
 	require.NoError(t, service.Stop(context.Background()))
 	require.Less(t, time.Since(stopping), 5*time.Second)

@@ -29,8 +29,7 @@ func flightIDs() *rapid.Generator[string] {
 func TestEnqueuedAlikeBySQLAndRiver(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	service, err := jobs.New(jobs.Config{Pool: b.pool, Source: db.NewFlights(b.pool), Workers: 1, Now: b.clock.Now, Stats: b.stats, Logger: b.logger})
-	require.NoError(t, err)
+	service := b.service(t)
 	const jobSQL = `SELECT (to_jsonb(j) - ARRAY['id', 'created_at', 'scheduled_at'])::text FROM river_job j`
 	byRiver := func(tx pgx.Tx, id string) (*rivertype.JobInsertResult, error) {
 		return service.Client().InsertTx(t.Context(), tx, jobs.IngestFlightArgs{FlightID: id}, nil)
@@ -104,11 +103,7 @@ func TestValidFlightIDAgreesWithSQL(t *testing.T) {
 func TestOneNoticeATransaction(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	listener, err := pgx.Connect(t.Context(), b.pool.Config().ConnString())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = listener.Close(context.Background()) })
-	_, err = listener.Exec(t.Context(), `LISTEN "flightbill.river_insert"`)
-	require.NoError(t, err)
+	heard := b.notices(t)
 	end := (pgx.Tx).Commit
 	rollback := (pgx.Tx).Rollback
 
@@ -142,24 +137,13 @@ func TestOneNoticeATransaction(t *testing.T) {
 		_, err := tx.Exec(t.Context(), c.sql)
 		require.NoError(t, err, c.name)
 		require.NoError(t, c.end(tx, t.Context()), c.name)
-		b.exec(t, `SELECT pg_notify('flightbill.river_insert', 'end')`) // notices come in the order of commits
-		heard := 0
-		for {
-			notice, err := listener.WaitForNotification(t.Context())
-			require.NoError(t, err)
-			if notice.Payload == "end" {
-				break
-			}
-			require.JSONEq(t, `{"queue": "`+jobs.FlightsQueue+`"}`, notice.Payload)
-			heard++
-		}
-		require.Equal(t, c.notices, heard, c.name)
+		require.Equal(t, c.notices, heard(), c.name)
 		require.Equal(t, c.jobs, get[int](t, b, `SELECT count(*) FROM river_job`), c.name)
 	}
 }
 
-// noticesOf counts the notices of new flights until stop is called.
-func (b *testBundle) noticesOf(t *testing.T) (stop func() int) {
+// notices listens to the notices of new flights; heard counts those since it was called.
+func (b *testBundle) notices(t *testing.T) (heard func() int) {
 	t.Helper()
 	listener, err := pgx.Connect(t.Context(), b.pool.Config().ConnString())
 	require.NoError(t, err)
@@ -167,13 +151,14 @@ func (b *testBundle) noticesOf(t *testing.T) (stop func() int) {
 	_, err = listener.Exec(t.Context(), `LISTEN "flightbill.river_insert"`)
 	require.NoError(t, err)
 	return func() (notices int) {
-		b.exec(t, `SELECT pg_notify('flightbill.river_insert', 'end')`)
+		b.exec(t, `SELECT pg_notify('flightbill.river_insert', 'end')`) // notices come in the order of commits
 		for {
 			notice, err := listener.WaitForNotification(t.Context())
 			require.NoError(t, err)
 			if notice.Payload == "end" {
 				return notices
 			}
+			require.JSONEq(t, `{"queue": "`+jobs.FlightsQueue+`"}`, notice.Payload)
 			notices++
 		}
 	}
@@ -188,18 +173,18 @@ func TestBusyProcessNeedsNoNotices(t *testing.T) {
 	b.landed(t, 1, queued+singles)
 	b.enqueueMany(t, 1, queued, 1)
 	b.start(t, workers(2))
-	eventually(t, "it has promised to look", func() bool { return get[int](t, b, `SELECT count(*) FROM queue_promises WHERE until > now()`) == 1 })
-	stop := b.noticesOf(t)
+	b.waitFor(t, "it has promised to look", 1, `SELECT count(*) FROM queue_promises WHERE until > now()`)
+	heard := b.notices(t)
 	for n := 1; n <= singles; n++ {
 		b.enqueue(t, fmt.Sprintf("F%d", queued+n))
 	}
 	last := time.Now()
 	left := queued + singles - b.billedCount(t)
 	b.waitForBilled(t, queued+singles)
-	notices := stop()
+	notices := heard()
 	t.Logf("%d flights were left when the last was enqueued, billed %s later; %d notices for %d", left, time.Since(last), notices, singles)
 	require.Less(t, notices, singles/4)
-	eventually(t, "an idle process has promised nothing", func() bool { return get[int](t, b, `SELECT count(*) FROM queue_promises WHERE until > now()`) == 0 })
+	b.waitFor(t, "an idle process has promised nothing", 0, `SELECT count(*) FROM queue_promises WHERE until > now()`)
 }
 
 // A transaction that has seen a promise, and commits when it is no more, has sent no
@@ -210,17 +195,17 @@ func TestPromiseIsOverBeforeTheCommit(t *testing.T) {
 	b.landed(t, 1, 3001)
 	b.enqueueMany(t, 1, 3000, 1)
 	b.start(t, workers(2))
-	eventually(t, "it has promised to look", func() bool { return get[int](t, b, `SELECT count(*) FROM queue_promises WHERE until > now()`) == 1 })
-	stop := b.noticesOf(t)
+	b.waitFor(t, "it has promised to look", 1, `SELECT count(*) FROM queue_promises WHERE until > now()`)
+	heard := b.notices(t)
 	tx := b.begin(t)
 	_, err := tx.Exec(t.Context(), `INSERT INTO flight_processing_queue (flight_id) VALUES ('F3001')`)
 	require.NoError(t, err)
 	b.waitForBilled(t, 3000)
-	eventually(t, "the promise is withdrawn", func() bool { return get[int](t, b, `SELECT count(*) FROM queue_promises WHERE until > now()`) == 0 })
+	b.waitFor(t, "the promise is withdrawn", 0, `SELECT count(*) FROM queue_promises WHERE until > now()`)
 	require.NoError(t, tx.Commit(t.Context()))
 	committed := time.Now()
 	b.waitForBilled(t, 3001)
 	t.Logf("billed %s after the commit", time.Since(committed))
 	require.Less(t, time.Since(committed), 2*time.Second)
-	require.Zero(t, stop())
+	require.Zero(t, heard())
 }

@@ -25,10 +25,8 @@ func (b *testBundle) pauseAt(t *testing.T, event string) (release func()) {
 
 func (b *testBundle) waitForPause(t *testing.T) {
 	t.Helper()
-	eventually(t, "the pause is reached", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted
-			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) == 1
-	})
+	b.waitFor(t, "the pause is reached", 1, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
 }
 
 // A save is held at each of its steps while the run of its period comes: the

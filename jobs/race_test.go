@@ -2,14 +2,11 @@ package jobs_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/jobs"
 )
@@ -27,11 +24,9 @@ func (b *testBundle) begin(t *testing.T) pgx.Tx {
 // the run lock.
 func (b *testBundle) waitForRunLock(t *testing.T, waiting int, mode string) {
 	t.Helper()
-	eventually(t, "the run lock is waited for", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = $1
+	b.waitFor(t, "the run lock is waited for", waiting, `SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = $1
 			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-			AND relation = 'billing_run_lock'::regclass`, mode) == waiting
-	})
+			AND relation = 'billing_run_lock'::regclass`, mode)
 }
 
 type answer[T any] struct {
@@ -58,42 +53,6 @@ func requireUnanswered[T any](t *testing.T, done <-chan answer[T], what string) 
 	}
 }
 
-// A run waits for the saves that have begun, and issues what they saved. A save
-// that begins while a run waits is told to price again.
-func TestRunWaitsForSaves(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.flight(t, "F1", "WEEK", landed(4, 9))
-	b.flight(t, "F2", "WEEK", landed(4, 9))
-	first, second := b.bill(t, "F1"), b.bill(t, "F2")
-
-	tx := b.begin(t)
-	outcome, err := saveFlight(t.Context(), tx, nil, first, b.clock.Now())
-	require.NoError(t, err)
-	require.Equal(t, db.Billed, outcome)
-	run := inBackground(func() (bool, error) {
-		return db.BeginRun(context.Background(), b.pool, first.Book.Calendar, march(8), db.ByHand, b.clock.Now())
-	})
-	b.waitForRunLock(t, 1, "ExclusiveLock")
-	save := inBackground(func() (db.Outcome, error) {
-		return saveFlight(context.Background(), b.pool, nil, second, b.clock.Now())
-	})
-	b.waitForRunLock(t, 1, "ShareLock")
-	requireUnanswered(t, run, "the run began beside a save")
-	requireUnanswered(t, save, "the save began beside a run")
-
-	require.NoError(t, tx.Commit(t.Context()))
-	require.Equal(t, answer[bool]{true, nil}, <-run)
-	require.Equal(t, answer[db.Outcome]{db.Stale, nil}, <-save)
-	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM billed_flights`), "a stale save changes nothing")
-
-	b.run(t, march(8))
-	outcome, err = saveFlight(t.Context(), b.pool, nil, b.bill(t, "F2"), b.clock.Now())
-	require.NoError(t, err)
-	require.Equal(t, db.Billed, outcome)
-	require.Equal(t, "WEEK 2026-03-08 EUR PENDING WEEK-000001 170.40 2026-04-03 F1\nWEEK 2026-03-15 EUR DRAFT F2(late)", b.invoices(t))
-}
-
 // A customer is put on hold while a run is about to issue its draft.
 func TestRunWaitsForAHold(t *testing.T) {
 	t.Parallel()
@@ -107,55 +66,9 @@ func TestRunWaitsForAHold(t *testing.T) {
 	run := inBackground(func() ([]jobs.RunResult, error) {
 		return b.consolidator().Run(context.Background(), march(8), db.ByHand, nil)
 	})
-	eventually(t, "the run waits for the customer", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 1
-	})
+	b.waitFor(t, "the run waits for the customer", 1, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
 	requireUnanswered(t, run, "the run did not wait")
 	require.NoError(t, hold.Commit(t.Context()))
 	require.Equal(t, answer[[]jobs.RunResult]{[]jobs.RunResult{{ClosesOn: march(8), RunDate: march(8), Held: 2}}, nil}, <-run)
 	require.Equal(t, "HELD EUR DRAFT H1\nWEEK 2026-03-08 EUR DRAFT W1", b.invoices(t))
-}
-
-func TestFlightsWhileRunsPass(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	const flights = 200
-	var ids []string
-	for i := range flights {
-		operator := []string{"WEEK", "MON", "EACH", "WEEK"}[i%4]
-		id := fmt.Sprintf("F%03d", i)
-		b.flight(t, id, operator, landed(3+i%28, 9))
-		ids = append(ids, id)
-	}
-	b.clock.Set(time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)) // all have landed
-	// Eight flights are let go just before each run, and race with it.
-	tokens := make(chan struct{}, 8*31)
-	b.start(t, func(c *jobs.Config) {
-		source := c.Source
-		c.Source = sourceFunc(func(ctx context.Context, id string) (billing.Flight, error) {
-			select {
-			case <-tokens:
-				return readOne(ctx, source, id)
-			case <-ctx.Done():
-				return billing.Flight{}, ctx.Err()
-			}
-		})
-	})
-	b.exec(t, `SELECT enqueue_flights($1)`, ids)
-	for closesOn := 3; closesOn < 31; closesOn++ {
-		for range 8 {
-			tokens <- struct{}{}
-		}
-		b.run(t, march(closesOn))
-	}
-	eventually(t, "all flights are billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == flights })
-	require.Equal(t, "WEEK", get[string](t, b, `SELECT min(u.code) FROM charges c JOIN invoices i ON i.id = invoice_id JOIN customers u ON u.id = customer_id WHERE late`),
-		"some flights were late, or no run passed meanwhile")
-	b.requireSound(t)
-	b.run(t, billing.NewDate(2026, 4, 30))
-	require.Zero(t, get[int](t, b, `SELECT count(*) FROM invoices WHERE status = 'DRAFT'`))
-	require.Equal(t, flights, get[int](t, b, `SELECT count(DISTINCT flight_id) FROM charges`))
-	require.Equal(t, flights, get[int](t, b, `SELECT count(*) FROM charges`), "every flight is on exactly one invoice")
-	require.Equal(t, "28400.00 5680.00", get[string](t, b, `SELECT concat_ws(' ', sum(subtotal), sum(tax)) FROM invoices`))
-	b.requireSound(t)
 }

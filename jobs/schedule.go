@@ -7,7 +7,6 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 )
 
@@ -18,12 +17,6 @@ import (
 // billing_runs says is not done: the job is unique by its run date while it is
 // not done, and one too many finds nothing to do.
 func periodicJobs(kept func() *db.PriceBook, now func() time.Time, lookEvery time.Duration) []*river.PeriodicJob {
-	calendar := func() (billing.Calendar, bool) {
-		if book := kept(); book != nil {
-			return book.Calendar, true
-		}
-		return billing.Calendar{}, false
-	}
 	dueRun := func() (river.JobArgs, *river.InsertOpts) {
 		book := kept()
 		if book == nil {
@@ -40,7 +33,7 @@ func periodicJobs(kept func() *db.PriceBook, now func() time.Time, lookEvery tim
 		return MarkOverdueArgs{Hour: now().Add(time.Second).UTC().Truncate(time.Hour)}, nil
 	}
 	return []*river.PeriodicJob{
-		river.NewPeriodicJob(atRunTime(calendar), dueRun, &river.PeriodicJobOpts{ID: "consolidate_invoices_daily"}),
+		river.NewPeriodicJob(atRunTime(kept), dueRun, &river.PeriodicJobOpts{ID: "consolidate_invoices_daily"}),
 		river.NewPeriodicJob(every(lookEvery), dueRun, &river.PeriodicJobOpts{ID: "consolidate_invoices_missed", RunOnStart: true}),
 		river.NewPeriodicJob(every(time.Hour), thisHour, &river.PeriodicJobOpts{ID: "mark_overdue_hourly", RunOnStart: true}),
 	}
@@ -51,13 +44,12 @@ type scheduleFunc func(time.Time) time.Time
 func (f scheduleFunc) Next(t time.Time) time.Time { return f(t) }
 
 // atRunTime is at the time of each daily run.
-func atRunTime(calendar func() (billing.Calendar, bool)) scheduleFunc {
+func atRunTime(kept func() *db.PriceBook) scheduleFunc {
 	return func(t time.Time) time.Time {
-		c, known := calendar()
-		if !known {
-			return t.Add(time.Minute)
+		if book := kept(); book != nil {
+			return book.Calendar.NextRunTime(t)
 		}
-		return c.NextRunTime(t)
+		return t.Add(time.Minute)
 	}
 }
 

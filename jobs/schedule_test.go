@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -77,24 +78,6 @@ func TestConsolidateInvoicesDoesNotRunEarly(t *testing.T) {
 	require.EqualValues(t, 1, b.stats.Snapshot().Scheduled["consolidate_invoices"].Done)
 }
 
-// A process that starts after a while makes up what was missed, and one that
-// starts at 00:30 does not run the day that has just begun.
-func TestScheduleRunsWhatIsDue(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.billed(t, "W1", "WEEK", landed(4, 9))
-	b.billed(t, "W2", "WEEK", landed(9, 9))
-	b.issued(t, "PENDING", march(2), "OLD")
-	b.clock.Set(time.Date(2026, 3, 15, 0, 30, 0, 0, time.UTC))
-	b.start(t, schedules(jobs.WorkSchedules))
-	eventually(t, "the runs are done", func() bool { return b.runJobs(t) == "2026-03-14 completed 1" })
-	require.Equal(t, 12, get[int](t, b, `SELECT count(*) FROM billing_runs WHERE trigger = 'schedule' AND finished_at IS NOT NULL`))
-	require.Equal(t, "WEEK 2026-03-08 EUR PENDING WEEK-000001 170.40 2026-04-14 W1\nWEEK 2026-03-15 EUR DRAFT W2",
-		get[string](t, b, `SELECT split_part($1, E'\n', 2) || E'\n' || split_part($1, E'\n', 3)`, b.invoices(t)))
-	eventually(t, "overdue invoices are marked", func() bool { return b.overdue(t) == "OLD" })
-	require.Equal(t, "2026-03-15T00:00:00Z", get[string](t, b, `SELECT args ->> 'hour' FROM river_job WHERE kind = 'mark_overdue'`))
-}
-
 // A run lets every flight enqueued before it have one try.
 func TestConsolidateInvoicesWaitsForFirstTries(t *testing.T) {
 	t.Parallel()
@@ -105,9 +88,7 @@ func TestConsolidateInvoicesWaitsForFirstTries(t *testing.T) {
 	source := b.blockingSource()
 	b.start(t, source.use, schedules(jobs.WorkSchedules))
 	require.Equal(t, "W1", <-source.entered)
-	eventually(t, "the run waits, and waits again", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'consolidate_invoices' AND (metadata ->> 'snoozes')::int >= 2`) == 1
-	})
+	b.waitFor(t, "the run waits, and waits again", 1, `SELECT count(*) FROM river_job WHERE kind = 'consolidate_invoices' AND (metadata ->> 'snoozes')::int >= 2`)
 	require.Empty(t, b.runs(t))
 
 	close(source.let)
@@ -115,41 +96,28 @@ func TestConsolidateInvoicesWaitsForFirstTries(t *testing.T) {
 	require.Equal(t, "WEEK 2026-03-08 EUR PENDING WEEK-000001 170.40 2026-04-07 W1", b.invoices(t))
 }
 
-// A flight that is in the queue for another reason than its first try is not
-// waited for, nor is one that was enqueued after the run was asked for.
+// Half an hour, from when the run was asked for, is the longest that it waits; and a
+// flight that is enqueued for later is not waited for.
 func TestConsolidateInvoicesWaitsForNoMore(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.clock.Set(landed(3, 1))
 	job := &river.Job[jobs.ConsolidateInvoicesArgs]{JobRow: &rivertype.JobRow{}, Args: jobs.ConsolidateInvoicesArgs{RunDate: march(3)}}
-	work := func() error { return b.consolidateWorker().Work(t.Context(), job) }
 	b.enqueue(t, "F1")
 	for _, c := range []struct {
 		name, change string
+		asked        time.Duration // ago
 		waits        bool
 	}{
-		{"not tried", `UPDATE river_job SET state = 'available'`, true},
-		{"in its first try", `UPDATE river_job SET state = 'running', attempt = 1`, true},
-		{"in its second", `UPDATE river_job SET attempt = 2`, false},
-		{"failed", `UPDATE river_job SET state = 'retryable', attempt = 1`, false},
-		{"for later", `UPDATE river_job SET state = 'scheduled', attempt = 0, scheduled_at = now() + interval '1 hour'`, false},
-		{"tried and waiting", `UPDATE river_job SET state = 'available', scheduled_at = now(), metadata = '{"snoozes": 1}'`, false},
-		{"enqueued for longer than half an hour", `UPDATE river_job SET metadata = '{}', created_at = now() - interval '31 minutes'`, true},
+		{"enqueued long before", `UPDATE river_job SET created_at = now() - interval '1 hour'`, 29 * time.Minute, true},
+		{"the run has waited", `SELECT`, 31 * time.Minute, false},
+		{"for later", `UPDATE river_job SET state = 'scheduled', scheduled_at = now() + interval '1 hour'`, 0, false},
 	} {
 		b.exec(t, c.change)
-		job.CreatedAt = get[time.Time](t, b, `SELECT now()`)
+		job.CreatedAt = time.Now().Add(-c.asked)
 		var snooze *river.JobSnoozeError
-		if err := work(); c.waits {
-			require.ErrorAs(t, err, &snooze, c.name)
-		} else {
-			require.NoError(t, err, c.name)
-		}
+		require.Equal(t, c.waits, errors.As(b.consolidateWorker().Work(t.Context(), job), &snooze), c.name)
 	}
-	job.CreatedAt = get[time.Time](t, b, `SELECT now() - interval '31 minutes'`)
-	require.NoError(t, work(), "half an hour is the longest wait")
-	b.exec(t, `UPDATE river_job SET created_at = now()`)
-	job.CreatedAt = get[time.Time](t, b, `SELECT now() - interval '1 minute'`)
-	require.NoError(t, work(), "enqueued after the run was asked for")
 }
 
 // A run whose job was cancelled or given up is still due.
@@ -157,15 +125,14 @@ func TestScheduleAsksAgainForWhatWasCancelled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.clock.Set(landed(3, 1))
-	idle, err := jobs.New(jobs.Config{Pool: b.pool, Source: db.NewFlights(b.pool), Workers: 1, Now: b.clock.Now, Stats: b.stats, Logger: b.logger})
-	require.NoError(t, err)
+	idle := b.service(t)
 	insert := func() int64 {
 		result, err := idle.Client().Insert(t.Context(), jobs.ConsolidateInvoicesArgs{RunDate: march(3)}, nil)
 		require.NoError(t, err)
 		require.False(t, result.UniqueSkippedAsDuplicate)
 		return result.Job.ID
 	}
-	_, err = idle.Client().JobCancel(t.Context(), insert())
+	_, err := idle.Client().JobCancel(t.Context(), insert())
 	require.NoError(t, err)
 	b.exec(t, `UPDATE river_job SET state = 'discarded', finalized_at = now() WHERE id = $1`, insert())
 
@@ -183,9 +150,7 @@ func TestScheduleOfTwoServices(t *testing.T) {
 	b.clock.Set(landed(8, 1))
 	first := b.startWithMarker(t, schedules(jobs.WorkSchedules))
 	eventually(t, "the first leads", func() bool { return b.markers(t) == 1 })
-	pool, err := db.Open(t.Context(), b.pool.Config().ConnString(), db.Options{SearchPath: db.Schema, MaxConns: 10})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+	pool := b.second(t)
 	b.startWithMarker(t, schedules(jobs.WorkSchedules), func(c *jobs.Config) { c.Pool, c.Source = pool, db.NewFlights(pool) })
 	eventually(t, "the run is done", func() bool { return b.runJobs(t) == "2026-03-08 completed 1" })
 	done := b.runs(t)
@@ -194,7 +159,7 @@ func TestScheduleOfTwoServices(t *testing.T) {
 	// It may ask once more before it has heard: that finds nothing to do.
 	eventually(t, "nothing is left to do", func() bool { return !strings.Contains(b.runJobs(t), "running") })
 	require.Equal(t, done, b.runs(t))
-	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'mark_overdue'`))
+	require.Equal(t, "2026-03-08T01:00:00Z", get[string](t, b, `SELECT string_agg(args ->> 'hour', ' ') FROM river_job WHERE kind = 'mark_overdue'`))
 	require.Equal(t, "WEEK 2026-03-08 EUR PENDING WEEK-000001 170.40 2026-04-07 W1", b.invoices(t))
 	b.requireSound(t)
 }
@@ -206,7 +171,7 @@ func TestSchedulesInsertedAndNotWorked(t *testing.T) {
 	service := b.startWithMarker(t, schedules(jobs.InsertSchedules))
 	eventually(t, "it schedules", func() bool { return b.markers(t) == 1 })
 	b.enqueue(t, "W1")
-	eventually(t, "it bills flights", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+	b.waitForBilled(t, 1)
 	require.NoError(t, service.Stop(t.Context()))
 	require.Equal(t, "consolidate_invoices available 0, mark_overdue available 0",
 		get[string](t, b, `SELECT string_agg(concat_ws(' ', kind, state, attempt), ', ' ORDER BY kind) FROM river_job WHERE queue = 'schedules'`))

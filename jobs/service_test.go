@@ -80,7 +80,7 @@ func TestStopNowPutsAFlightBack(t *testing.T) {
 	require.Zero(t, b.stats.Snapshot().Flights.Failed, "nothing has failed")
 
 	b.start(t)
-	eventually(t, "a later service bills it", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+	b.waitForBilled(t, 1)
 	require.Equal(t, 1, get[int](t, b, `SELECT attempt FROM river_job WHERE state = 'completed'`))
 }
 
@@ -91,18 +91,9 @@ func TestStopEndsWithoutTheDatabase(t *testing.T) {
 	b := setup(t)
 	const flights = 150
 	b.exec(t, `SELECT enqueue_flights(array_agg('F' || n)) FROM generate_series(1, $1::int) AS n`, flights)
-	far := newWire(t, b.pool.Config().ConnConfig)
-	config := b.pool.Config()
-	config.ConnConfig.Host, config.ConnConfig.Port = far.host, far.port
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+	far, pool := b.far(t)
 	source := b.blockingSource()
-	service, err := jobs.New(jobs.Config{
-		Pool: pool, Source: source, Workers: flights, FlightWait: time.Hour, Schedules: jobs.NoSchedules, StopTime: 3 * time.Second,
-		Now: b.clock.Now, Stats: b.stats, Logger: b.logger,
-	})
-	require.NoError(t, err)
+	service := b.service(t, source.use, workers(flights), func(c *jobs.Config) { c.Pool, c.StopTime = pool, 3*time.Second })
 	require.NoError(t, service.Start(context.Background()))
 	for range flights {
 		<-source.entered
@@ -133,6 +124,18 @@ type wire struct {
 	mu    sync.Mutex
 	isCut bool
 	ends  []io.Closer
+}
+
+// far is a pool behind a wire.
+func (b *testBundle) far(t *testing.T) (*wire, *pgxpool.Pool) {
+	t.Helper()
+	config := b.pool.Config()
+	far := newWire(t, config.ConnConfig)
+	config.ConnConfig.Host, config.ConnConfig.Port = far.host, far.port
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return far, pool
 }
 
 func newWire(t *testing.T, to *pgx.ConnConfig) *wire {

@@ -68,8 +68,8 @@ func setup(t *testing.T) *testBundle {
 	return &testBundle{pool: pool, clock: clock, stats: jobs.NewStats(), logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
 }
 
-// start runs a service until the test ends.
-func (b *testBundle) start(t *testing.T, change ...func(*jobs.Config)) *jobs.Service {
+// service makes a service, and does not start it.
+func (b *testBundle) service(t *testing.T, change ...func(*jobs.Config)) *jobs.Service {
 	t.Helper()
 	config := jobs.Config{
 		Pool: b.pool, Source: db.NewFlights(b.pool), Workers: 5, FlightWait: 24 * time.Hour, Schedules: jobs.NoSchedules,
@@ -80,6 +80,13 @@ func (b *testBundle) start(t *testing.T, change ...func(*jobs.Config)) *jobs.Ser
 	}
 	service, err := jobs.New(config)
 	require.NoError(t, err)
+	return service
+}
+
+// start runs a service until the test ends.
+func (b *testBundle) start(t *testing.T, change ...func(*jobs.Config)) *jobs.Service {
+	t.Helper()
+	service := b.service(t, change...)
 	require.NoError(t, service.Start(context.Background()))
 	t.Cleanup(func() { require.NoError(t, service.Stop(context.Background())) })
 	return service
@@ -115,6 +122,12 @@ func get[T any](t *testing.T, b *testBundle, sql string, args ...any) T {
 	var value T
 	require.NoError(t, b.pool.QueryRow(t.Context(), sql, args...).Scan(&value))
 	return value
+}
+
+// waitFor waits until a query has a value.
+func (b *testBundle) waitFor(t *testing.T, what string, value int, sql string, args ...any) {
+	t.Helper()
+	eventually(t, what, func() bool { return get[int](t, b, sql, args...) == value })
 }
 
 // eventually waits for what other goroutines bring about.

@@ -31,10 +31,7 @@ const idleGap = time.Second
 type Stats struct {
 	mu        sync.Mutex
 	startedAt time.Time
-	done      int64
-	failed    int64
-	snoozed   map[string]int64
-	cancelled map[string]int64
+	flights   Flights // their counts
 	stages    map[stage]*hdrhistogram.Histogram
 	runs      map[string]*runStats
 
@@ -52,7 +49,7 @@ type runStats struct {
 // NewStats begins to count.
 func NewStats() *Stats {
 	s := &Stats{
-		startedAt: time.Now(), snoozed: map[string]int64{}, cancelled: map[string]int64{},
+		startedAt: time.Now(), flights: Flights{Snoozed: map[string]int64{}, Cancelled: map[string]int64{}},
 		stages: map[stage]*hdrhistogram.Histogram{}, runs: map[string]*runStats{},
 	}
 	for _, st := range []stage{stageFetch, stagePrice, stageSave, stageTotal} {
@@ -69,11 +66,9 @@ func (s *Stats) flightsStarted(n int) (done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if s.inWork == 0 {
-		if s.busySince.IsZero() || now.Sub(s.idleSince) > idleGap {
-			s.closeBusyTime()
-			s.busySince = now
-		}
+	if s.inWork == 0 && now.Sub(s.idleSince) > idleGap {
+		s.busy += s.idleSince.Sub(s.busySince)
+		s.busySince = now
 	}
 	s.inWork += n
 	return func() {
@@ -84,35 +79,29 @@ func (s *Stats) flightsStarted(n int) (done func()) {
 	}
 }
 
-func (s *Stats) closeBusyTime() {
-	if !s.busySince.IsZero() {
-		s.busy += s.idleSince.Sub(s.busySince)
-	}
-}
-
 func (s *Stats) flightBilled(dueAt time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.done++
+	s.flights.Done++
 	record(s.stages[stageTotal], time.Since(dueAt), 1)
 }
 
 func (s *Stats) flightFailed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failed++
+	s.flights.Failed++
 }
 
 func (s *Stats) flightSnoozed(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.snoozed[reason]++
+	s.flights.Snoozed[reason]++
 }
 
 func (s *Stats) flightCancelled(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cancelled[reason]++
+	s.flights.Cancelled[reason]++
 }
 
 // observe notes what a stage took for so many flights, each of which it took that long.
@@ -150,6 +139,8 @@ type Quantiles struct {
 	P90   float64 `json:"p90"`
 	P99   float64 `json:"p99"`
 	Max   float64 `json:"max"`
+
+	sum time.Duration
 }
 
 // Flights are the counts of flights.
@@ -189,19 +180,15 @@ func (s *Stats) Snapshot() Snapshot {
 		}
 		busy += max(0, until.Sub(s.busySince))
 	}
-	snapshot := Snapshot{
-		StartedAt: s.startedAt,
-		Flights: Flights{
-			Done: s.done, Failed: s.failed, Snoozed: maps.Clone(s.snoozed), Cancelled: maps.Clone(s.cancelled),
-			BusySeconds: busy.Seconds(), MillisecondsOf: map[string]Quantiles{},
-		},
-		Scheduled: map[string]ScheduledRuns{},
+	snapshot := Snapshot{StartedAt: s.startedAt, Flights: s.flights, Scheduled: map[string]ScheduledRuns{}}
+	flights := &snapshot.Flights
+	flights.Snoozed, flights.Cancelled = maps.Clone(flights.Snoozed), maps.Clone(flights.Cancelled)
+	if flights.BusySeconds = busy.Seconds(); busy > 0 {
+		flights.PerSecond = float64(flights.Done) / flights.BusySeconds
 	}
-	if busy > 0 {
-		snapshot.Flights.PerSecond = float64(s.done) / busy.Seconds()
-	}
+	flights.MillisecondsOf = map[string]Quantiles{}
 	for st, h := range s.stages {
-		snapshot.Flights.MillisecondsOf[string(st)] = quantiles(h)
+		flights.MillisecondsOf[string(st)] = quantiles(h)
 	}
 	for kind, run := range s.runs {
 		snapshot.Scheduled[kind] = ScheduledRuns{Done: run.done, Failed: run.failed, Milliseconds: quantiles(run.took)}
@@ -214,5 +201,6 @@ func quantiles(h *hdrhistogram.Histogram) Quantiles {
 	return Quantiles{
 		Count: h.TotalCount(), P50: ms(h.ValueAtQuantile(50)), P90: ms(h.ValueAtQuantile(90)),
 		P99: ms(h.ValueAtQuantile(99)), Max: ms(h.Max()),
+		sum: time.Duration(h.Mean()*float64(h.TotalCount())) * time.Microsecond,
 	}
 }

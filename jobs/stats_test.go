@@ -3,10 +3,7 @@ package jobs_test
 import (
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-
-	"github.com/flightbill/flightbill/jobs"
 )
 
 func TestStatsOfFlights(t *testing.T) {
@@ -44,19 +41,12 @@ func TestStatsOfFlights(t *testing.T) {
 	total := s.Flights.MillisecondsOf["enqueue_to_saved"]
 	require.GreaterOrEqual(t, total.Max, s.Flights.MillisecondsOf["save"].P50, "the whole is not shorter than a part")
 
-	registry := prometheus.NewPedanticRegistry()
-	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, func() *jobs.Outage { return nil })))
-	families, err := registry.Gather()
-	require.NoError(t, err)
-	values := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			values[f.GetName()] += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
+	b.waitFor(t, "River has written the ends", 2, `SELECT count(*) FROM flight_processing_queue WHERE state IN ('cancelled', 'scheduled')`)
+	values := b.scrape(t)
 	for name, want := range map[string]float64{
-		"flightbill_flights_billed_total": 3, "flightbill_flights_cancelled_total": 1, "flightbill_flights_snoozed_total": 1,
-		"flightbill_flight_failures_total": 0, "flightbill_queue_flights": 2, "flightbill_queue_readable": 1,
+		"flightbill_flights_billed_total": 3, "flightbill_flights_cancelled_total no_customer": 1, "flightbill_flights_snoozed_total flight_unknown": 1,
+		"flightbill_flight_failures_total": 0, "flightbill_queue_readable": 1,
+		"flightbill_queue_flights no_customer cancelled": 1, "flightbill_queue_flights flight_unknown scheduled": 1,
 	} {
 		require.InDelta(t, want, values[name], 0, name)
 	}

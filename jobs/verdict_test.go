@@ -3,15 +3,12 @@ package jobs_test
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/db"
-	"github.com/flightbill/flightbill/jobs"
 )
 
 // waitingState is what a waiting flight's job says.
@@ -39,10 +36,16 @@ func (b *testBundle) waiting(t *testing.T, before waitingState) waitingState {
 func (b *testBundle) pass(t *testing.T, s waitingState, passed time.Duration) waitingState {
 	t.Helper()
 	aged := waitingState{s.since.Add(-passed), s.until.Add(-passed)}
-	b.exec(t, `UPDATE river_job SET state = 'available', scheduled_at = $2,
-		metadata = jsonb_set(jsonb_set(metadata, '{waiting,since}', to_jsonb($1::timestamptz)), '{waiting,until}', to_jsonb($2::timestamptz))`, aged.since, aged.until)
+	b.say(t, aged, true)
 	b.wake(t)
 	return aged
+}
+
+// say makes a waiting job say something else.
+func (b *testBundle) say(t *testing.T, s waitingState, due bool) {
+	t.Helper()
+	b.exec(t, `UPDATE river_job SET scheduled_at = $2, state = CASE WHEN $3 THEN 'available' ELSE state END,
+		metadata = jsonb_set(jsonb_set(metadata, '{waiting,since}', to_jsonb($1::timestamptz)), '{waiting,until}', to_jsonb($2::timestamptz))`, s.since, s.until, due)
 }
 
 func (b *testBundle) wake(t *testing.T) {
@@ -53,9 +56,8 @@ func (b *testBundle) wake(t *testing.T) {
 func (b *testBundle) cancelled(t *testing.T, s waitingState) {
 	t.Helper()
 	b.pass(t, s, 24*time.Hour)
-	eventually(t, "the flight is given up", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled' AND last_error LIKE '%waited 24h0m0s for it%'`) == 1
-	})
+	b.waitFor(t, "the flight is given up", 1, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled' AND reason = 'flight_unknown'
+			AND last_error LIKE 'flight F1 is not in the flight source%waited 24h0m0s for it%'`)
 }
 
 func TestWaitGrowsAndEnds(t *testing.T) {
@@ -88,52 +90,46 @@ func TestWaitGrowsAndEnds(t *testing.T) {
 // Whoever retries a flight, or enqueues it again, begins a wait anew.
 func TestWaitBeginsAnew(t *testing.T) {
 	t.Parallel()
-	type retry = func(t *testing.T, b *testBundle, service *jobs.Service, w waitingState)
-	riverUI := func(t *testing.T, b *testBundle, service *jobs.Service) {
-		t.Helper()
-		_, err := service.Client().JobRetry(t.Context(), get[int64](t, b, `SELECT id FROM river_job`))
-		require.NoError(t, err)
-		b.wake(t)
-	}
-	for name, retry := range map[string]retry{
-		"retried in River UI while it waits": func(t *testing.T, b *testBundle, service *jobs.Service, w waitingState) {
-			t.Helper()
-			b.exec(t, `UPDATE river_job SET scheduled_at = now() + interval '10 minutes',
-				metadata = jsonb_set(jsonb_set(metadata, '{waiting,since}', to_jsonb(now() - interval '20 hours')), '{waiting,until}', to_jsonb(now() + interval '10 minutes'))`)
-			riverUI(t, b, service)
-		},
-		"given up, retried in River UI": func(t *testing.T, b *testBundle, service *jobs.Service, w waitingState) {
-			t.Helper()
-			b.cancelled(t, w)
-			riverUI(t, b, service)
-		},
-		"given up, enqueued again": func(t *testing.T, b *testBundle, _ *jobs.Service, w waitingState) {
-			t.Helper()
-			b.cancelled(t, w)
-			b.enqueue(t, "F1")
-		},
-		"cancelled in River UI, retried there after the limit": func(t *testing.T, b *testBundle, service *jobs.Service, w waitingState) {
-			t.Helper()
-			_, err := service.Client().JobCancel(t.Context(), get[int64](t, b, `SELECT id FROM river_job`))
-			require.NoError(t, err)
-			b.exec(t, `UPDATE river_job SET scheduled_at = scheduled_at - interval '30 hours',
-				metadata = jsonb_set(jsonb_set(metadata, '{waiting,since}', to_jsonb(now() - interval '30 hours')), '{waiting,until}', to_jsonb(scheduled_at - interval '30 hours'))`)
-			riverUI(t, b, service)
-		},
+	for name, c := range map[string]struct {
+		givenUp, cancelled bool          // before
+		since, until       time.Duration // what its job is made to say then, from now
+		enqueued           bool          // not retried in River UI
+	}{
+		"retried in River UI while it waits":                   {since: -20 * time.Hour, until: 10 * time.Minute},
+		"given up, retried in River UI":                        {givenUp: true},
+		"given up, enqueued again":                             {givenUp: true, enqueued: true},
+		"cancelled in River UI, retried there after the limit": {cancelled: true, since: -30 * time.Hour, until: -30*time.Hour + 15*time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			service := b.start(t)
+			retry := func() {
+				_, err := service.Client().JobRetry(t.Context(), get[int64](t, b, `SELECT id FROM river_job`))
+				require.NoError(t, err)
+				b.wake(t)
+			}
 			b.enqueue(t, "F1")
 			w := b.waiting(t, waitingState{})
-			retry(t, b, service, w)
-			eventually(t, "it waits from now on", func() bool {
-				return get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'scheduled' AND (metadata #>> '{waiting,since}')::timestamptz > $1`, w.since) == 1
-			})
+			if c.givenUp {
+				b.cancelled(t, w)
+			}
+			if c.cancelled {
+				_, err := service.Client().JobCancel(t.Context(), get[int64](t, b, `SELECT id FROM river_job`))
+				require.NoError(t, err)
+			}
+			if c.since != 0 {
+				b.say(t, waitingState{time.Now().Add(c.since), time.Now().Add(c.until)}, false)
+			}
+			if c.enqueued {
+				b.enqueue(t, "F1")
+			} else {
+				retry()
+			}
+			b.waitFor(t, "it waits from now on", 1, `SELECT count(*) FROM river_job WHERE state = 'scheduled' AND (metadata #>> '{waiting,since}')::timestamptz > $1`, w.since)
 			b.flight(t, "F1", "WEEK", landed(4, 9))
-			riverUI(t, b, service)
-			eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+			retry()
+			b.waitForBilled(t, 1)
 		})
 	}
 }
@@ -148,30 +144,22 @@ func TestWaitGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			var mu sync.Mutex
-			var fail error
-			b.start(t, func(c *jobs.Config) {
-				source := db.NewFlights(b.pool)
-				c.Source = sourceFunc(func(ctx context.Context, id string) (billing.Flight, error) {
-					mu.Lock()
-					defer mu.Unlock()
-					if err := fail; err != nil {
-						fail = nil
-						return billing.Flight{}, err
-					}
-					return readOne(ctx, source, id)
-				})
-			})
+			fail := make(chan error, 1)
+			source := &recordingSource{before: func(context.Context, []string) error {
+				select {
+				case err := <-fail:
+					return err
+				default:
+					return nil
+				}
+			}}
+			b.start(t, source.record)
 			b.enqueue(t, "F1")
 			w := b.waiting(t, waitingState{})
-			mu.Lock()
-			fail = between
-			mu.Unlock()
+			fail <- between
 			w = b.pass(t, w, 10*time.Hour)
 			if name == "after an outage" {
-				eventually(t, "it waits for the source", func() bool {
-					return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'source_down'`) == 1
-				})
+				b.waitFor(t, "it waits for the source", 1, `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'source_down'`)
 				outage := b.waiting(t, w)
 				require.WithinDuration(t, w.since, outage.since, time.Millisecond)
 				w = b.pass(t, outage, time.Hour)

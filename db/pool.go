@@ -39,10 +39,11 @@ FROM (VALUES
     ('jit', 'off'), -- compiling a plan takes 50 ms at each call, running it 0.5
     ('default_transaction_isolation', 'read committed'), -- what is read after a lock is what was committed before it
     ('default_transaction_deferrable', 'off'),
+    -- What a process that is frozen, or cut off, holds locked is free again after that.
+    ('idle_in_transaction_session_timeout', '20s'),
     -- The caller sets its own: an import takes minutes, a look a second.
     ('statement_timeout', '0'),
     ('lock_timeout', '0'),
-    ('idle_in_transaction_session_timeout', '0'),
     ('idle_session_timeout', '0'),
     ('transaction_timeout', '0') -- from Postgres 17 on
 ) AS wanted (name, value)
@@ -61,9 +62,10 @@ func setSession(searchPath string) func(context.Context, *pgconn.PgConn) error {
 
 // Options are what Open does beyond connecting.
 type Options struct {
-	MaxConns        int32  // at most so many connections; 0: pgx's default
-	ApplicationName string // as pg_stat_activity shows it; empty: flightbill
-	SearchPath      string // for tests, whose SQL names no schema; empty: Postgres' own names alone
+	MaxConns        int32         // at most so many connections; 0: pgx's default
+	ApplicationName string        // as pg_stat_activity shows it; empty: flightbill
+	QueryTimeout    time.Duration // of queries whose caller sets no deadline; 0: none
+	SearchPath      string        // for tests, whose SQL names no schema; empty: Postgres' own names alone
 }
 
 // Open connects to the database of a URL or of a keyword string and checks
@@ -79,6 +81,11 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 	}
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = cmp.Or(params["application_name"], opts.ApplicationName, "flightbill")
+	config.ConnConfig.DialFunc = dial
+	config.PingTimeout = pingTimeout
+	if opts.QueryTimeout > 0 {
+		config.ConnConfig.Tracer = deadline(opts.QueryTimeout)
+	}
 	config.ConnConfig.AfterConnect = setSession(opts.SearchPath)
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 10 * time.Second

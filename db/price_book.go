@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -32,6 +32,10 @@ type PriceBook struct {
 	payers *payers
 }
 
+// refreshTimeout bounds the reading of a book: nobody waits for long behind a reader
+// whose connection has died.
+const refreshTimeout = 10 * time.Second
+
 // errBookChanged: the database has a newer version than this book.
 var errBookChanged = errors.New("price book has changed")
 
@@ -52,13 +56,13 @@ func (b *PriceBook) Tariffs(f billing.Flight) []billing.Tariff {
 type PriceBooks struct {
 	pool *pgxpool.Pool
 
-	mu      sync.Mutex // held while the database is asked
+	asking  chan struct{} // holds a token while the database is asked
 	current atomic.Pointer[PriceBook]
 }
 
 // NewPriceBooks returns an empty keeper; the first use reads the book.
 func NewPriceBooks(pool *pgxpool.Pool) *PriceBooks {
-	return &PriceBooks{pool: pool}
+	return &PriceBooks{pool: pool, asking: make(chan struct{}, 1)}
 }
 
 // Kept returns the book that is kept, nil before the first was read. It never
@@ -76,8 +80,14 @@ func (p *PriceBooks) Current(ctx context.Context) (*PriceBook, error) {
 // Refresh asks the database whether the book is still the current one and
 // returns the one that is. Equal pointers mean that nothing has changed.
 func (p *PriceBooks) Refresh(ctx context.Context) (*PriceBook, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
+	select {
+	case p.asking <- struct{}{}:
+		defer func() { <-p.asking }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for customers and tariffs that are being read: %w", ctx.Err())
+	}
 	var book *PriceBook
 	// One snapshot, so that version, cut-off and tariffs belong together.
 	err := pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {

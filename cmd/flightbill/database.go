@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -15,6 +16,13 @@ import (
 // connections that a process needs beside those of its workers: River's own,
 // the scheduled jobs, River UI.
 const spareConnections = 8
+
+// serveQueryTimeout is for what sets no deadline in a process that has to go on by
+// itself; what takes longer there sets its own.
+const (
+	serveQueryTimeout = 30 * time.Second
+	migrateTimeout    = time.Hour
+)
 
 // openDatabase connects to DATABASE_URL, or to the embedded Postgres: the one
 // that is running, or else one that runs until close is called. An embedded one
@@ -37,13 +45,17 @@ func (a *app) openDatabase(ctx context.Context) (pool *pgxpool.Pool, closeDB fun
 			}
 		}
 	}
-	pool, err = db.Open(ctx, url, db.Options{MaxConns: int32(a.config.Workers + spareConnections)}) //nolint:gosec // at most 10,000 workers
+	pool, err = db.Open(ctx, url, db.Options{
+		MaxConns: int32(a.config.Workers + spareConnections), QueryTimeout: a.queryTimeout, //nolint:gosec // at most 10,000 workers
+	})
 	if err != nil {
 		stop()
 		return nil, nil, err
 	}
 	if a.config.DatabaseURL == "" {
-		if _, err := db.MigrateUp(ctx, pool); err != nil {
+		migrating, cancel := context.WithTimeout(ctx, migrateTimeout)
+		defer cancel()
+		if _, err := db.MigrateUp(migrating, pool); err != nil {
 			pool.Close()
 			stop()
 			return nil, nil, err

@@ -93,6 +93,10 @@ func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(str
 	bar := newProgress(a.stderr, "enqueueing", 0)
 	defer bar.finish()
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		// Whoever writes the ids may take a while over each.
+		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
+			return fmt.Errorf("begin to enqueue: %w", err)
+		}
 		var batch []string
 		var sent int64
 		send := func() error {

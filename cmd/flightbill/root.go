@@ -27,7 +27,8 @@ type app struct {
 	now    func() time.Time
 	logger *slog.Logger
 
-	lookEvery time.Duration // see jobs.Config; tests
+	lookEvery    time.Duration // see jobs.Config; tests
+	queryTimeout time.Duration // see db.Options; 0: none
 }
 
 // usageError is a command line or a setting that cannot be understood.

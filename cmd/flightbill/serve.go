@@ -33,6 +33,7 @@ func (a *app) newServeCommand() *cobra.Command {
 			if err := a.httpConfig().Validate(); err != nil {
 				return usageError{err}
 			}
+			a.queryTimeout = serveQueryTimeout
 			return a.withCalendar(cmd.Context(), func(pool *pgxpool.Pool, calendar billing.Calendar) error {
 				return a.serve(cmd.Context(), pool, calendar, noSchedules)
 			})

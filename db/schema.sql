@@ -844,7 +844,7 @@ CREATE FUNCTION flightbill.queued_flight(kind text, state flightbill.river_job_s
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN ((kind = 'ingest_flight'::text) AND (state <> 'completed'::flightbill.river_job_state)) THEN (args ->> 'flight_id'::text) ELSE NULL::text END;
 
-CREATE FUNCTION flightbill.rebill_invoice(invoice_number text) RETURNS bigint
+CREATE FUNCTION flightbill.rebill_invoice(invoice_number text, payer text DEFAULT 'billed'::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -855,6 +855,11 @@ DECLARE
     original flightbill.invoices;
     flights  text[];
 BEGIN
+    IF rebill_invoice.payer NOT IN ('billed', 'register') OR rebill_invoice.payer IS NULL THEN
+        RAISE EXCEPTION 'payer % is not known', quote_nullable(rebill_invoice.payer)
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Give ''billed'' for who was billed before, or ''register'' for whom customer_aircraft and customer_operators have for a flight''s date.';
+    END IF;
     SELECT * INTO original FROM flightbill.invoices i WHERE i.number = invoice_number FOR SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
@@ -865,7 +870,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: flightbill.void_invoice has its flights billed again with rebill => true.';
     END IF;
     WITH asked AS (
-        UPDATE flightbill.voided_flights v SET rebill = true
+        UPDATE flightbill.voided_flights v SET rebill = true, payer = rebill_invoice.payer
         WHERE v.credit_note_id = (SELECT c.id FROM flightbill.invoices c WHERE c.credits_invoice_id = original.id)
             AND v.rebilled_at IS NULL AND NOT v.rebill
         RETURNING v.flight_id
@@ -1093,7 +1098,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false) RETURNS text
+CREATE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false, payer text DEFAULT 'billed'::text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1164,7 +1169,7 @@ BEGIN
     INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
     SELECT f.id, note.id, original.currency, false FROM unnest(flights) AS f (id);
     IF void_invoice.rebill THEN
-        PERFORM flightbill.rebill_invoice(original.number);
+        PERFORM flightbill.rebill_invoice(original.number, void_invoice.payer);
     END IF;
     RETURN note.number;
 END
@@ -1688,7 +1693,9 @@ CREATE TABLE flightbill.voided_flights (
     credit_note_id bigint NOT NULL,
     currency text NOT NULL COLLATE pg_catalog."C",
     rebill boolean NOT NULL,
-    rebilled_at timestamp with time zone
+    payer text DEFAULT 'billed'::text NOT NULL,
+    rebilled_at timestamp with time zone,
+    CONSTRAINT voided_flights_payer_check CHECK ((payer = ANY (ARRAY['billed'::text, 'register'::text])))
 );
 
 ALTER TABLE ONLY flightbill.river_job ALTER COLUMN id SET DEFAULT nextval('flightbill.river_job_id_seq'::regclass);
@@ -1972,7 +1979,7 @@ REVOKE ALL ON FUNCTION flightbill.price_book_changed() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.promise_to_look(client text, seconds double precision) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION flightbill.rebill_invoice(invoice_number text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.rebill_invoice(invoice_number text, payer text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.refuse_flight_id(flight_id text) FROM PUBLIC;
 
@@ -1984,7 +1991,7 @@ REVOKE ALL ON FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids b
 
 REVOKE ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean, payer text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.voided_flight_message(flight_id text) FROM PUBLIC;
 

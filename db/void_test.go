@@ -84,7 +84,7 @@ func TestVoidInvoiceNeedsNoOtherRights(t *testing.T) {
 	t.Parallel()
 	b := setupInvoices(t)
 	role := "accounting_" + get[string](t, b, `SELECT current_database()`)
-	b.exec(t, `CREATE ROLE `+role+`; GRANT USAGE ON SCHEMA flightbill TO `+role+`; GRANT EXECUTE ON FUNCTION void_invoice(text, text, boolean), rebill_invoice(text) TO `+role)
+	b.exec(t, `CREATE ROLE `+role+`; GRANT USAGE ON SCHEMA flightbill TO `+role+`; GRANT EXECUTE ON FUNCTION void_invoice(text, text, boolean, text), rebill_invoice(text, text) TO `+role)
 	t.Cleanup(func() {
 		_, err := b.pool.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+role+`; DROP ROLE `+role)
 		require.NoError(t, err)

@@ -173,3 +173,16 @@ func firstInstant(wall time.Time, loc *time.Location) time.Time {
 		at = end
 	}
 }
+
+// Validity is the days from From on and before To; no date: without that end.
+type Validity struct{ From, To Date }
+
+// Holds reports whether a day is one of them.
+func (v Validity) Holds(day Date) bool {
+	return !day.Before(v.From) && (v.To.IsZero() || day.Before(v.To))
+}
+
+// Overlaps reports whether a day is one of both.
+func (v Validity) Overlaps(other Validity) bool {
+	return (v.To.IsZero() || other.From.Before(v.To)) && (other.To.IsZero() || v.From.Before(other.To))
+}

@@ -167,3 +167,22 @@ func TestDateInSQL(t *testing.T) {
 	require.NoError(t, err)
 	assert.Nil(t, value)
 }
+
+func TestValidity(t *testing.T) {
+	t.Parallel()
+	day := func(n int) billing.Date { return billing.NewDate(2026, time.March, n) }
+	march := billing.Validity{From: day(5), To: day(8)}
+	for n, holds := range map[int]bool{4: false, 5: true, 7: true, 8: false} {
+		require.Equal(t, holds, march.Holds(day(n)), n)
+	}
+	for _, v := range []billing.Validity{{}, {To: day(8)}, {From: day(5)}} {
+		require.True(t, v.Holds(day(6)))
+		require.True(t, v.Overlaps(march))
+		require.True(t, march.Overlaps(v))
+	}
+	for _, v := range []billing.Validity{{To: day(5)}, {From: day(8)}, {From: day(1), To: day(5)}, {From: day(8), To: day(9)}} {
+		require.False(t, v.Overlaps(march), v)
+		require.False(t, march.Overlaps(v), v)
+	}
+	require.True(t, billing.Validity{From: day(7), To: day(9)}.Overlaps(march))
+}

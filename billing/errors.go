@@ -1,8 +1,8 @@
 package billing
 
 import (
-	"cmp"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -88,13 +88,13 @@ func NoCustomer(f Flight) error {
 	var what, add string
 	switch {
 	case f.Registration != "" && f.Operator != "":
-		what = fmt.Sprintf("neither its aircraft %s nor its operator %s belongs to one", f.Registration, f.Operator)
+		what = fmt.Sprintf("neither its aircraft %q nor its operator %q belongs to one on its landing date", f.Registration, f.Operator)
 		add = "add one of the two to a customer"
 	case f.Registration != "":
-		what = fmt.Sprintf("its aircraft %s belongs to none and its operator is not known", f.Registration)
+		what = fmt.Sprintf("its aircraft %q belongs to none on its landing date and its operator is not known", f.Registration)
 		add = "add the aircraft to a customer, or the operator to the flight"
 	case f.Operator != "":
-		what = fmt.Sprintf("its operator %s belongs to none and its aircraft's registration is not known", f.Operator)
+		what = fmt.Sprintf("its operator %q belongs to none on its landing date and its aircraft's registration is not known", f.Operator)
 		add = "add the operator to a customer, or the registration to the flight"
 	default:
 		what = "neither its aircraft's registration nor its operator is known"
@@ -119,14 +119,22 @@ func noTariff(f *Flight, cust Customer, landedOn Date) *Error {
 	return &Error{Kind: Refused, Reason: ReasonNoTariff, Message: fmt.Sprintf(
 		"flight %s has no tariff: none applies to customer %s, from %s to %s, landed on %s, %s; "+
 			"add a tariff or correct the flight, and enqueue the flight again",
-		f.ID, cust.Code, cmp.Or(f.Origin, "an unknown airport"), cmp.Or(f.Destination, "an unknown airport"),
+		f.ID, cust.Code, quotedOr(f.Origin, "an unknown airport"), quotedOr(f.Destination, "an unknown airport"),
 		landedOn, mass)}
+}
+
+// quotedOr shows a code with its blanks and its case.
+func quotedOr(code, none string) string {
+	if code == "" {
+		return none
+	}
+	return strconv.Quote(code)
 }
 
 // lacksFact reports that the flight lacks a fact that an applying tariff needs.
 func lacksFact(id, fact, tariffCode string) *Error {
 	return &Error{Kind: Refused, Reason: ReasonMissingFact, Message: fmt.Sprintf(
-		"flight %s has no %s, which tariff %s needs; add it in the flight source and enqueue the flight again",
+		"flight %s has no %s, which tariff %q needs; add it in the flight source and enqueue the flight again",
 		id, fact, tariffCode)}
 }
 
@@ -134,7 +142,7 @@ func lacksFact(id, fact, tariffCode string) *Error {
 // right.
 func unusableTariff(id, tariffCode, what string) *Error {
 	return &Error{Kind: Refused, Reason: ReasonUnusableFacts, Message: fmt.Sprintf(
-		"flight %s cannot be priced: tariff %s %s; correct the tariff and enqueue the flight again",
+		"flight %s cannot be priced: tariff %q %s; correct the tariff and enqueue the flight again",
 		id, tariffCode, what)}
 }
 

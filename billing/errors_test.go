@@ -32,9 +32,9 @@ func TestNoCustomer(t *testing.T) {
 		operator, registration string
 		parts                  []string
 	}{
-		{"ACM", "N12AC", []string{"aircraft N12AC", "operator ACM", "to a customer"}},
-		{"", "N12AC", []string{"aircraft N12AC", "operator is not known"}},
-		{"ACM", "", []string{"operator ACM", "registration is not known"}},
+		{"ACM", "N12AC", []string{`aircraft "N12AC"`, `operator "ACM"`, "to a customer"}},
+		{"", "N12AC", []string{`aircraft "N12AC"`, "operator is not known"}},
+		{"ACM", "", []string{`operator "ACM"`, "registration is not known"}},
 		{"", "", []string{"neither its aircraft's registration nor its operator is known", "flight source"}},
 	} {
 		f := flight(func(f *billing.Flight) { f.Operator, f.Registration = tc.operator, tc.registration })

@@ -135,7 +135,7 @@ func applyingTariffs(f *Flight, cust Customer, landedOn Date, tariffs []Tariff) 
 func withoutReplaced(found []*Tariff, counts func(own *Tariff) bool) []*Tariff {
 	replaced := func(t *Tariff) bool {
 		return t.CustomerID == 0 && slices.ContainsFunc(found, func(own *Tariff) bool {
-			return own.CustomerID != 0 && own.Code == t.Code && counts(own)
+			return own.CustomerID != 0 && SameCode(own.Code, t.Code) && counts(own)
 		})
 	}
 	kept := make([]*Tariff, 0, len(found))

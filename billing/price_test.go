@@ -234,6 +234,20 @@ func TestWhatApplies(t *testing.T) {
 	})
 }
 
+// Codes are compared in one form: a landing is not free, nor charged twice, since
+// somebody wrote it otherwise.
+func TestCodesAreComparedInOneForm(t *testing.T) {
+	t.Parallel()
+	land := tariff(1, "LANDING", airport("LHR", billing.AppliesArrival))
+	own := tariff(2, "landing", airport("lhr", billing.AppliesArrival), forCustomer(acme.ID))
+	for _, written := range []string{"LHR", "lhr", "L-HR", "Lhr "} {
+		require.Equal(t, []int64{1}, ids(price(t, flight(route("JFK", written)), land)))
+		require.Equal(t, []int64{2}, ids(price(t, flight(route("JFK", written)), land, own)), "its own replaces the general one")
+		require.Equal(t, []int64{3}, ids(price(t, flight(route(written, "JFK")), tariff(3, "X", airport("LHR", billing.AppliesDeparture)))))
+		require.Equal(t, []int64{3}, ids(price(t, flight(route("JFK", written)), tariff(3, "X", airport("LHR", billing.AppliesAny)))))
+	}
+}
+
 func TestOwnTariffReplacesGeneralOnes(t *testing.T) {
 	t.Parallel()
 
@@ -295,9 +309,9 @@ func TestChecksInOrder(t *testing.T) {
 			billing.ReasonNoTariff, []string{"from an unknown airport to an unknown airport"}},
 		{"none for this mass", flight(), []billing.Tariff{tariff(1, "A", band("80", ""))}, billing.ReasonNoTariff, nil},
 		{"tariff before facts", flight(mass(-1)), []billing.Tariff{tariff(1, "A", elsewhere)}, billing.ReasonNoTariff, nil},
-		{"mass for a band", flight(noMass), []billing.Tariff{tariff(1, "A", band("", "80"))}, billing.ReasonMissingFact, []string{"mtow_kg", "tariff A"}},
+		{"mass for a band", flight(noMass), []billing.Tariff{tariff(1, "A", band("", "80"))}, billing.ReasonMissingFact, []string{"mtow_kg", `tariff "A"`}},
 		{"mass for an own band", flight(noMass), []billing.Tariff{tariff(2, "A"), tariff(1, "A", forCustomer(1), band("", "80"))},
-			billing.ReasonMissingFact, []string{"mtow_kg", "tariff A"}},
+			billing.ReasonMissingFact, []string{"mtow_kg", `tariff "A"`}},
 		{"mass per tonne", flight(noMass), []billing.Tariff{tariff(1, "TON", basis(billing.BasisPerTonne, "5"))}, billing.ReasonMissingFact, []string{"mtow_kg", "TON"}},
 		{"mass for terminal", flight(noMass), []billing.Tariff{tariff(1, "TERM", basis(billing.BasisTerminal, "5"))}, billing.ReasonMissingFact, []string{"mtow_kg", "TERM"}},
 		{"mass for route", flight(noMass), []billing.Tariff{tariff(1, "ROUTE", route)}, billing.ReasonMissingFact, []string{"mtow_kg", "ROUTE"}},
@@ -311,7 +325,7 @@ func TestChecksInOrder(t *testing.T) {
 		{"negative distance, not needed", flight(distance("-0.1")), []billing.Tariff{tariff(1, "A")}, billing.ReasonUnusableFacts, []string{"-0.1 km"}},
 		{"negative passengers, not needed", flight(passengers(-1)), []billing.Tariff{tariff(1, "A")}, billing.ReasonUnusableFacts, []string{"-1 passengers"}},
 		{"landed before take-off", flight(backwards), []billing.Tariff{tariff(1, "A")}, billing.ReasonUnusableFacts, []string{"07:59:59Z", "08:00:00Z"}},
-		{"currency unknown", flight(), []billing.Tariff{tariff(1, "A", unknown)}, billing.ReasonUnusableFacts, []string{"tariff A", `"BTC"`, "correct the tariff"}},
+		{"currency unknown", flight(), []billing.Tariff{tariff(1, "A", unknown)}, billing.ReasonUnusableFacts, []string{`tariff "A"`, `"BTC"`, "correct the tariff"}},
 		{"currency unknown, nothing to count", flight(passengers(0)),
 			[]billing.Tariff{tariff(1, "A", unknown, basis(billing.BasisPerPassenger, "5"))}, billing.ReasonUnusableFacts, nil},
 		{"negative rate", flight(), []billing.Tariff{tariff(1, "A", negative)}, billing.ReasonUnusableFacts, []string{"negative"}},

@@ -141,7 +141,7 @@ func (t *Tariff) validateValidity() error {
 // covers reports whether validity, customer and airport of the tariff hold for
 // a flight. Its band is another matter: that needs the mass.
 func (t *Tariff) covers(f *Flight, customerID int64, landedOn Date) bool {
-	if landedOn.Before(t.ValidFrom) || !t.ValidTo.IsZero() && !landedOn.Before(t.ValidTo) {
+	if !(Validity{t.ValidFrom, t.ValidTo}).Holds(landedOn) {
 		return false
 	}
 	if t.CustomerID != 0 && t.CustomerID != customerID {
@@ -152,11 +152,11 @@ func (t *Tariff) covers(f *Flight, customerID int64, landedOn Date) bool {
 	}
 	switch t.AppliesTo {
 	case AppliesDeparture:
-		return t.Airport == f.Origin
+		return SameCode(t.Airport, f.Origin)
 	case AppliesArrival:
-		return t.Airport == f.Destination
+		return SameCode(t.Airport, f.Destination)
 	case AppliesAny:
-		return t.Airport == f.Origin || t.Airport == f.Destination
+		return SameCode(t.Airport, f.Origin) || SameCode(t.Airport, f.Destination)
 	default:
 		return false
 	}

@@ -23,17 +23,37 @@ import (
 type BilledFlight struct {
 	Flight   billing.Flight
 	LandedOn billing.Date
-	Customer string // code
+	Customer billing.Customer // who was billed last
 	Voids    []Void
 
 	revision int32
 	lines    []dbsqlc.BilledFlightChargesRow
 }
 
+// Payer says who pays for a flight that was billed before.
+type Payer string
+
+const (
+	// PayerBilled is who was billed last.
+	PayerBilled Payer = "billed"
+	// PayerRegister is whom customer_aircraft and customer_operators have for its date.
+	PayerRegister Payer = "register"
+)
+
+// ParsePayer reads a payer by its name.
+func ParsePayer(s string) (Payer, error) {
+	switch p := Payer(s); p {
+	case PayerBilled, PayerRegister:
+		return p, nil
+	}
+	return "", fmt.Errorf("payer %q is not known: write billed, for who was billed before, or register, for the customer that aircraft and operator have on the flight's date", s)
+}
+
 // Void is a voided invoice of a flight.
 type Void struct {
 	Currency   string
 	Rebill     bool // asked for
+	Payer      Payer
 	Number     string
 	CreditNote string
 }
@@ -50,7 +70,8 @@ func ReadBilledFlight(ctx context.Context, db dbsqlc.DBTX, id string) (*BilledFl
 	if err != nil {
 		return nil, fmt.Errorf("read flight %s in the ledger: %w", id, err)
 	}
-	billed := &BilledFlight{LandedOn: row.LandedOn, Customer: row.Customer, revision: row.Revision}
+	billed := &BilledFlight{LandedOn: row.LandedOn, revision: row.Revision,
+		Customer: *customerOf(row.CustomerID, row.Customer, row.Name, row.BillingFrequency, row.WeekEndsOn)}
 	if err := json.Unmarshal(row.Facts, &billed.Flight); err != nil {
 		return nil, fmt.Errorf("read the facts of flight %s in the ledger: %w", id, err)
 	}
@@ -60,7 +81,7 @@ func ReadBilledFlight(ctx context.Context, db dbsqlc.DBTX, id string) (*BilledFl
 		return nil, fmt.Errorf("look for voided invoices of flight %s: %w", id, err)
 	}
 	for _, v := range voids {
-		billed.Voids = append(billed.Voids, Void{v.Currency, v.Rebill, text(v.Number), text(v.CreditNote)})
+		billed.Voids = append(billed.Voids, Void{v.Currency, v.Rebill, Payer(v.Payer), text(v.Number), text(v.CreditNote)})
 	}
 	if billed.lines, err = q.BilledFlightCharges(ctx, id); err != nil {
 		return nil, fmt.Errorf("read the charges of flight %s: %w", id, err)
@@ -72,6 +93,22 @@ func ReadBilledFlight(ctx context.Context, db dbsqlc.DBTX, id string) (*BilledFl
 // re-billing that has not been done yet.
 func (f *BilledFlight) RebillAsked() bool {
 	return slices.ContainsFunc(f.Voids, func(v Void) bool { return v.Rebill })
+}
+
+// RebillPayer is who is to pay when it is billed again: what was said last counts.
+func (f *BilledFlight) RebillPayer() Payer {
+	for _, v := range slices.Backward(f.Voids) {
+		if v.Rebill {
+			return v.Payer
+		}
+	}
+	return PayerBilled
+}
+
+// SamePayer reports whether other facts name the payer that these do: they are of the
+// same aircraft, operator and day.
+func (f *BilledFlight) SamePayer(other billing.Flight, landedOn billing.Date) bool {
+	return f.LandedOn == landedOn && billing.SameCode(f.Flight.Registration, other.Registration) && billing.SameCode(f.Flight.Operator, other.Operator)
 }
 
 // Rebilled returns what to add to bring a voided flight to a new price. Only
@@ -115,7 +152,7 @@ func (a *Adjustment) FactsDiffer() (bool, error) {
 		return false, err
 	}
 	facts, err := json.Marshal(a.bill.Flight)
-	return !bytes.Equal(kept, facts) || a.bill.Customer.Code != a.billed.Customer || a.bill.LandedOn != a.billed.LandedOn, err
+	return !bytes.Equal(kept, facts) || a.bill.Customer.ID != a.billed.Customer.ID || a.bill.LandedOn != a.billed.LandedOn, err
 }
 
 // adjustment compares payer by payer: what one has been charged for a flight

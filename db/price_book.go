@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +29,7 @@ type PriceBook struct {
 	Unfinished bool
 
 	everywhere []billing.Tariff            // tariffs without an airport
-	atAirport  map[string][]billing.Tariff // those of an airport
+	atAirport  map[string][]billing.Tariff // those of an airport, by its form
 
 	payers *payers
 }
@@ -41,8 +43,8 @@ var errBookChanged = errors.New("price book has changed")
 
 // Tariffs returns those that could apply to a flight by its airports.
 func (b *PriceBook) Tariffs(f billing.Flight) []billing.Tariff {
-	from, to := b.atAirport[f.Origin], b.atAirport[f.Destination]
-	if f.Origin == f.Destination {
+	from, to := b.atAirport[billing.CodeForm(f.Origin)], b.atAirport[billing.CodeForm(f.Destination)]
+	if billing.SameCode(f.Origin, f.Destination) {
 		to = nil
 	}
 	tariffs := make([]billing.Tariff, 0, len(b.everywhere)+len(from)+len(to))
@@ -102,66 +104,47 @@ func (p *PriceBooks) Refresh(ctx context.Context) (*PriceBook, error) {
 	return book, nil
 }
 
-// Customer returns who pays for a flight; false where nobody does. An answer
-// "nobody" is not kept.
+// Customer returns who pays for a flight that has landed; false where nobody does.
 func (p *PriceBooks) Customer(ctx context.Context, book *PriceBook, f billing.Flight) (billing.Customer, bool, error) {
-	if customer := book.payers.of(f); customer != nil {
-		return *customer, true, nil
+	for { // what was learnt may be forgotten meanwhile, where there is much
+		customer, known := book.payers.of(f, book.Calendar.LandingDate(*f.LandedAt))
+		switch {
+		case customer != nil:
+			return *customer, true, nil
+		case known:
+			return billing.Customer{}, false, nil
+		}
+		if err := p.LearnCustomers(ctx, book, []billing.Flight{f}); err != nil {
+			return billing.Customer{}, false, err
+		}
 	}
-	payers, err := p.askForPayers(ctx, book, []billing.Flight{f})
-	if err != nil {
-		return billing.Customer{}, false, fmt.Errorf("look up the customer of flight %s: %w", f.ID, err)
-	}
-	if payers[0] == nil {
-		return billing.Customer{}, false, nil
-	}
-	return *payers[0], true, nil
 }
 
 // LearnCustomers looks up who pays for flights, in one query, so that Customer need
-// not.
+// not. Those that have not landed are nobody's yet.
 func (p *PriceBooks) LearnCustomers(ctx context.Context, book *PriceBook, flights []billing.Flight) error {
-	type parties struct{ registration, operator string }
-	asked := map[parties]bool{}
+	registrations, operators := map[string]bool{}, map[string]bool{}
 	var unknown []billing.Flight
 	for _, f := range flights {
-		of := parties{f.Registration, f.Operator}
-		if !asked[of] && book.payers.of(f) == nil {
-			asked[of] = true
+		if f.LandedAt == nil {
+			continue
+		}
+		if _, known := book.payers.of(f, book.Calendar.LandingDate(*f.LandedAt)); !known {
 			unknown = append(unknown, f)
+			registrations[billing.CodeForm(f.Registration)], operators[billing.CodeForm(f.Operator)] = true, true
 		}
 	}
 	if len(unknown) == 0 {
 		return nil
 	}
-	if _, err := p.askForPayers(ctx, book, unknown); err != nil {
-		return fmt.Errorf("look up the customers of flight %s and %d others: %w", unknown[0].ID, len(unknown)-1, err)
+	err := book.payers.ask(ctx, dbsqlc.New(p.pool), book.Version, slices.Collect(maps.Keys(registrations)), slices.Collect(maps.Keys(operators)))
+	switch {
+	case err == nil:
+		return nil
+	case len(unknown) == 1:
+		return fmt.Errorf("look up the customer of flight %s: %w", unknown[0].ID, err)
 	}
-	return nil
-}
-
-// askForPayers returns who pays for each flight, nil for nobody, and has the book
-// remember it.
-func (p *PriceBooks) askForPayers(ctx context.Context, book *PriceBook, flights []billing.Flight) ([]*billing.Customer, error) {
-	var params dbsqlc.CustomersOfFlightsParams
-	for _, f := range flights {
-		params.Registrations = append(params.Registrations, f.Registration)
-		params.Operators = append(params.Operators, f.Operator)
-	}
-	rows, err := dbsqlc.New(p.pool).CustomersOfFlights(ctx, params)
-	if err != nil {
-		return nil, err
-	}
-	payers := make([]*billing.Customer, len(flights))
-	for _, row := range rows {
-		if row.Version != book.Version {
-			return nil, errBookChanged
-		}
-		n := row.Nr - 1 // counted from 1
-		payers[n] = customerOf(row.ID, row.Code, row.Name, row.BillingFrequency, row.WeekEndsOn)
-		book.payers.remember(flights[n], payers[n], row.ByAircraft)
-	}
-	return payers, nil
+	return fmt.Errorf("look up the customers of flight %s and %d others: %w", unknown[0].ID, len(unknown)-1, err)
 }
 
 // BookChanged reports whether an error means that the caller holds an old book.
@@ -198,7 +181,8 @@ func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBoo
 		if tariff.Airport == "" {
 			book.everywhere = append(book.everywhere, tariff)
 		} else {
-			book.atAirport[tariff.Airport] = append(book.atAirport[tariff.Airport], tariff)
+			airport := billing.CodeForm(tariff.Airport)
+			book.atAirport[airport] = append(book.atAirport[airport], tariff)
 		}
 	}
 	return book, nil

@@ -3,6 +3,7 @@ package db_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -118,6 +119,9 @@ func TestPriceBooksBeforeTheFirstStart(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// landed is when the flights of these tests landed.
+var landed = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+
 // manyOperators are more than a book is read with.
 const manyOperators = `INSERT INTO customer_operators SELECT 'M' || n, id FROM customers, generate_series(1, 2000) AS n WHERE code = 'MON'`
 
@@ -143,7 +147,7 @@ func testPriceBooksCustomer(t *testing.T, few bool) {
 	require.NoError(t, err)
 	payer := func(book *db.PriceBook, registration, operator string) (string, error) {
 		t.Helper()
-		customer, known, err := books.Customer(t.Context(), book, billing.Flight{ID: "F1", Registration: registration, Operator: operator})
+		customer, known, err := books.Customer(t.Context(), book, billing.Flight{ID: "F1", LandedAt: &landed, Registration: registration, Operator: operator})
 		require.Equal(t, known, customer.Code != "")
 		return customer.Code + " " + string(customer.Frequency), err
 	}
@@ -174,11 +178,10 @@ func testPriceBooksCustomer(t *testing.T, few bool) {
 	require.NoError(t, err)
 	expect(book, "", "WEEK", "WEEK per_flight")
 
-	// That nobody pays is asked again each time.
+	// That nobody pays is remembered, too: until there is another book.
 	expect(book, "", "NOBODY", " ")
 	b.exec(t, `INSERT INTO customer_operators SELECT 'NOBODY', id FROM customers WHERE code = 'MON'`)
-	_, err = payer(book, "", "NOBODY")
-	require.True(t, db.BookChanged(err))
+	expect(book, "", "NOBODY", " ")
 	book, err = books.Refresh(t.Context())
 	require.NoError(t, err)
 	expect(book, "", "NOBODY", "MON monthly")
@@ -195,7 +198,7 @@ func TestPriceBooksCustomersRead(t *testing.T) {
 	require.NoError(t, err)
 	payer := func(registration, operator string) string {
 		t.Helper()
-		customer, known, err := books.Customer(t.Context(), book, billing.Flight{ID: "F1", Registration: registration, Operator: operator})
+		customer, known, err := books.Customer(t.Context(), book, billing.Flight{ID: "F1", LandedAt: &landed, Registration: registration, Operator: operator})
 		require.NoError(t, err)
 		require.True(t, known)
 		return fmt.Sprintf("%s %s %d", customer.Code, customer.Frequency, customer.WeekEndsOn)
@@ -219,7 +222,7 @@ func TestPriceBooksCustomersRead(t *testing.T) {
 	book = moved
 	b.exec(t, away)
 	require.Equal(t, week, payer("EI-NEW", "WEEK"))
-	_, _, err = books.Customer(t.Context(), book, billing.Flight{ID: "F1", Registration: "EI-XYZ", Operator: "MON"})
+	_, _, err = books.Customer(t.Context(), book, billing.Flight{ID: "F1", LandedAt: &landed, Registration: "EI-XYZ", Operator: "MON"})
 	require.ErrorContains(t, err, "look up the customer of flight F1", "not learnt")
 }
 
@@ -235,24 +238,69 @@ func TestPriceBooksLearnCustomers(t *testing.T) {
 	learn := func(flights ...billing.Flight) error { return books.LearnCustomers(t.Context(), book, flights) }
 	require.NoError(t, learn())
 	require.NoError(t, learn(
-		billing.Flight{ID: "F1", Operator: "NOBODY"}, billing.Flight{ID: "F2", Registration: "EI-ABC", Operator: "WEEK"},
-		billing.Flight{ID: "F3", Registration: "EI-XYZ", Operator: "WEEK"}, billing.Flight{ID: "F4", Registration: "EI-XYZ", Operator: "WEEK"},
-		billing.Flight{ID: "F5", Registration: "EI-XYZ", Operator: "MON"},
+		billing.Flight{ID: "F1", LandedAt: &landed, Operator: "NOBODY"}, billing.Flight{ID: "F2", LandedAt: &landed, Registration: "EI-ABC", Operator: "WEEK"},
+		billing.Flight{ID: "F3", LandedAt: &landed, Registration: "EI-XYZ", Operator: "WEEK"}, billing.Flight{ID: "F4", LandedAt: &landed, Registration: "EI-XYZ", Operator: "WEEK"},
+		billing.Flight{ID: "F5", LandedAt: &landed, Registration: "EI-XYZ", Operator: "MON"},
 	))
 	b.exec(t, `ALTER TABLE customer_operators RENAME TO away`) // what has been learnt asks nobody
 	for _, e := range []struct{ registration, operator, code string }{
 		{"EI-ABC", "WEEK", "MON"}, {"EI-ABC", "NOBODY", "MON"}, {"EI-XYZ", "WEEK", "WEEK"}, {"EI-XYZ", "MON", "MON"},
 	} {
-		customer, known, err := books.Customer(t.Context(), book, billing.Flight{ID: "F1", Registration: e.registration, Operator: e.operator})
+		customer, known, err := books.Customer(t.Context(), book, billing.Flight{ID: "F1", LandedAt: &landed, Registration: e.registration, Operator: e.operator})
 		require.NoError(t, err)
 		require.True(t, known)
 		require.Equal(t, e.code, customer.Code)
 	}
-	require.NoError(t, learn(billing.Flight{ID: "F2", Registration: "EI-ABC"}), "there is nothing to learn")
+	require.NoError(t, learn(billing.Flight{ID: "F2", LandedAt: &landed, Registration: "EI-ABC"}), "there is nothing to learn")
 	require.ErrorContains(t, learn(
-		billing.Flight{ID: "F2", Registration: "EI-ABC"}, billing.Flight{ID: "F6", Registration: "EI-NEW"}, billing.Flight{ID: "F7", Registration: "EI-NEW"},
-	), "flight F6 and 0 others", "each once")
+		billing.Flight{ID: "F2", LandedAt: &landed, Registration: "EI-ABC"}, billing.Flight{ID: "F6", LandedAt: &landed, Registration: "EI-NEW"}, billing.Flight{ID: "F7", LandedAt: &landed, Registration: "EI-NEW"},
+	), "look up the customers of flight F6 and 1 others")
 	b.exec(t, `ALTER TABLE away RENAME TO customer_operators`)
 	b.exec(t, `UPDATE customers SET name = 'Weekly' WHERE code = 'WEEK'`)
-	require.True(t, db.BookChanged(learn(billing.Flight{ID: "F6", Registration: "EI-NEW", Operator: "WEEK"})))
+	require.True(t, db.BookChanged(learn(billing.Flight{ID: "F6", LandedAt: &landed, Registration: "EI-NEW", Operator: "WEEK"})))
+}
+
+// An aircraft that was sold: the landing date in the billing zone says who pays,
+// however the registration is written.
+func TestPriceBooksCustomerOnADay(t *testing.T) {
+	t.Parallel()
+	for _, few := range []bool{true, false} {
+		t.Run(fmt.Sprintf("few=%v", few), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.exec(t, `UPDATE billing_settings SET timezone = 'Europe/Berlin'`)
+			b.exec(t, `INSERT INTO customer_aircraft SELECT 'G-OWN', id, NULL, '2026-03-05'::date FROM customers WHERE code = 'MON'`)
+			b.exec(t, `INSERT INTO customer_aircraft SELECT 'GOWN', id, '2026-03-05'::date, '2026-03-07'::date FROM customers WHERE code = 'WEEK'`)
+			b.exec(t, `INSERT INTO customer_operators SELECT 'OPS', id, '2026-03-08'::date FROM customers WHERE code = 'EACH'`)
+			if !few {
+				b.exec(t, manyOperators)
+			}
+			books := db.NewPriceBooks(b.pool)
+			book, err := books.Current(t.Context())
+			require.NoError(t, err)
+			for _, e := range []struct{ landed, payer string }{
+				{"2026-03-04T22:59:59Z", "MON"}, {"2026-03-04T23:00:00Z", "WEEK"}, {"2026-03-06T22:59:59Z", "WEEK"},
+				{"2026-03-06T23:00:00Z", ""}, {"2026-03-07T23:00:00Z", "EACH"}, {"2036-03-07T23:00:00Z", "EACH"},
+			} {
+				at, err := time.Parse(time.RFC3339, e.landed)
+				require.NoError(t, err)
+				customer, known, err := books.Customer(t.Context(), book, billing.Flight{ID: "F1", Registration: "g own", Operator: "Ops", LandedAt: &at})
+				require.NoError(t, err)
+				require.Equal(t, e.payer, customer.Code, e.landed)
+				require.Equal(t, e.payer != "", known)
+			}
+		})
+	}
+}
+
+// A tariff's airport is the flight's, however either is written.
+func TestPriceBookTariffsByForm(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `UPDATE tariffs SET airport = 'L-hr'`)
+	book, err := db.NewPriceBooks(b.pool).Current(t.Context())
+	require.NoError(t, err)
+	require.Len(t, book.Tariffs(billing.Flight{Origin: "lhr", Destination: "JFK"}), 1)
+	require.Len(t, book.Tariffs(billing.Flight{Origin: "LHR", Destination: "LHR "}), 1, "once")
+	require.Empty(t, book.Tariffs(billing.Flight{Origin: "EGLL"}))
 }

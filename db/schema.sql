@@ -258,6 +258,14 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.clean_text(written text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN ((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff-\00ad\2010\2011\2012\2013\2014\2015\2212'::text)) = ''::text) OR (upper((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) COLLATE "C")) = ANY (ARRAY['NA'::text, 'N/A'::text, 'N.A.'::text, '#N/A'::text, '#NA'::text, '<NA>'::text, 'NULL'::text, '(NULL)'::text, '<NULL>'::text, '\N'::text, 'NONE'::text, 'NIL'::text])) OR (btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) = ANY (ARRAY['NaN'::text, 'nan'::text]))) THEN ''::text ELSE btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) END;
+
+CREATE FUNCTION flightbill.code_form(code text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN translate(upper((code COLLATE "C")), unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff-\00ad\2010\2011\2012\2013\2014\2015\2212'::text), ''::text);
+
 CREATE FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], billed text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -836,7 +844,7 @@ CREATE FUNCTION flightbill.queued_flight(kind text, state flightbill.river_job_s
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN ((kind = 'ingest_flight'::text) AND (state <> 'completed'::flightbill.river_job_state)) THEN (args ->> 'flight_id'::text) ELSE NULL::text END;
 
-CREATE FUNCTION flightbill.rebill_invoice(invoice_number text) RETURNS bigint
+CREATE FUNCTION flightbill.rebill_invoice(invoice_number text, payer text DEFAULT 'billed'::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -847,6 +855,11 @@ DECLARE
     original flightbill.invoices;
     flights  text[];
 BEGIN
+    IF rebill_invoice.payer NOT IN ('billed', 'register') OR rebill_invoice.payer IS NULL THEN
+        RAISE EXCEPTION 'payer % is not known', quote_nullable(rebill_invoice.payer)
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Give ''billed'' for who was billed before, or ''register'' for whom customer_aircraft and customer_operators have for a flight''s date.';
+    END IF;
     SELECT * INTO original FROM flightbill.invoices i WHERE i.number = invoice_number FOR SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
@@ -857,7 +870,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: flightbill.void_invoice has its flights billed again with rebill => true.';
     END IF;
     WITH asked AS (
-        UPDATE flightbill.voided_flights v SET rebill = true
+        UPDATE flightbill.voided_flights v SET rebill = true, payer = rebill_invoice.payer
         WHERE v.credit_note_id = (SELECT c.id FROM flightbill.invoices c WHERE c.credits_invoice_id = original.id)
             AND v.rebilled_at IS NULL AND NOT v.rebill
         RETURNING v.flight_id
@@ -1085,7 +1098,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false) RETURNS text
+CREATE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false, payer text DEFAULT 'billed'::text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1156,7 +1169,7 @@ BEGIN
     INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
     SELECT f.id, note.id, original.currency, false FROM unnest(flights) AS f (id);
     IF void_invoice.rebill THEN
-        PERFORM flightbill.rebill_invoice(original.number);
+        PERFORM flightbill.rebill_invoice(original.number, void_invoice.payer);
     END IF;
     RETURN note.number;
 END
@@ -1276,7 +1289,7 @@ CREATE TABLE flightbill.customers (
     held_through date,
     CONSTRAINT customers_billing_frequency_check CHECK ((billing_frequency = ANY (ARRAY['per_flight'::text, 'weekly'::text, 'monthly'::text]))),
     CONSTRAINT customers_code_check CHECK ((code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'::text)),
-    CONSTRAINT customers_name_check CHECK ((name <> ''::text)),
+    CONSTRAINT customers_name_check CHECK (((name <> ''::text) AND (name = flightbill.clean_text(name)))),
     CONSTRAINT customers_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 3650))),
     CONSTRAINT customers_week_ends_on_check CHECK (((week_ends_on >= 1) AND (week_ends_on <= 7))),
     CONSTRAINT customers_week_ends_on_exactly_when_weekly CHECK (((billing_frequency = 'weekly'::text) = (week_ends_on IS NOT NULL)))
@@ -1439,13 +1452,43 @@ ALTER TABLE flightbill.charges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
 CREATE TABLE flightbill.customer_aircraft (
     registration text NOT NULL COLLATE pg_catalog."C",
     customer_id bigint NOT NULL,
-    CONSTRAINT customer_aircraft_registration_check CHECK ((registration <> ''::text))
+    valid_from date,
+    valid_to date,
+    id bigint NOT NULL,
+    CONSTRAINT customer_aircraft_check CHECK ((valid_to > valid_from)),
+    CONSTRAINT customer_aircraft_registration_check CHECK (((registration <> ''::text) AND (registration = flightbill.clean_text(registration)))),
+    CONSTRAINT customer_aircraft_valid_from_check CHECK (isfinite(valid_from)),
+    CONSTRAINT customer_aircraft_valid_to_check CHECK (isfinite(valid_to))
+);
+
+ALTER TABLE flightbill.customer_aircraft ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.customer_aircraft_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE flightbill.customer_operators (
     operator text NOT NULL COLLATE pg_catalog."C",
     customer_id bigint NOT NULL,
-    CONSTRAINT customer_operators_operator_check CHECK ((operator <> ''::text))
+    valid_from date,
+    valid_to date,
+    id bigint NOT NULL,
+    CONSTRAINT customer_operators_check CHECK ((valid_to > valid_from)),
+    CONSTRAINT customer_operators_operator_check CHECK (((operator <> ''::text) AND (operator = flightbill.clean_text(operator)))),
+    CONSTRAINT customer_operators_valid_from_check CHECK (isfinite(valid_from)),
+    CONSTRAINT customer_operators_valid_to_check CHECK (isfinite(valid_to))
+);
+
+ALTER TABLE flightbill.customer_operators ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.customer_operators_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 ALTER TABLE flightbill.customers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1491,7 +1534,8 @@ CREATE TABLE flightbill.flights (
     passengers bigint,
     CONSTRAINT flights_departed_at_check CHECK (isfinite(departed_at)),
     CONSTRAINT flights_distance_km_check CHECK ((abs(distance_km) < 'Infinity'::numeric)),
-    CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at))
+    CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at)),
+    CONSTRAINT flights_text_is_clean CHECK (((callsign = flightbill.clean_text(callsign)) AND (operator = flightbill.clean_text(operator)) AND (registration = flightbill.clean_text(registration)) AND (aircraft_type = flightbill.clean_text(aircraft_type)) AND (origin = flightbill.clean_text(origin)) AND (destination = flightbill.clean_text(destination))))
 );
 
 CREATE TABLE flightbill.gathered_flights (
@@ -1619,14 +1663,14 @@ CREATE TABLE flightbill.tariffs (
     tax_rate numeric DEFAULT 0 NOT NULL,
     valid_from date NOT NULL,
     valid_to date,
-    CONSTRAINT tariffs_airport_check CHECK ((airport <> ''::text)),
+    CONSTRAINT tariffs_airport_check CHECK (((airport <> ''::text) AND (airport = flightbill.clean_text(airport)))),
     CONSTRAINT tariffs_applies_to_check CHECK ((applies_to = ANY (ARRAY['departure'::text, 'arrival'::text, 'any'::text]))),
     CONSTRAINT tariffs_band_from_check CHECK (((band_from >= (0)::numeric) AND (band_from < 'Infinity'::numeric))),
     CONSTRAINT tariffs_band_to_check CHECK (((band_to > (0)::numeric) AND (band_to < 'Infinity'::numeric))),
     CONSTRAINT tariffs_basis_check CHECK ((basis = ANY (ARRAY['per_flight'::text, 'per_tonne'::text, 'per_km'::text, 'per_passenger'::text, 'route'::text, 'terminal'::text]))),
     CONSTRAINT tariffs_check CHECK ((band_to > COALESCE(band_from, (0)::numeric))),
     CONSTRAINT tariffs_check1 CHECK ((valid_to > valid_from)),
-    CONSTRAINT tariffs_code_check CHECK ((code <> ''::text)),
+    CONSTRAINT tariffs_code_check CHECK (((code <> ''::text) AND (code = flightbill.clean_text(code)))),
     CONSTRAINT tariffs_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT tariffs_minimum_check CHECK (((minimum >= (0)::numeric) AND (minimum < 'Infinity'::numeric))),
     CONSTRAINT tariffs_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate < 'Infinity'::numeric))),
@@ -1649,7 +1693,9 @@ CREATE TABLE flightbill.voided_flights (
     credit_note_id bigint NOT NULL,
     currency text NOT NULL COLLATE pg_catalog."C",
     rebill boolean NOT NULL,
-    rebilled_at timestamp with time zone
+    payer text DEFAULT 'billed'::text NOT NULL,
+    rebilled_at timestamp with time zone,
+    CONSTRAINT voided_flights_payer_check CHECK ((payer = ANY (ARRAY['billed'::text, 'register'::text])))
 );
 
 ALTER TABLE ONLY flightbill.river_job ALTER COLUMN id SET DEFAULT nextval('flightbill.river_job_id_seq'::regclass);
@@ -1669,10 +1715,16 @@ ALTER TABLE ONLY flightbill.charges
     ADD CONSTRAINT charges_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY flightbill.customer_aircraft
-    ADD CONSTRAINT customer_aircraft_pkey PRIMARY KEY (registration);
+    ADD CONSTRAINT customer_aircraft_have_one_customer EXCLUDE USING gist (flightbill.code_form(registration) WITH =, daterange(valid_from, valid_to) WITH &&);
+
+ALTER TABLE ONLY flightbill.customer_aircraft
+    ADD CONSTRAINT customer_aircraft_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY flightbill.customer_operators
-    ADD CONSTRAINT customer_operators_pkey PRIMARY KEY (operator);
+    ADD CONSTRAINT customer_operators_have_one_customer EXCLUDE USING gist (flightbill.code_form(operator) WITH =, daterange(valid_from, valid_to) WITH &&);
+
+ALTER TABLE ONLY flightbill.customer_operators
+    ADD CONSTRAINT customer_operators_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY flightbill.customers
     ADD CONSTRAINT customers_code_key UNIQUE (code);
@@ -1717,7 +1769,7 @@ ALTER TABLE ONLY flightbill.river_queue
     ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY flightbill.tariffs
-    ADD CONSTRAINT tariffs_do_not_overlap EXCLUDE USING gist (code WITH =, COALESCE(airport, ''::text) WITH =, COALESCE(customer_id, (0)::bigint) WITH =, numrange(COALESCE(band_from, (0)::numeric), band_to, '(]'::text) WITH &&, daterange(valid_from, valid_to) WITH &&) DEFERRABLE;
+    ADD CONSTRAINT tariffs_do_not_overlap EXCLUDE USING gist (flightbill.code_form(code) WITH =, COALESCE(flightbill.code_form(airport), ''::text) WITH =, COALESCE(customer_id, (0)::bigint) WITH =, numrange(COALESCE(band_from, (0)::numeric), band_to, '(]'::text) WITH &&, daterange(valid_from, valid_to) WITH &&) DEFERRABLE;
 
 ALTER TABLE ONLY flightbill.tariffs
     ADD CONSTRAINT tariffs_key UNIQUE NULLS NOT DISTINCT (code, customer_id, airport, band_from, band_to, valid_from);
@@ -1736,7 +1788,11 @@ CREATE INDEX charges_invoice_idx ON flightbill.charges USING btree (invoice_id);
 
 CREATE INDEX customer_aircraft_customer_idx ON flightbill.customer_aircraft USING btree (customer_id);
 
+CREATE INDEX customer_aircraft_form_idx ON flightbill.customer_aircraft USING btree (flightbill.code_form(registration));
+
 CREATE INDEX customer_operators_customer_idx ON flightbill.customer_operators USING btree (customer_id);
+
+CREATE INDEX customer_operators_form_idx ON flightbill.customer_operators USING btree (flightbill.code_form(operator));
 
 CREATE INDEX gathered_flights_idx ON flightbill.gathered_flights USING btree (transaction);
 
@@ -1923,7 +1979,7 @@ REVOKE ALL ON FUNCTION flightbill.price_book_changed() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.promise_to_look(client text, seconds double precision) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION flightbill.rebill_invoice(invoice_number text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.rebill_invoice(invoice_number text, payer text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.refuse_flight_id(flight_id text) FROM PUBLIC;
 
@@ -1935,7 +1991,7 @@ REVOKE ALL ON FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids b
 
 REVOKE ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean, payer text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.voided_flight_message(flight_id text) FROM PUBLIC;
 

@@ -84,7 +84,7 @@ func TestVoidInvoiceNeedsNoOtherRights(t *testing.T) {
 	t.Parallel()
 	b := setupInvoices(t)
 	role, _ := b.role(t)
-	b.exec(t, `GRANT USAGE ON SCHEMA flightbill TO `+role+`; GRANT EXECUTE ON FUNCTION void_invoice(text, text, boolean), rebill_invoice(text) TO `+role)
+	b.exec(t, `GRANT USAGE ON SCHEMA flightbill TO `+role+`; GRANT EXECUTE ON FUNCTION void_invoice(text, text, boolean, text), rebill_invoice(text, text) TO `+role)
 	b.session(t, `SET ROLE `+role, voidInvoice, `SELECT flightbill.rebill_invoice('EACH-000001')`)
 	require.Equal(t, "F2 available 0 1", b.queue(t))
 }

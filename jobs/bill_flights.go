@@ -174,7 +174,7 @@ func (w *IngestFlight) priceFrom(ctx context.Context, book *db.PriceBook, batch 
 	}
 	_ = w.books.LearnCustomers(ctx, book, flights) // in one query; what fails, fails again below
 	for _, a := range read {
-		if a.bill, a.refused = price(ctx, w.books, book, a.flight, w.now()); a.refused == nil {
+		if a.bill, a.refused = price(ctx, w.books, book, a.flight, nil, w.now()); a.refused == nil {
 			a.refused = w.locked.check(a.bill.Customer)
 		}
 		refused = refused || a.refused != nil
@@ -183,23 +183,29 @@ func (w *IngestFlight) priceFrom(ctx context.Context, book *db.PriceBook, batch 
 	return refused
 }
 
-func price(ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, now time.Time) (db.Bill, error) {
+// price prices a flight for its payer; nil: the customer that has its aircraft or operator.
+func price(
+	ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, payer *billing.Customer, now time.Time,
+) (db.Bill, error) {
 	if err := billing.CheckLanded(flight, now); err != nil {
 		return db.Bill{}, err
 	}
-	customer, known, err := books.Customer(ctx, book, flight)
-	if err != nil {
-		return db.Bill{}, err
-	}
-	if !known {
-		return db.Bill{}, billing.NoCustomer(flight)
+	if payer == nil {
+		customer, known, err := books.Customer(ctx, book, flight)
+		if err != nil {
+			return db.Bill{}, err
+		}
+		if !known {
+			return db.Bill{}, billing.NoCustomer(flight)
+		}
+		payer = &customer
 	}
 	landedOn := book.Calendar.LandingDate(*flight.LandedAt)
-	charges, err := billing.Price(flight, customer, landedOn, book.Tariffs(flight))
+	charges, err := billing.Price(flight, *payer, landedOn, book.Tariffs(flight))
 	if err != nil {
 		return db.Bill{}, err
 	}
-	return db.Bill{Flight: flight, Customer: customer, LandedOn: landedOn, Charges: charges, Book: book}, nil
+	return db.Bill{Flight: flight, Customer: *payer, LandedOn: landedOn, Charges: charges, Book: book}, nil
 }
 
 // reconsider decides about flights that were refused. That does not matter any more

@@ -18,6 +18,7 @@ type Corrector struct {
 	Pool   *pgxpool.Pool
 	Books  *db.PriceBooks
 	Source FlightSource
+	Payer  db.Payer // empty: who was billed, unless aircraft, operator or day have changed
 	Now    func() time.Time
 }
 
@@ -25,6 +26,7 @@ type Corrector struct {
 type Correction struct {
 	Lines        []db.AdjustmentLine
 	FactsChanged bool
+	Customer     string // code of who pays now
 }
 
 // Correct reads a billed flight's facts anew, prices them at the tariffs in force
@@ -64,7 +66,7 @@ func (c *Corrector) correct(ctx context.Context, book *db.PriceBook, flight bill
 	case len(billed.Voids) > 0:
 		return Correction{}, "", stillVoided(flight.ID, billed)
 	}
-	bill, err := price(ctx, c.Books, book, flight, c.Now())
+	bill, err := price(ctx, c.Books, book, flight, c.payer(billed, book, flight), c.Now())
 	if err != nil {
 		return Correction{}, "", err
 	}
@@ -73,12 +75,23 @@ func (c *Corrector) correct(ctx context.Context, book *db.PriceBook, flight bill
 	if err != nil {
 		return Correction{}, "", fmt.Errorf("compare the facts of flight %s: %w", flight.ID, err)
 	}
-	correction := Correction{Lines: adjustment.Lines, FactsChanged: differ}
+	correction := Correction{Lines: adjustment.Lines, FactsChanged: differ, Customer: bill.Customer.Code}
 	if !differ && len(adjustment.Lines) == 0 {
 		return correction, db.Billed, nil
 	}
 	outcome, err := db.AdjustFlight(ctx, c.Pool, nil, adjustment, c.Now())
 	return correction, outcome, err
+}
+
+// payer returns who pays, nil where aircraft and operator say it.
+func (c *Corrector) payer(billed *db.BilledFlight, book *db.PriceBook, flight billing.Flight) *billing.Customer {
+	switch {
+	case c.Payer == db.PayerBilled:
+		return &billed.Customer
+	case c.Payer == "" && flight.LandedAt != nil && billed.SamePayer(flight, book.Calendar.LandingDate(*flight.LandedAt)):
+		return &billed.Customer
+	}
+	return nil
 }
 
 func stillVoided(id string, billed *db.BilledFlight) error {

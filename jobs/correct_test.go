@@ -108,6 +108,41 @@ func TestCorrectPayer(t *testing.T) {
 		SELECT u.code, sum(c.amount + c.tax_amount) AS total FROM charges c JOIN invoices i ON i.id = invoice_id JOIN customers u ON u.id = i.customer_id GROUP BY 1) AS s`))
 }
 
+// A corrected mass does not charge the new owner; another day or another aircraft asks
+// who pays for that.
+func TestCorrectKeepsThePayer(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO customer_aircraft SELECT 'G-OWN', id FROM customers WHERE code = 'EACH'`)
+	b.flight(t, "E1", "WEEK", landed(4, 9))
+	b.exec(t, `UPDATE flights SET registration = 'GOWN'`)
+	_, err := db.SaveFlights(t.Context(), b.pool, []db.Save{{Bill: b.bill(t, "E1"), At: b.clock.Now()}})
+	require.NoError(t, err)
+	payer := func(correct jobs.Corrector) string {
+		t.Helper()
+		correction, err := correct.Correct(t.Context(), "E1")
+		require.NoError(t, err)
+		require.Equal(t, correction.Customer, get[string](t, b, `SELECT code FROM billed_flights JOIN customers ON id = customer_id`))
+		return correction.Customer
+	}
+	asked := func(p db.Payer) jobs.Corrector {
+		c := *b.corrector()
+		c.Payer = p
+		return c
+	}
+	b.exec(t, `UPDATE customer_aircraft SET customer_id = (SELECT id FROM customers WHERE code = 'MON')`)
+	b.exec(t, `UPDATE flights SET mtow_kg = 80000, registration = 'g-own'`)
+	require.Equal(t, "EACH", payer(asked("")))
+	require.Equal(t, "MON", payer(asked(db.PayerRegister)))
+	b.exec(t, `UPDATE customer_aircraft SET valid_from = '2026-03-04'`)
+	b.exec(t, `UPDATE flights SET landed_at = '2026-03-03 23:00Z', departed_at = NULL`)
+	require.Equal(t, "MON", payer(asked(db.PayerBilled)))
+	b.exec(t, `UPDATE flights SET registration = 'G-NEW'`)
+	require.Equal(t, "WEEK", payer(asked("")), "its operator")
+	b.exec(t, `UPDATE flights SET registration = 'G-OWN', landed_at = '2026-03-04 00:00Z'`)
+	require.Equal(t, "MON", payer(asked("")))
+}
+
 func TestCorrectCurrencyDateAndFactsAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

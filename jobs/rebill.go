@@ -66,7 +66,11 @@ func (w *IngestFlight) rebillFrom(ctx context.Context, book *db.PriceBook, a *at
 	case !billed.RebillAsked():
 		return "", w.refuseVoided(ctx, a.flightID)
 	}
-	bill, err := price(ctx, w.books, book, billed.Flight, w.now())
+	payer := &billed.Customer
+	if billed.RebillPayer() == db.PayerRegister {
+		payer = nil
+	}
+	bill, err := price(ctx, w.books, book, billed.Flight, payer, w.now())
 	if err != nil {
 		return "", fromKeptFacts(billed, err)
 	}

@@ -225,3 +225,46 @@ func TestRebillOfALockedCustomer(t *testing.T) {
 	b.emptyQueue(t)
 	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM invoices WHERE number = 'EACH-000002'`))
 }
+
+// An aircraft that was sold since: whoever was billed for the old flight is billed
+// again, unless the register is to say who pays.
+func TestRebillKeepsThePayer(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO customer_aircraft SELECT 'G-OWN', id FROM customers WHERE code = 'EACH'`)
+	b.flight(t, "E1", "WEEK", landed(4, 9))
+	b.exec(t, `UPDATE flights SET registration = 'gown'`)
+	b.start(t)
+	b.enqueue(t, "E1")
+	b.emptyQueue(t)
+	owes := func() string {
+		t.Helper()
+		return get[string](t, b, `SELECT string_agg(code || ' ' || owed, ', ' ORDER BY code) FROM (
+			SELECT u.code, sum(c.amount) AS owed FROM charges c JOIN invoices i ON i.id = c.invoice_id JOIN customers u ON u.id = i.customer_id
+			GROUP BY 1 HAVING sum(c.amount) <> 0) AS s`)
+	}
+	require.Equal(t, "EACH 142.00", owes())
+
+	b.exec(t, `UPDATE customer_aircraft SET customer_id = (SELECT id FROM customers WHERE code = 'MON')`) // and says not since when
+	b.exec(t, `SELECT void_invoice('EACH-000001', 'why', true)`)
+	b.emptyQueue(t)
+	require.Equal(t, "EACH 142.00", owes())
+
+	b.exec(t, `SELECT void_invoice('EACH-000002', 'wrong customer', true, 'register')`)
+	b.emptyQueue(t)
+	require.Equal(t, "MON 142.00", owes())
+	require.Equal(t, "MON", get[string](t, b, `SELECT code FROM billed_flights JOIN customers ON id = customer_id`))
+
+	// With days, the register knows whose it was.
+	b.run(t, march(31))
+	b.exec(t, `UPDATE customer_aircraft SET valid_from = '2026-03-05'`)
+	b.exec(t, `INSERT INTO customer_aircraft SELECT 'GOWN', id, NULL, '2026-03-05'::date FROM customers WHERE code = 'EACH'`)
+	b.exec(t, `SELECT void_invoice('MON-000001', 'wrong customer')`)
+	b.exec(t, `SELECT rebill_invoice('MON-000001', 'register')`)
+	b.emptyQueue(t)
+	require.Equal(t, "EACH 142.00", owes())
+	b.requireSound(t)
+
+	_, err := b.pool.Exec(t.Context(), `SELECT void_invoice('EACH-000003', 'why', true, 'me')`)
+	require.ErrorContains(t, err, "payer 'me' is not known")
+}

@@ -30,10 +30,36 @@ $$;
 REVOKE ALL ON FUNCTION flightbill.price_book_changed FROM PUBLIC;
 -- +goose StatementEnd
 
+-- +goose StatementBegin
+-- code_form is the form in which codes and registrations are compared: G-OWN, gown and
+-- G OWN are one aircraft. billing.CodeForm returns the same.
+--
+-- Whoever writes to a table whose constraint calls it must be able to, so all may. The
+-- expression alone, so that Postgres puts it in place of the call.
+CREATE OR REPLACE FUNCTION flightbill.code_form(code text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN translate(upper(code COLLATE "C"), unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff-\00ad\2010\2011\2012\2013\2014\2015\2212'), '');
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- clean_text is text as it is kept: without the blanks around it, and '' where it only
+-- says that there is nothing. billing.CleanText returns the same. All may call it: see
+-- code_form.
+CREATE OR REPLACE FUNCTION flightbill.clean_text(written text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE
+        WHEN btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff-\00ad\2010\2011\2012\2013\2014\2015\2212')) = ''
+            OR upper(btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff')) COLLATE "C") IN ('NA', 'N/A', 'N.A.', '#N/A', '#NA', '<NA>', 'NULL', '(NULL)', '<NULL>', '\N', 'NONE', 'NIL')
+            OR btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff')) IN ('NaN', 'nan')
+        THEN ''
+        ELSE btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'))
+    END;
+-- +goose StatementEnd
+
 CREATE TABLE flightbill.customers (
     id                 bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     code               text    COLLATE "C" NOT NULL UNIQUE CHECK (code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'),
-    name               text    NOT NULL CHECK (name <> ''),
+    name               text    NOT NULL CHECK (name <> '' AND name = flightbill.clean_text(name)),
     billing_frequency  text    NOT NULL CHECK (billing_frequency IN ('per_flight', 'weekly', 'monthly')),
     week_ends_on       smallint CHECK (week_ends_on BETWEEN 1 AND 7), -- ISO: 1 is Monday
     payment_terms_days integer NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 3650),
@@ -45,17 +71,36 @@ CREATE TABLE flightbill.customers (
         CHECK ((billing_frequency = 'weekly') = (week_ends_on IS NOT NULL))
 );
 
+-- Who pays for which operators and aircraft, and when: on a day, each is one customer's.
 CREATE TABLE flightbill.customer_operators (
-    operator    text   COLLATE "C" PRIMARY KEY CHECK (operator <> ''),
-    customer_id bigint NOT NULL REFERENCES flightbill.customers ON DELETE CASCADE
+    operator    text   COLLATE "C" NOT NULL CHECK (operator <> '' AND operator = flightbill.clean_text(operator)),
+    customer_id bigint NOT NULL REFERENCES flightbill.customers ON DELETE CASCADE,
+    valid_from  date   CHECK (isfinite(valid_from)), -- null: from the beginning
+    valid_to    date   CHECK (isfinite(valid_to)),   -- excluded; null: no end
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    CHECK (valid_to > valid_from),
+    CONSTRAINT customer_operators_have_one_customer EXCLUDE USING gist (
+        flightbill.code_form(operator) WITH =,
+        daterange(valid_from, valid_to) WITH &&
+    )
 );
 CREATE INDEX customer_operators_customer_idx ON flightbill.customer_operators (customer_id);
+CREATE INDEX customer_operators_form_idx ON flightbill.customer_operators (flightbill.code_form(operator));
 
 CREATE TABLE flightbill.customer_aircraft (
-    registration text   COLLATE "C" PRIMARY KEY CHECK (registration <> ''),
-    customer_id  bigint NOT NULL REFERENCES flightbill.customers ON DELETE CASCADE
+    registration text   COLLATE "C" NOT NULL CHECK (registration <> '' AND registration = flightbill.clean_text(registration)),
+    customer_id  bigint NOT NULL REFERENCES flightbill.customers ON DELETE CASCADE,
+    valid_from   date   CHECK (isfinite(valid_from)), -- null: from the beginning
+    valid_to     date   CHECK (isfinite(valid_to)),   -- excluded; null: no end
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    CHECK (valid_to > valid_from),
+    CONSTRAINT customer_aircraft_have_one_customer EXCLUDE USING gist (
+        flightbill.code_form(registration) WITH =,
+        daterange(valid_from, valid_to) WITH &&
+    )
 );
 CREATE INDEX customer_aircraft_customer_idx ON flightbill.customer_aircraft (customer_id);
+CREATE INDEX customer_aircraft_form_idx ON flightbill.customer_aircraft (flightbill.code_form(registration));
 
 -- invoice_seq, credit_note_seq and billing_hold change without changing a price: not listed.
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE OF code, name, billing_frequency, week_ends_on
@@ -70,5 +115,7 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 DROP TABLE flightbill.customer_aircraft;
 DROP TABLE flightbill.customer_operators;
 DROP TABLE flightbill.customers;
+DROP FUNCTION flightbill.clean_text;
+DROP FUNCTION flightbill.code_form;
 DROP FUNCTION flightbill.price_book_changed;
 DROP TABLE flightbill.price_book;

@@ -5,11 +5,11 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 
 CREATE TABLE flightbill.tariffs (
     id          bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    code        text    COLLATE "C" NOT NULL CHECK (code <> ''),
+    code        text    COLLATE "C" NOT NULL CHECK (code <> '' AND code = flightbill.clean_text(code)),
     description text    NOT NULL DEFAULT '',
     basis       text    NOT NULL CHECK (basis IN ('per_flight', 'per_tonne', 'per_km', 'per_passenger', 'route', 'terminal')),
     customer_id bigint  REFERENCES flightbill.customers,      -- null: every customer
-    airport     text    COLLATE "C" CHECK (airport <> ''),     -- null: every airport
+    airport     text    COLLATE "C" CHECK (airport <> '' AND airport = flightbill.clean_text(airport)), -- null: every airport
     applies_to  text    NOT NULL CHECK (applies_to IN ('departure', 'arrival', 'any')),
     band_from   numeric CHECK (band_from >= 0 AND band_from < 'Infinity'), -- tonnes, excluded; NaN counts above Infinity
     band_to     numeric CHECK (band_to > 0 AND band_to < 'Infinity'),      -- tonnes, included; null: no upper end
@@ -25,8 +25,8 @@ CREATE TABLE flightbill.tariffs (
     -- Two rules of one code would both price the same flight. Deferrable, so
     -- that one import can end a rule and begin the next.
     CONSTRAINT tariffs_do_not_overlap EXCLUDE USING gist (
-        code WITH =,
-        coalesce(airport, '') WITH =,
+        flightbill.code_form(code) WITH =,
+        coalesce(flightbill.code_form(airport), '') WITH =,
         coalesce(customer_id, 0) WITH =,
         numrange(coalesce(band_from, 0), band_to, '(]') WITH &&,
         daterange(valid_from, valid_to) WITH &&

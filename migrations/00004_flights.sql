@@ -16,7 +16,11 @@ CREATE TABLE flightbill.flights (
     departed_at   timestamptz CHECK (isfinite(departed_at)),
     landed_at     timestamptz CHECK (isfinite(landed_at)),
     distance_km   numeric CHECK (abs(distance_km) < 'Infinity'), -- great circle, km
-    passengers    bigint       -- on board
+    passengers    bigint,      -- on board
+    CONSTRAINT flights_text_is_clean CHECK (
+        callsign = flightbill.clean_text(callsign) AND operator = flightbill.clean_text(operator)
+        AND registration = flightbill.clean_text(registration) AND aircraft_type = flightbill.clean_text(aircraft_type)
+        AND origin = flightbill.clean_text(origin) AND destination = flightbill.clean_text(destination))
 );
 
 -- +goose Down

@@ -85,6 +85,7 @@ CREATE TABLE flightbill.voided_flights (
     credit_note_id bigint  NOT NULL REFERENCES flightbill.invoices,
     currency       text    COLLATE "C" NOT NULL,
     rebill         boolean NOT NULL,           -- asked for
+    payer          text    NOT NULL DEFAULT 'billed' CHECK (payer IN ('billed', 'register')), -- who is to pay: who did, or whom customers have for the day
     rebilled_at    timestamptz,                -- null: it has not been billed again
     PRIMARY KEY (flight_id, credit_note_id)
 );

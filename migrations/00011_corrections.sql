@@ -53,13 +53,14 @@ REVOKE ALL ON FUNCTION flightbill.issue_credit_note FROM PUBLIC;
 -- +goose StatementBegin
 -- void_invoice undoes an issued invoice: a credit note with the negative of each of
 -- its lines, issued at once, and status VOID. It returns the credit note's number.
--- With rebill the invoice's flights go back to the queue, in the same transaction.
+-- With rebill the invoice's flights go back to the queue, in the same transaction; payer
+-- is as in rebill_invoice.
 --
 -- A credit note for an unpaid invoice is settled by it: PAID at once. One for a
 -- paid invoice is PENDING, since the amount is owed back, until mark_invoice_paid.
 --
 -- It runs with its owner's rights: who may call it needs no others.
-CREATE OR REPLACE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false) RETURNS text
+CREATE OR REPLACE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false, payer text DEFAULT 'billed') RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
@@ -130,7 +131,7 @@ BEGIN
     INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
     SELECT f.id, note.id, original.currency, false FROM unnest(flights) AS f (id);
     IF void_invoice.rebill THEN
-        PERFORM flightbill.rebill_invoice(original.number);
+        PERFORM flightbill.rebill_invoice(original.number, void_invoice.payer);
     END IF;
     RETURN note.number;
 END
@@ -141,8 +142,9 @@ REVOKE ALL ON FUNCTION flightbill.void_invoice FROM PUBLIC;
 -- +goose StatementBegin
 -- rebill_invoice puts the flights of a voided invoice in the queue, to be billed
 -- again from the facts that were kept, at the tariffs then in force for their
--- dates. It returns how many.
-CREATE OR REPLACE FUNCTION flightbill.rebill_invoice(invoice_number text) RETURNS bigint
+-- dates. payer says to whom: 'billed', to who was billed last; 'register', to whom
+-- customer_aircraft and customer_operators then have for their dates. It returns how many.
+CREATE OR REPLACE FUNCTION flightbill.rebill_invoice(invoice_number text, payer text DEFAULT 'billed') RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
@@ -153,6 +155,11 @@ DECLARE
     original flightbill.invoices;
     flights  text[];
 BEGIN
+    IF rebill_invoice.payer NOT IN ('billed', 'register') OR rebill_invoice.payer IS NULL THEN
+        RAISE EXCEPTION 'payer % is not known', quote_nullable(rebill_invoice.payer)
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Give ''billed'' for who was billed before, or ''register'' for whom customer_aircraft and customer_operators have for a flight''s date.';
+    END IF;
     SELECT * INTO original FROM flightbill.invoices i WHERE i.number = invoice_number FOR SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
@@ -163,7 +170,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: flightbill.void_invoice has its flights billed again with rebill => true.';
     END IF;
     WITH asked AS (
-        UPDATE flightbill.voided_flights v SET rebill = true
+        UPDATE flightbill.voided_flights v SET rebill = true, payer = rebill_invoice.payer
         WHERE v.credit_note_id = (SELECT c.id FROM flightbill.invoices c WHERE c.credits_invoice_id = original.id)
             AND v.rebilled_at IS NULL AND NOT v.rebill
         RETURNING v.flight_id

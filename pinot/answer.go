@@ -109,12 +109,20 @@ func (s selection) readColumn(f *billing.Flight, i int, row []any) error {
 
 // readID reads the flight id of a row, where it can be read.
 func (s selection) readID(row []any) (id string, ok bool) {
-	err := readText(&id, row[s.index[keyColumn]])
+	err := readKey(&id, row[s.index[keyColumn]])
 	return id, err == nil
 }
 
-// readText reads text as it is; a stand-in leaves it empty.
+// readText reads text without the blanks around it; a stand-in, of Pinot's or of whoever
+// loaded it, leaves it empty.
 func readText(to *string, value any) error {
+	err := readKey(to, value)
+	*to = billing.CleanText(*to)
+	return err
+}
+
+// readKey reads text as it is, blanks and all; a stand-in leaves it empty.
+func readKey(to *string, value any) error {
 	switch v := value.(type) {
 	case nil:
 		return nil
@@ -219,8 +227,8 @@ func readNumber(value any) (*decimal.Decimal, error) {
 	case json.Number:
 		written = v.String()
 	case string: // a BIG_DECIMAL, or a double that JSON has no number for
-		written = strings.TrimSpace(v)
-		if standIn(v) || written == "-Infinity" || written == "NaN" {
+		written = billing.CleanText(v)
+		if written == "" || written == "-Infinity" {
 			return nil, nil //nolint:nilnil // absent
 		}
 	default:

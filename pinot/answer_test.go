@@ -35,7 +35,7 @@ func TestReadRounded(t *testing.T) {
 
 func TestReadNumberAbsentAndWrong(t *testing.T) {
 	t.Parallel()
-	for _, absent := range []any{nil, "", " ", "null", "NULL", "-Infinity", "NaN"} {
+	for _, absent := range []any{nil, "", " ", "null", "NULL", "-Infinity", "NaN", "NA", "#N/A", `\N`, "None", " - "} {
 		n, err := readNumber(absent)
 		require.NoError(t, err)
 		require.Nil(t, n, "%v", absent)
@@ -52,6 +52,24 @@ func TestReadNumberAbsentAndWrong(t *testing.T) {
 	require.ErrorContains(t, readRounded(&whole, json.Number("1E300")), "too large")
 	require.ErrorContains(t, readNumberError(string(make([]byte, 101))), "more than 100 characters")
 	require.Nil(t, whole)
+}
+
+// As in every other way in: blanks are none of a code, and words for nothing are none.
+func TestReadText(t *testing.T) {
+	t.Parallel()
+	for written, want := range map[string]string{"LHR ": "LHR", "\u00a0GOWN\t": "GOWN", "g-own": "g-own", "NAN": "NAN"} {
+		var got string
+		require.NoError(t, readText(&got, written))
+		require.Equal(t, want, got)
+	}
+	for _, nothing := range []any{nil, "", " ", "null", "NA", `\N`, "None", "#N/A", "-"} {
+		var got string
+		require.NoError(t, readText(&got, nothing))
+		require.Empty(t, got)
+	}
+	var id string
+	require.NoError(t, readKey(&id, "F1 "))
+	require.Equal(t, "F1 ", id, "an id is what Pinot finds it by")
 }
 
 func readNumberError(value any) error {

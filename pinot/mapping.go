@@ -27,7 +27,7 @@ type column struct {
 
 // columns are the facts in the order in which a query asks for them.
 var columns = []column{
-	{"flight_id", asText, false, func(f *billing.Flight, v any) error { return readText(&f.ID, v) }},
+	{"flight_id", asText, false, func(f *billing.Flight, v any) error { return readKey(&f.ID, v) }},
 	{"callsign", asText, true, func(f *billing.Flight, v any) error { return readText(&f.Callsign, v) }},
 	{"operator", asText, false, func(f *billing.Flight, v any) error { return readText(&f.Operator, v) }},
 	{"registration", asText, true, func(f *billing.Flight, v any) error { return readText(&f.Registration, v) }},

@@ -12,16 +12,24 @@ import (
 )
 
 func (a *app) newCorrectCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "correct FLIGHT_ID", Short: "Read a billed flight's facts anew and bill the difference", Args: cobra.ExactArgs(1),
+	var payer string
+	cmd := &cobra.Command{
+		Use: "correct FLIGHT_ID [--payer billed|register]", Short: "Read a billed flight's facts anew and bill the difference", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var who db.Payer
+			if payer != "" {
+				var err error
+				if who, err = db.ParsePayer(payer); err != nil {
+					return usageError{fmt.Errorf("--payer: %w", err)}
+				}
+			}
 			return a.withCalendar(cmd.Context(), func(pool *pgxpool.Pool, _ billing.Calendar) error {
 				source, closeSource, err := a.openSource(cmd.Context(), pool)
 				if err != nil {
 					return err
 				}
 				defer closeSource()
-				corrector := jobs.Corrector{Pool: pool, Books: db.NewPriceBooks(pool), Source: source, Now: a.now}
+				corrector := jobs.Corrector{Pool: pool, Books: db.NewPriceBooks(pool), Source: source, Payer: who, Now: a.now}
 				correction, err := corrector.Correct(cmd.Context(), args[0])
 				if err != nil {
 					return fmt.Errorf("correct: %w", err)
@@ -30,13 +38,16 @@ func (a *app) newCorrectCommand() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringVar(&payer, "payer", "", "who pays: billed, who was billed before; register, the customer that has the flight's aircraft or operator on its date "+
+		"(default: who was billed, unless the flight has another aircraft, operator or day now)")
+	return cmd
 }
 
 func (a *app) sayCorrection(id string, correction jobs.Correction) error {
 	switch {
 	case len(correction.Lines) > 0:
 	case correction.FactsChanged:
-		fmt.Fprintf(a.stdout, "Flight %s: the facts have changed and are kept; its charges stay as they are\n", id)
+		fmt.Fprintf(a.stdout, "Flight %s: the facts have changed and are kept; its charges to customer %s stay as they are\n", id, correction.Customer)
 		return nil
 	default:
 		fmt.Fprintf(a.stdout, "Flight %s: nothing has changed\n", id)

@@ -79,7 +79,7 @@ func TestCorrectionsFromTheCommandLine(t *testing.T) {
 
 	now := []string{"--tariffs-now", file("t2.csv", tariffsNow)}
 	flightbill("import", "tariffs", now[1])
-	require.Equal(t, "WEEK-000001 is void by credit note WEEK-CN000001; of its flights, 2 go back to the queue\n",
+	require.Equal(t, "WEEK-000001 is void by credit note WEEK-CN000001; of its flights, 2 go back to the queue: WEEK pays for 2\n",
 		flightbill("void", "WEEK-000001", "--reason", "wrong rate", "--rebill"))
 	require.Equal(t, "EACH-000001 is void by credit note EACH-CN000001; of its flights, 1 are not billed again\n",
 		flightbill("void", "EACH-000001", "--reason", "not ours"))

@@ -80,17 +80,22 @@ func (q *Queries) BilledFlightCharges(ctx context.Context, flightID string) ([]B
 }
 
 const billedFlightGet = `-- name: BilledFlightGet :one
-SELECT b.facts, b.landed_on, b.revision, c.code AS customer
+SELECT b.facts, b.landed_on, b.revision,
+    c.id AS customer_id, c.code AS customer, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
 FROM flightbill.billed_flights b
 JOIN flightbill.customers c ON c.id = b.customer_id
 WHERE b.flight_id = $1
 `
 
 type BilledFlightGetRow struct {
-	Facts    []byte
-	LandedOn billing.Date
-	Revision int32
-	Customer string
+	Facts            []byte
+	LandedOn         billing.Date
+	Revision         int32
+	CustomerID       int64
+	Customer         string
+	Name             string
+	BillingFrequency string
+	WeekEndsOn       int32
 }
 
 // What a flight was billed from. The revision tells whether anything of it has
@@ -102,7 +107,11 @@ func (q *Queries) BilledFlightGet(ctx context.Context, flightID string) (BilledF
 		&i.Facts,
 		&i.LandedOn,
 		&i.Revision,
+		&i.CustomerID,
 		&i.Customer,
+		&i.Name,
+		&i.BillingFrequency,
+		&i.WeekEndsOn,
 	)
 	return i, err
 }
@@ -158,35 +167,30 @@ func (q *Queries) FlightAdjust(ctx context.Context, arg FlightAdjustParams) (str
 }
 
 const invoiceVoid = `-- name: InvoiceVoid :one
-SELECT flightbill.void_invoice($1::text, $2::text, $3::boolean)::text AS credit_note
+SELECT flightbill.void_invoice($1::text, $2::text, $3::boolean, $4::text)::text AS credit_note
 `
 
 type InvoiceVoidParams struct {
 	Number string
 	Reason string
 	Rebill bool
+	Payer  string
 }
 
 func (q *Queries) InvoiceVoid(ctx context.Context, arg InvoiceVoidParams) (string, error) {
-	row := q.db.QueryRow(ctx, invoiceVoid, arg.Number, arg.Reason, arg.Rebill)
+	row := q.db.QueryRow(ctx, invoiceVoid,
+		arg.Number,
+		arg.Reason,
+		arg.Rebill,
+		arg.Payer,
+	)
 	var credit_note string
 	err := row.Scan(&credit_note)
 	return credit_note, err
 }
 
-const voidedFlightCount = `-- name: VoidedFlightCount :one
-SELECT count(*) FROM flightbill.voided_flights v JOIN flightbill.invoices c ON c.id = v.credit_note_id WHERE c.number = $1::text
-`
-
-func (q *Queries) VoidedFlightCount(ctx context.Context, creditNote string) (int64, error) {
-	row := q.db.QueryRow(ctx, voidedFlightCount, creditNote)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const voidedFlightList = `-- name: VoidedFlightList :many
-SELECT v.currency, v.rebill, i.number, c.number AS credit_note
+SELECT v.currency, v.rebill, v.payer, i.number, c.number AS credit_note
 FROM flightbill.voided_flights v
 JOIN flightbill.invoices c ON c.id = v.credit_note_id
 JOIN flightbill.invoices i ON i.id = c.credits_invoice_id
@@ -197,6 +201,7 @@ ORDER BY v.credit_note_id
 type VoidedFlightListRow struct {
 	Currency   string
 	Rebill     bool
+	Payer      string
 	Number     *string
 	CreditNote *string
 }
@@ -215,6 +220,7 @@ func (q *Queries) VoidedFlightList(ctx context.Context, flightID string) ([]Void
 		if err := rows.Scan(
 			&i.Currency,
 			&i.Rebill,
+			&i.Payer,
 			&i.Number,
 			&i.CreditNote,
 		); err != nil {
@@ -237,4 +243,46 @@ func (q *Queries) VoidedFlightMessage(ctx context.Context, flightID string) (str
 	var message string
 	err := row.Scan(&message)
 	return message, err
+}
+
+const voidedFlightPayers = `-- name: VoidedFlightPayers :many
+SELECT coalesce(c.code, '')::text AS customer, count(*) AS flights
+FROM flightbill.voided_flights v
+JOIN flightbill.invoices n ON n.id = v.credit_note_id
+JOIN flightbill.billed_flights b ON b.flight_id = v.flight_id
+LEFT JOIN flightbill.customers c ON c.id = CASE v.payer WHEN 'billed' THEN b.customer_id ELSE coalesce(
+    (SELECT a.customer_id FROM flightbill.customer_aircraft a
+        WHERE flightbill.code_form(a.registration) = flightbill.code_form(b.facts ->> 'registration') AND daterange(a.valid_from, a.valid_to) @> b.landed_on),
+    (SELECT o.customer_id FROM flightbill.customer_operators o
+        WHERE flightbill.code_form(o.operator) = flightbill.code_form(b.facts ->> 'operator') AND daterange(o.valid_from, o.valid_to) @> b.landed_on)) END
+WHERE n.number = $1::text
+GROUP BY 1
+ORDER BY 1
+`
+
+type VoidedFlightPayersRow struct {
+	Customer string
+	Flights  int64
+}
+
+// How many of a credit note's flights who pays, were they billed again now; nobody pays
+// for those without a customer.
+func (q *Queries) VoidedFlightPayers(ctx context.Context, creditNote string) ([]VoidedFlightPayersRow, error) {
+	rows, err := q.db.Query(ctx, voidedFlightPayers, creditNote)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []VoidedFlightPayersRow
+	for rows.Next() {
+		var i VoidedFlightPayersRow
+		if err := rows.Scan(&i.Customer, &i.Flights); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -13,49 +13,61 @@ import (
 )
 
 const customerAircraftDeleteMany = `-- name: CustomerAircraftDeleteMany :exec
-DELETE FROM flightbill.customer_aircraft WHERE registration = ANY($1::text[])
+DELETE FROM flightbill.customer_aircraft WHERE id = ANY($1::bigint[])
 `
 
-func (q *Queries) CustomerAircraftDeleteMany(ctx context.Context, registrations []string) error {
-	_, err := q.db.Exec(ctx, customerAircraftDeleteMany, registrations)
+func (q *Queries) CustomerAircraftDeleteMany(ctx context.Context, ids []int64) error {
+	_, err := q.db.Exec(ctx, customerAircraftDeleteMany, ids)
 	return err
 }
 
 const customerAircraftInsertMany = `-- name: CustomerAircraftInsertMany :exec
-INSERT INTO flightbill.customer_aircraft (registration, customer_id)
-SELECT unnest($1::text[]), unnest($2::bigint[])
+INSERT INTO flightbill.customer_aircraft (registration, customer_id, valid_from, valid_to)
+SELECT r.registration, r.customer_id, CAST(nullif(r.valid_from, '') AS date), CAST(nullif(r.valid_to, '') AS date)
+FROM (SELECT unnest($1::text[]) AS registration, unnest($2::bigint[]) AS customer_id,
+    unnest($3::text[]) AS valid_from, unnest($4::text[]) AS valid_to) AS r
 `
 
 type CustomerAircraftInsertManyParams struct {
 	Registrations []string
 	CustomerIds   []int64
+	ValidFroms    []string
+	ValidTos      []string
 }
 
 func (q *Queries) CustomerAircraftInsertMany(ctx context.Context, arg CustomerAircraftInsertManyParams) error {
-	_, err := q.db.Exec(ctx, customerAircraftInsertMany, arg.Registrations, arg.CustomerIds)
+	_, err := q.db.Exec(ctx, customerAircraftInsertMany,
+		arg.Registrations,
+		arg.CustomerIds,
+		arg.ValidFroms,
+		arg.ValidTos,
+	)
 	return err
 }
 
 const customerAircraftListForImport = `-- name: CustomerAircraftListForImport :many
-SELECT a.registration, a.customer_id, c.code AS customer
+SELECT a.id, a.registration, a.valid_from, a.valid_to, a.customer_id, c.code AS customer
 FROM flightbill.customer_aircraft a JOIN flightbill.customers c ON c.id = a.customer_id
-WHERE a.registration = ANY($1::text[]) OR a.customer_id = ANY($2::bigint[])
-ORDER BY a.registration
+WHERE flightbill.code_form(a.registration) = ANY($1::text[]) OR a.customer_id = ANY($2::bigint[])
+ORDER BY a.registration, a.id
 `
 
 type CustomerAircraftListForImportParams struct {
-	Registrations []string
-	CustomerIds   []int64
+	Forms       []string
+	CustomerIds []int64
 }
 
 type CustomerAircraftListForImportRow struct {
+	ID           int64
 	Registration string
+	ValidFrom    billing.Date
+	ValidTo      billing.Date
 	CustomerID   int64
 	Customer     string
 }
 
 func (q *Queries) CustomerAircraftListForImport(ctx context.Context, arg CustomerAircraftListForImportParams) ([]CustomerAircraftListForImportRow, error) {
-	rows, err := q.db.Query(ctx, customerAircraftListForImport, arg.Registrations, arg.CustomerIds)
+	rows, err := q.db.Query(ctx, customerAircraftListForImport, arg.Forms, arg.CustomerIds)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +75,14 @@ func (q *Queries) CustomerAircraftListForImport(ctx context.Context, arg Custome
 	var items []CustomerAircraftListForImportRow
 	for rows.Next() {
 		var i CustomerAircraftListForImportRow
-		if err := rows.Scan(&i.Registration, &i.CustomerID, &i.Customer); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.Registration,
+			&i.ValidFrom,
+			&i.ValidTo,
+			&i.CustomerID,
+			&i.Customer,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -214,49 +233,63 @@ func (q *Queries) CustomerListForImport(ctx context.Context, codes []string) ([]
 }
 
 const customerOperatorDeleteMany = `-- name: CustomerOperatorDeleteMany :exec
-DELETE FROM flightbill.customer_operators WHERE operator = ANY($1::text[])
+DELETE FROM flightbill.customer_operators WHERE id = ANY($1::bigint[])
 `
 
-func (q *Queries) CustomerOperatorDeleteMany(ctx context.Context, operators []string) error {
-	_, err := q.db.Exec(ctx, customerOperatorDeleteMany, operators)
+func (q *Queries) CustomerOperatorDeleteMany(ctx context.Context, ids []int64) error {
+	_, err := q.db.Exec(ctx, customerOperatorDeleteMany, ids)
 	return err
 }
 
 const customerOperatorInsertMany = `-- name: CustomerOperatorInsertMany :exec
-INSERT INTO flightbill.customer_operators (operator, customer_id)
-SELECT unnest($1::text[]), unnest($2::bigint[])
+INSERT INTO flightbill.customer_operators (operator, customer_id, valid_from, valid_to)
+SELECT r.operator, r.customer_id, CAST(nullif(r.valid_from, '') AS date), CAST(nullif(r.valid_to, '') AS date)
+FROM (SELECT unnest($1::text[]) AS operator, unnest($2::bigint[]) AS customer_id,
+    unnest($3::text[]) AS valid_from, unnest($4::text[]) AS valid_to) AS r
 `
 
 type CustomerOperatorInsertManyParams struct {
 	Operators   []string
 	CustomerIds []int64
+	ValidFroms  []string
+	ValidTos    []string
 }
 
+// Days go as text; empty is none.
 func (q *Queries) CustomerOperatorInsertMany(ctx context.Context, arg CustomerOperatorInsertManyParams) error {
-	_, err := q.db.Exec(ctx, customerOperatorInsertMany, arg.Operators, arg.CustomerIds)
+	_, err := q.db.Exec(ctx, customerOperatorInsertMany,
+		arg.Operators,
+		arg.CustomerIds,
+		arg.ValidFroms,
+		arg.ValidTos,
+	)
 	return err
 }
 
 const customerOperatorListForImport = `-- name: CustomerOperatorListForImport :many
-SELECT o.operator, o.customer_id, c.code AS customer
+SELECT o.id, o.operator, o.valid_from, o.valid_to, o.customer_id, c.code AS customer
 FROM flightbill.customer_operators o JOIN flightbill.customers c ON c.id = o.customer_id
-WHERE o.operator = ANY($1::text[]) OR o.customer_id = ANY($2::bigint[])
-ORDER BY o.operator
+WHERE flightbill.code_form(o.operator) = ANY($1::text[]) OR o.customer_id = ANY($2::bigint[])
+ORDER BY o.operator, o.id
 `
 
 type CustomerOperatorListForImportParams struct {
-	Operators   []string
+	Forms       []string
 	CustomerIds []int64
 }
 
 type CustomerOperatorListForImportRow struct {
+	ID         int64
 	Operator   string
+	ValidFrom  billing.Date
+	ValidTo    billing.Date
 	CustomerID int64
 	Customer   string
 }
 
+// Of these forms, and all of these customers.
 func (q *Queries) CustomerOperatorListForImport(ctx context.Context, arg CustomerOperatorListForImportParams) ([]CustomerOperatorListForImportRow, error) {
-	rows, err := q.db.Query(ctx, customerOperatorListForImport, arg.Operators, arg.CustomerIds)
+	rows, err := q.db.Query(ctx, customerOperatorListForImport, arg.Forms, arg.CustomerIds)
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +297,14 @@ func (q *Queries) CustomerOperatorListForImport(ctx context.Context, arg Custome
 	var items []CustomerOperatorListForImportRow
 	for rows.Next() {
 		var i CustomerOperatorListForImportRow
-		if err := rows.Scan(&i.Operator, &i.CustomerID, &i.Customer); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.Operator,
+			&i.ValidFrom,
+			&i.ValidTo,
+			&i.CustomerID,
+			&i.Customer,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -365,7 +405,8 @@ SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.cod
     a.band_from AS a_band_from, a.band_to AS a_band_to, a.valid_from AS a_valid_from, a.valid_to AS a_valid_to,
     b.band_from AS b_band_from, b.band_to AS b_band_to, b.valid_from AS b_valid_from, b.valid_to AS b_valid_to
 FROM flightbill.tariffs a
-JOIN flightbill.tariffs b ON b.code = a.code AND coalesce(b.airport, '') = coalesce(a.airport, '')
+JOIN flightbill.tariffs b ON flightbill.code_form(b.code) = flightbill.code_form(a.code)
+    AND coalesce(flightbill.code_form(b.airport), '') = coalesce(flightbill.code_form(a.airport), '')
     AND coalesce(b.customer_id, 0) = coalesce(a.customer_id, 0)
     AND numrange(coalesce(b.band_from, 0), b.band_to, '(]') && numrange(coalesce(a.band_from, 0), a.band_to, '(]')
     AND daterange(b.valid_from, b.valid_to) && daterange(a.valid_from, a.valid_to)
@@ -427,19 +468,22 @@ func (q *Queries) TariffOverlapList(ctx context.Context) ([]TariffOverlapListRow
 
 const tariffUpdateMany = `-- name: TariffUpdateMany :exec
 UPDATE flightbill.tariffs t
-SET description = r.description, basis = r.basis, applies_to = r.applies_to,
+SET code = r.code, airport = nullif(r.airport, ''), description = r.description, basis = r.basis, applies_to = r.applies_to,
     band_from = CAST(nullif(r.band_from, '') AS numeric), unit_rate = CAST(r.unit_rate AS numeric),
     minimum = CAST(r.minimum AS numeric), currency = r.currency, tax_rate = CAST(r.tax_rate AS numeric),
     valid_to = CAST(nullif(r.valid_to, '') AS date)
-FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::text[]) AS description, unnest($3::text[]) AS basis,
-    unnest($4::text[]) AS applies_to, unnest($5::text[]) AS band_from,
-    unnest($6::text[]) AS unit_rate, unnest($7::text[]) AS minimum, unnest($8::text[]) AS currency,
-    unnest($9::text[]) AS tax_rate, unnest($10::text[]) AS valid_to) AS r
+FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::text[]) AS code, unnest($3::text[]) AS airport,
+    unnest($4::text[]) AS description, unnest($5::text[]) AS basis,
+    unnest($6::text[]) AS applies_to, unnest($7::text[]) AS band_from,
+    unnest($8::text[]) AS unit_rate, unnest($9::text[]) AS minimum, unnest($10::text[]) AS currency,
+    unnest($11::text[]) AS tax_rate, unnest($12::text[]) AS valid_to) AS r
 WHERE t.id = r.id
 `
 
 type TariffUpdateManyParams struct {
 	Ids          []int64
+	Codes        []string
+	Airports     []string
 	Descriptions []string
 	Bases        []string
 	AppliesTo    []string
@@ -451,10 +495,12 @@ type TariffUpdateManyParams struct {
 	ValidTos     []string
 }
 
-// The key stays; band_from too, but that none and 0 are one key.
+// The key stays: of code and airport their form, of band_from that none and 0 are one.
 func (q *Queries) TariffUpdateMany(ctx context.Context, arg TariffUpdateManyParams) error {
 	_, err := q.db.Exec(ctx, tariffUpdateMany,
 		arg.Ids,
+		arg.Codes,
+		arg.Airports,
 		arg.Descriptions,
 		arg.Bases,
 		arg.AppliesTo,

@@ -12,55 +12,50 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-const customersOfFlights = `-- name: CustomersOfFlights :many
-SELECT f.nr::int AS nr, c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on,
-    (f.aircraft IS NOT NULL)::bool AS by_aircraft, (SELECT version FROM flightbill.price_book)::bigint AS version
+const payerList = `-- name: PayerList :many
+SELECT flightbill.code_form(p.pays_for)::text AS form, p.is_aircraft, p.valid_from, p.valid_to,
+    c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
 FROM (
-    SELECT n.nr, (SELECT a.customer_id FROM flightbill.customer_aircraft a WHERE a.registration = n.registration) AS aircraft,
-        (SELECT o.customer_id FROM flightbill.customer_operators o WHERE o.operator = ($1::text[])[n.nr]) AS operator
-    FROM unnest($2::text[]) WITH ORDINALITY AS n (registration, nr)
-) AS f
-JOIN flightbill.customers c ON c.id = coalesce(f.aircraft, f.operator)
+    SELECT registration AS pays_for, true AS is_aircraft, valid_from, valid_to, customer_id FROM flightbill.customer_aircraft
+    UNION ALL
+    SELECT operator, false, valid_from, valid_to, customer_id FROM flightbill.customer_operators
+    LIMIT $1
+) AS p
+JOIN flightbill.customers c ON c.id = p.customer_id
 `
 
-type CustomersOfFlightsParams struct {
-	Operators     []string
-	Registrations []string
-}
-
-type CustomersOfFlightsRow struct {
-	Nr               int32
+type PayerListRow struct {
+	Form             string
+	IsAircraft       bool
+	ValidFrom        billing.Date
+	ValidTo          billing.Date
 	ID               int64
 	Code             string
 	Name             string
 	BillingFrequency string
 	WeekEndsOn       int32
-	ByAircraft       bool
-	Version          int64
 }
 
-// The customers of flights: each by its aircraft first, else by its operator; flights
-// of nobody are left out. The version tells whether the rest of the price book is
-// still that of the answer. The operators come by number, since sqlc cannot read an
-// unnest of two arrays.
-func (q *Queries) CustomersOfFlights(ctx context.Context, arg CustomersOfFlightsParams) ([]CustomersOfFlightsRow, error) {
-	rows, err := q.db.Query(ctx, customersOfFlights, arg.Operators, arg.Registrations)
+// Who pays for which aircraft and which operators, and when, at most so many of them in all.
+func (q *Queries) PayerList(ctx context.Context, most int32) ([]PayerListRow, error) {
+	rows, err := q.db.Query(ctx, payerList, most)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []CustomersOfFlightsRow
+	var items []PayerListRow
 	for rows.Next() {
-		var i CustomersOfFlightsRow
+		var i PayerListRow
 		if err := rows.Scan(
-			&i.Nr,
+			&i.Form,
+			&i.IsAircraft,
+			&i.ValidFrom,
+			&i.ValidTo,
 			&i.ID,
 			&i.Code,
 			&i.Name,
 			&i.BillingFrequency,
 			&i.WeekEndsOn,
-			&i.ByAircraft,
-			&i.Version,
 		); err != nil {
 			return nil, err
 		}
@@ -72,45 +67,67 @@ func (q *Queries) CustomersOfFlights(ctx context.Context, arg CustomersOfFlights
 	return items, nil
 }
 
-const payerList = `-- name: PayerList :many
-SELECT p.pays_for, p.is_aircraft, c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
+const payerListOf = `-- name: PayerListOf :many
+SELECT asked.form::text AS form, asked.is_aircraft::bool AS is_aircraft, p.valid_from, p.valid_to,
+    coalesce(c.id, 0)::bigint AS id, coalesce(c.code, '')::text AS code, coalesce(c.name, '')::text AS name,
+    coalesce(c.billing_frequency, '')::text AS billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on,
+    (SELECT version FROM flightbill.price_book)::bigint AS version
 FROM (
-    SELECT registration AS pays_for, true AS is_aircraft, customer_id FROM flightbill.customer_aircraft
+    SELECT unnest($1::text[]) AS form, true AS is_aircraft
     UNION ALL
-    SELECT operator, false, customer_id FROM flightbill.customer_operators
-    LIMIT $1
-) AS p
-JOIN flightbill.customers c ON c.id = p.customer_id
+    SELECT unnest($2::text[]), false
+) AS asked
+LEFT JOIN LATERAL (
+    SELECT a.valid_from, a.valid_to, a.customer_id FROM flightbill.customer_aircraft a
+    WHERE asked.is_aircraft AND flightbill.code_form(a.registration) = asked.form
+    UNION ALL
+    SELECT o.valid_from, o.valid_to, o.customer_id FROM flightbill.customer_operators o
+    WHERE NOT asked.is_aircraft AND flightbill.code_form(o.operator) = asked.form
+) AS p ON true
+LEFT JOIN flightbill.customers c ON c.id = p.customer_id
 `
 
-type PayerListRow struct {
-	PaysFor          string
+type PayerListOfParams struct {
+	Registrations []string
+	Operators     []string
+}
+
+type PayerListOfRow struct {
+	Form             string
 	IsAircraft       bool
+	ValidFrom        billing.Date
+	ValidTo          billing.Date
 	ID               int64
 	Code             string
 	Name             string
 	BillingFrequency string
 	WeekEndsOn       int32
+	Version          int64
 }
 
-// Who pays for which aircraft and which operators, at most so many of them in all.
-func (q *Queries) PayerList(ctx context.Context, most int32) ([]PayerListRow, error) {
-	rows, err := q.db.Query(ctx, payerList, most)
+// Who pays for these aircraft and operators, given in the form of code_form; id 0 for
+// those that are nobody's. The version tells whether the rest of the price book is still
+// that of the answer.
+func (q *Queries) PayerListOf(ctx context.Context, arg PayerListOfParams) ([]PayerListOfRow, error) {
+	rows, err := q.db.Query(ctx, payerListOf, arg.Registrations, arg.Operators)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []PayerListRow
+	var items []PayerListOfRow
 	for rows.Next() {
-		var i PayerListRow
+		var i PayerListOfRow
 		if err := rows.Scan(
-			&i.PaysFor,
+			&i.Form,
 			&i.IsAircraft,
+			&i.ValidFrom,
+			&i.ValidTo,
 			&i.ID,
 			&i.Code,
 			&i.Name,
 			&i.BillingFrequency,
 			&i.WeekEndsOn,
+			&i.Version,
 		); err != nil {
 			return nil, err
 		}

@@ -1,7 +1,8 @@
 -- rebill_invoice puts the flights of a voided invoice in the queue, to be billed
 -- again from the facts that were kept, at the tariffs then in force for their
--- dates. It returns how many.
-CREATE OR REPLACE FUNCTION flightbill.rebill_invoice(invoice_number text) RETURNS bigint
+-- dates. payer says to whom: 'billed', to who was billed last; 'register', to whom
+-- customer_aircraft and customer_operators then have for their dates. It returns how many.
+CREATE OR REPLACE FUNCTION flightbill.rebill_invoice(invoice_number text, payer text DEFAULT 'billed') RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
@@ -12,6 +13,11 @@ DECLARE
     original flightbill.invoices;
     flights  text[];
 BEGIN
+    IF rebill_invoice.payer NOT IN ('billed', 'register') OR rebill_invoice.payer IS NULL THEN
+        RAISE EXCEPTION 'payer % is not known', quote_nullable(rebill_invoice.payer)
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Give ''billed'' for who was billed before, or ''register'' for whom customer_aircraft and customer_operators have for a flight''s date.';
+    END IF;
     SELECT * INTO original FROM flightbill.invoices i WHERE i.number = invoice_number FOR SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
@@ -22,7 +28,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: flightbill.void_invoice has its flights billed again with rebill => true.';
     END IF;
     WITH asked AS (
-        UPDATE flightbill.voided_flights v SET rebill = true
+        UPDATE flightbill.voided_flights v SET rebill = true, payer = rebill_invoice.payer
         WHERE v.credit_note_id = (SELECT c.id FROM flightbill.invoices c WHERE c.credits_invoice_id = original.id)
             AND v.rebilled_at IS NULL AND NOT v.rebill
         RETURNING v.flight_id

@@ -1,12 +1,13 @@
 -- void_invoice undoes an issued invoice: a credit note with the negative of each of
 -- its lines, issued at once, and status VOID. It returns the credit note's number.
--- With rebill the invoice's flights go back to the queue, in the same transaction.
+-- With rebill the invoice's flights go back to the queue, in the same transaction; payer
+-- is as in rebill_invoice.
 --
 -- A credit note for an unpaid invoice is settled by it: PAID at once. One for a
 -- paid invoice is PENDING, since the amount is owed back, until mark_invoice_paid.
 --
 -- It runs with its owner's rights: who may call it needs no others.
-CREATE OR REPLACE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false) RETURNS text
+CREATE OR REPLACE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false, payer text DEFAULT 'billed') RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
@@ -77,7 +78,7 @@ BEGIN
     INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
     SELECT f.id, note.id, original.currency, false FROM unnest(flights) AS f (id);
     IF void_invoice.rebill THEN
-        PERFORM flightbill.rebill_invoice(original.number);
+        PERFORM flightbill.rebill_invoice(original.number, void_invoice.payer);
     END IF;
     RETURN note.number;
 END

@@ -200,8 +200,9 @@ func (f *csvFile) raw(column string) string {
 	return ""
 }
 
-// cell returns a cell without the spaces around it.
-func (f *csvFile) cell(column string) string { return strings.TrimSpace(f.raw(column)) }
+// cell returns a cell without the blanks around it, and nothing where it only says that
+// there is nothing.
+func (f *csvFile) cell(column string) string { return billing.CleanText(f.raw(column)) }
 
 // required returns a cell that must not be empty.
 func (f *csvFile) required(column, expected string) string {
@@ -297,8 +298,12 @@ func (f *csvFile) wrong(column, expected string) {
 }
 
 func (f *csvFile) wrongAt(line int, column, value, expected string) {
-	if strings.TrimSpace(value) == "" {
+	switch {
+	case strings.TrimSpace(value) == "":
 		f.problemf(line, "column %s is empty: %s", column, expected)
+		return
+	case billing.CleanText(value) == "":
+		f.problemf(line, "column %s: %s says that there is nothing: %s", column, shown(value), expected)
 		return
 	}
 	f.problemf(line, "column %s: %s is not usable: %s", column, shown(value), expected)

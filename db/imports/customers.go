@@ -46,8 +46,8 @@ type customerRow struct {
 	weekEndsOn *int16 // 0: none
 	terms      *int32
 	hold       *bool
-	operators  []string
-	aircraft   []string
+	operators  []held
+	aircraft   []held
 }
 
 // customerRecord is a customer as the database has it.
@@ -106,7 +106,7 @@ func readCustomers(f *csvFile) []customerRow {
 }
 
 func readCustomer(f *csvFile) customerRow {
-	row := customerRow{line: f.line, code: f.cell("code"), operators: f.set("operators"), aircraft: f.set("aircraft")}
+	row := customerRow{line: f.line, code: f.cell("code"), operators: f.list("operators"), aircraft: f.list("aircraft")}
 	if !customerCode.MatchString(row.code) {
 		f.wrong("code", "write 1 to 32 letters, digits, dots, underscores or hyphens, the first a letter or digit")
 	}
@@ -140,17 +140,6 @@ func readCustomer(f *csvFile) customerRow {
 		f.wrong("billing_hold", "write true or false")
 	}
 	return row
-}
-
-// set returns the values in a cell, sorted; nil where the file does not have
-// the column.
-func (f *csvFile) set(column string) []string {
-	if !f.has(column) {
-		return nil
-	}
-	values := strings.Fields(f.cell(column))
-	slices.Sort(values)
-	return slices.Compact(values)
 }
 
 func (r customerRow) equal(other customerRow) bool {
@@ -298,45 +287,43 @@ func (l *customerLoad) writeHoldings(ctx context.Context, tx pgx.Tx, q *dbsqlc.Q
 }
 
 func (l *customerLoad) writeHolding(ctx context.Context, h holding) error {
-	claims, inFile := map[string]customerRow{}, map[int64]bool{}
+	claims, inFile := l.claims(h), map[int64]bool{}
 	for _, row := range l.rows {
 		inFile[l.records[row.code].id] = true
-		for _, value := range h.of(row) {
-			if other, taken := claims[value]; taken {
-				l.file.wrongAt(row.line, h.column, value,
-					fmt.Sprintf("it is given to customer %s here and to customer %s in line %d", row.code, other.code, other.line))
-			}
-			claims[value] = row
-		}
 	}
-	values := slices.Sorted(maps.Keys(claims))
-	owners, err := h.list(ctx, values, slices.Collect(maps.Keys(inFile)))
+	existing, err := h.list(ctx, slices.Collect(maps.Keys(claims)), slices.Collect(maps.Keys(inFile)))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", h.column, err)
 	}
 
-	var remove []string
+	var remove []int64
 	var add holdings
-	kept := map[string]bool{}
-	for _, o := range owners {
-		claim, claimed := claims[o.value]
-		switch {
-		case claimed && claim.code == o.customer:
-			kept[o.value] = true
+	kept := map[claim]bool{}
+	for _, o := range existing {
+		claimed := claims[billing.CodeForm(o.code)]
+		if inFile[o.customerID] {
+			if i := slices.IndexFunc(claimed, func(c claim) bool { return c.held == o.held && c.customer == o.customer }); i >= 0 {
+				kept[claimed[i]] = true
+				continue
+			}
+			remove = append(remove, o.id)
+			l.changed[o.customer] = true
 			continue
-		case !inFile[o.customerID]:
-			l.file.wrongAt(claim.line, h.column, o.value,
-				fmt.Sprintf("it belongs to customer %s, so it cannot be given to customer %s unless this file takes it from %s",
-					o.customer, claim.code, o.customer))
 		}
-		remove = append(remove, o.value)
-		l.changed[o.customer] = true
+		for _, c := range claimed {
+			if c.overlaps(o.held) {
+				l.file.wrongAt(c.line, h.column, c.String(),
+					fmt.Sprintf("%s belongs to customer %s, so it cannot be given to customer %s unless this file takes it from %s, or says on which days it is whose",
+						shown(o.String()), o.customer, c.customer, o.customer))
+			}
+		}
 	}
-	for _, value := range values {
-		if !kept[value] {
-			code := claims[value].code
-			add.values, add.customerIDs = append(add.values, value), append(add.customerIDs, l.records[code].id)
-			l.changed[code] = true
+	for _, form := range slices.Sorted(maps.Keys(claims)) {
+		for _, c := range claims[form] {
+			if !kept[c] {
+				add.append(c.held, l.records[c.customer].id)
+				l.changed[c.customer] = true
+			}
 		}
 	}
 	if len(l.file.problems) > 0 {
@@ -348,10 +335,39 @@ func (l *customerLoad) writeHolding(ctx context.Context, h holding) error {
 			return fmt.Errorf("remove %s: %w", h.column, err)
 		}
 	}
-	if len(add.values) > 0 {
+	if len(add.codes) > 0 {
 		if err := h.add(ctx, add); err != nil {
 			return fmt.Errorf("add %s: %w", h.column, err)
 		}
 	}
 	return nil
+}
+
+// claim is an operator or an aircraft that a row gives its customer.
+type claim struct {
+	held
+	customer string // code
+	line     int
+}
+
+// claims are those of all rows, by their form.
+func (l *customerLoad) claims(h holding) map[string][]claim {
+	claims := map[string][]claim{}
+	for _, row := range l.rows {
+		for _, one := range h.of(row) {
+			form := billing.CodeForm(one.code)
+			for _, other := range claims[form] {
+				switch {
+				case !one.overlaps(other.held):
+				case row.code == other.customer:
+					l.file.wrongAt(row.line, h.column, one.String(), fmt.Sprintf("customer %s has it as %s too", row.code, shown(other.String())))
+				default:
+					l.file.wrongAt(row.line, h.column, one.String(),
+						fmt.Sprintf("it is given to customer %s here and to customer %s in line %d", row.code, other.customer, other.line))
+				}
+			}
+			claims[form] = append(claims[form], claim{one, row.code, row.line})
+		}
+	}
+	return claims
 }

@@ -87,6 +87,59 @@ func TestCustomersMovesAnOperator(t *testing.T) {
 	b.load(imports.Customers, 0, 2, 0, "code,operators,aircraft", "ACME,BBB,", "BETA,AAA,N1 N2")
 }
 
+// One aircraft, however it is written: it has one customer on a day, and is shown as
+// the file has it.
+func TestCustomersAircraftInOneForm(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.load(imports.Customers, 2, 0, 0, customersWithOperators,
+		"ACME,Acme,AAA,G-OWN,monthly,,30,false",
+		"BETA,Beta,BBB,,monthly,,30,false")
+	b.refuse(imports.Customers, "code,aircraft\nBETA,gown\n", `column aircraft: "gown"`, `"G-OWN" belongs to customer ACME`)
+	b.refuse(imports.Customers, "code,aircraft\nBETA,GOWN\nACME,g-own\n", "line 3", "customer BETA in line 2")
+	b.refuse(imports.Customers, "code,operators\nBETA,bbb BBB\n", "line 2", `customer BETA has it as "BBB" too`)
+	b.refuse(imports.Customers, "code,aircraft\nBETA,G-NEW NA\n", "line 2", `column aircraft: "NA"`, "it names none")
+	b.load(imports.Customers, 0, 1, 0, "code,aircraft", "ACME,GOWN")
+	b.expect(`SELECT registration FROM customer_aircraft`, "(GOWN)")
+	b.load(imports.Customers, 0, 0, 1, "code,aircraft", "ACME,GOWN")
+	b.refuse(imports.Customers, "code,name,billing_frequency\nNA,a,monthly\n", `column code: "NA" says that there is nothing`)
+	b.refuse(imports.Customers, "code,name,billing_frequency\nNEW,None,monthly\n", `column name: "None" says that there is nothing`)
+}
+
+// An aircraft that is sold: one file ends it here and begins it there.
+func TestCustomersAircraftWithDays(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.load(imports.Customers, 2, 0, 0, customersWithOperators,
+		"ACME,Acme,AAA,G-OWN G-TWO,monthly,,30,false",
+		"BETA,Beta,BBB,,monthly,,30,false")
+	held := func(rows ...string) {
+		t.Helper()
+		b.expect(`SELECT registration, valid_from, valid_to, c.code FROM customer_aircraft a JOIN customers c ON c.id = a.customer_id ORDER BY registration, valid_from NULLS FIRST`, rows...)
+	}
+	sale := []string{"code,aircraft", "BETA,GOWN@2026-04-01..", "ACME,G-TWO G-OWN@..2026-04-01 G-OWN@2027-01-01..2027-02-01"}
+	b.refuse(imports.Customers, csvOf(sale...), "line 3", `column aircraft: "G-OWN@2027-01-01..2027-02-01"`, "customer BETA in line 2")
+	sale = []string{"code,aircraft", "BETA,GOWN@2026-04-01..2027-01-01", "ACME,G-TWO G-OWN@..2026-04-01 G-OWN@2027-01-01.."}
+	b.load(imports.Customers, 0, 2, 0, sale...)
+	held("(G-OWN,,2026-04-01,ACME)", "(G-OWN,2027-01-01,,ACME)", "(G-TWO,,,ACME)", "(GOWN,2026-04-01,2027-01-01,BETA)")
+	b.load(imports.Customers, 0, 0, 2, sale...)
+
+	// Another file may give what has become free, and no more.
+	b.load(imports.Customers, 0, 1, 0, "code,aircraft", "ACME,G-TWO G-OWN@..2026-04-01")
+	b.refuse(imports.Customers, "code,name,billing_frequency,aircraft\nGAMA,Gamma,monthly,g-own\n",
+		`"G-OWN@..2026-04-01" belongs to customer ACME`, `"GOWN@2026-04-01..2027-01-01" belongs to customer BETA`, "on which days it is whose")
+	b.load(imports.Customers, 1, 0, 0, "code,name,billing_frequency,aircraft", "GAMA,Gamma,monthly,g-own@2027-01-01..")
+	held("(G-OWN,,2026-04-01,ACME)", "(G-TWO,,,ACME)", "(GOWN,2026-04-01,2027-01-01,BETA)", "(g-own,2027-01-01,,GAMA)")
+
+	for word, part := range map[string]string{
+		"G-X@": "its days are missing", "G-X@2026-04-01": "its days are missing", "G-X@..": "its days are missing", "@..2026-04-01": "it names none",
+		"G-X@2026-04-31..": `"2026-04-31" is not a date`, "G-X@..01/04/2026": "is not a date", "G-X@2026-04-01..2026-04-01": "it ends before it begins",
+	} {
+		b.refuse(imports.Customers, csvOf("code,aircraft", "GAMA,"+word), "line 2", `column aircraft: "`+word+`"`, part)
+	}
+	b.load(imports.Customers, 0, 1, 0, "code,operators", "BETA,BBB CCC@2026-01-01..")
+}
+
 func TestCustomersRepeatedRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 )
 
@@ -197,7 +198,7 @@ func (c *flightCopy) fill() {
 func (c *flightCopy) addRow() {
 	f := c.file
 	id := f.raw("flight_id")
-	if !db.ValidFlightID(id) { // it could be imported, and never be billed
+	if !db.ValidFlightID(id) || billing.CleanText(id) == "" { // it could be imported, and never be billed
 		f.wrong("flight_id", "write 1 to 128 of A-Z a-z 0-9 space . _ : / + # @ ~ -, the first a letter or digit")
 	}
 	c.buf = strconv.AppendInt(c.buf, int64(f.line), 10)

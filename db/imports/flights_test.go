@@ -17,12 +17,12 @@ func TestFlightsFacts(t *testing.T) {
 		"F1,UAL1,UAL,N1,B738,79016,KEWR,KIAH,2013-01-01T10:17:00Z,2013-01-01 15:30:00.25+01:00,2253.10,150",
 		"F2,,,,,,,,,,,",
 		"F 3 , UAL3 ,UAL,\"tab\there\",\"back\\slash \\N\",-5,\"two\nlines\",KIAH,2013-01-01 10:17:00+00,2013-01-01T10:17:00-0130,-0.1,-1",
-		"F4,\\.,\\N,,,007,,,,,12345678901234567890.12345678901234567890,0")
+		"F4,\\.,\\M,,,007,,,,,12345678901234567890.12345678901234567890,0")
 	b.expect(`SELECT flight_id, callsign, operator, registration, aircraft_type, mtow_kg, origin, destination, departed_at, landed_at,
 		distance_km, passengers FROM flights WHERE flight_id <> 'F 3 ' ORDER BY flight_id`,
 		`(F1,UAL1,UAL,N1,B738,79016,KEWR,KIAH,"2013-01-01 10:17:00+00","2013-01-01 14:30:00.25+00",2253.10,150)`,
 		`(F2,,,,,,,,,,,)`,
-		`(F4,"\\.","\\N",,,7,,,,,12345678901234567890.12345678901234567890,0)`)
+		`(F4,"\\.","\\M",,,7,,,,,12345678901234567890.12345678901234567890,0)`)
 	b.expect(`SELECT concat_ws('|', callsign, operator, registration, aircraft_type, mtow_kg, origin, departed_at, landed_at, distance_km,
 		passengers) FROM flights WHERE flight_id = 'F 3 '`,
 		"(\"UAL3|UAL|tab\there|back\\\\slash \\\\N|-5|two\nlines|2013-01-01 10:17:00+00|2013-01-01 11:47:00+00|-0.1|-1\")")
@@ -109,4 +109,21 @@ func TestFlightsRefusesWrongRows(t *testing.T) {
 		b.refuse(imports.Flights, csvOf(flightHeader, "F1,,,,,,,,,,", strings.Join(row, ",")), "line 3", "column "+c.column, c.part)
 	}
 	b.refuse(imports.Flights, csvOf(flightHeader+",passengers", "F1,,,,,,,,,,,1.5"), "line 2", `column passengers: "1.5"`)
+}
+
+// What a file has instead of nothing is nothing, in text as in numbers; and blanks
+// around a fact are none of it.
+func TestFlightsWordsForNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	words := []string{"NA", `\N`, "None", "#N/A", "null", "-", "NaN", " n/a ", "\u00a0"}
+	lines := []string{flightHeader + ",passengers"}
+	for i, word := range words {
+		lines = append(lines, fmt.Sprintf("F%d,", i)+strings.Repeat(word+",", 10)+word)
+	}
+	b.load(imports.Flights, int64(len(words))+1, 0, 0, append(lines, "G1, UAL1\u00a0,\tUAL ,GOWN ,,,NAN ,LHR\t,,,,")...)
+	b.expect(`SELECT count(*), count(*) FILTER (WHERE num_nonnulls(callsign, operator, registration, aircraft_type, mtow_kg, origin, destination,
+		departed_at, landed_at, distance_km, passengers) = 0) FROM flights WHERE flight_id LIKE 'F%'`, fmt.Sprintf("(%d,%[1]d)", len(words)))
+	b.expect(`SELECT callsign, operator, registration, origin, destination FROM flights WHERE flight_id = 'G1'`, "(UAL1,UAL,GOWN,NAN,LHR)")
+	b.refuse(imports.Flights, csvOf(flightHeader, "NA,,,,,,,,,,"), "line 2", `column flight_id: "NA" says that there is nothing`)
 }

@@ -42,7 +42,7 @@ type tariffRow struct {
 	tariff   billing.Tariff
 }
 
-// tariffKey is what makes two rows the same rule. No lower end of the band and
+// tariffKey is what makes two rows the same rule, codes by their form. No lower end of the band and
 // a lower end of 0 are one key: two such rules always overlap.
 type tariffKey struct {
 	code     string
@@ -54,7 +54,7 @@ type tariffKey struct {
 }
 
 func keyOf(t billing.Tariff) tariffKey {
-	key := tariffKey{t.Code, t.CustomerID, t.Airport, "0", optional(t.BandTo), t.ValidFrom}
+	key := tariffKey{billing.CodeForm(t.Code), t.CustomerID, billing.CodeForm(t.Airport), "0", optional(t.BandTo), t.ValidFrom}
 	if t.BandFrom != nil {
 		key.bandFrom = t.BandFrom.String()
 	}
@@ -198,7 +198,7 @@ func linesOf(f *csvFile, rows []tariffRow) (map[tariffKey]int, error) {
 }
 
 func sameTariff(a, b billing.Tariff) bool {
-	return a.Description == b.Description && a.Basis == b.Basis && a.AppliesTo == b.AppliesTo &&
+	return a.Code == b.Code && a.Airport == b.Airport && a.Description == b.Description && a.Basis == b.Basis && a.AppliesTo == b.AppliesTo &&
 		optional(a.BandFrom) == optional(b.BandFrom) && a.UnitRate.Equal(b.UnitRate) && a.Minimum.Equal(b.Minimum) &&
 		a.Currency == b.Currency && a.TaxRate.Equal(b.TaxRate) && a.ValidTo == b.ValidTo
 }
@@ -259,6 +259,8 @@ func insertTariff(p *dbsqlc.TariffInsertManyParams, t billing.Tariff) {
 
 func updateTariff(p *dbsqlc.TariffUpdateManyParams, id int64, t billing.Tariff) {
 	p.Ids = append(p.Ids, id)
+	p.Codes = append(p.Codes, t.Code)
+	p.Airports = append(p.Airports, t.Airport)
 	p.Descriptions = append(p.Descriptions, t.Description)
 	p.Bases = append(p.Bases, string(t.Basis))
 	p.AppliesTo = append(p.AppliesTo, string(t.AppliesTo))
@@ -286,11 +288,11 @@ func checkOverlaps(ctx context.Context, q *dbsqlc.Queries, f *csvFile, lines map
 		b.BandFrom, b.BandTo, b.ValidFrom, b.ValidTo = db.DecimalOrNil(p.BBandFrom), db.DecimalOrNil(p.BBandTo), p.BValidFrom, p.BValidTo
 		whom := "every customer"
 		if p.Customer != "" {
-			whom = "customer " + p.Customer
+			whom = "customer " + shown(p.Customer)
 		}
 		where := "every airport"
 		if p.Airport != "" {
-			where = "airport " + p.Airport
+			where = "airport " + shown(p.Airport)
 		}
 		f.problems = append(f.problems, fmt.Errorf(
 			"%s: tariff %q for %s at %s: the rule of %s and the rule of %s overlap, so both would price the same flight: end one where the other begins",

@@ -71,12 +71,12 @@ func TestTariffsOverlaps(t *testing.T) {
 	b.refuse(imports.Tariffs, csvOf(tariffHeader,
 		"GOOD,Landing,per_tonne,KJFK,arrival,,,6,0,USD,0,2012-01-01,",
 		"LAND,Landing,per_tonne,KJFK,arrival,100,,6,0,USD,0,2013-12-31,"),
-		`tariff "LAND" for every customer at airport KJFK`, "the database (up to 136 t, valid from 2012-01-01 to 2014-01-01)",
+		`tariff "LAND" for every customer at airport "KJFK"`, "the database (up to 136 t, valid from 2012-01-01 to 2014-01-01)",
 		"line 3 (above 100 t, valid from 2013-12-31)", "overlap")
 	b.refuse(imports.Tariffs, csvOf(customerTariff,
 		"LAND,Own,per_tonne,KJFK,arrival,,,6,0,USD,0,2015-01-01,,ACME",
 		"LAND,Own,per_tonne,KJFK,arrival,,,5,0,USD,0,2012-01-01,2015-01-02,ACME"),
-		"for customer ACME at airport KJFK", "line 3 (valid from 2012-01-01 to 2015-01-02)", "line 2 (valid from 2015-01-01)")
+		`for customer "ACME" at airport "KJFK"`, "line 3 (valid from 2012-01-01 to 2015-01-02)", "line 2 (valid from 2015-01-01)")
 	b.refuse(imports.Tariffs, csvOf(tariffHeader,
 		"ALL,All,per_flight,,any,,,6,0,USD,0,2015-01-01,",
 		"ALL,All,per_flight,,any,,,6,0,USD,0,2016-01-01,"), "for every customer at every airport")
@@ -85,6 +85,17 @@ func TestTariffsOverlaps(t *testing.T) {
 	b.load(imports.Tariffs, 2, 0, 0, tariffHeader,
 		"LAND,Landing,per_tonne,KJFK,arrival,136,,6,0,USD,0,2012-01-01,2014-01-01",
 		"LAND,Landing,per_tonne,KJFK,arrival,,,6,0,USD,0,2014-01-01,")
+}
+
+// A rule's code and airport are one however they are written, and shown as written last.
+func TestTariffsInOneForm(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.load(imports.Tariffs, 1, 0, 0, tariffHeader, "LAND,Landing,per_flight,LHR,any,,,5,0,USD,0,2012-01-01,")
+	b.load(imports.Tariffs, 0, 1, 0, tariffHeader, "land,Landing,per_flight,lhr,any,,,5,0,USD,0,2012-01-01,")
+	b.load(imports.Tariffs, 0, 0, 1, tariffHeader, "land,Landing,per_flight,\u00a0lhr ,any,,,5,None,USD,0,2012-01-01,NULL")
+	b.expect(`SELECT code, airport, minimum, valid_to FROM tariffs`, "(land,lhr,0,)")
+	b.refuse(imports.Tariffs, csvOf(tariffHeader, "LAND,Landing,per_flight,L-HR,any,,,6,0,USD,0,2013-01-01,"), `tariff "land" for every customer at airport "lhr"`, "overlap")
 }
 
 // A tariff that has priced charges can change: they keep what they were made

@@ -1,7 +1,8 @@
 -- What a flight was billed from. The revision tells whether anything of it has
 -- changed since.
 -- name: BilledFlightGet :one
-SELECT b.facts, b.landed_on, b.revision, c.code AS customer
+SELECT b.facts, b.landed_on, b.revision,
+    c.id AS customer_id, c.code AS customer, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
 FROM flightbill.billed_flights b
 JOIN flightbill.customers c ON c.id = b.customer_id
 WHERE b.flight_id = @flight_id;
@@ -9,7 +10,7 @@ WHERE b.flight_id = @flight_id;
 -- What stands between a flight and 'billed': voided invoices that it has not been
 -- billed again for.
 -- name: VoidedFlightList :many
-SELECT v.currency, v.rebill, i.number, c.number AS credit_note
+SELECT v.currency, v.rebill, v.payer, i.number, c.number AS credit_note
 FROM flightbill.voided_flights v
 JOIN flightbill.invoices c ON c.id = v.credit_note_id
 JOIN flightbill.invoices i ON i.id = c.credits_invoice_id
@@ -39,7 +40,20 @@ SELECT flightbill.adjust_flight(
 )::text AS outcome;
 
 -- name: InvoiceVoid :one
-SELECT flightbill.void_invoice(@number::text, @reason::text, @rebill::boolean)::text AS credit_note;
+SELECT flightbill.void_invoice(@number::text, @reason::text, @rebill::boolean, @payer::text)::text AS credit_note;
 
--- name: VoidedFlightCount :one
-SELECT count(*) FROM flightbill.voided_flights v JOIN flightbill.invoices c ON c.id = v.credit_note_id WHERE c.number = @credit_note::text;
+-- How many of a credit note's flights who pays, were they billed again now; nobody pays
+-- for those without a customer.
+-- name: VoidedFlightPayers :many
+SELECT coalesce(c.code, '')::text AS customer, count(*) AS flights
+FROM flightbill.voided_flights v
+JOIN flightbill.invoices n ON n.id = v.credit_note_id
+JOIN flightbill.billed_flights b ON b.flight_id = v.flight_id
+LEFT JOIN flightbill.customers c ON c.id = CASE v.payer WHEN 'billed' THEN b.customer_id ELSE coalesce(
+    (SELECT a.customer_id FROM flightbill.customer_aircraft a
+        WHERE flightbill.code_form(a.registration) = flightbill.code_form(b.facts ->> 'registration') AND daterange(a.valid_from, a.valid_to) @> b.landed_on),
+    (SELECT o.customer_id FROM flightbill.customer_operators o
+        WHERE flightbill.code_form(o.operator) = flightbill.code_form(b.facts ->> 'operator') AND daterange(o.valid_from, o.valid_to) @> b.landed_on)) END
+WHERE n.number = @credit_note::text
+GROUP BY 1
+ORDER BY 1;

@@ -30,31 +30,37 @@ WHERE c.id = r.id;
 -- name: CustomerIDList :many
 SELECT id, code FROM flightbill.customers WHERE code = ANY(@codes::text[]);
 
+-- Of these forms, and all of these customers.
 -- name: CustomerOperatorListForImport :many
-SELECT o.operator, o.customer_id, c.code AS customer
+SELECT o.id, o.operator, o.valid_from, o.valid_to, o.customer_id, c.code AS customer
 FROM flightbill.customer_operators o JOIN flightbill.customers c ON c.id = o.customer_id
-WHERE o.operator = ANY(@operators::text[]) OR o.customer_id = ANY(@customer_ids::bigint[])
-ORDER BY o.operator;
+WHERE flightbill.code_form(o.operator) = ANY(@forms::text[]) OR o.customer_id = ANY(@customer_ids::bigint[])
+ORDER BY o.operator, o.id;
 
 -- name: CustomerOperatorDeleteMany :exec
-DELETE FROM flightbill.customer_operators WHERE operator = ANY(@operators::text[]);
+DELETE FROM flightbill.customer_operators WHERE id = ANY(@ids::bigint[]);
 
+-- Days go as text; empty is none.
 -- name: CustomerOperatorInsertMany :exec
-INSERT INTO flightbill.customer_operators (operator, customer_id)
-SELECT unnest(@operators::text[]), unnest(@customer_ids::bigint[]);
+INSERT INTO flightbill.customer_operators (operator, customer_id, valid_from, valid_to)
+SELECT r.operator, r.customer_id, CAST(nullif(r.valid_from, '') AS date), CAST(nullif(r.valid_to, '') AS date)
+FROM (SELECT unnest(@operators::text[]) AS operator, unnest(@customer_ids::bigint[]) AS customer_id,
+    unnest(@valid_froms::text[]) AS valid_from, unnest(@valid_tos::text[]) AS valid_to) AS r;
 
 -- name: CustomerAircraftListForImport :many
-SELECT a.registration, a.customer_id, c.code AS customer
+SELECT a.id, a.registration, a.valid_from, a.valid_to, a.customer_id, c.code AS customer
 FROM flightbill.customer_aircraft a JOIN flightbill.customers c ON c.id = a.customer_id
-WHERE a.registration = ANY(@registrations::text[]) OR a.customer_id = ANY(@customer_ids::bigint[])
-ORDER BY a.registration;
+WHERE flightbill.code_form(a.registration) = ANY(@forms::text[]) OR a.customer_id = ANY(@customer_ids::bigint[])
+ORDER BY a.registration, a.id;
 
 -- name: CustomerAircraftDeleteMany :exec
-DELETE FROM flightbill.customer_aircraft WHERE registration = ANY(@registrations::text[]);
+DELETE FROM flightbill.customer_aircraft WHERE id = ANY(@ids::bigint[]);
 
 -- name: CustomerAircraftInsertMany :exec
-INSERT INTO flightbill.customer_aircraft (registration, customer_id)
-SELECT unnest(@registrations::text[]), unnest(@customer_ids::bigint[]);
+INSERT INTO flightbill.customer_aircraft (registration, customer_id, valid_from, valid_to)
+SELECT r.registration, r.customer_id, CAST(nullif(r.valid_from, '') AS date), CAST(nullif(r.valid_to, '') AS date)
+FROM (SELECT unnest(@registrations::text[]) AS registration, unnest(@customer_ids::bigint[]) AS customer_id,
+    unnest(@valid_froms::text[]) AS valid_from, unnest(@valid_tos::text[]) AS valid_to) AS r;
 
 -- Decimals go as text, so that they arrive as they are; empty is none.
 -- name: TariffInsertMany :exec
@@ -71,14 +77,15 @@ FROM (SELECT unnest(@codes::text[]) AS code, unnest(@descriptions::text[]) AS de
     unnest(@tax_rates::text[]) AS tax_rate, unnest(@valid_froms::text[]) AS valid_from,
     unnest(@valid_tos::text[]) AS valid_to) AS r;
 
--- The key stays; band_from too, but that none and 0 are one key.
+-- The key stays: of code and airport their form, of band_from that none and 0 are one.
 -- name: TariffUpdateMany :exec
 UPDATE flightbill.tariffs t
-SET description = r.description, basis = r.basis, applies_to = r.applies_to,
+SET code = r.code, airport = nullif(r.airport, ''), description = r.description, basis = r.basis, applies_to = r.applies_to,
     band_from = CAST(nullif(r.band_from, '') AS numeric), unit_rate = CAST(r.unit_rate AS numeric),
     minimum = CAST(r.minimum AS numeric), currency = r.currency, tax_rate = CAST(r.tax_rate AS numeric),
     valid_to = CAST(nullif(r.valid_to, '') AS date)
-FROM (SELECT unnest(@ids::bigint[]) AS id, unnest(@descriptions::text[]) AS description, unnest(@bases::text[]) AS basis,
+FROM (SELECT unnest(@ids::bigint[]) AS id, unnest(@codes::text[]) AS code, unnest(@airports::text[]) AS airport,
+    unnest(@descriptions::text[]) AS description, unnest(@bases::text[]) AS basis,
     unnest(@applies_to::text[]) AS applies_to, unnest(@bands_from::text[]) AS band_from,
     unnest(@unit_rates::text[]) AS unit_rate, unnest(@minimums::text[]) AS minimum, unnest(@currencies::text[]) AS currency,
     unnest(@tax_rates::text[]) AS tax_rate, unnest(@valid_tos::text[]) AS valid_to) AS r
@@ -92,7 +99,8 @@ SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.cod
     a.band_from AS a_band_from, a.band_to AS a_band_to, a.valid_from AS a_valid_from, a.valid_to AS a_valid_to,
     b.band_from AS b_band_from, b.band_to AS b_band_to, b.valid_from AS b_valid_from, b.valid_to AS b_valid_to
 FROM flightbill.tariffs a
-JOIN flightbill.tariffs b ON b.code = a.code AND coalesce(b.airport, '') = coalesce(a.airport, '')
+JOIN flightbill.tariffs b ON flightbill.code_form(b.code) = flightbill.code_form(a.code)
+    AND coalesce(flightbill.code_form(b.airport), '') = coalesce(flightbill.code_form(a.airport), '')
     AND coalesce(b.customer_id, 0) = coalesce(a.customer_id, 0)
     AND numrange(coalesce(b.band_from, 0), b.band_to, '(]') && numrange(coalesce(a.band_from, 0), a.band_to, '(]')
     AND daterange(b.valid_from, b.valid_to) && daterange(a.valid_from, a.valid_to)

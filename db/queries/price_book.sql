@@ -12,27 +12,36 @@ SELECT id, code, description, basis, coalesce(customer_id, 0)::bigint AS custome
 FROM flightbill.tariffs
 ORDER BY id;
 
--- Who pays for which aircraft and which operators, at most so many of them in all.
+-- Who pays for which aircraft and which operators, and when, at most so many of them in all.
 -- name: PayerList :many
-SELECT p.pays_for, p.is_aircraft, c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
+SELECT flightbill.code_form(p.pays_for)::text AS form, p.is_aircraft, p.valid_from, p.valid_to,
+    c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
 FROM (
-    SELECT registration AS pays_for, true AS is_aircraft, customer_id FROM flightbill.customer_aircraft
+    SELECT registration AS pays_for, true AS is_aircraft, valid_from, valid_to, customer_id FROM flightbill.customer_aircraft
     UNION ALL
-    SELECT operator, false, customer_id FROM flightbill.customer_operators
+    SELECT operator, false, valid_from, valid_to, customer_id FROM flightbill.customer_operators
     LIMIT @most
 ) AS p
 JOIN flightbill.customers c ON c.id = p.customer_id;
 
--- The customers of flights: each by its aircraft first, else by its operator; flights
--- of nobody are left out. The version tells whether the rest of the price book is
--- still that of the answer. The operators come by number, since sqlc cannot read an
--- unnest of two arrays.
--- name: CustomersOfFlights :many
-SELECT f.nr::int AS nr, c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on,
-    (f.aircraft IS NOT NULL)::bool AS by_aircraft, (SELECT version FROM flightbill.price_book)::bigint AS version
+-- Who pays for these aircraft and operators, given in the form of code_form; id 0 for
+-- those that are nobody's. The version tells whether the rest of the price book is still
+-- that of the answer.
+-- name: PayerListOf :many
+SELECT asked.form::text AS form, asked.is_aircraft::bool AS is_aircraft, p.valid_from, p.valid_to,
+    coalesce(c.id, 0)::bigint AS id, coalesce(c.code, '')::text AS code, coalesce(c.name, '')::text AS name,
+    coalesce(c.billing_frequency, '')::text AS billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on,
+    (SELECT version FROM flightbill.price_book)::bigint AS version
 FROM (
-    SELECT n.nr, (SELECT a.customer_id FROM flightbill.customer_aircraft a WHERE a.registration = n.registration) AS aircraft,
-        (SELECT o.customer_id FROM flightbill.customer_operators o WHERE o.operator = (@operators::text[])[n.nr]) AS operator
-    FROM unnest(@registrations::text[]) WITH ORDINALITY AS n (registration, nr)
-) AS f
-JOIN flightbill.customers c ON c.id = coalesce(f.aircraft, f.operator);
+    SELECT unnest(@registrations::text[]) AS form, true AS is_aircraft
+    UNION ALL
+    SELECT unnest(@operators::text[]), false
+) AS asked
+LEFT JOIN LATERAL (
+    SELECT a.valid_from, a.valid_to, a.customer_id FROM flightbill.customer_aircraft a
+    WHERE asked.is_aircraft AND flightbill.code_form(a.registration) = asked.form
+    UNION ALL
+    SELECT o.valid_from, o.valid_to, o.customer_id FROM flightbill.customer_operators o
+    WHERE NOT asked.is_aircraft AND flightbill.code_form(o.operator) = asked.form
+) AS p ON true
+LEFT JOIN flightbill.customers c ON c.id = p.customer_id;

@@ -15,7 +15,7 @@ func (a *app) newCorrectCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "correct FLIGHT_ID", Short: "Read a billed flight's facts anew and bill the difference", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withCalendar(cmd.Context(), func(pool *pgxpool.Pool, _ billing.Calendar) error {
+			return a.withRightClock(cmd.Context(), func(pool *pgxpool.Pool, _ billing.Calendar) error {
 				source, closeSource, err := a.openSource(cmd.Context(), pool)
 				if err != nil {
 					return err

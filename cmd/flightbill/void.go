@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 )
 
@@ -18,7 +19,7 @@ func (a *app) newVoidCommand() *cobra.Command {
 			if reason == "" {
 				return usageError{fmt.Errorf("--reason: say why in a few words: they stand on the credit note")}
 			}
-			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
+			return a.withRightClock(cmd.Context(), func(pool *pgxpool.Pool, _ billing.Calendar) error {
 				note, flights, err := db.VoidInvoice(cmd.Context(), pool, args[0], reason, rebill)
 				if err != nil {
 					return err

@@ -119,9 +119,14 @@ func checkZone(ctx context.Context, q *dbsqlc.Queries, zone *time.Location, now 
 	for week := now.AddDate(-zoneYears, 0, 0); week.Before(until); {
 		look(week)
 		next := week.AddDate(0, 0, 7)
-		for _, change := week.In(zone).ZoneBounds(); !change.IsZero() && change.Before(next); _, change = change.ZoneBounds() {
+		for at := week; ; {
+			_, change := at.In(zone).ZoneBounds()
+			if !change.After(at) || !change.Before(next) { // none, or a later week's
+				break
+			}
 			look(change.Add(-time.Second))
 			look(change)
+			at = change
 		}
 		week = next
 	}

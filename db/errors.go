@@ -34,6 +34,8 @@ var (
 	// ErrSettingsDiffer: the process was given other billing settings than the
 	// database has.
 	ErrSettingsDiffer = errors.New("billing settings differ")
+	// ErrClock: the machine's clock, or its zone database, is not the database's.
+	ErrClock = errors.New("wrong clock")
 )
 
 // Away reports whether an error says that the database did not answer, or could not:

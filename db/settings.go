@@ -58,7 +58,7 @@ func firstSettings(ctx context.Context, q *dbsqlc.Queries, given Settings, now t
 	if err != nil {
 		return err
 	}
-	if err := zoneIsKnown(ctx, q, given.Timezone); err != nil {
+	if err := checkZone(ctx, q, calendar.Location, now); err != nil {
 		return err
 	}
 	inserted, err := q.BillingSettingsInsert(ctx, dbsqlc.BillingSettingsInsertParams{
@@ -68,15 +68,6 @@ func firstSettings(ctx context.Context, q *dbsqlc.Queries, given Settings, now t
 		return err
 	}
 	return insertStart(ctx, q, calendar, now)
-}
-
-// zoneIsKnown asks Postgres, which has a zone database of its own and computes
-// days of payment with it.
-func zoneIsKnown(ctx context.Context, q *dbsqlc.Queries, zone string) error {
-	if err := q.BillingSettingsZoneIsKnown(ctx, zone); err != nil {
-		return fmt.Errorf("time zone %s is known here and not to Postgres; update that or the zone database it uses: %w", zone, err)
-	}
-	return nil
 }
 
 // insertStart records that all periods before the billing start count as run.
@@ -161,7 +152,7 @@ func ChangeSettings(ctx context.Context, pool *pgxpool.Pool, given Settings, now
 		if after == before {
 			return nil
 		}
-		if err := zoneIsKnown(ctx, q, after.Timezone); err != nil {
+		if err := checkZone(ctx, q, calendar.Location, now); err != nil {
 			return err
 		}
 		err = q.BillingSettingsUpdate(ctx, dbsqlc.BillingSettingsUpdateParams{

@@ -250,7 +250,7 @@ func (w *IngestFlight) reconsider(ctx context.Context, batch []*attempt) {
 func (w *IngestFlight) turn(ctx context.Context, slot *slot, batch []*attempt, claim int) (next []*attempt, err error) {
 	t := db.Turn{Client: slot.client}
 	saved, ended := unknown(batch), unwritten(batch)
-	t.Saves, t.Ends = w.saves(saved), ends(ended)
+	t.Saves, t.Ends = w.saves(saved), w.ends(ended)
 	if slot.mayClaim() && w.breaker.Closed() {
 		t.Claim = claim
 	}
@@ -305,10 +305,11 @@ func (w *IngestFlight) saves(batch []*attempt) []db.Save {
 	return saves
 }
 
-func ends(batch []*attempt) []db.End {
+func (w *IngestFlight) ends(batch []*attempt) []db.End {
 	ends := make([]db.End, len(batch))
+	now := w.riverNow()
 	for i, a := range batch {
-		ends[i] = a.end()
+		ends[i] = a.end(now)
 	}
 	return ends
 }
@@ -387,7 +388,7 @@ func (w *IngestFlight) finish(ctx context.Context, batch []*attempt) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
-	turned, err := w.queue.Take(ctx, db.Turn{Client: db.JobOf(left[0].JobRow).Client, Ends: ends(left), Wake: true})
+	turned, err := w.queue.Take(ctx, db.Turn{Client: db.JobOf(left[0].JobRow).Client, Ends: w.ends(left), Wake: true})
 	if err != nil {
 		w.logger.WarnContext(ctx, "flights could not be given back; they will be within half a minute, or rescued within 2 minutes", "flights", len(left), "error", err)
 		return

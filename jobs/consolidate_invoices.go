@@ -47,6 +47,8 @@ type ConsolidateInvoices struct {
 
 	Consolidator *Consolidator
 	Stats        *Stats
+
+	clock *clockWatch
 }
 
 // chunksCheck is how often a run whose chunks are being worked looks whether
@@ -68,6 +70,9 @@ func (w *ConsolidateInvoices) Work(ctx context.Context, job *river.Job[Consolida
 	c := w.Consolidator
 	book, err := c.Books.Refresh(ctx)
 	if err != nil {
+		return err
+	}
+	if err := w.clock.ready(ctx); err != nil {
 		return err
 	}
 	if early := book.Calendar.RunTime(job.Args.RunDate).Sub(c.Now()); early > 0 {
@@ -114,11 +119,11 @@ func untilSliceDone(started time.Time) func(Progress) error {
 // NextRetry tries again soon: an invoice must not be late because the database
 // was away at 01:00.
 func (w *ConsolidateInvoices) NextRetry(job *river.Job[ConsolidateInvoicesArgs]) time.Time {
-	return retrySoon(job.JobRow)
+	return retrySoon(w.clock.now(), job.JobRow)
 }
 
-func retrySoon(job *rivertype.JobRow) time.Time {
-	return time.Now().Add(min(time.Duration(len(job.Errors)+1)*5*time.Second, time.Minute)) // River's clock
+func retrySoon(now time.Time, job *rivertype.JobRow) time.Time {
+	return now.Add(min(time.Duration(len(job.Errors)+1)*5*time.Second, time.Minute))
 }
 
 // Consolidator issues the invoices of the closing dates that have come.

@@ -66,12 +66,14 @@ type IngestFlight struct {
 	breaker *breaker
 	slots   *slots
 	locked  *lockedCustomers
-	batch   int           // how many are claimed at once
-	lease   time.Duration // how long a claim is good for
-	wait    time.Duration // how long an unknown or unlanded flight is waited for
-	now     func() time.Time
-	stats   *Stats
-	logger  *slog.Logger
+	batch   int              // how many are claimed at once
+	lease   time.Duration    // how long a claim is good for
+	wait    time.Duration    // how long an unknown or unlanded flight is waited for
+	now     func() time.Time // what flights are judged and billed by
+	// riverNow is what jobs are written by, and what their own times are compared with.
+	riverNow func() time.Time
+	stats    *Stats
+	logger   *slog.Logger
 }
 
 // attempt is one attempt at a flight.

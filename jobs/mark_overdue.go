@@ -46,6 +46,8 @@ type MarkOverdue struct {
 	Now    func() time.Time
 	Stats  *Stats
 	Logger *slog.Logger
+
+	clock *clockWatch
 }
 
 // Work judges by the day it is now in the billing zone, not by the hour the job
@@ -53,6 +55,9 @@ type MarkOverdue struct {
 func (w *MarkOverdue) Work(ctx context.Context, _ *river.Job[MarkOverdueArgs]) error {
 	book, err := w.Books.Current(ctx)
 	if err != nil {
+		return err
+	}
+	if err := w.clock.ready(ctx); err != nil {
 		return err
 	}
 	started := time.Now()

@@ -80,7 +80,7 @@ func TestEndsAreRivers(t *testing.T) {
 			row, err = reader.JobGet(t.Context(), rows["flightbill"])
 			require.NoError(t, err)
 			a := &attempt{JobRow: row, flightID: "F1", began: time.Now(), verdict: c.verdict}
-			turned, err := db.NewFlightQueue(pool).Take(t.Context(), db.Turn{Client: client, Ends: []db.End{a.end()}})
+			turned, err := db.NewFlightQueue(pool).Take(t.Context(), db.Turn{Client: client, Ends: []db.End{a.end(time.Now())}})
 			require.NoError(t, err)
 			require.True(t, turned.Ended[row.ID])
 

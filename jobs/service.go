@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -47,9 +48,13 @@ type Config struct {
 	LookEvery time.Duration
 	Lease     time.Duration // how long a claim of flights is good for; 20 s where it is 0
 	StopTime  time.Duration // a stop ends by then, whatever it leaves; 40 s where it is 0
-	Now       func() time.Time
-	Stats     *Stats
-	Logger    *slog.Logger
+	// Clock is compared with the database's every ClockEvery, 15 s where that is 0; the
+	// machine's where it is nil.
+	Clock      *db.Clock
+	ClockEvery time.Duration
+	Now        func() time.Time // what the rules go by: Clock's, but in tests
+	Stats      *Stats
+	Logger     *slog.Logger
 }
 
 // Schedules says what a process does about scheduled runs.
@@ -76,6 +81,8 @@ type Service struct {
 	breaker     *breaker
 	slots       *slots
 	housekeeper *housekeeper
+	clock       *clockWatch
+	worked      atomic.Bool // it has begun to work once
 	stopTime    time.Duration
 }
 
@@ -89,16 +96,23 @@ func New(cfg Config) (*Service, error) {
 	q := dbsqlc.New(cfg.Pool)
 	breaker := newBreaker(cfg.Source, q.QueueNextInLine, q.QueueCountReady, ingestion)
 	slots := newSlots()
+	clock := &clockWatch{
+		pool: cfg.Pool, clock: cfg.Clock, books: books, every: cmp.Or(cfg.ClockEvery, housekeepingInterval), logger: ingestion,
+		doubt: make(chan struct{}, 1),
+	}
+	if clock.clock == nil {
+		clock.clock = db.NewClock(time.Now)
+	}
 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
 		pool: cfg.Pool, books: books, queue: queue, source: cfg.Source, breaker: breaker, slots: slots, locked: &lockedCustomers{},
-		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, now: cfg.Now, stats: cfg.Stats, logger: ingestion,
+		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, now: cfg.Now, riverNow: clock.now, stats: cfg.Stats, logger: ingestion,
 	})
 	consolidator := &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}
-	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats})
-	river.AddWorker(workers, &IssueInvoices{Consolidator: consolidator, Stats: cfg.Stats})
-	river.AddWorker(workers, &MarkOverdue{Pool: cfg.Pool, Books: books, Now: cfg.Now, Stats: cfg.Stats, Logger: scheduled})
+	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats, clock: clock})
+	river.AddWorker(workers, &IssueInvoices{Consolidator: consolidator, Stats: cfg.Stats, clock: clock})
+	river.AddWorker(workers, &MarkOverdue{Pool: cfg.Pool, Books: books, Now: cfg.Now, Stats: cfg.Stats, Logger: scheduled, clock: clock})
 
 	queues := map[string]river.QueueConfig{
 		FlightsQueue: {MaxWorkers: cfg.Workers},
@@ -124,15 +138,21 @@ func New(cfg Config) (*Service, error) {
 		CancelledJobRetentionPeriod: -1,
 		DiscardedJobRetentionPeriod: -1,
 		ReindexerIndexNames:         indexNames(),
-		Logger:                      riverLogger(cfg.Logger),
+		RetryPolicy:                 retryPolicy{clock.now},
+		// It is how River is given a clock. Else what it writes of a job that ends while the
+		// machine's jumps ahead, a snooze for example, is as far in the future.
+		Test:   river.TestConfig{Time: clock.clock},
+		Logger: riverLogger(cfg.Logger),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
-	return &Service{
-		client: client, books: books, breaker: breaker, slots: slots, stopTime: cmp.Or(cfg.StopTime, stopTime),
+	service := &Service{
+		client: client, books: books, breaker: breaker, slots: slots, clock: clock, stopTime: cmp.Or(cfg.StopTime, stopTime),
 		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, slots: slots, logger: ingestion},
-	}, nil
+	}
+	clock.begin, clock.end = service.begin, service.stopNow
+	return service, nil
 }
 
 // indexNames are River's, but for the two that the migrations drop, and
@@ -151,16 +171,28 @@ func (s *Service) Client() *river.Client[pgx.Tx] { return s.client }
 // answers.
 func (s *Service) Outage() *Outage { return s.breaker.Outage() }
 
-// Start begins to work, until Stop.
+// Unfit says why this process does no work: its clock is not the database's, or it has
+// other rules for the billing zone. Nil while it works.
+func (s *Service) Unfit() error { return s.clock.Wrong() }
+
+// Start begins to work, until Stop; where the clock is wrong, once it is right.
 func (s *Service) Start(ctx context.Context) error {
-	if _, err := s.books.Current(ctx); err != nil {
-		return err
-	}
 	ctx = context.WithoutCancel(ctx)
 	s.breaker.Start()
+	if err := s.clock.Start(ctx); err != nil {
+		s.breaker.Stop()
+		return err
+	}
+	return nil
+}
+
+// begin works until stop. It may come after a stop.
+func (s *Service) begin(ctx context.Context) error {
+	s.slots.open()
 	s.housekeeper.Start(ctx)
+	s.worked.Store(true)
 	if err := s.client.Start(ctx); err != nil {
-		s.endBackground(ctx)
+		s.housekeeper.Stop(ctx)
 		return fmt.Errorf("start the queue: %w", err)
 	}
 	return nil
@@ -177,18 +209,29 @@ func (s *Service) stopClaiming() {
 // database is away it ends all the same, with an error, and leaves jobs to be
 // rescued by whoever works then.
 func (s *Service) Stop(ctx context.Context) error {
+	defer s.breaker.Stop()
+	s.clock.Stop()
 	s.stopClaiming()
 	return s.stop(ctx, s.client.Stop)
 }
 
 // StopNow cancels the running jobs at once.
 func (s *Service) StopNow(ctx context.Context) error {
+	defer s.breaker.Stop()
+	s.clock.Stop()
+	return s.stopNow(ctx)
+}
+
+func (s *Service) stopNow(ctx context.Context) error {
 	s.slots.stopWorking()
 	return s.stop(ctx, s.client.StopAndCancel)
 }
 
 func (s *Service) stop(ctx context.Context, stop func(context.Context) error) error {
-	defer s.endBackground(ctx)
+	if !s.worked.Load() { // River's client has nothing to stop, and cannot bear it
+		return nil
+	}
+	defer s.housekeeper.Stop(ctx)
 	bounded, cancel := context.WithTimeout(ctx, s.stopTime)
 	defer cancel()
 	err := stop(bounded)
@@ -200,9 +243,4 @@ func (s *Service) stop(ctx context.Context, stop func(context.Context) error) er
 		return fmt.Errorf("stop the queue: %w", err)
 	}
 	return nil
-}
-
-func (s *Service) endBackground(ctx context.Context) {
-	s.breaker.Stop()
-	s.housekeeper.Stop(ctx)
 }

@@ -35,9 +35,14 @@ type slots struct {
 
 func newSlots() *slots {
 	s := &slots{held: map[int64]int{}, returned: map[int64]time.Time{}}
+	s.open()
+	return s
+}
+
+// open lets workers claim. Nobody works yet, or any more.
+func (s *slots) open() {
 	s.working, s.stopWorking = context.WithCancel(context.Background())
 	s.claiming, s.stopClaiming = context.WithCancel(s.working)
-	return s
 }
 
 // slot is one worker's time between taking a job from River and returning.

@@ -75,19 +75,19 @@ func (w *IngestFlight) decide(ctx context.Context, a *attempt, err error) {
 	case said.Kind == billing.NotYet:
 		a.verdict = w.notYet(a, said)
 	default: // billing.Outage, billing.Blocked
-		a.verdict = heldUp(a, said)
+		a.verdict = heldUp(a, said, w.riverNow())
 	}
 }
 
 // heldUp has a flight look again, for a reason that is not its own. That does not begin a
 // wait anew.
-func heldUp(a *attempt, said *billing.Error) *verdict {
+func heldUp(a *attempt, said *billing.Error, now time.Time) *verdict {
 	v := &verdict{ending: waits, err: said, reason: said.Reason, wait: outageWait, waiting: &waiting{Reason: said.Error()}}
 	v.waiting.Since, v.waiting.Until = lastWait(a.JobRow)
 	if a.away && !a.own {
 		v.ending = putBack
 	} else if v.waiting.Since != nil {
-		until := time.Now().Add(outageWait) // River's clock
+		until := now.Add(outageWait)
 		v.waiting.Until = &until
 	}
 	return v
@@ -104,7 +104,7 @@ func (w *IngestFlight) decideAll(ctx context.Context, batch []*attempt, err erro
 }
 
 func (w *IngestFlight) notYet(a *attempt, said *billing.Error) *verdict {
-	now := time.Now() // River's clock: it compares with the job's own times
+	now := w.riverNow()
 	since, _ := lastWait(a.JobRow)
 	if since == nil {
 		since = &now
@@ -166,13 +166,12 @@ func (v *verdict) metadata() map[string]any {
 }
 
 // end is the verdict as River's executor would write it.
-func (a *attempt) end() db.End {
+func (a *attempt) end(now time.Time) db.End {
 	v := a.verdict
 	e := db.End{Job: db.JobOf(a.JobRow), Metadata: v.metadata(), Spent: true}
 	failure := func(err error) *rivertype.AttemptError {
-		return &rivertype.AttemptError{At: a.began.UTC(), Attempt: a.Attempt, Error: err.Error()}
+		return &rivertype.AttemptError{At: now.Add(-time.Since(a.began)).UTC(), Attempt: a.Attempt, Error: err.Error()}
 	}
-	now := time.Now() // River's clock
 	due := func(at time.Time, later rivertype.JobState) {
 		if e.ScheduledAt, e.State = at, later; at.Sub(now) <= sweepInterval {
 			e.State = rivertype.JobStateAvailable
@@ -191,7 +190,7 @@ func (a *attempt) end() db.End {
 			e.State = rivertype.JobStateDiscarded
 			break
 		}
-		due((&river.DefaultClientRetryPolicy{}).NextRetry(a.JobRow), rivertype.JobStateRetryable)
+		due(retryPolicy{func() time.Time { return now }}.NextRetry(a.JobRow), rivertype.JobStateRetryable)
 	case putBack, lost: // of a lost one, the fence keeps it from being written
 		e.State, e.Spent = rivertype.JobStateAvailable, false
 	}

@@ -24,7 +24,7 @@ func (a *app) newConsolidateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			open := a.withCalendar
+			open := a.withRightClock
 			if dryRun {
 				open = a.withPlannedCalendar
 			}

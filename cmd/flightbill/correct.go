@@ -23,7 +23,7 @@ func (a *app) newCorrectCommand() *cobra.Command {
 					return usageError{fmt.Errorf("--payer: %w", err)}
 				}
 			}
-			return a.withCalendar(cmd.Context(), func(pool *pgxpool.Pool, _ billing.Calendar) error {
+			return a.withRightClock(cmd.Context(), func(pool *pgxpool.Pool, _ billing.Calendar) error {
 				source, closeSource, err := a.openSource(cmd.Context(), pool)
 				if err != nil {
 					return err

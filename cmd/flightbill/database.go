@@ -52,14 +52,16 @@ func (a *app) openDatabase(ctx context.Context) (pool *pgxpool.Pool, closeDB fun
 		stop()
 		return nil, nil, err
 	}
-	if a.config.DatabaseURL == "" {
+	err = a.clock.Measure(ctx, pool)
+	if err == nil && a.config.DatabaseURL == "" {
 		migrating, cancel := context.WithTimeout(ctx, migrateTimeout)
 		defer cancel()
-		if _, err := db.MigrateUp(migrating, pool); err != nil {
-			pool.Close()
-			stop()
-			return nil, nil, err
-		}
+		_, err = db.MigrateUp(migrating, pool)
+	}
+	if err != nil {
+		pool.Close()
+		stop()
+		return nil, nil, err
 	}
 	return pool, func() { pool.Close(); stop() }, nil
 }
@@ -82,6 +84,21 @@ func (a *app) withDatabase(ctx context.Context, do func(*pgxpool.Pool) error) er
 func (a *app) withPlannedCalendar(ctx context.Context, do func(*pgxpool.Pool, billing.Calendar) error) error {
 	return a.withDatabase(ctx, func(pool *pgxpool.Pool) error {
 		calendar, err := db.PlannedCalendar(ctx, pool, a.config.Billing, a.now())
+		if err != nil {
+			return err
+		}
+		return do(pool, calendar)
+	})
+}
+
+// withRightClock is withCalendar for commands that write what has a date: where this
+// machine's clock or its zone rules are not the database's, they do nothing.
+func (a *app) withRightClock(ctx context.Context, do func(*pgxpool.Pool, billing.Calendar) error) error {
+	return a.withPlannedCalendar(ctx, func(pool *pgxpool.Pool, calendar billing.Calendar) error {
+		if err := a.clock.Check(ctx, pool, calendar.Location); err != nil {
+			return err
+		}
+		calendar, err := db.EnsureSettings(ctx, pool, a.config.Billing, a.now())
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ func (a *app) newOverdueCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.withCalendar(cmd.Context(), func(pool *pgxpool.Pool, calendar billing.Calendar) error {
+			return a.withRightClock(cmd.Context(), func(pool *pgxpool.Pool, calendar billing.Calendar) error {
 				today := billing.DateOf(a.now(), calendar.Location)
 				if asked.IsZero() {
 					asked = today

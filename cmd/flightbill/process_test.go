@@ -251,6 +251,11 @@ var servedAt = regexp.MustCompile(`/readyz served url=(http://[^/ ]+)`)
 // page returns what serve's HTTP says.
 func (p *process) page(t *testing.T, path string) string {
 	t.Helper()
+	return p.answer(t, path, http.StatusOK)
+}
+
+func (p *process) answer(t *testing.T, path string, status int) string {
+	t.Helper()
 	at := servedAt.FindStringSubmatch(p.said())
 	require.Len(t, at, 2, p.said())
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at[1]+path, http.NoBody)
@@ -258,7 +263,7 @@ func (p *process) page(t *testing.T, path string) string {
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer res.Body.Close()
-	require.Equal(t, http.StatusOK, res.StatusCode)
+	require.Equal(t, status, res.StatusCode)
 	body, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
 	return string(body)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/flightbill/flightbill/db"
 )
 
 // Exit statuses.
@@ -24,7 +26,8 @@ type app struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
-	now    func() time.Time
+	clock  *db.Clock        // this machine's, measured against the database's
+	now    func() time.Time // what the rules go by: clock's, but in tests
 	logger *slog.Logger
 
 	lookEvery    time.Duration // see jobs.Config; tests
@@ -39,10 +42,16 @@ func (e usageError) Unwrap() error { return e.err }
 
 // run executes one command line and returns the exit status.
 func run(ctx context.Context, args []string, env func(string) (string, bool), stdin io.Reader, stdout, stderr io.Writer) int {
-	return (&app{stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}).run(ctx, args, env)
+	return (&app{stdin: stdin, stdout: stdout, stderr: stderr}).run(ctx, args, env)
 }
 
 func (a *app) run(ctx context.Context, args []string, env func(string) (string, bool)) int {
+	if a.clock == nil {
+		a.clock = db.NewClock(time.Now)
+	}
+	if a.now == nil {
+		a.now = a.clock.Now
+	}
 	root := a.newRootCommand(env)
 	root.SetArgs(args)
 	root.SetOut(a.stdout)

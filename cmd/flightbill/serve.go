@@ -62,7 +62,7 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 	stats := jobs.NewStats()
 	service, err := jobs.New(jobs.Config{
 		Pool: pool, Source: source, Workers: a.config.Workers, Batch: a.config.Batch, FlightWait: a.config.FlightWait,
-		Schedules: schedules, LookEvery: a.lookEvery, Now: a.now, Stats: stats, Logger: a.logger,
+		Schedules: schedules, LookEvery: a.lookEvery, Clock: a.clock, Now: a.now, Stats: stats, Logger: a.logger,
 	})
 	if err != nil {
 		return err
@@ -83,8 +83,10 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 	if err := service.Start(context.WithoutCancel(ctx)); err != nil {
 		return errors.Join(err, web.Shutdown(ctx))
 	}
-	a.logger.Info("flightbill is working", componentKey, "INGESTION", "source", source.Name(), "workers", a.config.Workers, "batch", a.config.Batch,
-		"timezone", calendar.Location.String(), "close", calendar.Close, "schedules", !noSchedules, "client", service.Client().ID())
+	if service.Unfit() == nil {
+		a.logger.Info("flightbill is working", componentKey, "INGESTION", "source", source.Name(), "workers", a.config.Workers, "batch", a.config.Batch,
+			"timezone", calendar.Location.String(), "close", calendar.Close, "schedules", !noSchedules, "client", service.Client().ID())
+	}
 
 	select {
 	case s := <-signals:
@@ -186,7 +188,7 @@ func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.S
 		if err := db.CheckSchema(ctx, pool); err != nil {
 			return fmt.Errorf("database: %w", err)
 		}
-		return nil
+		return service.Unfit()
 	}
 	config.Degraded = func() string {
 		outage := service.Outage()

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 )
 
@@ -26,7 +27,7 @@ func (a *app) newVoidCommand() *cobra.Command {
 			if cmd.Flags().Changed("payer") && !rebill {
 				return usageError{fmt.Errorf("--payer: it says who pays when the flights are billed again; give --rebill too")}
 			}
-			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
+			return a.withRightClock(cmd.Context(), func(pool *pgxpool.Pool, _ billing.Calendar) error {
 				note, flights, err := db.VoidInvoice(cmd.Context(), pool, args[0], reason, rebill, who)
 				if err != nil {
 					return err

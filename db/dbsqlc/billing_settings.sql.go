@@ -73,13 +73,3 @@ func (q *Queries) BillingSettingsUpdate(ctx context.Context, arg BillingSettings
 	_, err := q.db.Exec(ctx, billingSettingsUpdate, arg.Timezone, arg.Close, arg.BillingStart)
 	return err
 }
-
-const billingSettingsZoneIsKnown = `-- name: BillingSettingsZoneIsKnown :exec
-SELECT now() AT TIME ZONE $1::text
-`
-
-// Fails where Postgres does not know the zone.
-func (q *Queries) BillingSettingsZoneIsKnown(ctx context.Context, timezone string) error {
-	_, err := q.db.Exec(ctx, billingSettingsZoneIsKnown, timezone)
-	return err
-}

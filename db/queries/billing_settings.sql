@@ -1,10 +1,6 @@
 -- name: BillingSettingsGet :one
 SELECT timezone, close, billing_start FROM flightbill.billing_settings;
 
--- Fails where Postgres does not know the zone.
--- name: BillingSettingsZoneIsKnown :exec
-SELECT now() AT TIME ZONE @timezone::text;
-
 -- name: BillingSettingsInsert :execrows
 INSERT INTO flightbill.billing_settings (timezone, close, billing_start)
 VALUES (@timezone, @close, @billing_start)

@@ -1,0 +1,156 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/flightbill/flightbill/db"
+)
+
+// clockWatch compares this machine's clock and zone rules with the database's: at the
+// start, every so often, and before each run. While they differ the process does no work:
+// it takes nothing and leads nothing, since a leader judges by its own clock which jobs
+// of others are lost.
+type clockWatch struct {
+	pool   *pgxpool.Pool
+	clock  *db.Clock
+	books  *db.PriceBooks
+	every  time.Duration
+	begin  func(context.Context) error // begins to work
+	end    func(context.Context) error // stops at once what is being done
+	logger *slog.Logger
+
+	doubt chan struct{} // someone has found the clock wrong
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+
+	mu    sync.Mutex
+	wrong error
+}
+
+// Start begins to work, unless the clock is wrong, and to look, until Stop.
+func (w *clockWatch) Start(ctx context.Context) error {
+	if err := w.look(ctx); err != nil && !errors.Is(err, db.ErrClock) {
+		return err
+	}
+	working := w.Wrong() == nil
+	if working {
+		if err := w.begin(ctx); err != nil {
+			return err
+		}
+	}
+	ctx, w.stop = context.WithCancel(ctx)
+	w.done.Go(func() { w.keepLooking(ctx, working) })
+	return nil
+}
+
+// Stop ends the looking, and nothing else.
+func (w *clockWatch) Stop() {
+	if w.stop != nil {
+		w.stop()
+		w.done.Wait()
+	}
+}
+
+func (w *clockWatch) keepLooking(ctx context.Context, working bool) {
+	ticker := time.NewTicker(w.every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-w.doubt:
+		}
+		bounded, cancel := context.WithTimeout(ctx, housekeepingInterval)
+		err := w.look(bounded)
+		cancel()
+		if err != nil && !errors.Is(err, db.ErrClock) {
+			continue // the database is away: nothing is known
+		}
+		switch right := err == nil; {
+		case right == working:
+			continue
+		case right:
+			err = w.begin(context.WithoutCancel(ctx))
+		default:
+			err = w.end(context.WithoutCancel(ctx))
+		}
+		if err != nil {
+			w.logger.WarnContext(ctx, "tried again in a moment", "error", err)
+			continue
+		}
+		working = !working
+	}
+}
+
+// look checks the clock, and tells of a change.
+func (w *clockWatch) look(ctx context.Context) error {
+	book, err := w.books.Current(ctx)
+	if err != nil {
+		return err
+	}
+	err = w.clock.Check(ctx, w.pool, book.Calendar.Location)
+	if err != nil && !errors.Is(err, db.ErrClock) {
+		return err
+	}
+	w.mu.Lock()
+	before := w.wrong
+	w.wrong = err
+	w.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		w.logger.ErrorContext(ctx, "this process takes no flights and leads nothing until its clock is right", "error", err)
+	case err == nil && before != nil:
+		w.logger.InfoContext(ctx, "the clock is right again: this process works")
+	}
+	return err
+}
+
+// Wrong is what is wrong with the clock, nil while it is right.
+func (w *clockWatch) Wrong() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.wrong
+}
+
+// ready is called before a run. Where the clock is wrong it has River's client stopped,
+// which puts the job back as it was.
+func (w *clockWatch) ready(ctx context.Context) error {
+	if w == nil { // no process of a service
+		return nil
+	}
+	err := w.look(ctx)
+	if !errors.Is(err, db.ErrClock) {
+		return err
+	}
+	select {
+	case w.doubt <- struct{}{}:
+	default:
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// now is the database's time, by which River and the workers write; the machine's where
+// there is no service.
+func (w *clockWatch) now() time.Time {
+	if w == nil {
+		return time.Now()
+	}
+	return w.clock.Now()
+}
+
+// retryPolicy is River's own, which goes by the machine's clock, by another.
+type retryPolicy struct{ now func() time.Time }
+
+func (p retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
+	return p.now().Add(time.Until((&river.DefaultClientRetryPolicy{}).NextRetry(job)))
+}

@@ -340,8 +340,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION flightbill.enqueue_flights(flight_ids text[], priority smallint DEFAULT 1, process_after timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
-    LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION flightbill.enqueue_as_jobs(flight_ids text[], job_ids bigint[], priority smallint, process_after timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
@@ -359,14 +359,6 @@ DECLARE
     new_ids  bigint[]; -- inserted for flights that had been given up,
     old_ids  bigint[]; -- and their jobs of then
 BEGIN
-    IF enqueue_flights.priority IS NULL OR enqueue_flights.priority NOT BETWEEN 1 AND 4 THEN
-        RAISE EXCEPTION 'flights cannot be enqueued with priority %', coalesce(enqueue_flights.priority::text, 'NULL')
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
-    END IF;
-    IF NOT isfinite(enqueue_flights.process_after) THEN
-        RAISE EXCEPTION 'flights cannot be enqueued for %', enqueue_flights.process_after
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
-    END IF;
     SELECT f.id INTO bad FROM unnest(flight_ids) AS f (id) WHERE NOT flightbill.flight_id_is_valid(f.id) LIMIT 1;
     IF FOUND THEN
         PERFORM flightbill.refuse_flight_id(bad);
@@ -385,7 +377,7 @@ BEGIN
         already_billed := already_billed - coalesce(cardinality(again), 0) - coalesce(cardinality(voided), 0);
         unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
         IF voided IS NOT NULL THEN
-            refused := flightbill.refuse_voided_flights(voided, enqueue_flights.priority);
+            refused := flightbill.refuse_voided_flights(voided, enqueue_as_jobs.priority);
         END IF;
     END IF;
     given_up := EXISTS (SELECT FROM flightbill.river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL
@@ -397,10 +389,11 @@ BEGIN
             held := flightbill.hold_flight_jobs(again);
         END IF;
         WITH inserted AS (
-            INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
-            SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
-                coalesce(enqueue_flights.process_after, now()),
-                CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
+            INSERT INTO flightbill.river_job (id, kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
+            SELECT coalesce(job_ids[array_position(flight_ids, f.flight_id)], nextval('flightbill.river_job_id_seq')),
+                'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_as_jobs.priority, 25,
+                coalesce(enqueue_as_jobs.process_after, now()),
+                CASE WHEN enqueue_as_jobs.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
                 flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states(),
                 CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}'::jsonb ELSE '{}' END
             FROM unnest(unbilled) AS f (flight_id)
@@ -430,10 +423,28 @@ BEGIN
     END IF;
     enqueued := enqueued - revived;
     already_queued := wanted - already_billed - enqueued - revived - refused;
-    IF enqueued + revived > 0 AND (enqueue_flights.process_after IS NULL OR enqueue_flights.process_after <= now()) THEN
+    IF enqueued + revived > 0 AND (enqueue_as_jobs.process_after IS NULL OR enqueue_as_jobs.process_after <= now()) THEN
         PERFORM flightbill.announce_flights();
     END IF;
     RETURN NEXT;
+END
+$$;
+
+CREATE FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint DEFAULT 1, process_after timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF enqueue_flights.priority IS NULL OR enqueue_flights.priority NOT BETWEEN 1 AND 4 THEN
+        RAISE EXCEPTION 'flights cannot be enqueued with priority %', coalesce(enqueue_flights.priority::text, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
+    END IF;
+    IF NOT isfinite(enqueue_flights.process_after) THEN
+        RAISE EXCEPTION 'flights cannot be enqueued for %', enqueue_flights.process_after
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
+    END IF;
+    RETURN QUERY SELECT * FROM flightbill.enqueue_as_jobs(flight_ids, NULL, enqueue_flights.priority::smallint, enqueue_flights.process_after);
 END
 $$;
 
@@ -488,7 +499,10 @@ BEGIN
         PERFORM set_config('flightbill.gathered', '', true);
         DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id();
         IF FOUND THEN
-            PERFORM flightbill.enqueue_flights(string_to_array(btrim(gathered, E'\n'), E'\n'));
+            -- The setting is anybody's: a job id that nobody has taken would be somebody else's later.
+            PERFORM flightbill.enqueue_as_jobs(array_agg(split_part(g.line, E'\t', 1)),
+                array_agg(CASE WHEN split_part(g.line, E'\t', 2)::bigint BETWEEN 1 AND s.last_value THEN split_part(g.line, E'\t', 2)::bigint END), 1::smallint, NULL)
+            FROM unnest(string_to_array(btrim(gathered, E'\n'), E'\n')) AS g (line), flightbill.river_job_id_seq AS s;
         END IF;
     END IF;
 END
@@ -504,6 +518,7 @@ CREATE FUNCTION flightbill.flight_processing_queue_insert() RETURNS trigger
 DECLARE
     new_id       bigint;
     given_up_id  bigint;  -- its job of then, where the flight was given up before
+    added        flightbill.flight_processing_queue; -- as the view shows it, for RETURNING
     promised     boolean; -- to be looked for
     gathered     text;
     begun        boolean; -- something has been gathered before
@@ -521,7 +536,7 @@ BEGIN
     END IF;
     IF set_config('flightbill.singles_left', (coalesce(nullif(current_setting('flightbill.singles_left', true), ''), '100')::int - 1)::text, true)::int < 0 THEN
         gathered := current_setting('flightbill.gathered', true);
-        IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
+        IF position(E'\n' || NEW.flight_id || E'\t' IN gathered) > 0 THEN
             RETURN NULL;
         END IF;
         IF NEW.priority IS NULL AND NEW.process_after IS NULL
@@ -529,16 +544,23 @@ BEGIN
             AND NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.unique_key = flightbill.flight_job_key(NEW.flight_id)
                 AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(j.unique_states, j.state))
         THEN
+            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), nextval('flightbill.river_job_id_seq'));
+            new_id := added.job_id;
+            SELECT o.id, regexp_replace(o.errors[array_upper(o.errors, 1)] ->> 'error', '^JobCancelError: ', '') INTO given_up_id, added.last_error
+            FROM flightbill.river_job o
+            WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
+            ORDER BY o.finalized_at DESC LIMIT 1;
+            added.job_id := coalesce(given_up_id, new_id);
             begun := coalesce(gathered, '') <> '';
-            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\n';
+            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\n';
             PERFORM set_config('flightbill.gathered', gathered, true);
             IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
                 INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id());
             END IF;
-            IF octet_length(gathered) > 4000 THEN
+            IF octet_length(gathered) > 5000 THEN
                 PERFORM flightbill.flight_processing_queue_flush();
             END IF;
-            RETURN NEW;
+            RETURN added;
         END IF;
     END IF;
     INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
@@ -550,27 +572,35 @@ BEGIN
     ON CONFLICT (unique_key)
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
         DO NOTHING
-    RETURNING j.id, EXISTS (SELECT FROM flightbill.queue_promises WHERE until > now() AND until > clock_timestamp())
-    INTO new_id, promised;
+    RETURNING j.id, EXISTS (SELECT FROM flightbill.queue_promises WHERE until > now() AND until > clock_timestamp()),
+        NEW.flight_id, j.state, j.attempt, j.priority, j.scheduled_at, j.created_at, j.id
+    INTO new_id, promised,
+        added.flight_id, added.state, added.attempts, added.priority, added.process_after, added.enqueued_at, added.job_id;
     IF new_id IS NULL THEN -- queued or billed
         IF EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
-            PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1)::smallint, NEW.process_after) AS e
+            PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1), NEW.process_after) AS e
             WHERE e.enqueued + e.revived + e.refused > 0;
-            RETURN CASE WHEN FOUND THEN NEW END;
+            IF FOUND THEN
+                SELECT q.* INTO added FROM flightbill.flight_processing_queue q
+                WHERE q.flight_id = NEW.flight_id AND q.state <> 'running' ORDER BY q.enqueued_at DESC, q.job_id DESC LIMIT 1;
+                RETURN added;
+            END IF;
         END IF;
         RETURN NULL;
     END IF;
     SELECT o.id INTO given_up_id FROM flightbill.river_job o
     WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
-    ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_flights
+    ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_as_jobs
     IF FOUND THEN
-        PERFORM flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
+        IF flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]) > 0 THEN
+            SELECT q.* INTO added FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+        END IF;
     END IF;
     -- The call would take 7 % of an INSERT's time, where it comes to nothing.
     IF NOT promised AND (NEW.process_after IS NULL OR NEW.process_after <= now()) THEN
         PERFORM flightbill.announce_flights();
     END IF;
-    RETURN NEW;
+    RETURN added;
 END
 $$;
 
@@ -778,6 +808,50 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a PENDING or OVERDUE invoice can be paid.';
     END IF;
     UPDATE flightbill.invoices SET status = 'PAID', paid_at = paid WHERE id = invoice.id;
+END
+$$;
+
+CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+DECLARE
+    zone text := coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC');
+    day  date;
+BEGIN
+    PERFORM set_config('timezone', zone, true);
+    BEGIN
+        paid_on := regexp_replace(paid_on, '( [+-]\d{4}) \S+( m=\S+)?$', '\1'); -- Go's 2026-11-23 10:00:00 +0900 JST
+        -- A day may have a zone, as some drivers send it: 2026-11-23 +09.
+        day := CASE WHEN regexp_replace(paid_on, '[+-][0-9:]+\s*$', '') ~* ':|[0-9]T[0-9]|now' THEN paid_on::timestamptz::date ELSE paid_on::date END;
+    EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+        RAISE EXCEPTION 'invoice % cannot be paid on %: that is no day', coalesce(quote_literal(invoice_number), 'NULL'), quote_literal(paid_on)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received, such as 2026-11-23.';
+    END;
+    PERFORM flightbill.mark_invoice_paid(invoice_number, day);
+END
+$_$;
+
+CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp without time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    PERFORM flightbill.mark_invoice_paid(invoice_number, paid_on::date);
+END
+$$;
+
+CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    PERFORM flightbill.mark_invoice_paid(invoice_number,
+        (paid_on AT TIME ZONE coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC'))::date);
 END
 $$;
 
@@ -1884,8 +1958,10 @@ REVOKE ALL ON FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids 
 
 REVOKE ALL ON FUNCTION flightbill.end_flight_jobs(client text, job_ids bigint[], attempts smallint[], attempted_at timestamp with time zone[], states text[], scheduled_at timestamp with time zone[], spent boolean[], errors jsonb[], metadata jsonb[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) TO flightbill_enqueuer;
+REVOKE ALL ON FUNCTION flightbill.enqueue_as_jobs(flight_ids text[], job_ids bigint[], priority smallint, process_after timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_enqueuer;
 
 REVOKE ALL ON FUNCTION flightbill.flight_id_is_valid(flight_id text) FROM PUBLIC;
 
@@ -1916,6 +1992,12 @@ REVOKE ALL ON FUNCTION flightbill.issue_credit_note(draft bigint, at timestamp w
 REVOKE ALL ON FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp without time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) FROM PUBLIC;
 

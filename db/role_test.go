@@ -52,7 +52,7 @@ func TestEnqueuerMayNot(t *testing.T) {
 		`INSERT INTO flightbill.flights (flight_id) VALUES ('F1')`, `DELETE FROM flightbill.river_job`, `SELECT nextval('flightbill.river_job_id_seq')`,
 		`UPDATE flightbill.flight_processing_queue SET priority = 1`, `UPDATE flightbill.river_job SET priority = 1`, `TRUNCATE flightbill.river_job`,
 		`SELECT flightbill.save_flights(1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
-		`SELECT flightbill.issue_drafts(NULL, now(), current_date)`, `SELECT flightbill.mark_invoice_paid('EACH-000001')`, `SELECT flightbill.void_invoice('EACH-000001', 'why')`,
+		`SELECT flightbill.issue_drafts(NULL, now(), current_date)`, `SELECT flightbill.mark_invoice_paid('EACH-000001')`, `SELECT flightbill.unmark_invoice_paid('EACH-000001', 'why')`, `SELECT flightbill.void_invoice('EACH-000001', 'why')`,
 		`SELECT flightbill.rebill_invoice('EACH-000001')`, `SELECT flightbill.revive_flight_jobs(NULL, NULL)`,
 		`CREATE TABLE public.mine ()`, `CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql RETURN 1`, `CREATE SCHEMA mine`,
 		`CREATE OR REPLACE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true`,
@@ -98,7 +98,7 @@ func TestEnqueuerHasNothingElse(t *testing.T) {
 func TestDefinersFixTheirSearchPath(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.Equal(t, "enqueue_flights flight_processing_queue_delete flight_processing_queue_finish flight_processing_queue_insert gathered_flights_commit rebill_invoice void_invoice", get[string](t, b,
+	require.Equal(t, "enqueue_flights flight_processing_queue_delete flight_processing_queue_finish flight_processing_queue_insert gathered_flights_commit rebill_invoice unmark_invoice_paid void_invoice", get[string](t, b,
 		`SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace`))
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_proc
 		WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))`))

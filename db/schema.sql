@@ -663,11 +663,14 @@ BEGIN
             o.status, n.status,
             CASE
                 WHEN n.status = 'DRAFT' THEN coalesce('parked: ' || n.parked_reason, 'no longer parked')
+                WHEN n.status = 'PAID' AND n.total = 0 THEN 'nothing due'
                 WHEN n.status = 'PAID' AND n.credits_invoice_id IS NOT NULL AND n.paid_at = n.issued_at
                     THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id)
+                WHEN n.status = 'PENDING' AND o.status = 'PAID' THEN 'payment of ' || (o.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+                    || ' taken back: ' || coalesce(current_setting('flightbill.payment_taken_back', true), '')
                 WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
                 WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM flightbill.invoices c WHERE c.credits_invoice_id = n.id)
-                WHEN n.kind = 'credit_note' AND o.status = 'DRAFT' THEN coalesce((
+                WHEN n.reason IS NOT NULL AND o.status = 'DRAFT' THEN coalesce((
                     SELECT 'voids ' || c.number || CASE WHEN c.status = 'PAID' THEN ', which was paid: the amount is owed back' ELSE '' END || ': '
                     FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
                 WHEN o.parked_at IS NOT NULL THEN 'no longer parked'
@@ -696,6 +699,7 @@ BEGIN
     IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
         WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
         WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
+            OR OLD.status = 'PAID' AND coalesce(current_setting('flightbill.payment_taken_back', true), '') <> '' -- by unmark_invoice_paid, with its reason
         WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE') AND OLD.kind <> 'credit_note'
         WHEN 'PAID' THEN OLD.status IN ('PENDING', 'OVERDUE', 'PAID')
         WHEN 'VOID' THEN OLD.status <> 'DRAFT'
@@ -703,7 +707,7 @@ BEGIN
     END) THEN
         RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
             coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
-            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID.';
+            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID; flightbill.unmark_invoice_paid takes a payment back.';
     END IF;
     RETURN NEW;
 END
@@ -728,6 +732,7 @@ BEGIN
     FROM (SELECT sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax FROM flightbill.charges c WHERE c.invoice_id = draft) AS s
     WHERE i.id = draft AND i.kind = 'credit_note' AND i.status = 'DRAFT'
     RETURNING i.number INTO STRICT issued;
+    UPDATE flightbill.invoices i SET status = 'PAID', paid_at = at WHERE i.id = draft AND i.total = 0;
     RETURN issued;
 END
 $$;
@@ -739,35 +744,48 @@ CREATE FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time 
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
+DECLARE
+    settled bigint[];
 BEGIN
     RETURN QUERY
-    WITH due AS (
-        SELECT i.id, i.customer_id,
-            row_number() OVER (PARTITION BY i.customer_id ORDER BY i.closes_on NULLS FIRST, i.currency, i.id) AS nth
-        FROM flightbill.invoices i
-        WHERE i.id = ANY (drafts) AND i.status = 'DRAFT'
-    ), sums AS (
+    WITH sums AS (
         SELECT c.invoice_id, count(*) AS lines, sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax
         FROM flightbill.charges c
         WHERE c.invoice_id = ANY (drafts)
         GROUP BY c.invoice_id
+    ), due AS (
+        SELECT d.*, row_number() OVER (PARTITION BY d.customer_id, d.credit ORDER BY d.closes_on NULLS FIRST, d.currency, d.id) AS nth
+        FROM (
+            SELECT i.id, i.customer_id, i.closes_on, i.currency, s.lines, s.subtotal, s.tax,
+                i.closes_on IS NOT NULL AND coalesce(s.subtotal + s.tax < 0, false) AS credit
+            FROM flightbill.invoices i LEFT JOIN sums s ON s.invoice_id = i.id
+            WHERE i.id = ANY (drafts) AND i.status = 'DRAFT'
+        ) AS d
     ), numbers AS (
-        UPDATE flightbill.customers c SET invoice_seq = c.invoice_seq + d.wanted
-        FROM (SELECT customer_id, count(*) AS wanted FROM due GROUP BY customer_id) AS d
+        UPDATE flightbill.customers c SET invoice_seq = c.invoice_seq + d.invoices, credit_note_seq = c.credit_note_seq + d.credits
+        FROM (SELECT customer_id, count(*) FILTER (WHERE NOT credit) AS invoices, count(*) FILTER (WHERE credit) AS credits FROM due GROUP BY customer_id) AS d
         WHERE c.id = d.customer_id
-        RETURNING c.id, c.code, c.name, c.payment_terms_days, c.invoice_seq - d.wanted AS used
+        RETURNING c.id, c.code, c.name, c.payment_terms_days, c.invoice_seq - d.invoices AS invoices_used, c.credit_note_seq - d.credits AS credits_used
     ), issued AS (
         UPDATE flightbill.invoices i
         SET status = 'PENDING',
-            number = n.code || '-' || lpad((n.used + due.nth)::text, greatest(6, length((n.used + due.nth)::text)), '0'),
-            subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
-            bill_to_name = n.name, issued_at = at, due_on = today + n.payment_terms_days,
+            kind = CASE WHEN due.credit THEN 'credit_note' ELSE i.kind END,
+            reason = CASE WHEN due.credit THEN 'what was taken back is more than what was charged' ELSE i.reason END,
+            number = n.code || CASE WHEN due.credit THEN '-CN' ELSE '-' END || lpad(nr.nr::text, greatest(6, length(nr.nr::text)), '0'),
+            subtotal = due.subtotal, tax = due.tax, total = due.subtotal + due.tax,
+            bill_to_name = n.name, issued_at = at, due_on = today + CASE WHEN due.credit THEN 0 ELSE n.payment_terms_days END,
             parked_at = NULL, parked_reason = NULL
-        FROM due JOIN numbers n ON n.id = due.customer_id LEFT JOIN sums s ON s.invoice_id = due.id
+        FROM due JOIN numbers n ON n.id = due.customer_id
+        CROSS JOIN LATERAL (SELECT due.nth + CASE WHEN due.credit THEN n.credits_used ELSE n.invoices_used END) AS nr (nr)
         WHERE i.id = due.id
-        RETURNING i.id, s.lines
+        RETURNING i.id, due.lines
     )
     SELECT issued.id, issued.lines FROM issued;
+
+    settled := ARRAY(SELECT i.id FROM flightbill.invoices i WHERE i.id = ANY (drafts) AND i.status = 'PENDING' AND i.total = 0);
+    IF settled <> '{}' THEN
+        UPDATE flightbill.invoices i SET status = 'PAID', paid_at = at WHERE i.id = ANY (settled);
+    END IF;
 END
 $$;
 
@@ -866,12 +884,12 @@ BEGIN
     INSERT INTO flightbill.invoices AS i (customer_id, kind, closes_on, currency, opened_at)
     VALUES (open_draft.customer_id, CASE WHEN open_draft.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
         open_draft.closes_on, open_draft.currency, at)
-    ON CONFLICT (customer_id, currency, closes_on) WHERE kind = 'consolidated' AND status <> 'VOID' DO NOTHING
+    ON CONFLICT (customer_id, currency, closes_on) WHERE closes_on IS NOT NULL AND status <> 'VOID' DO NOTHING
     RETURNING i.id INTO draft;
     IF draft IS NULL THEN
         SELECT i.id INTO STRICT draft FROM flightbill.invoices i
         WHERE i.customer_id = open_draft.customer_id AND i.currency = open_draft.currency
-            AND i.closes_on = open_draft.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
+            AND i.closes_on = open_draft.closes_on AND i.status <> 'VOID';
     END IF;
     RETURN draft;
 END
@@ -1110,7 +1128,7 @@ BEGIN
             WHERE outcomes[l.nr] = 'billed' AND (closes_on[l.nr] IS NULL OR NOT EXISTS (
                 SELECT FROM flightbill.invoices i
                 WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
-                    AND i.kind = 'consolidated' AND i.status <> 'VOID'))
+                    AND i.status <> 'VOID'))
             ORDER BY customer, closes, own, currency
         LOOP
             IF draft.own IS NULL THEN
@@ -1131,7 +1149,7 @@ BEGIN
                 ELSE (
                     SELECT i.id FROM flightbill.invoices i
                     WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
-                        AND i.kind = 'consolidated' AND i.status <> 'VOID')
+                        AND i.status <> 'VOID')
             END,
             flight_ids[l.nr], l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
             l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr]
@@ -1159,6 +1177,37 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    invoice flightbill.invoices;
+BEGIN
+    IF coalesce(btrim(reason), '') = '' THEN
+        RAISE EXCEPTION 'the payment of invoice % cannot be taken back without a reason', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand in the invoice''s story.';
+    END IF;
+    SELECT * INTO invoice FROM flightbill.invoices WHERE number = invoice_number FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none.';
+    END IF;
+    IF invoice.status <> 'PAID' THEN
+        RAISE EXCEPTION 'invoice % is % and has no payment to take back', invoice_number, invoice.status
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only the payment of a PAID invoice can be taken back.';
+    END IF;
+    IF invoice.total = 0 OR invoice.credits_invoice_id IS NOT NULL AND invoice.paid_at = invoice.issued_at THEN
+        RAISE EXCEPTION 'invoice % is PAID without a payment', invoice_number
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Nothing was due, or it was set against the document that it voids.';
+    END IF;
+    PERFORM set_config('flightbill.payment_taken_back', btrim(reason), true);
+    UPDATE flightbill.invoices SET status = 'PENDING', paid_at = NULL WHERE id = invoice.id;
+    PERFORM set_config('flightbill.payment_taken_back', '', true);
+END
+$$;
+
 CREATE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1168,7 +1217,8 @@ CREATE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill
 #variable_conflict use_column
 DECLARE
     original flightbill.invoices;
-    note     flightbill.invoices;
+    note     flightbill.invoices; -- the credit note, or the invoice that undoes one
+    today    date := (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date;
     flights  text[];
     billed_elsewhere text;
 BEGIN
@@ -1187,13 +1237,13 @@ BEGIN
     PERFORM FROM flightbill.customers c WHERE c.id = original.customer_id FOR NO KEY UPDATE;
     PERFORM FROM flightbill.invoices i WHERE i.id = original.id FOR UPDATE;
     SELECT * INTO original FROM flightbill.invoices i WHERE i.id = original.id;
-    IF original.kind = 'credit_note' THEN
+    IF original.kind = 'credit_note' AND original.closes_on IS NULL THEN
         RAISE EXCEPTION '% is a credit note and cannot be voided', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Have its flights billed again instead, or corrected.';
     END IF;
     IF original.status = 'VOID' THEN
         SELECT * INTO note FROM flightbill.invoices i WHERE i.credits_invoice_id = original.id;
-        RAISE EXCEPTION 'invoice % is VOID already, by credit note % of %', invoice_number, note.number, note.issued_at::date
+        RAISE EXCEPTION 'invoice % is VOID already, by % of %', invoice_number, note.number, note.issued_at::date
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call flightbill.rebill_invoice.';
     END IF;
 
@@ -1214,17 +1264,21 @@ BEGIN
     END IF;
 
     INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
-    VALUES (original.customer_id, 'credit_note', original.currency, now(), original.id, btrim(void_invoice.reason))
+    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason))
     RETURNING * INTO note;
     INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
     SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on
     FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
-    note.number := flightbill.issue_credit_note(note.id, now(),
-        (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date);
+    IF note.kind = 'credit_note' THEN
+        PERFORM flightbill.issue_credit_note(note.id, now(), today);
+    ELSE
+        PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
+    END IF;
     UPDATE flightbill.invoices i SET status = 'VOID' WHERE i.id = original.id;
     IF original.status <> 'PAID' THEN
         UPDATE flightbill.invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
     END IF;
+    SELECT * INTO note FROM flightbill.invoices i WHERE i.id = note.id;
 
     UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
     INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
@@ -1377,10 +1431,14 @@ CREATE TABLE flightbill.invoices (
     parked_by_run date,
     credits_invoice_id bigint,
     reason text,
-    CONSTRAINT invoices_check CHECK (((kind = 'consolidated'::text) = (closes_on IS NOT NULL))),
-    CONSTRAINT invoices_check1 CHECK (((kind = 'credit_note'::text) = (reason IS NOT NULL))),
-    CONSTRAINT invoices_check2 CHECK (((kind = 'credit_note'::text) OR (credits_invoice_id IS NULL))),
-    CONSTRAINT invoices_check3 CHECK (((parked_at IS NULL) = (parked_reason IS NULL))),
+    CONSTRAINT invoices_check CHECK (
+CASE kind
+    WHEN 'consolidated'::text THEN ((closes_on IS NULL) = (credits_invoice_id IS NOT NULL))
+    WHEN 'credit_note'::text THEN ((closes_on IS NULL) OR (credits_invoice_id IS NULL))
+    ELSE (num_nonnulls(closes_on, credits_invoice_id) = 0)
+END),
+    CONSTRAINT invoices_check1 CHECK ((((kind = 'credit_note'::text) OR (credits_invoice_id IS NOT NULL)) = (reason IS NOT NULL))),
+    CONSTRAINT invoices_check2 CHECK (((parked_at IS NULL) = (parked_reason IS NULL))),
     CONSTRAINT invoices_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT invoices_draft_has_no_number CHECK (
 CASE
@@ -1457,7 +1515,7 @@ CREATE VIEW flightbill.billing_calendar AS
      JOIN flightbill.customers c ON ((c.id = i.customer_id)))
      CROSS JOIN state s)
      LEFT JOIN days d ON ((d.closes_on = i.closes_on)))
-  WHERE (i.kind = 'consolidated'::text)
+  WHERE (i.closes_on IS NOT NULL)
 UNION ALL
  SELECT c.code AS customer,
     d.closes_on,
@@ -1478,7 +1536,7 @@ UNION ALL
         END)))
   WHERE (NOT (EXISTS ( SELECT
            FROM flightbill.invoices i
-          WHERE ((i.customer_id = c.id) AND (i.closes_on = d.closes_on) AND (i.kind = 'consolidated'::text)))));
+          WHERE ((i.customer_id = c.id) AND (i.closes_on = d.closes_on)))));
 
 CREATE TABLE flightbill.billing_run_lock (
 );
@@ -1820,7 +1878,7 @@ CREATE INDEX invoices_draft_closing_idx ON flightbill.invoices USING btree (clos
 
 CREATE INDEX invoices_drafts_idx ON flightbill.invoices USING btree (customer_id, closes_on) WHERE (status = 'DRAFT'::text);
 
-CREATE UNIQUE INDEX invoices_one_per_period ON flightbill.invoices USING btree (customer_id, currency, closes_on) WHERE ((kind = 'consolidated'::text) AND (status <> 'VOID'::text));
+CREATE UNIQUE INDEX invoices_one_per_period ON flightbill.invoices USING btree (customer_id, currency, closes_on) WHERE ((closes_on IS NOT NULL) AND (status <> 'VOID'::text));
 
 CREATE INDEX invoices_unpaid_idx ON flightbill.invoices USING btree (due_on, id) WHERE ((status = 'PENDING'::text) AND (total > (0)::numeric) AND (kind <> 'credit_note'::text));
 
@@ -2016,6 +2074,8 @@ REVOKE ALL ON FUNCTION flightbill.refuse_voided_flights(flight_ids text[], prior
 REVOKE ALL ON FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean) FROM PUBLIC;
 

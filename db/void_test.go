@@ -61,7 +61,7 @@ func TestVoidInvoiceRefusals(t *testing.T) {
 		`NULL, 'why'`:                {"P0002", "invoice NULL is not known"},
 		`'EACH-000001', ' '`:         {invalidParameter, "cannot be voided without a reason"},
 		`'EACH-000001', NULL`:        {invalidParameter, "cannot be voided without a reason"},
-		`'EACH-000001', 'why'`:       {"55000", "invoice EACH-000001 is VOID already, by credit note EACH-CN000001"},
+		`'EACH-000001', 'why'`:       {"55000", "invoice EACH-000001 is VOID already, by EACH-CN000001"},
 		`'EACH-000001', 'why', true`: {"55000", "is VOID already", "rebill_invoice"},
 		`'EACH-CN000001', 'why'`:     {"55000", "is a credit note and cannot be voided"},
 	} {
@@ -106,7 +106,7 @@ func TestVoidTwiceAtOnce(t *testing.T) {
 	second := b.execMeanwhile(t, voidInvoice)
 	require.NoError(t, first.Commit(t.Context()))
 	_, err = second()
-	requireSQLError(t, err, "55000", "is VOID already, by credit note EACH-CN000001")
+	requireSQLError(t, err, "55000", "is VOID already, by EACH-CN000001")
 	require.Equal(t, 1, get[int](t, b, `SELECT credit_note_seq FROM customers WHERE code = 'EACH'`))
 }
 

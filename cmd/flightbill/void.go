@@ -13,7 +13,7 @@ func (a *app) newVoidCommand() *cobra.Command {
 	var reason string
 	var rebill bool
 	cmd := &cobra.Command{
-		Use: "void NUMBER --reason R [--rebill]", Short: "Void an issued invoice by a credit note", Args: cobra.ExactArgs(1),
+		Use: "void NUMBER --reason R [--rebill]", Short: "Void an issued invoice by a credit note, or a period's credit note by an invoice", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if reason == "" {
 				return usageError{fmt.Errorf("--reason: say why in a few words: they stand on the credit note")}
@@ -27,7 +27,7 @@ func (a *app) newVoidCommand() *cobra.Command {
 				if rebill {
 					what = "go back to the queue"
 				}
-				fmt.Fprintf(a.stdout, "%s is void by credit note %s; of its flights, %s %s\n", args[0], note, count(flights), what)
+				fmt.Fprintf(a.stdout, "%s is void by %s; of its flights, %s %s\n", args[0], note, count(flights), what)
 				return nil
 			})
 		},

@@ -43,3 +43,6 @@ SELECT flightbill.void_invoice(@number::text, @reason::text, @rebill::boolean)::
 
 -- name: VoidedFlightCount :one
 SELECT count(*) FROM flightbill.voided_flights v JOIN flightbill.invoices c ON c.id = v.credit_note_id WHERE c.number = @credit_note::text;
+
+-- name: InvoiceUnmarkPaid :exec
+SELECT flightbill.unmark_invoice_paid(@number::text, @reason::text);

@@ -124,5 +124,5 @@ func TestCorrectionsFromTheCommandLine(t *testing.T) {
 	}, now...)...)
 	said, err := audit.CombinedOutput()
 	require.NoError(t, err, "%s", said)
-	require.Contains(t, string(said), "so do 2 voids and 9 lines of voids, re-billings and corrections")
+	require.Contains(t, string(said), "so do 3 voids and 13 lines of voids, re-billings and corrections")
 }

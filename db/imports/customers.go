@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -148,7 +149,13 @@ func (f *csvFile) set(column string) []string {
 	if !f.has(column) {
 		return nil
 	}
-	values := strings.Fields(f.cell(column))
+	cell := f.cell(column)
+	if strings.ContainsAny(cell, separators) {
+		f.wrong(column, "write spaces between several: "+strings.Join(strings.FieldsFunc(cell, func(r rune) bool {
+			return unicode.IsSpace(r) || strings.ContainsRune(separators, r)
+		}), " "))
+	}
+	values := strings.Fields(cell)
 	slices.Sort(values)
 	return slices.Compact(values)
 }

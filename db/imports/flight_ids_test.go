@@ -57,7 +57,7 @@ func TestFlightIDs(t *testing.T) {
 		strings.Repeat("9", 200) + "\nF2\n": "ids.txt: line 1: flight id",
 	} {
 		_, err := readIDs(content)
-		require.ErrorContains(t, err, part, fmt.Sprintf("%q", content))
+		require.ErrorContains(t, err, part, "%q", content)
 	}
 	stop := errors.New("enough")
 	require.ErrorIs(t, imports.FlightIDs("ids.txt", strings.NewReader(plain), func(string) error { return stop }), stop)

@@ -44,6 +44,14 @@ func ListClosings(ctx context.Context, db dbsqlc.DBTX, from, to billing.Date) ([
 	return closings, nil
 }
 
+// UnmarkInvoicePaid takes back a payment that was marked by mistake.
+func UnmarkInvoicePaid(ctx context.Context, db dbsqlc.DBTX, number, reason string) error {
+	if err := dbsqlc.New(db).InvoiceUnmarkPaid(ctx, dbsqlc.InvoiceUnmarkPaidParams{Number: number, Reason: reason}); err != nil {
+		return fmt.Errorf("take back a payment: %w", err)
+	}
+	return nil
+}
+
 // Invoice is all there is to an invoice.
 type Invoice struct {
 	dbsqlc.InvoiceGetRow

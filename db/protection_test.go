@@ -270,3 +270,49 @@ func TestMarkInvoicePaid(t *testing.T) {
 	_, err = b.pool.Exec(t.Context(), `SELECT mark_invoice_paid('WEEK-000001')`)
 	requireSQLError(t, err, "55000", "invoice WEEK-000001 is VOID and cannot be marked paid", "Only a PENDING or OVERDUE invoice can be paid.")
 }
+
+// A payment that was marked by mistake is taken back, with a reason; and nothing is owed
+// after a void.
+func TestUnmarkInvoicePaid(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	b.exec(t, `UPDATE invoices SET status = 'OVERDUE' WHERE number = 'EACH-000001'`)
+	b.exec(t, `SELECT mark_invoice_paid('EACH-000001', '2026-03-06')`)
+	before := b.all(t)
+	for call, parts := range map[string][]string{
+		`'EACH-000009', 'why'`: {"P0002", "invoice 'EACH-000009' is not known", "a draft has none"},
+		`NULL, 'why'`:          {"P0002", "invoice NULL is not known"},
+		`'EACH-000001', ' '`:   {invalidParameter, "cannot be taken back without a reason"},
+		`'EACH-000001', NULL`:  {invalidParameter, "cannot be taken back without a reason"},
+	} {
+		_, err := b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid(`+call+`)`)
+		requireSQLError(t, err, parts[0], parts[1:]...)
+	}
+	b.requireRefused(t, `UPDATE invoices SET status = 'PENDING', paid_at = NULL WHERE number = 'EACH-000001'`, "EACH-000001 is PAID", "unmark_invoice_paid")
+	require.Equal(t, before, b.all(t))
+
+	b.exec(t, `SELECT unmark_invoice_paid('EACH-000001', ' another customer''s payment ')`)
+	b.exec(t, `UPDATE invoices SET status = 'OVERDUE' WHERE number = 'EACH-000001'`) // as the next run does
+	require.Equal(t, ">DRAFT; DRAFT>PENDING; PENDING>OVERDUE; OVERDUE>PAID paid on 2026-03-06; PAID>PENDING payment of 2026-03-06 taken back: another customer's payment; PENDING>OVERDUE",
+		get[string](t, b, `SELECT string_agg(coalesce(from_status, '') || '>' || to_status || coalesce(' ' || note, ''), '; ' ORDER BY id) FROM invoice_events WHERE invoice_id = 2`))
+	_, err := b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid('EACH-000001', 'why')`)
+	requireSQLError(t, err, "55000", "invoice EACH-000001 is OVERDUE and has no payment to take back")
+	b.exec(t, `SELECT void_invoice('EACH-000001', 'sent to the wrong customer')`)
+	require.Equal(t, "EACH-000001 VOID, EACH-CN000001 PAID", get[string](t, b, `SELECT string_agg(number || ' ' || status, ', ' ORDER BY number) FROM invoices WHERE status <> 'DRAFT'`))
+	_, err = b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid('EACH-CN000001', 'why')`)
+	requireSQLError(t, err, "55000", "invoice EACH-CN000001 is PAID without a payment", "set against the document that it voids")
+	_, err = b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid('EACH-000001', 'why')`)
+	requireSQLError(t, err, "55000", "invoice EACH-000001 is VOID and has no payment to take back")
+
+	// Nothing of it stays for the session.
+	session := b.session(t)
+	b.issue(t, 1)
+	_, err = session.Exec(t.Context(), `SELECT mark_invoice_paid('WEEK-000001')`)
+	require.NoError(t, err)
+	_, err = session.Exec(t.Context(), `SELECT unmark_invoice_paid('WEEK-000001', 'why')`)
+	require.NoError(t, err)
+	_, err = session.Exec(t.Context(), `SELECT mark_invoice_paid('WEEK-000001')`)
+	require.NoError(t, err)
+	_, err = session.Exec(t.Context(), `UPDATE invoices SET status = 'PENDING', paid_at = NULL WHERE number = 'WEEK-000001'`)
+	require.ErrorContains(t, err, "WEEK-000001 is PAID")
+}

@@ -348,8 +348,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION flightbill.enqueue_flights(flight_ids text[], priority smallint DEFAULT 1, process_after timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
-    LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION flightbill.enqueue_as_jobs(flight_ids text[], job_ids bigint[], priority smallint, process_after timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
@@ -367,14 +367,6 @@ DECLARE
     new_ids  bigint[]; -- inserted for flights that had been given up,
     old_ids  bigint[]; -- and their jobs of then
 BEGIN
-    IF enqueue_flights.priority IS NULL OR enqueue_flights.priority NOT BETWEEN 1 AND 4 THEN
-        RAISE EXCEPTION 'flights cannot be enqueued with priority %', coalesce(enqueue_flights.priority::text, 'NULL')
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
-    END IF;
-    IF NOT isfinite(enqueue_flights.process_after) THEN
-        RAISE EXCEPTION 'flights cannot be enqueued for %', enqueue_flights.process_after
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
-    END IF;
     SELECT f.id INTO bad FROM unnest(flight_ids) AS f (id) WHERE NOT flightbill.flight_id_is_valid(f.id) LIMIT 1;
     IF FOUND THEN
         PERFORM flightbill.refuse_flight_id(bad);
@@ -393,7 +385,7 @@ BEGIN
         already_billed := already_billed - coalesce(cardinality(again), 0) - coalesce(cardinality(voided), 0);
         unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
         IF voided IS NOT NULL THEN
-            refused := flightbill.refuse_voided_flights(voided, enqueue_flights.priority);
+            refused := flightbill.refuse_voided_flights(voided, enqueue_as_jobs.priority);
         END IF;
     END IF;
     given_up := EXISTS (SELECT FROM flightbill.river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL
@@ -405,10 +397,11 @@ BEGIN
             held := flightbill.hold_flight_jobs(again);
         END IF;
         WITH inserted AS (
-            INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
-            SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
-                coalesce(enqueue_flights.process_after, now()),
-                CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
+            INSERT INTO flightbill.river_job (id, kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
+            SELECT coalesce(job_ids[array_position(flight_ids, f.flight_id)], nextval('flightbill.river_job_id_seq')),
+                'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_as_jobs.priority, 25,
+                coalesce(enqueue_as_jobs.process_after, now()),
+                CASE WHEN enqueue_as_jobs.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
                 flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states(),
                 CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}'::jsonb ELSE '{}' END
             FROM unnest(unbilled) AS f (flight_id)
@@ -438,10 +431,28 @@ BEGIN
     END IF;
     enqueued := enqueued - revived;
     already_queued := wanted - already_billed - enqueued - revived - refused;
-    IF enqueued + revived > 0 AND (enqueue_flights.process_after IS NULL OR enqueue_flights.process_after <= now()) THEN
+    IF enqueued + revived > 0 AND (enqueue_as_jobs.process_after IS NULL OR enqueue_as_jobs.process_after <= now()) THEN
         PERFORM flightbill.announce_flights();
     END IF;
     RETURN NEXT;
+END
+$$;
+
+CREATE FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint DEFAULT 1, process_after timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF enqueue_flights.priority IS NULL OR enqueue_flights.priority NOT BETWEEN 1 AND 4 THEN
+        RAISE EXCEPTION 'flights cannot be enqueued with priority %', coalesce(enqueue_flights.priority::text, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
+    END IF;
+    IF NOT isfinite(enqueue_flights.process_after) THEN
+        RAISE EXCEPTION 'flights cannot be enqueued for %', enqueue_flights.process_after
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
+    END IF;
+    RETURN QUERY SELECT * FROM flightbill.enqueue_as_jobs(flight_ids, NULL, enqueue_flights.priority::smallint, enqueue_flights.process_after);
 END
 $$;
 
@@ -496,7 +507,10 @@ BEGIN
         PERFORM set_config('flightbill.gathered', '', true);
         DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id();
         IF FOUND THEN
-            PERFORM flightbill.enqueue_flights(string_to_array(btrim(gathered, E'\n'), E'\n'));
+            -- The setting is anybody's: a job id that nobody has taken would be somebody else's later.
+            PERFORM flightbill.enqueue_as_jobs(array_agg(split_part(g.line, E'\t', 1)),
+                array_agg(CASE WHEN split_part(g.line, E'\t', 2)::bigint BETWEEN 1 AND s.last_value THEN split_part(g.line, E'\t', 2)::bigint END), 1::smallint, NULL)
+            FROM unnest(string_to_array(btrim(gathered, E'\n'), E'\n')) AS g (line), flightbill.river_job_id_seq AS s;
         END IF;
     END IF;
 END
@@ -512,6 +526,7 @@ CREATE FUNCTION flightbill.flight_processing_queue_insert() RETURNS trigger
 DECLARE
     new_id       bigint;
     given_up_id  bigint;  -- its job of then, where the flight was given up before
+    added        flightbill.flight_processing_queue; -- as the view shows it, for RETURNING
     promised     boolean; -- to be looked for
     gathered     text;
     begun        boolean; -- something has been gathered before
@@ -529,7 +544,7 @@ BEGIN
     END IF;
     IF set_config('flightbill.singles_left', (coalesce(nullif(current_setting('flightbill.singles_left', true), ''), '100')::int - 1)::text, true)::int < 0 THEN
         gathered := current_setting('flightbill.gathered', true);
-        IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
+        IF position(E'\n' || NEW.flight_id || E'\t' IN gathered) > 0 THEN
             RETURN NULL;
         END IF;
         IF NEW.priority IS NULL AND NEW.process_after IS NULL
@@ -537,16 +552,23 @@ BEGIN
             AND NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.unique_key = flightbill.flight_job_key(NEW.flight_id)
                 AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(j.unique_states, j.state))
         THEN
+            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), nextval('flightbill.river_job_id_seq'));
+            new_id := added.job_id;
+            SELECT o.id, regexp_replace(o.errors[array_upper(o.errors, 1)] ->> 'error', '^JobCancelError: ', '') INTO given_up_id, added.last_error
+            FROM flightbill.river_job o
+            WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
+            ORDER BY o.finalized_at DESC LIMIT 1;
+            added.job_id := coalesce(given_up_id, new_id);
             begun := coalesce(gathered, '') <> '';
-            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\n';
+            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\n';
             PERFORM set_config('flightbill.gathered', gathered, true);
             IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
                 INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id());
             END IF;
-            IF octet_length(gathered) > 4000 THEN
+            IF octet_length(gathered) > 5000 THEN
                 PERFORM flightbill.flight_processing_queue_flush();
             END IF;
-            RETURN NEW;
+            RETURN added;
         END IF;
     END IF;
     INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
@@ -558,27 +580,35 @@ BEGIN
     ON CONFLICT (unique_key)
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
         DO NOTHING
-    RETURNING j.id, EXISTS (SELECT FROM flightbill.queue_promises WHERE until > now() AND until > clock_timestamp())
-    INTO new_id, promised;
+    RETURNING j.id, EXISTS (SELECT FROM flightbill.queue_promises WHERE until > now() AND until > clock_timestamp()),
+        NEW.flight_id, j.state, j.attempt, j.priority, j.scheduled_at, j.created_at, j.id
+    INTO new_id, promised,
+        added.flight_id, added.state, added.attempts, added.priority, added.process_after, added.enqueued_at, added.job_id;
     IF new_id IS NULL THEN -- queued or billed
         IF EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
-            PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1)::smallint, NEW.process_after) AS e
+            PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1), NEW.process_after) AS e
             WHERE e.enqueued + e.revived + e.refused > 0;
-            RETURN CASE WHEN FOUND THEN NEW END;
+            IF FOUND THEN
+                SELECT q.* INTO added FROM flightbill.flight_processing_queue q
+                WHERE q.flight_id = NEW.flight_id AND q.state <> 'running' ORDER BY q.enqueued_at DESC, q.job_id DESC LIMIT 1;
+                RETURN added;
+            END IF;
         END IF;
         RETURN NULL;
     END IF;
     SELECT o.id INTO given_up_id FROM flightbill.river_job o
     WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
-    ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_flights
+    ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_as_jobs
     IF FOUND THEN
-        PERFORM flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
+        IF flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]) > 0 THEN
+            SELECT q.* INTO added FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+        END IF;
     END IF;
     -- The call would take 7 % of an INSERT's time, where it comes to nothing.
     IF NOT promised AND (NEW.process_after IS NULL OR NEW.process_after <= now()) THEN
         PERFORM flightbill.announce_flights();
     END IF;
-    RETURN NEW;
+    RETURN added;
 END
 $$;
 
@@ -641,11 +671,14 @@ BEGIN
             o.status, n.status,
             CASE
                 WHEN n.status = 'DRAFT' THEN coalesce('parked: ' || n.parked_reason, 'no longer parked')
+                WHEN n.status = 'PAID' AND n.total = 0 THEN 'nothing due'
                 WHEN n.status = 'PAID' AND n.credits_invoice_id IS NOT NULL AND n.paid_at = n.issued_at
                     THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id)
+                WHEN n.status = 'PENDING' AND o.status = 'PAID' THEN 'payment of ' || (o.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+                    || ' taken back: ' || coalesce(current_setting('flightbill.payment_taken_back', true), '')
                 WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
                 WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM flightbill.invoices c WHERE c.credits_invoice_id = n.id)
-                WHEN n.kind = 'credit_note' AND o.status = 'DRAFT' THEN coalesce((
+                WHEN n.reason IS NOT NULL AND o.status = 'DRAFT' THEN coalesce((
                     SELECT 'voids ' || c.number || CASE WHEN c.status = 'PAID' THEN ', which was paid: the amount is owed back' ELSE '' END || ': '
                     FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
                 WHEN o.parked_at IS NOT NULL THEN 'no longer parked'
@@ -674,6 +707,7 @@ BEGIN
     IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
         WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
         WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
+            OR OLD.status = 'PAID' AND coalesce(current_setting('flightbill.payment_taken_back', true), '') <> '' -- by unmark_invoice_paid, with its reason
         WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE') AND OLD.kind <> 'credit_note'
         WHEN 'PAID' THEN OLD.status IN ('PENDING', 'OVERDUE', 'PAID')
         WHEN 'VOID' THEN OLD.status <> 'DRAFT'
@@ -681,7 +715,7 @@ BEGIN
     END) THEN
         RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
             coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
-            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID.';
+            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID; flightbill.unmark_invoice_paid takes a payment back.';
     END IF;
     RETURN NEW;
 END
@@ -706,6 +740,7 @@ BEGIN
     FROM (SELECT sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax FROM flightbill.charges c WHERE c.invoice_id = draft) AS s
     WHERE i.id = draft AND i.kind = 'credit_note' AND i.status = 'DRAFT'
     RETURNING i.number INTO STRICT issued;
+    UPDATE flightbill.invoices i SET status = 'PAID', paid_at = at WHERE i.id = draft AND i.total = 0;
     RETURN issued;
 END
 $$;
@@ -717,35 +752,48 @@ CREATE FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time 
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
+DECLARE
+    settled bigint[];
 BEGIN
     RETURN QUERY
-    WITH due AS (
-        SELECT i.id, i.customer_id,
-            row_number() OVER (PARTITION BY i.customer_id ORDER BY i.closes_on NULLS FIRST, i.currency, i.id) AS nth
-        FROM flightbill.invoices i
-        WHERE i.id = ANY (drafts) AND i.status = 'DRAFT'
-    ), sums AS (
+    WITH sums AS (
         SELECT c.invoice_id, count(*) AS lines, sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax
         FROM flightbill.charges c
         WHERE c.invoice_id = ANY (drafts)
         GROUP BY c.invoice_id
+    ), due AS (
+        SELECT d.*, row_number() OVER (PARTITION BY d.customer_id, d.credit ORDER BY d.closes_on NULLS FIRST, d.currency, d.id) AS nth
+        FROM (
+            SELECT i.id, i.customer_id, i.closes_on, i.currency, s.lines, s.subtotal, s.tax,
+                i.closes_on IS NOT NULL AND coalesce(s.subtotal + s.tax < 0, false) AS credit
+            FROM flightbill.invoices i LEFT JOIN sums s ON s.invoice_id = i.id
+            WHERE i.id = ANY (drafts) AND i.status = 'DRAFT'
+        ) AS d
     ), numbers AS (
-        UPDATE flightbill.customers c SET invoice_seq = c.invoice_seq + d.wanted
-        FROM (SELECT customer_id, count(*) AS wanted FROM due GROUP BY customer_id) AS d
+        UPDATE flightbill.customers c SET invoice_seq = c.invoice_seq + d.invoices, credit_note_seq = c.credit_note_seq + d.credits
+        FROM (SELECT customer_id, count(*) FILTER (WHERE NOT credit) AS invoices, count(*) FILTER (WHERE credit) AS credits FROM due GROUP BY customer_id) AS d
         WHERE c.id = d.customer_id
-        RETURNING c.id, c.code, c.name, c.payment_terms_days, c.invoice_seq - d.wanted AS used
+        RETURNING c.id, c.code, c.name, c.payment_terms_days, c.invoice_seq - d.invoices AS invoices_used, c.credit_note_seq - d.credits AS credits_used
     ), issued AS (
         UPDATE flightbill.invoices i
         SET status = 'PENDING',
-            number = n.code || '-' || lpad((n.used + due.nth)::text, greatest(6, length((n.used + due.nth)::text)), '0'),
-            subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
-            bill_to_name = n.name, issued_at = at, due_on = today + n.payment_terms_days,
+            kind = CASE WHEN due.credit THEN 'credit_note' ELSE i.kind END,
+            reason = CASE WHEN due.credit THEN 'what was taken back is more than what was charged' ELSE i.reason END,
+            number = n.code || CASE WHEN due.credit THEN '-CN' ELSE '-' END || lpad(nr.nr::text, greatest(6, length(nr.nr::text)), '0'),
+            subtotal = due.subtotal, tax = due.tax, total = due.subtotal + due.tax,
+            bill_to_name = n.name, issued_at = at, due_on = today + CASE WHEN due.credit THEN 0 ELSE n.payment_terms_days END,
             parked_at = NULL, parked_reason = NULL
-        FROM due JOIN numbers n ON n.id = due.customer_id LEFT JOIN sums s ON s.invoice_id = due.id
+        FROM due JOIN numbers n ON n.id = due.customer_id
+        CROSS JOIN LATERAL (SELECT due.nth + CASE WHEN due.credit THEN n.credits_used ELSE n.invoices_used END) AS nr (nr)
         WHERE i.id = due.id
-        RETURNING i.id, s.lines
+        RETURNING i.id, due.lines
     )
     SELECT issued.id, issued.lines FROM issued;
+
+    settled := ARRAY(SELECT i.id FROM flightbill.invoices i WHERE i.id = ANY (drafts) AND i.status = 'PENDING' AND i.total = 0);
+    IF settled <> '{}' THEN
+        UPDATE flightbill.invoices i SET status = 'PAID', paid_at = at WHERE i.id = ANY (settled);
+    END IF;
 END
 $$;
 
@@ -789,6 +837,50 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+DECLARE
+    zone text := coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC');
+    day  date;
+BEGIN
+    PERFORM set_config('timezone', zone, true);
+    BEGIN
+        paid_on := regexp_replace(paid_on, '( [+-]\d{4}) \S+( m=\S+)?$', '\1'); -- Go's 2026-11-23 10:00:00 +0900 JST
+        -- A day may have a zone, as some drivers send it: 2026-11-23 +09.
+        day := CASE WHEN regexp_replace(paid_on, '[+-][0-9:]+\s*$', '') ~* ':|[0-9]T[0-9]|now' THEN paid_on::timestamptz::date ELSE paid_on::date END;
+    EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+        RAISE EXCEPTION 'invoice % cannot be paid on %: that is no day', coalesce(quote_literal(invoice_number), 'NULL'), quote_literal(paid_on)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received, such as 2026-11-23.';
+    END;
+    PERFORM flightbill.mark_invoice_paid(invoice_number, day);
+END
+$_$;
+
+CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp without time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    PERFORM flightbill.mark_invoice_paid(invoice_number, paid_on::date);
+END
+$$;
+
+CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    PERFORM flightbill.mark_invoice_paid(invoice_number,
+        (paid_on AT TIME ZONE coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC'))::date);
+END
+$$;
+
 CREATE FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -800,12 +892,12 @@ BEGIN
     INSERT INTO flightbill.invoices AS i (customer_id, kind, closes_on, currency, opened_at)
     VALUES (open_draft.customer_id, CASE WHEN open_draft.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
         open_draft.closes_on, open_draft.currency, at)
-    ON CONFLICT (customer_id, currency, closes_on) WHERE kind = 'consolidated' AND status <> 'VOID' DO NOTHING
+    ON CONFLICT (customer_id, currency, closes_on) WHERE closes_on IS NOT NULL AND status <> 'VOID' DO NOTHING
     RETURNING i.id INTO draft;
     IF draft IS NULL THEN
         SELECT i.id INTO STRICT draft FROM flightbill.invoices i
         WHERE i.customer_id = open_draft.customer_id AND i.currency = open_draft.currency
-            AND i.closes_on = open_draft.closes_on AND i.kind = 'consolidated' AND i.status <> 'VOID';
+            AND i.closes_on = open_draft.closes_on AND i.status <> 'VOID';
     END IF;
     RETURN draft;
 END
@@ -1049,7 +1141,7 @@ BEGIN
             WHERE outcomes[l.nr] = 'billed' AND (closes_on[l.nr] IS NULL OR NOT EXISTS (
                 SELECT FROM flightbill.invoices i
                 WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
-                    AND i.kind = 'consolidated' AND i.status <> 'VOID'))
+                    AND i.status <> 'VOID'))
             ORDER BY customer, closes, own, currency
         LOOP
             IF draft.own IS NULL THEN
@@ -1070,7 +1162,7 @@ BEGIN
                 ELSE (
                     SELECT i.id FROM flightbill.invoices i
                     WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
-                        AND i.kind = 'consolidated' AND i.status <> 'VOID')
+                        AND i.status <> 'VOID')
             END,
             flight_ids[l.nr], l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
             l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr]
@@ -1098,6 +1190,37 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    invoice flightbill.invoices;
+BEGIN
+    IF coalesce(btrim(reason), '') = '' THEN
+        RAISE EXCEPTION 'the payment of invoice % cannot be taken back without a reason', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand in the invoice''s story.';
+    END IF;
+    SELECT * INTO invoice FROM flightbill.invoices WHERE number = invoice_number FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none.';
+    END IF;
+    IF invoice.status <> 'PAID' THEN
+        RAISE EXCEPTION 'invoice % is % and has no payment to take back', invoice_number, invoice.status
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only the payment of a PAID invoice can be taken back.';
+    END IF;
+    IF invoice.total = 0 OR invoice.credits_invoice_id IS NOT NULL AND invoice.paid_at = invoice.issued_at THEN
+        RAISE EXCEPTION 'invoice % is PAID without a payment', invoice_number
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Nothing was due, or it was set against the document that it voids.';
+    END IF;
+    PERFORM set_config('flightbill.payment_taken_back', btrim(reason), true);
+    UPDATE flightbill.invoices SET status = 'PENDING', paid_at = NULL WHERE id = invoice.id;
+    PERFORM set_config('flightbill.payment_taken_back', '', true);
+END
+$$;
+
 CREATE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false, payer text DEFAULT 'billed'::text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1107,7 +1230,8 @@ CREATE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill
 #variable_conflict use_column
 DECLARE
     original flightbill.invoices;
-    note     flightbill.invoices;
+    note     flightbill.invoices; -- the credit note, or the invoice that undoes one
+    today    date := (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date;
     flights  text[];
     billed_elsewhere text;
 BEGIN
@@ -1126,13 +1250,13 @@ BEGIN
     PERFORM FROM flightbill.customers c WHERE c.id = original.customer_id FOR NO KEY UPDATE;
     PERFORM FROM flightbill.invoices i WHERE i.id = original.id FOR UPDATE;
     SELECT * INTO original FROM flightbill.invoices i WHERE i.id = original.id;
-    IF original.kind = 'credit_note' THEN
+    IF original.kind = 'credit_note' AND original.closes_on IS NULL THEN
         RAISE EXCEPTION '% is a credit note and cannot be voided', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Have its flights billed again instead, or corrected.';
     END IF;
     IF original.status = 'VOID' THEN
         SELECT * INTO note FROM flightbill.invoices i WHERE i.credits_invoice_id = original.id;
-        RAISE EXCEPTION 'invoice % is VOID already, by credit note % of %', invoice_number, note.number, note.issued_at::date
+        RAISE EXCEPTION 'invoice % is VOID already, by % of %', invoice_number, note.number, note.issued_at::date
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call flightbill.rebill_invoice.';
     END IF;
 
@@ -1153,17 +1277,21 @@ BEGIN
     END IF;
 
     INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
-    VALUES (original.customer_id, 'credit_note', original.currency, now(), original.id, btrim(void_invoice.reason))
+    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason))
     RETURNING * INTO note;
     INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
     SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on
     FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
-    note.number := flightbill.issue_credit_note(note.id, now(),
-        (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date);
+    IF note.kind = 'credit_note' THEN
+        PERFORM flightbill.issue_credit_note(note.id, now(), today);
+    ELSE
+        PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
+    END IF;
     UPDATE flightbill.invoices i SET status = 'VOID' WHERE i.id = original.id;
     IF original.status <> 'PAID' THEN
         UPDATE flightbill.invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
     END IF;
+    SELECT * INTO note FROM flightbill.invoices i WHERE i.id = note.id;
 
     UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
     INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
@@ -1316,10 +1444,14 @@ CREATE TABLE flightbill.invoices (
     parked_by_run date,
     credits_invoice_id bigint,
     reason text,
-    CONSTRAINT invoices_check CHECK (((kind = 'consolidated'::text) = (closes_on IS NOT NULL))),
-    CONSTRAINT invoices_check1 CHECK (((kind = 'credit_note'::text) = (reason IS NOT NULL))),
-    CONSTRAINT invoices_check2 CHECK (((kind = 'credit_note'::text) OR (credits_invoice_id IS NULL))),
-    CONSTRAINT invoices_check3 CHECK (((parked_at IS NULL) = (parked_reason IS NULL))),
+    CONSTRAINT invoices_check CHECK (
+CASE kind
+    WHEN 'consolidated'::text THEN ((closes_on IS NULL) = (credits_invoice_id IS NOT NULL))
+    WHEN 'credit_note'::text THEN ((closes_on IS NULL) OR (credits_invoice_id IS NULL))
+    ELSE (num_nonnulls(closes_on, credits_invoice_id) = 0)
+END),
+    CONSTRAINT invoices_check1 CHECK ((((kind = 'credit_note'::text) OR (credits_invoice_id IS NOT NULL)) = (reason IS NOT NULL))),
+    CONSTRAINT invoices_check2 CHECK (((parked_at IS NULL) = (parked_reason IS NULL))),
     CONSTRAINT invoices_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT invoices_draft_has_no_number CHECK (
 CASE
@@ -1396,7 +1528,7 @@ CREATE VIEW flightbill.billing_calendar AS
      JOIN flightbill.customers c ON ((c.id = i.customer_id)))
      CROSS JOIN state s)
      LEFT JOIN days d ON ((d.closes_on = i.closes_on)))
-  WHERE (i.kind = 'consolidated'::text)
+  WHERE (i.closes_on IS NOT NULL)
 UNION ALL
  SELECT c.code AS customer,
     d.closes_on,
@@ -1417,7 +1549,7 @@ UNION ALL
         END)))
   WHERE (NOT (EXISTS ( SELECT
            FROM flightbill.invoices i
-          WHERE ((i.customer_id = c.id) AND (i.closes_on = d.closes_on) AND (i.kind = 'consolidated'::text)))));
+          WHERE ((i.customer_id = c.id) AND (i.closes_on = d.closes_on)))));
 
 CREATE TABLE flightbill.billing_run_lock (
 );
@@ -1802,7 +1934,7 @@ CREATE INDEX invoices_draft_closing_idx ON flightbill.invoices USING btree (clos
 
 CREATE INDEX invoices_drafts_idx ON flightbill.invoices USING btree (customer_id, closes_on) WHERE (status = 'DRAFT'::text);
 
-CREATE UNIQUE INDEX invoices_one_per_period ON flightbill.invoices USING btree (customer_id, currency, closes_on) WHERE ((kind = 'consolidated'::text) AND (status <> 'VOID'::text));
+CREATE UNIQUE INDEX invoices_one_per_period ON flightbill.invoices USING btree (customer_id, currency, closes_on) WHERE ((closes_on IS NOT NULL) AND (status <> 'VOID'::text));
 
 CREATE INDEX invoices_unpaid_idx ON flightbill.invoices USING btree (due_on, id) WHERE ((status = 'PENDING'::text) AND (total > (0)::numeric) AND (kind <> 'credit_note'::text));
 
@@ -1940,8 +2072,10 @@ REVOKE ALL ON FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids 
 
 REVOKE ALL ON FUNCTION flightbill.end_flight_jobs(client text, job_ids bigint[], attempts smallint[], attempted_at timestamp with time zone[], states text[], scheduled_at timestamp with time zone[], spent boolean[], errors jsonb[], metadata jsonb[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority smallint, process_after timestamp with time zone) TO flightbill_enqueuer;
+REVOKE ALL ON FUNCTION flightbill.enqueue_as_jobs(flight_ids text[], job_ids bigint[], priority smallint, process_after timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_enqueuer;
 
 REVOKE ALL ON FUNCTION flightbill.flight_id_is_valid(flight_id text) FROM PUBLIC;
 
@@ -1973,6 +2107,12 @@ REVOKE ALL ON FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp wit
 
 REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp without time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.price_book_changed() FROM PUBLIC;
@@ -1990,6 +2130,8 @@ REVOKE ALL ON FUNCTION flightbill.refuse_voided_flights(flight_ids text[], prior
 REVOKE ALL ON FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean, payer text) FROM PUBLIC;
 

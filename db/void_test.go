@@ -61,7 +61,7 @@ func TestVoidInvoiceRefusals(t *testing.T) {
 		`NULL, 'why'`:                {"P0002", "invoice NULL is not known"},
 		`'EACH-000001', ' '`:         {invalidParameter, "cannot be voided without a reason"},
 		`'EACH-000001', NULL`:        {invalidParameter, "cannot be voided without a reason"},
-		`'EACH-000001', 'why'`:       {"55000", "invoice EACH-000001 is VOID already, by credit note EACH-CN000001"},
+		`'EACH-000001', 'why'`:       {"55000", "invoice EACH-000001 is VOID already, by EACH-CN000001"},
 		`'EACH-000001', 'why', true`: {"55000", "is VOID already", "rebill_invoice"},
 		`'EACH-CN000001', 'why'`:     {"55000", "is a credit note and cannot be voided"},
 	} {
@@ -175,7 +175,7 @@ func TestVoidMeetsOthers(t *testing.T) {
 		"overdue, void":      {mark, void, "", "EACH-000001 VOID, EACH-CN000001 PAID"},
 		"void, run":          {void, issue, "", "EACH-000001 VOID, EACH-000002 PENDING, EACH-CN000001 PAID"},
 		"run, void":          {issue, void, "", "EACH-000001 VOID, EACH-000002 PENDING, EACH-CN000001 PAID"},
-		"void, void rebills": {voidInvoice, void, "is VOID already, by credit note EACH-CN000001", "EACH-000001 VOID, EACH-CN000001 PAID"},
+		"void, void rebills": {voidInvoice, void, "is VOID already, by EACH-CN000001", "EACH-000001 VOID, EACH-CN000001 PAID"},
 		"void, save":         {void, save, "", "EACH-000001 VOID, EACH-000002 PENDING, EACH-CN000001 PAID"},
 		"save, void":         {save, void, "", "EACH-000001 VOID, EACH-000002 PENDING, EACH-CN000001 PAID"},
 	} {

@@ -52,7 +52,7 @@ func TestCorrectMass(t *testing.T) {
 	b.requireSound(t)
 }
 
-// A draft that comes to less than nothing is issued as it is, and never overdue.
+// A period that comes to less than nothing is a credit note, in place of its invoice.
 func TestCorrectToLess(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -61,7 +61,12 @@ func TestCorrectToLess(t *testing.T) {
 	b.exec(t, `UPDATE flights SET mtow_kg = 50000`)
 	b.correct(t, "W1")
 	b.run(t, march(15))
-	require.Equal(t, "WEEK-000001 170.40, WEEK-000002 -50.40", get[string](t, b, `SELECT string_agg(number || ' ' || total, ', ' ORDER BY number) FROM invoices`))
+	require.Equal(t, "WEEK-000001 consolidated PENDING 170.40 2026-03-08; WEEK-CN000001 credit_note PENDING -50.40 2026-03-15 what was taken back is more than what was charged",
+		get[string](t, b, `SELECT string_agg(concat_ws(' ', number, kind, status, total, closes_on, reason), '; ' ORDER BY number) FROM invoices`))
+	require.True(t, get[bool](t, b, `SELECT due_on = (issued_at AT TIME ZONE 'UTC')::date FROM invoices WHERE kind = 'credit_note'`))
+	require.Equal(t, "issued WEEK-CN000001 -50.40", get[string](t, b, `SELECT string_agg(concat_ws(' ', status, number, total), ', ') FROM billing_calendar WHERE customer = 'WEEK' AND closes_on = '2026-03-15'`))
+	_, err := b.pool.Exec(t.Context(), `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, 'consolidated', closes_on, currency FROM invoices WHERE kind = 'credit_note'`)
+	require.ErrorContains(t, err, "invoices_one_per_period")
 	marked, err := jobs.Overdue(t.Context(), b.pool, march(8).AddDays(1000))
 	require.NoError(t, err)
 	require.EqualValues(t, 1, marked)
@@ -73,7 +78,7 @@ func TestCorrectToLess(t *testing.T) {
 	b.exec(t, `UPDATE customers SET billing_hold = true WHERE code = 'EACH'`)
 	b.correct(t, "E1")
 	require.Equal(t, "EACH-CN000001 PENDING -50.40 flight E1 corrected; it was charged on EACH-000001", get[string](t, b,
-		`SELECT concat_ws(' ', number, status, total, reason) FROM invoices WHERE kind = 'credit_note'`))
+		`SELECT concat_ws(' ', number, status, total, reason) FROM invoices WHERE kind = 'credit_note' AND closes_on IS NULL`))
 	// And an invoice where there is more to pay, which a hold keeps.
 	b.exec(t, `UPDATE flights SET mtow_kg = 60000 WHERE flight_id = 'E1'`)
 	b.correct(t, "E1")
@@ -261,4 +266,76 @@ func TestCorrectMeetsARun(t *testing.T) {
 	require.NoError(t, run.Commit(t.Context()))
 	require.NoError(t, (<-correction).err)
 	require.Equal(t, "2026-03-22", get[string](t, b, `SELECT closes_on::text FROM invoices WHERE status = 'DRAFT'`))
+}
+
+// A period's credit note is undone by an invoice, of the invoices' series.
+func TestVoidPeriodCreditNote(t *testing.T) {
+	t.Parallel()
+	for _, paidOut := range []bool{false, true} {
+		b := setup(t)
+		b.billed(t, "W1", "WEEK", landed(4, 9))
+		b.run(t, march(8))
+		b.exec(t, `UPDATE flights SET mtow_kg = 50000`)
+		b.correct(t, "W1")
+		b.run(t, march(15))
+		if paidOut {
+			b.exec(t, `SELECT mark_invoice_paid('WEEK-CN000001')`)
+		}
+		_, err := b.pool.Exec(t.Context(), `SELECT void_invoice('WEEK-CN000001', 'why')`)
+		require.ErrorContains(t, err, "flight W1 (WEEK-000001) has charges elsewhere too")
+		b.exec(t, `UPDATE tariffs SET unit_rate = 1`)
+		require.Equal(t, "WEEK-000002", get[string](t, b, `SELECT void_invoice('WEEK-CN000001', 'the mass was right', true)`))
+		settled := "PAID set against WEEK-CN000001"
+		if paidOut {
+			settled = "PENDING voids WEEK-CN000001, which was paid: the amount is owed back: the mass was right"
+		}
+		require.Equal(t, "consolidated 50.40 the mass was right WEEK-CN000001 "+settled, get[string](t, b, `SELECT concat_ws(' ', i.kind, i.total, i.reason, c.number, i.status, e.note)
+			FROM invoices i JOIN invoices c ON c.id = i.credits_invoice_id
+			JOIN invoice_events e ON e.id = (SELECT max(id) FROM invoice_events WHERE invoice_id = i.id) WHERE i.number = 'WEEK-000002'`))
+		require.True(t, get[bool](t, b, `SELECT due_on = (issued_at AT TIME ZONE 'UTC')::date + payment_terms_days AND closes_on IS NULL
+			FROM invoices i JOIN customers c ON c.id = customer_id WHERE number = 'WEEK-000002'`))
+		require.Equal(t, "VOID WEEK-000002: the mass was right", get[string](t, b, `SELECT i.status || ' ' || e.note FROM invoices i
+			JOIN invoice_events e ON e.invoice_id = i.id AND e.to_status = 'VOID' WHERE number = 'WEEK-CN000001'`))
+		_, err = b.pool.Exec(t.Context(), `SELECT void_invoice('WEEK-CN000001', 'why', true)`)
+		require.ErrorContains(t, err, "WEEK-CN000001 is VOID already, by WEEK-000002")
+
+		// Its flight is billed again, and comes to what it costs now.
+		b.start(t)
+		b.emptyQueue(t)
+		b.run(t, march(22))
+		require.Equal(t, "60.00", get[string](t, b, `SELECT sum(total)::text FROM invoices`)) // 50 × 1.00 + 20 %
+		require.Equal(t, "WEEK-CN000002 credit_note -110.40", get[string](t, b, `SELECT concat_ws(' ', number, kind, total) FROM invoices WHERE closes_on = '2026-03-22'`))
+		b.requireSound(t)
+	}
+}
+
+// What has nothing to pay is paid as it is issued: a flight that is exempt, a period
+// whose corrections come to its charges, and what voids them.
+func TestNothingDue(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `UPDATE tariffs SET unit_rate = 0, minimum = 0`)
+	b.billed(t, "E1", "EACH", landed(4, 9))
+	b.billed(t, "W1", "WEEK", landed(4, 9))
+	b.run(t, march(8))
+	const story = `SELECT string_agg(concat_ws(' ', number, i.status, total, paid_at = issued_at, e.note), '; ' ORDER BY number)
+		FROM invoices i JOIN invoice_events e ON e.id = (SELECT max(id) FROM invoice_events WHERE invoice_id = i.id)`
+	require.Equal(t, "EACH-000001 PAID 0.00 t nothing due; WEEK-000001 PAID 0.00 t nothing due", get[string](t, b, story))
+	b.exec(t, `SELECT void_invoice('EACH-000001', 'why'), void_invoice('WEEK-000001', 'why')`)
+	require.Equal(t, "EACH-000001 VOID 0.00 t EACH-CN000001: why; EACH-CN000001 PAID 0.00 t nothing due; WEEK-000001 VOID 0.00 t WEEK-CN000001: why; WEEK-CN000001 PAID 0.00 t nothing due",
+		get[string](t, b, story))
+	_, err := b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid('EACH-CN000001', 'why')`)
+	require.ErrorContains(t, err, "EACH-CN000001 is PAID without a payment")
+
+	// Taken back and charged again within one period.
+	b.exec(t, `UPDATE tariffs SET unit_rate = 2`)
+	b.billed(t, "W2", "WEEK", landed(4, 10))
+	b.run(t, march(15))
+	b.exec(t, `UPDATE flights SET mtow_kg = 80000 WHERE flight_id = 'W2'`)
+	b.correct(t, "W2")
+	b.exec(t, `UPDATE flights SET mtow_kg = 71000 WHERE flight_id = 'W2'`)
+	b.correct(t, "W2")
+	b.run(t, march(22))
+	require.Equal(t, "consolidated PAID 0.00", get[string](t, b, `SELECT concat_ws(' ', kind, status, total) FROM invoices WHERE closes_on = '2026-03-22'`))
+	b.requireSound(t)
 }

@@ -9,7 +9,7 @@ CREATE TABLE flightbill.invoices (
     number        text    COLLATE "C" UNIQUE,              -- CODE-000001, of a credit note CODE-CN000001; null while a draft
     customer_id   bigint  NOT NULL REFERENCES flightbill.customers,
     kind          text    NOT NULL CHECK (kind IN ('flight', 'consolidated', 'credit_note')),
-    closes_on     date,                        -- the period's closing date; only for kind consolidated
+    closes_on     date,                        -- of a consolidated invoice, or a credit note in its place: the period's closing date
     currency      text    COLLATE "C" NOT NULL CHECK (currency ~ '^[A-Z]{3}$'), -- ISO 4217
     status        text    NOT NULL DEFAULT 'DRAFT' CHECK (status IN ('DRAFT', 'PENDING', 'OVERDUE', 'PAID', 'VOID')),
     subtotal      numeric,                     -- sum of the lines' amounts; null until issue
@@ -23,11 +23,12 @@ CREATE TABLE flightbill.invoices (
     parked_at     timestamptz,                 -- a run could not issue this draft
     parked_reason text,
     parked_by_run date,                        -- that run's closing date: a run tries each draft once
-    credits_invoice_id bigint REFERENCES flightbill.invoices, -- of a credit note that voids an invoice: that invoice
-    reason        text CHECK (reason <> ''),   -- of a credit note: what it is for
-    CHECK ((kind = 'consolidated') = (closes_on IS NOT NULL)),
-    CHECK ((kind = 'credit_note') = (reason IS NOT NULL)),
-    CHECK (kind = 'credit_note' OR credits_invoice_id IS NULL),
+    credits_invoice_id bigint REFERENCES flightbill.invoices, -- of a credit note that voids an invoice: that invoice; or the other way round
+    reason        text CHECK (reason <> ''),   -- of a credit note, and of what voids one: what it is for
+    CHECK (CASE kind WHEN 'consolidated' THEN (closes_on IS NULL) = (credits_invoice_id IS NOT NULL)
+        WHEN 'credit_note' THEN closes_on IS NULL OR credits_invoice_id IS NULL
+        ELSE num_nonnulls(closes_on, credits_invoice_id) = 0 END),
+    CHECK ((kind = 'credit_note' OR credits_invoice_id IS NOT NULL) = (reason IS NOT NULL)),
     CHECK ((parked_at IS NULL) = (parked_reason IS NULL)),
     CONSTRAINT invoices_draft_has_no_number CHECK (
         CASE WHEN status = 'DRAFT'
@@ -37,9 +38,9 @@ CREATE TABLE flightbill.invoices (
         END),
     CONSTRAINT invoices_paid_at_exactly_when_paid CHECK ((status = 'PAID') = (paid_at IS NOT NULL) OR status = 'VOID')
 );
--- A customer has one invoice for a period, whatever ran twice.
+-- A customer has one invoice or credit note for a period, whatever ran twice.
 CREATE UNIQUE INDEX invoices_one_per_period ON flightbill.invoices (customer_id, currency, closes_on)
-    WHERE kind = 'consolidated' AND status <> 'VOID';
+    WHERE closes_on IS NOT NULL AND status <> 'VOID';
 CREATE INDEX invoices_drafts_idx ON flightbill.invoices (customer_id, closes_on) WHERE status = 'DRAFT';
 -- The drafts whose closing date has come, for /metrics and for what is left to
 -- a run: few, whatever the number of open ones.
@@ -120,11 +121,14 @@ BEGIN
             o.status, n.status,
             CASE
                 WHEN n.status = 'DRAFT' THEN coalesce('parked: ' || n.parked_reason, 'no longer parked')
+                WHEN n.status = 'PAID' AND n.total = 0 THEN 'nothing due'
                 WHEN n.status = 'PAID' AND n.credits_invoice_id IS NOT NULL AND n.paid_at = n.issued_at
                     THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id)
+                WHEN n.status = 'PENDING' AND o.status = 'PAID' THEN 'payment of ' || (o.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+                    || ' taken back: ' || coalesce(current_setting('flightbill.payment_taken_back', true), '')
                 WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
                 WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM flightbill.invoices c WHERE c.credits_invoice_id = n.id)
-                WHEN n.kind = 'credit_note' AND o.status = 'DRAFT' THEN coalesce((
+                WHEN n.reason IS NOT NULL AND o.status = 'DRAFT' THEN coalesce((
                     SELECT 'voids ' || c.number || CASE WHEN c.status = 'PAID' THEN ', which was paid: the amount is owed back' ELSE '' END || ': '
                     FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
                 WHEN o.parked_at IS NOT NULL THEN 'no longer parked'
@@ -156,6 +160,7 @@ BEGIN
     IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
         WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
         WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
+            OR OLD.status = 'PAID' AND coalesce(current_setting('flightbill.payment_taken_back', true), '') <> '' -- by unmark_invoice_paid, with its reason
         WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE') AND OLD.kind <> 'credit_note'
         WHEN 'PAID' THEN OLD.status IN ('PENDING', 'OVERDUE', 'PAID')
         WHEN 'VOID' THEN OLD.status <> 'DRAFT'
@@ -163,7 +168,7 @@ BEGIN
     END) THEN
         RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
             coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
-            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID.';
+            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID; flightbill.unmark_invoice_paid takes a payment back.';
     END IF;
     RETURN NEW;
 END

@@ -226,7 +226,7 @@ REVOKE ALL ON FUNCTION flightbill.refuse_voided_flights FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- hold_flight_jobs is enqueue_flights' part in billing flights again: each is to have
+-- hold_flight_jobs is enqueue_as_jobs' part in billing flights again: each is to have
 -- a job that begins after this transaction. One that is running may end as billed
 -- already, without having seen this transaction; one that is done is kept by River
 -- for a day: both leave the unique key to a new one. One that waits is marked, and
@@ -332,13 +332,14 @@ REVOKE ALL ON FUNCTION flightbill.announce_flights FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- enqueue_flights puts many flights in the queue in a few statements. A flight of
--- a voided invoice goes back to work where that was asked for; its job is marked,
+-- enqueue_as_jobs puts many flights in the queue in a few statements, each under the
+-- job id that was promised to it; without job ids, under the next ones. A flight of a
+-- voided invoice goes back to work where that was asked for; its job is marked,
 -- since it is priced from the facts that were kept, and not from the flight
 -- source. Else it is refused.
-CREATE OR REPLACE FUNCTION flightbill.enqueue_flights(flight_ids text[], priority smallint DEFAULT 1, process_after timestamptz DEFAULT NULL)
+CREATE OR REPLACE FUNCTION flightbill.enqueue_as_jobs(flight_ids text[], job_ids bigint[], priority smallint, process_after timestamptz)
     RETURNS TABLE (enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
     SET jit = off
@@ -356,14 +357,6 @@ DECLARE
     new_ids  bigint[]; -- inserted for flights that had been given up,
     old_ids  bigint[]; -- and their jobs of then
 BEGIN
-    IF enqueue_flights.priority IS NULL OR enqueue_flights.priority NOT BETWEEN 1 AND 4 THEN
-        RAISE EXCEPTION 'flights cannot be enqueued with priority %', coalesce(enqueue_flights.priority::text, 'NULL')
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
-    END IF;
-    IF NOT isfinite(enqueue_flights.process_after) THEN
-        RAISE EXCEPTION 'flights cannot be enqueued for %', enqueue_flights.process_after
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
-    END IF;
     SELECT f.id INTO bad FROM unnest(flight_ids) AS f (id) WHERE NOT flightbill.flight_id_is_valid(f.id) LIMIT 1;
     IF FOUND THEN
         PERFORM flightbill.refuse_flight_id(bad);
@@ -382,7 +375,7 @@ BEGIN
         already_billed := already_billed - coalesce(cardinality(again), 0) - coalesce(cardinality(voided), 0);
         unbilled := ARRAY(SELECT u.id FROM unnest(unbilled || again) AS u (id) ORDER BY u.id COLLATE "C");
         IF voided IS NOT NULL THEN
-            refused := flightbill.refuse_voided_flights(voided, enqueue_flights.priority);
+            refused := flightbill.refuse_voided_flights(voided, enqueue_as_jobs.priority);
         END IF;
     END IF;
     given_up := EXISTS (SELECT FROM flightbill.river_job WHERE state IN ('cancelled', 'discarded') AND finalized_at IS NOT NULL
@@ -394,10 +387,11 @@ BEGIN
             held := flightbill.hold_flight_jobs(again);
         END IF;
         WITH inserted AS (
-            INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
-            SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_flights.priority, 25,
-                coalesce(enqueue_flights.process_after, now()),
-                CASE WHEN enqueue_flights.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
+            INSERT INTO flightbill.river_job (id, kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
+            SELECT coalesce(job_ids[array_position(flight_ids, f.flight_id)], nextval('flightbill.river_job_id_seq')),
+                'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', enqueue_as_jobs.priority, 25,
+                coalesce(enqueue_as_jobs.process_after, now()),
+                CASE WHEN enqueue_as_jobs.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
                 flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states(),
                 CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}'::jsonb ELSE '{}' END
             FROM unnest(unbilled) AS f (flight_id)
@@ -427,10 +421,34 @@ BEGIN
     END IF;
     enqueued := enqueued - revived;
     already_queued := wanted - already_billed - enqueued - revived - refused;
-    IF enqueued + revived > 0 AND (enqueue_flights.process_after IS NULL OR enqueue_flights.process_after <= now()) THEN
+    IF enqueued + revived > 0 AND (enqueue_as_jobs.process_after IS NULL OR enqueue_as_jobs.process_after <= now()) THEN
         PERFORM flightbill.announce_flights();
     END IF;
     RETURN NEXT;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.enqueue_as_jobs FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- enqueue_flights puts many flights in the queue. Its priority is a bigint, so that an
+-- integer of any size that a client sends is taken.
+CREATE OR REPLACE FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint DEFAULT 1, process_after timestamptz DEFAULT NULL)
+    RETURNS TABLE (enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    IF enqueue_flights.priority IS NULL OR enqueue_flights.priority NOT BETWEEN 1 AND 4 THEN
+        RAISE EXCEPTION 'flights cannot be enqueued with priority %', coalesce(enqueue_flights.priority::text, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A priority is 1 (first) to 4 (last).';
+    END IF;
+    IF NOT isfinite(enqueue_flights.process_after) THEN
+        RAISE EXCEPTION 'flights cannot be enqueued for %', enqueue_flights.process_after
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'process_after is a moment in time; leave it out for at once.';
+    END IF;
+    RETURN QUERY SELECT * FROM flightbill.enqueue_as_jobs(flight_ids, NULL, enqueue_flights.priority::smallint, enqueue_flights.process_after);
 END
 $$;
 REVOKE ALL ON FUNCTION flightbill.enqueue_flights FROM PUBLIC;
@@ -458,7 +476,7 @@ REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_finish FROM PUBLIC;
 
 -- +goose StatementBegin
 -- flight_processing_queue_flush enqueues the flights that a statement has
--- gathered: the setting holds one a line, between line ends.
+-- gathered: the setting holds one a line, between line ends, each with the id of its job.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_flush() RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -472,7 +490,10 @@ BEGIN
         PERFORM set_config('flightbill.gathered', '', true);
         DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id();
         IF FOUND THEN
-            PERFORM flightbill.enqueue_flights(string_to_array(btrim(gathered, E'\n'), E'\n'));
+            -- The setting is anybody's: a job id that nobody has taken would be somebody else's later.
+            PERFORM flightbill.enqueue_as_jobs(array_agg(split_part(g.line, E'\t', 1)),
+                array_agg(CASE WHEN split_part(g.line, E'\t', 2)::bigint BETWEEN 1 AND s.last_value THEN split_part(g.line, E'\t', 2)::bigint END), 1::smallint, NULL)
+            FROM unnest(string_to_array(btrim(gathered, E'\n'), E'\n')) AS g (line), flightbill.river_job_id_seq AS s;
         END IF;
     END IF;
 END
@@ -499,7 +520,8 @@ REVOKE ALL ON FUNCTION flightbill.gathered_flights_commit FROM PUBLIC;
 -- many it has enqueued. Those after them are gathered and enqueued together, 4,000
 -- characters of ids at a time, which takes half as long: most of a job's own INSERT
 -- is Postgres making River's five constraints ready. Where another transaction
--- enqueues one of these at the same moment, both count it.
+-- enqueues one of these at the same moment, both count it. The job ids of those
+-- gathered are taken at once: RETURNING gives them, and what the view will show.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_insert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -510,6 +532,7 @@ AS $$
 DECLARE
     new_id       bigint;
     given_up_id  bigint;  -- its job of then, where the flight was given up before
+    added        flightbill.flight_processing_queue; -- as the view shows it, for RETURNING
     promised     boolean; -- to be looked for
     gathered     text;
     begun        boolean; -- something has been gathered before
@@ -527,7 +550,7 @@ BEGIN
     END IF;
     IF set_config('flightbill.singles_left', (coalesce(nullif(current_setting('flightbill.singles_left', true), ''), '100')::int - 1)::text, true)::int < 0 THEN
         gathered := current_setting('flightbill.gathered', true);
-        IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
+        IF position(E'\n' || NEW.flight_id || E'\t' IN gathered) > 0 THEN
             RETURN NULL;
         END IF;
         IF NEW.priority IS NULL AND NEW.process_after IS NULL
@@ -535,16 +558,23 @@ BEGIN
             AND NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.unique_key = flightbill.flight_job_key(NEW.flight_id)
                 AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(j.unique_states, j.state))
         THEN
+            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), nextval('flightbill.river_job_id_seq'));
+            new_id := added.job_id;
+            SELECT o.id, regexp_replace(o.errors[array_upper(o.errors, 1)] ->> 'error', '^JobCancelError: ', '') INTO given_up_id, added.last_error
+            FROM flightbill.river_job o
+            WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
+            ORDER BY o.finalized_at DESC LIMIT 1;
+            added.job_id := coalesce(given_up_id, new_id);
             begun := coalesce(gathered, '') <> '';
-            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\n';
+            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\n';
             PERFORM set_config('flightbill.gathered', gathered, true);
             IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
                 INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id());
             END IF;
-            IF octet_length(gathered) > 4000 THEN
+            IF octet_length(gathered) > 5000 THEN
                 PERFORM flightbill.flight_processing_queue_flush();
             END IF;
-            RETURN NEW;
+            RETURN added;
         END IF;
     END IF;
     INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
@@ -556,27 +586,35 @@ BEGIN
     ON CONFLICT (unique_key)
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
         DO NOTHING
-    RETURNING j.id, EXISTS (SELECT FROM flightbill.queue_promises WHERE until > now() AND until > clock_timestamp())
-    INTO new_id, promised;
+    RETURNING j.id, EXISTS (SELECT FROM flightbill.queue_promises WHERE until > now() AND until > clock_timestamp()),
+        NEW.flight_id, j.state, j.attempt, j.priority, j.scheduled_at, j.created_at, j.id
+    INTO new_id, promised,
+        added.flight_id, added.state, added.attempts, added.priority, added.process_after, added.enqueued_at, added.job_id;
     IF new_id IS NULL THEN -- queued or billed
         IF EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
-            PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1)::smallint, NEW.process_after) AS e
+            PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1), NEW.process_after) AS e
             WHERE e.enqueued + e.revived + e.refused > 0;
-            RETURN CASE WHEN FOUND THEN NEW END;
+            IF FOUND THEN
+                SELECT q.* INTO added FROM flightbill.flight_processing_queue q
+                WHERE q.flight_id = NEW.flight_id AND q.state <> 'running' ORDER BY q.enqueued_at DESC, q.job_id DESC LIMIT 1;
+                RETURN added;
+            END IF;
         END IF;
         RETURN NULL;
     END IF;
     SELECT o.id INTO given_up_id FROM flightbill.river_job o
     WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
-    ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_flights
+    ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_as_jobs
     IF FOUND THEN
-        PERFORM flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
+        IF flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]) > 0 THEN
+            SELECT q.* INTO added FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+        END IF;
     END IF;
     -- The call would take 7 % of an INSERT's time, where it comes to nothing.
     IF NOT promised AND (NEW.process_after IS NULL OR NEW.process_after <= now()) THEN
         PERFORM flightbill.announce_flights();
     END IF;
-    RETURN NEW;
+    RETURN added;
 END
 $$;
 REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_insert FROM PUBLIC;
@@ -637,6 +675,7 @@ DROP FUNCTION flightbill.gathered_flights_commit;
 DROP FUNCTION flightbill.flight_processing_queue_flush;
 DROP FUNCTION flightbill.flight_processing_queue_finish;
 DROP FUNCTION flightbill.enqueue_flights;
+DROP FUNCTION flightbill.enqueue_as_jobs;
 DROP FUNCTION flightbill.announce_flights;
 DROP FUNCTION flightbill.withdraw_promise;
 DROP FUNCTION flightbill.promise_to_look;

@@ -44,6 +44,7 @@ BEGIN
     FROM (SELECT sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax FROM flightbill.charges c WHERE c.invoice_id = draft) AS s
     WHERE i.id = draft AND i.kind = 'credit_note' AND i.status = 'DRAFT'
     RETURNING i.number INTO STRICT issued;
+    UPDATE flightbill.invoices i SET status = 'PAID', paid_at = at WHERE i.id = draft AND i.total = 0;
     RETURN issued;
 END
 $$;
@@ -55,6 +56,7 @@ REVOKE ALL ON FUNCTION flightbill.issue_credit_note FROM PUBLIC;
 -- its lines, issued at once, and status VOID. It returns the credit note's number.
 -- With rebill the invoice's flights go back to the queue, in the same transaction; payer
 -- is as in rebill_invoice.
+-- A credit note that stands for a period is undone by an invoice in the same way.
 --
 -- A credit note for an unpaid invoice is settled by it: PAID at once. One for a
 -- paid invoice is PENDING, since the amount is owed back, until mark_invoice_paid.
@@ -69,7 +71,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     original flightbill.invoices;
-    note     flightbill.invoices;
+    note     flightbill.invoices; -- the credit note, or the invoice that undoes one
+    today    date := (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date;
     flights  text[];
     billed_elsewhere text;
 BEGIN
@@ -88,13 +91,13 @@ BEGIN
     PERFORM FROM flightbill.customers c WHERE c.id = original.customer_id FOR NO KEY UPDATE;
     PERFORM FROM flightbill.invoices i WHERE i.id = original.id FOR UPDATE;
     SELECT * INTO original FROM flightbill.invoices i WHERE i.id = original.id;
-    IF original.kind = 'credit_note' THEN
+    IF original.kind = 'credit_note' AND original.closes_on IS NULL THEN
         RAISE EXCEPTION '% is a credit note and cannot be voided', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Have its flights billed again instead, or corrected.';
     END IF;
     IF original.status = 'VOID' THEN
         SELECT * INTO note FROM flightbill.invoices i WHERE i.credits_invoice_id = original.id;
-        RAISE EXCEPTION 'invoice % is VOID already, by credit note % of %', invoice_number, note.number, note.issued_at::date
+        RAISE EXCEPTION 'invoice % is VOID already, by % of %', invoice_number, note.number, note.issued_at::date
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call flightbill.rebill_invoice.';
     END IF;
 
@@ -115,17 +118,21 @@ BEGIN
     END IF;
 
     INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
-    VALUES (original.customer_id, 'credit_note', original.currency, now(), original.id, btrim(void_invoice.reason))
+    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason))
     RETURNING * INTO note;
     INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
     SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on
     FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
-    note.number := flightbill.issue_credit_note(note.id, now(),
-        (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date);
+    IF note.kind = 'credit_note' THEN
+        PERFORM flightbill.issue_credit_note(note.id, now(), today);
+    ELSE
+        PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
+    END IF;
     UPDATE flightbill.invoices i SET status = 'VOID' WHERE i.id = original.id;
     IF original.status <> 'PAID' THEN
         UPDATE flightbill.invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
     END IF;
+    SELECT * INTO note FROM flightbill.invoices i WHERE i.id = note.id;
 
     UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
     INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)

@@ -1,9 +1,10 @@
--- How another application says that an invoice has been paid.
+-- How another application says that an invoice has been paid, or was not after all.
 
 -- +goose Up
 SET LOCAL search_path = pg_catalog, pg_temp;
 
 -- +goose StatementBegin
+-- mark_invoice_paid marks an invoice paid on a day in the billing zone; none: now.
 CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -43,9 +44,103 @@ BEGIN
     UPDATE flightbill.invoices SET status = 'PAID', paid_at = paid WHERE id = invoice.id;
 END
 $$;
-REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(text, date) FROM PUBLIC;
+
+-- An instant is one of the day on which it falls in the billing zone.
+CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamptz) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    PERFORM flightbill.mark_invoice_paid(invoice_number,
+        (paid_on AT TIME ZONE coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC'))::date);
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(text, timestamptz) FROM PUBLIC;
+
+-- A time without a zone is one in the billing zone, as a day is. Without this, it would
+-- be one in the session's.
+CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    PERFORM flightbill.mark_invoice_paid(invoice_number, paid_on::date);
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(text, timestamp) FROM PUBLIC;
+
+-- Of a literal, and of a parameter whose type the client leaves open, Postgres makes
+-- text where it can: else it would make an instant of a day, by the session's zone.
+CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+    SET timezone = 'UTC' -- for this call; the billing zone follows
+AS $$
+DECLARE
+    zone text := coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC');
+    day  date;
+BEGIN
+    PERFORM set_config('timezone', zone, true);
+    BEGIN
+        paid_on := regexp_replace(paid_on, '( [+-]\d{4}) \S+( m=\S+)?$', '\1'); -- Go's 2026-11-23 10:00:00 +0900 JST
+        -- A day may have a zone, as some drivers send it: 2026-11-23 +09.
+        day := CASE WHEN regexp_replace(paid_on, '[+-][0-9:]+\s*$', '') ~* ':|[0-9]T[0-9]|now' THEN paid_on::timestamptz::date ELSE paid_on::date END;
+    EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+        RAISE EXCEPTION 'invoice % cannot be paid on %: that is no day', coalesce(quote_literal(invoice_number), 'NULL'), quote_literal(paid_on)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received, such as 2026-11-23.';
+    END;
+    PERFORM flightbill.mark_invoice_paid(invoice_number, day);
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(text, text) FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- unmark_invoice_paid takes back a payment that was marked by mistake: the invoice is
+-- PENDING again. The reason stands in invoice_events.
+--
+-- It runs with its owner's rights: who may call it needs no others.
+CREATE OR REPLACE FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+DECLARE
+    invoice flightbill.invoices;
+BEGIN
+    IF coalesce(btrim(reason), '') = '' THEN
+        RAISE EXCEPTION 'the payment of invoice % cannot be taken back without a reason', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand in the invoice''s story.';
+    END IF;
+    SELECT * INTO invoice FROM flightbill.invoices WHERE number = invoice_number FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none.';
+    END IF;
+    IF invoice.status <> 'PAID' THEN
+        RAISE EXCEPTION 'invoice % is % and has no payment to take back', invoice_number, invoice.status
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only the payment of a PAID invoice can be taken back.';
+    END IF;
+    IF invoice.total = 0 OR invoice.credits_invoice_id IS NOT NULL AND invoice.paid_at = invoice.issued_at THEN
+        RAISE EXCEPTION 'invoice % is PAID without a payment', invoice_number
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Nothing was due, or it was set against the document that it voids.';
+    END IF;
+    PERFORM set_config('flightbill.payment_taken_back', btrim(reason), true);
+    UPDATE flightbill.invoices SET status = 'PENDING', paid_at = NULL WHERE id = invoice.id;
+    PERFORM set_config('flightbill.payment_taken_back', '', true);
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.unmark_invoice_paid FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;
-DROP FUNCTION flightbill.mark_invoice_paid;
+DROP FUNCTION flightbill.unmark_invoice_paid;
+DROP FUNCTION flightbill.mark_invoice_paid(text, text);
+DROP FUNCTION flightbill.mark_invoice_paid(text, timestamp);
+DROP FUNCTION flightbill.mark_invoice_paid(text, timestamptz);
+DROP FUNCTION flightbill.mark_invoice_paid(text, date);

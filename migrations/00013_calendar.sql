@@ -44,12 +44,12 @@ CROSS JOIN LATERAL (
 -- One row for each customer and closing date; more where a period has invoices in
 -- several currencies. Closing dates are those of the customer's frequency as it
 -- is now, from the billing start to the next one to come, and those that its
--- consolidated invoices have: of an earlier frequency, or before the start.
+-- consolidated invoices, and the credit notes in their place, have: of an earlier frequency, or before the start.
 --
 --   open    its run is still to come
 --   due     its run should be about to be done, or is being done; or its hold was
 --           lifted and the next run issues it
---   issued, empty   the run is done: there is an invoice, or was nothing to bill
+--   issued, empty   the run is done: there is an invoice or a credit note, or was nothing to bill
 --   held    left open since the customer is on hold
 --   parked  could not be issued: reason says why
 --   missed  half an hour and five minutes after it was due (a scheduled run waits half an hour at
@@ -89,13 +89,13 @@ FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 CROSS JOIN state s
 LEFT JOIN days d ON d.closes_on = i.closes_on
-WHERE i.kind = 'consolidated'
+WHERE i.closes_on IS NOT NULL
 UNION ALL
 SELECT c.code, d.closes_on, d.run_date, d.due_at, d.status, NULL, NULL, NULL, NULL, NULL
 FROM flightbill.customers c
 JOIN closings d ON d.ends = CASE c.billing_frequency WHEN 'weekly' THEN c.week_ends_on::int WHEN 'monthly' THEN 0 END
 WHERE NOT EXISTS (
-    SELECT FROM flightbill.invoices i WHERE i.customer_id = c.id AND i.closes_on = d.closes_on AND i.kind = 'consolidated');
+    SELECT FROM flightbill.invoices i WHERE i.customer_id = c.id AND i.closes_on = d.closes_on);
 
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;

@@ -65,7 +65,7 @@ func TestCorrectionsFromTheCommandLine(t *testing.T) {
 		t.Helper()
 		eventually(t, "the queue is empty", func() bool {
 			var waiting int
-			require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(*) FROM flight_processing_queue`).Scan(&waiting))
+			require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(*) FROM flight_processing_queue WHERE state <> 'cancelled'`).Scan(&waiting))
 			return waiting == 0
 		})
 	}
@@ -79,9 +79,9 @@ func TestCorrectionsFromTheCommandLine(t *testing.T) {
 
 	now := []string{"--tariffs-now", file("t2.csv", tariffsNow)}
 	flightbill("import", "tariffs", now[1])
-	require.Equal(t, "WEEK-000001 is void by credit note WEEK-CN000001; of its flights, 2 go back to the queue: WEEK pays for 2\n",
+	require.Equal(t, "WEEK-000001 is void by WEEK-CN000001; of its flights, 2 go back to the queue: WEEK pays for 2\n",
 		flightbill("void", "WEEK-000001", "--reason", "wrong rate", "--rebill"))
-	require.Equal(t, "EACH-000001 is void by credit note EACH-CN000001; of its flights, 1 are not billed again\n",
+	require.Equal(t, "EACH-000001 is void by EACH-CN000001; of its flights, 1 are not billed again\n",
 		flightbill("void", "EACH-000001", "--reason", "not ours"))
 	worked()
 	require.Equal(t, "0 enqueued, 0 brought back to work, 0 already queued, 1 already billed, 1 refused since their invoice was voided\n", flightbill("enqueue", "E1", "W1"))
@@ -92,11 +92,26 @@ func TestCorrectionsFromTheCommandLine(t *testing.T) {
 	require.Regexp(t, `WEEK +draft closing on 2013-01-13 +RUNWAY +-71 +3 +-213.00 +-42.60 +EUR\nEACH +a document of its own +RUNWAY +71 +3 +213.00 `, flightbill("correct", "W2"))
 	require.Equal(t, "Flight W2: nothing has changed\n", flightbill("correct", "W2"))
 
-	require.Regexp(t, `(?s)Invoice WEEK-000001\n.*Status     VOID\n           by credit note WEEK-CN000001\n.*PENDING to VOID: WEEK-CN000001: wrong rate\n$`, flightbill("invoices", "show", "WEEK-000001"))
+	require.Regexp(t, `(?s)Invoice WEEK-000001\n.*Status     VOID\n           by WEEK-CN000001\n.*PENDING to VOID: WEEK-CN000001: wrong rate\n$`, flightbill("invoices", "show", "WEEK-000001"))
 	require.Regexp(t, `(?s)^Credit note WEEK-CN000001 for invoice WEEK-000001\nReason     wrong rate\n.*-142.00 .*DRAFT to PENDING: voids WEEK-000001: wrong rate\n.*PENDING to PAID: set against WEEK-000001\n$`,
 		flightbill("invoices", "show", "WEEK-CN000001"))
 	require.Contains(t, flightbill("invoices", "show", "EACH-000004"), "late, correction\n")
 	require.Contains(t, flightbill("invoices", "show", "--json", "EACH-CN000001"), `"credits": "EACH-000001"`)
+
+	// A period that comes to less than nothing, and is voided; a payment that was none.
+	flightbill("consolidate", "--run-date", "2013-01-13")
+	now[3] = file("f3.csv", strings.NewReplacer("E2,,EA,,,70500", "E2,,EA,,,60000", "W2,,WK", "W2,,EA", "W1,,WK", "W1,,EA").Replace(correctedFlights))
+	flightbill("import", "flights", now[3])
+	flightbill("correct", "W1")
+	flightbill("consolidate", "--run-date", "2013-01-20")
+	require.Regexp(t, `(?s)^Credit note WEEK-CN000002\nReason     what was taken back is more than what was charged\n.*Closes on  2013-01-20\n`, flightbill("invoices", "show", "WEEK-CN000002"))
+	require.Equal(t, "WEEK-CN000002 is void by WEEK-000003; of its flights, 1 go back to the queue\n", flightbill("void", "WEEK-CN000002", "--reason", "W1 was theirs", "--rebill"))
+	require.Regexp(t, `(?s)^Invoice WEEK-000003 for credit note WEEK-CN000002\nReason     W1 was theirs\n.*PENDING to PAID: set against WEEK-CN000002\n$`, flightbill("invoices", "show", "WEEK-000003"))
+	worked()
+	_, err = pool.Exec(t.Context(), `SELECT mark_invoice_paid('EACH-000002')`)
+	require.NoError(t, err)
+	require.Equal(t, "EACH-000002 is PENDING again\n", flightbill("invoices", "unpay", "EACH-000002", "--reason", "another customer's"))
+	require.Contains(t, flightbill("invoices", "show", "EACH-000002"), "PAID to PENDING: payment of ")
 
 	for _, tool := range []string{"python3", "psql"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -105,9 +120,9 @@ func TestCorrectionsFromTheCommandLine(t *testing.T) {
 	}
 	audit := exec.CommandContext(t.Context(), "python3", append([]string{
 		"../../internal/checks/recompute.py", "--flights", flights, "--customers", customers, "--tariffs", tariffs,
-		"--start", "2013-01-01", "--last-run", "2013-01-06", "--database", url,
+		"--start", "2013-01-01", "--last-run", "2013-01-20", "--database", url,
 	}, now...)...)
 	said, err := audit.CombinedOutput()
 	require.NoError(t, err, "%s", said)
-	require.Contains(t, string(said), "so do 2 voids and 9 lines of voids, re-billings and corrections")
+	require.Contains(t, string(said), "so do 3 voids and 13 lines of voids, re-billings and corrections")
 }

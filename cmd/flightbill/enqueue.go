@@ -1,23 +1,25 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"os"
-	"strings"
+	"path/filepath"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/imports"
 )
 
 // enqueueBatch is how many flights go in one statement; all statements of a
 // command are one transaction.
 const enqueueBatch = 10_000
+
+// maxWarnings bounds what is said of odd ids.
+const maxWarnings = 10
 
 func (a *app) newEnqueueCommand() *cobra.Command {
 	var file string
@@ -49,7 +51,9 @@ func (a *app) newEnqueueCommand() *cobra.Command {
 					defer opened.Close()
 					input = opened
 				}
-				ids = lines(input)
+				ids = func(yield func(string) error) error {
+					return imports.FlightIDs(filepath.Base(file), input, yield)
+				}
 			}
 			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
 				total, err := a.enqueue(cmd.Context(), pool, ids)
@@ -66,32 +70,19 @@ func (a *app) newEnqueueCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&file, "file", "", "read ids from a file, one a line; - is standard input")
+	cmd.Flags().StringVar(&file, "file", "", "read ids from a file, one a line or the column flight_id of a CSV file; - is standard input")
 	return cmd
-}
-
-func lines(r io.Reader) func(func(string) error) error {
-	return func(yield func(string) error) error {
-		scanner := bufio.NewScanner(r)
-		for scanner.Scan() {
-			id := strings.TrimRight(scanner.Text(), "\r")
-			if id == "" {
-				continue
-			}
-			if err := yield(id); err != nil {
-				return err
-			}
-		}
-		if err := scanner.Err(); err != nil {
-			return fmt.Errorf("read flight ids: %w", err)
-		}
-		return nil
-	}
 }
 
 func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(string) error) error) (total db.Enqueued, err error) {
 	bar := newProgress(a.stderr, "enqueueing", 0)
 	defer bar.finish()
+	var odd []string
+	defer func() {
+		for _, warning := range odd {
+			fmt.Fprintln(a.stderr, "warning:", warning)
+		}
+	}()
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		// Whoever writes the ids may take a while over each.
 		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
@@ -115,6 +106,9 @@ func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(str
 			return nil
 		}
 		err := ids(func(id string) error {
+			if warning := imports.WarnOfFlightID(id); warning != "" && len(odd) < maxWarnings {
+				odd = append(odd, warning)
+			}
 			batch = append(batch, id)
 			if len(batch) == enqueueBatch {
 				return send()

@@ -40,6 +40,9 @@ func (a *app) newImportCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				for _, warning := range result.Warnings {
+					fmt.Fprintln(a.stderr, "warning:", warning)
+				}
 				fmt.Fprintf(a.stdout, "%s: %s rows: %s added, %s changed, %s as they were\n",
 					kind, count(result.Rows), count(result.Added), count(result.Changed), count(result.Unchanged))
 				return nil

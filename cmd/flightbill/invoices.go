@@ -17,9 +17,9 @@ import (
 
 func (a *app) newInvoicesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "invoices", Short: "List invoices, or show one", Args: cobra.NoArgs,
+		Use: "invoices", Short: "List invoices, show one, or take a payment back", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{fmt.Errorf("say which: flightbill invoices list, or show NUMBER|ID")}
+			return usageError{fmt.Errorf("say which: flightbill invoices list, show NUMBER|ID, or unpay NUMBER --reason R")}
 		},
 	}
 	var listJSON, showJSON bool
@@ -51,7 +51,24 @@ func (a *app) newInvoicesCommand() *cobra.Command {
 		},
 	}
 	show.Flags().BoolVar(&showJSON, "json", false, "print JSON")
-	cmd.AddCommand(list, show)
+	var reason string
+	unpay := &cobra.Command{
+		Use: "unpay NUMBER --reason R", Short: "Take back a payment that was marked by mistake: the invoice is PENDING again", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if reason == "" {
+				return usageError{fmt.Errorf("--reason: say why in a few words: they stand in the invoice's story")}
+			}
+			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
+				if err := db.UnmarkInvoicePaid(cmd.Context(), pool, args[0], reason); err != nil {
+					return err
+				}
+				fmt.Fprintf(a.stdout, "%s is PENDING again\n", args[0])
+				return nil
+			})
+		},
+	}
+	unpay.Flags().StringVar(&reason, "reason", "", "why; stands in the invoice's story")
+	cmd.AddCommand(list, show, unpay)
 	return cmd
 }
 
@@ -124,9 +141,9 @@ type invoiceDetail struct {
 	IssuedAt     *time.Time          `json:"issued_at"`
 	DueOn        billing.Date        `json:"due_on"`
 	PaidAt       *time.Time          `json:"paid_at"`
-	Credits      *string             `json:"credits"`     // of a credit note: the invoice that it voids
-	CreditedBy   string              `json:"credited_by"` // of a voided invoice: its credit note
-	Reason       *string             `json:"reason"`      // of a credit note
+	Credits      *string             `json:"credits"`     // of a credit note: the invoice that it voids; or the other way round
+	CreditedBy   string              `json:"credited_by"` // of a voided one: what voids it
+	Reason       *string             `json:"reason"`      // of a credit note, and of what voids one
 	Charges      []chargeView        `json:"charges"`
 	LateFlights  []db.LateFlight     `json:"late_flights"`
 	Events       []eventView         `json:"events"`
@@ -184,10 +201,12 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 	switch {
 	case v.Status == "DRAFT":
 		say("Draft %d: not an invoice yet", v.ID)
-	case v.Credits != nil:
+	case v.Kind == "credit_note" && v.Credits != nil:
 		say("Credit note %s for invoice %s", *v.Number, *v.Credits)
-	case v.Reason != nil:
+	case v.Kind == "credit_note":
 		say("Credit note %s", *v.Number)
+	case v.Credits != nil:
+		say("Invoice %s for credit note %s", *v.Number, *v.Credits)
 	default:
 		say("Invoice %s", *v.Number)
 	}
@@ -197,7 +216,7 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 	say("Bill to    %s (%s)", v.BillToName, v.Customer)
 	say("Status     %s", v.Status)
 	if v.CreditedBy != "" {
-		say("           by credit note %s", v.CreditedBy)
+		say("           by %s", v.CreditedBy)
 	}
 	if v.OnHold {
 		say("           kept open: the customer is on billing hold")

@@ -15,7 +15,7 @@ func (a *app) newVoidCommand() *cobra.Command {
 	var reason, payer string
 	var rebill bool
 	cmd := &cobra.Command{
-		Use: "void NUMBER --reason R [--rebill [--payer billed|register]]", Short: "Void an issued invoice by a credit note", Args: cobra.ExactArgs(1),
+		Use: "void NUMBER --reason R [--rebill [--payer billed|register]]", Short: "Void an issued invoice by a credit note, or a period's credit note by an invoice", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if reason == "" {
 				return usageError{fmt.Errorf("--reason: say why in a few words: they stand on the credit note")}
@@ -58,5 +58,5 @@ func (a *app) sayVoided(number, note string, flights []db.VoidedFlights, rebill 
 	if rebill {
 		what = "go back to the queue: " + strings.Join(payers, ", ")
 	}
-	fmt.Fprintf(a.stdout, "%s is void by credit note %s; of its flights, %s %s\n", number, note, count(total), what)
+	fmt.Fprintf(a.stdout, "%s is void by %s; of its flights, %s %s\n", number, note, count(total), what)
 }

@@ -166,6 +166,20 @@ func (q *Queries) FlightAdjust(ctx context.Context, arg FlightAdjustParams) (str
 	return outcome, err
 }
 
+const invoiceUnmarkPaid = `-- name: InvoiceUnmarkPaid :exec
+SELECT flightbill.unmark_invoice_paid($1::text, $2::text)
+`
+
+type InvoiceUnmarkPaidParams struct {
+	Number string
+	Reason string
+}
+
+func (q *Queries) InvoiceUnmarkPaid(ctx context.Context, arg InvoiceUnmarkPaidParams) error {
+	_, err := q.db.Exec(ctx, invoiceUnmarkPaid, arg.Number, arg.Reason)
+	return err
+}
+
 const invoiceVoid = `-- name: InvoiceVoid :one
 SELECT flightbill.void_invoice($1::text, $2::text, $3::boolean, $4::text)::text AS credit_note
 `

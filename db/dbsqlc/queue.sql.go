@@ -319,7 +319,7 @@ UPDATE flightbill.river_job j
 SET state = 'available', finalized_at = NULL, attempt = greatest(j.attempt - 1, 0), errors = j.errors[:array_upper(j.errors, 1) - 1]
 WHERE j.id IN (
     SELECT c.id FROM flightbill.river_job c
-    WHERE c.state = 'cancelled' AND c.finalized_at > now() - interval '5 minutes' AND c.finalized_at IS NOT NULL AND (c.kind = 'ingest_flight') IS TRUE -- by the index on finalized_at: see enqueue_flights
+    WHERE c.state = 'cancelled' AND c.finalized_at > now() - interval '5 minutes' AND c.finalized_at IS NOT NULL AND (c.kind = 'ingest_flight') IS TRUE -- by the index on finalized_at: see enqueue_as_jobs
         AND NOT c.metadata ? 'cancel_attempted_at' AND c.errors[array_upper(c.errors, 1)] ->> 'error' = 'JobCancelError: job cancelled remotely'
         AND NOT EXISTS ( -- enqueued again meanwhile
             SELECT FROM flightbill.river_job o WHERE o.id <> c.id AND o.unique_key = c.unique_key

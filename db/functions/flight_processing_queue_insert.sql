@@ -2,7 +2,8 @@
 -- many it has enqueued. Those after them are gathered and enqueued together, 4,000
 -- characters of ids at a time, which takes half as long: most of a job's own INSERT
 -- is Postgres making River's five constraints ready. Where another transaction
--- enqueues one of these at the same moment, both count it.
+-- enqueues one of these at the same moment, both count it. The job ids of those
+-- gathered are taken at once: RETURNING gives them, and what the view will show.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_insert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -13,6 +14,7 @@ AS $$
 DECLARE
     new_id       bigint;
     given_up_id  bigint;  -- its job of then, where the flight was given up before
+    added        flightbill.flight_processing_queue; -- as the view shows it, for RETURNING
     promised     boolean; -- to be looked for
     gathered     text;
     begun        boolean; -- something has been gathered before
@@ -30,7 +32,7 @@ BEGIN
     END IF;
     IF set_config('flightbill.singles_left', (coalesce(nullif(current_setting('flightbill.singles_left', true), ''), '100')::int - 1)::text, true)::int < 0 THEN
         gathered := current_setting('flightbill.gathered', true);
-        IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
+        IF position(E'\n' || NEW.flight_id || E'\t' IN gathered) > 0 THEN
             RETURN NULL;
         END IF;
         IF NEW.priority IS NULL AND NEW.process_after IS NULL
@@ -38,16 +40,23 @@ BEGIN
             AND NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.unique_key = flightbill.flight_job_key(NEW.flight_id)
                 AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(j.unique_states, j.state))
         THEN
+            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), nextval('flightbill.river_job_id_seq'));
+            new_id := added.job_id;
+            SELECT o.id, regexp_replace(o.errors[array_upper(o.errors, 1)] ->> 'error', '^JobCancelError: ', '') INTO given_up_id, added.last_error
+            FROM flightbill.river_job o
+            WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
+            ORDER BY o.finalized_at DESC LIMIT 1;
+            added.job_id := coalesce(given_up_id, new_id);
             begun := coalesce(gathered, '') <> '';
-            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\n';
+            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\n';
             PERFORM set_config('flightbill.gathered', gathered, true);
             IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
                 INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id());
             END IF;
-            IF octet_length(gathered) > 4000 THEN
+            IF octet_length(gathered) > 5000 THEN
                 PERFORM flightbill.flight_processing_queue_flush();
             END IF;
-            RETURN NEW;
+            RETURN added;
         END IF;
     END IF;
     INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
@@ -59,27 +68,35 @@ BEGIN
     ON CONFLICT (unique_key)
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
         DO NOTHING
-    RETURNING j.id, EXISTS (SELECT FROM flightbill.queue_promises WHERE until > now() AND until > clock_timestamp())
-    INTO new_id, promised;
+    RETURNING j.id, EXISTS (SELECT FROM flightbill.queue_promises WHERE until > now() AND until > clock_timestamp()),
+        NEW.flight_id, j.state, j.attempt, j.priority, j.scheduled_at, j.created_at, j.id
+    INTO new_id, promised,
+        added.flight_id, added.state, added.attempts, added.priority, added.process_after, added.enqueued_at, added.job_id;
     IF new_id IS NULL THEN -- queued or billed
         IF EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
-            PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1)::smallint, NEW.process_after) AS e
+            PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1), NEW.process_after) AS e
             WHERE e.enqueued + e.revived + e.refused > 0;
-            RETURN CASE WHEN FOUND THEN NEW END;
+            IF FOUND THEN
+                SELECT q.* INTO added FROM flightbill.flight_processing_queue q
+                WHERE q.flight_id = NEW.flight_id AND q.state <> 'running' ORDER BY q.enqueued_at DESC, q.job_id DESC LIMIT 1;
+                RETURN added;
+            END IF;
         END IF;
         RETURN NULL;
     END IF;
     SELECT o.id INTO given_up_id FROM flightbill.river_job o
     WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
-    ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_flights
+    ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_as_jobs
     IF FOUND THEN
-        PERFORM flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]);
+        IF flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]) > 0 THEN
+            SELECT q.* INTO added FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+        END IF;
     END IF;
     -- The call would take 7 % of an INSERT's time, where it comes to nothing.
     IF NOT promised AND (NEW.process_after IS NULL OR NEW.process_after <= now()) THEN
         PERFORM flightbill.announce_flights();
     END IF;
-    RETURN NEW;
+    RETURN added;
 END
 $$;
 REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_insert FROM PUBLIC;

@@ -1,4 +1,4 @@
--- hold_flight_jobs is enqueue_flights' part in billing flights again: each is to have
+-- hold_flight_jobs is enqueue_as_jobs' part in billing flights again: each is to have
 -- a job that begins after this transaction. One that is running may end as billed
 -- already, without having seen this transaction; one that is done is kept by River
 -- for a day: both leave the unique key to a new one. One that waits is marked, and

@@ -12,11 +12,14 @@ BEGIN
             o.status, n.status,
             CASE
                 WHEN n.status = 'DRAFT' THEN coalesce('parked: ' || n.parked_reason, 'no longer parked')
+                WHEN n.status = 'PAID' AND n.total = 0 THEN 'nothing due'
                 WHEN n.status = 'PAID' AND n.credits_invoice_id IS NOT NULL AND n.paid_at = n.issued_at
                     THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id)
+                WHEN n.status = 'PENDING' AND o.status = 'PAID' THEN 'payment of ' || (o.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+                    || ' taken back: ' || coalesce(current_setting('flightbill.payment_taken_back', true), '')
                 WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
                 WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM flightbill.invoices c WHERE c.credits_invoice_id = n.id)
-                WHEN n.kind = 'credit_note' AND o.status = 'DRAFT' THEN coalesce((
+                WHEN n.reason IS NOT NULL AND o.status = 'DRAFT' THEN coalesce((
                     SELECT 'voids ' || c.number || CASE WHEN c.status = 'PAID' THEN ', which was paid: the amount is owed back' ELSE '' END || ': '
                     FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
                 WHEN o.parked_at IS NOT NULL THEN 'no longer parked'

@@ -15,6 +15,7 @@ BEGIN
     IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
         WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
         WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
+            OR OLD.status = 'PAID' AND coalesce(current_setting('flightbill.payment_taken_back', true), '') <> '' -- by unmark_invoice_paid, with its reason
         WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE') AND OLD.kind <> 'credit_note'
         WHEN 'PAID' THEN OLD.status IN ('PENDING', 'OVERDUE', 'PAID')
         WHEN 'VOID' THEN OLD.status <> 'DRAFT'
@@ -22,7 +23,7 @@ BEGIN
     END) THEN
         RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
             coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
-            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID.';
+            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID; flightbill.unmark_invoice_paid takes a payment back.';
     END IF;
     RETURN NEW;
 END

@@ -20,6 +20,7 @@ BEGIN
     FROM (SELECT sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax FROM flightbill.charges c WHERE c.invoice_id = draft) AS s
     WHERE i.id = draft AND i.kind = 'credit_note' AND i.status = 'DRAFT'
     RETURNING i.number INTO STRICT issued;
+    UPDATE flightbill.invoices i SET status = 'PAID', paid_at = at WHERE i.id = draft AND i.total = 0;
     RETURN issued;
 END
 $$;

@@ -1,3 +1,4 @@
+-- mark_invoice_paid marks an invoice paid on a day in the billing zone; none: now.
 CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -37,4 +38,56 @@ BEGIN
     UPDATE flightbill.invoices SET status = 'PAID', paid_at = paid WHERE id = invoice.id;
 END
 $$;
-REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(text, date) FROM PUBLIC;
+
+-- An instant is one of the day on which it falls in the billing zone.
+CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamptz) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    PERFORM flightbill.mark_invoice_paid(invoice_number,
+        (paid_on AT TIME ZONE coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC'))::date);
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(text, timestamptz) FROM PUBLIC;
+
+-- A time without a zone is one in the billing zone, as a day is. Without this, it would
+-- be one in the session's.
+CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    PERFORM flightbill.mark_invoice_paid(invoice_number, paid_on::date);
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(text, timestamp) FROM PUBLIC;
+
+-- Of a literal, and of a parameter whose type the client leaves open, Postgres makes
+-- text where it can: else it would make an instant of a day, by the session's zone.
+CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+    SET timezone = 'UTC' -- for this call; the billing zone follows
+AS $$
+DECLARE
+    zone text := coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC');
+    day  date;
+BEGIN
+    PERFORM set_config('timezone', zone, true);
+    BEGIN
+        paid_on := regexp_replace(paid_on, '( [+-]\d{4}) \S+( m=\S+)?$', '\1'); -- Go's 2026-11-23 10:00:00 +0900 JST
+        -- A day may have a zone, as some drivers send it: 2026-11-23 +09.
+        day := CASE WHEN regexp_replace(paid_on, '[+-][0-9:]+\s*$', '') ~* ':|[0-9]T[0-9]|now' THEN paid_on::timestamptz::date ELSE paid_on::date END;
+    EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+        RAISE EXCEPTION 'invoice % cannot be paid on %: that is no day', coalesce(quote_literal(invoice_number), 'NULL'), quote_literal(paid_on)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received, such as 2026-11-23.';
+    END;
+    PERFORM flightbill.mark_invoice_paid(invoice_number, day);
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(text, text) FROM PUBLIC;

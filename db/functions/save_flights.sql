@@ -95,7 +95,7 @@ BEGIN
             WHERE outcomes[l.nr] = 'billed' AND (closes_on[l.nr] IS NULL OR NOT EXISTS (
                 SELECT FROM flightbill.invoices i
                 WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
-                    AND i.kind = 'consolidated' AND i.status <> 'VOID'))
+                    AND i.status <> 'VOID'))
             ORDER BY customer, closes, own, currency
         LOOP
             IF draft.own IS NULL THEN
@@ -116,7 +116,7 @@ BEGIN
                 ELSE (
                     SELECT i.id FROM flightbill.invoices i
                     WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
-                        AND i.kind = 'consolidated' AND i.status <> 'VOID')
+                        AND i.status <> 'VOID')
             END,
             flight_ids[l.nr], l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
             l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr]

@@ -2,6 +2,7 @@ package imports
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"encoding/csv"
 	"errors"
@@ -54,6 +55,7 @@ type csvFile struct {
 	rows     int64
 	done     bool
 	problems []error
+	warnings []string
 }
 
 // openCSV reads the header.
@@ -69,6 +71,9 @@ func openCSV(name string, r io.Reader, columns []csvColumn, progress func(rows i
 	f.csv = csv.NewReader(text)
 	f.csv.FieldsPerRecord = -1 // counted here, for a message that says more
 	header, err := f.csv.Read()
+	for err == nil && allBlank(header) {
+		header, err = f.csv.Read()
+	}
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil, f.failf("is empty: the first line must name the columns")
@@ -83,7 +88,8 @@ func openCSV(name string, r io.Reader, columns []csvColumn, progress func(rows i
 	return f, nil
 }
 
-// plainText takes off gzip and the byte order mark that spreadsheets write.
+// plainText takes off gzip and the byte order mark that spreadsheets write, and ends
+// lines as others do.
 func plainText(r io.Reader) (io.Reader, error) {
 	text := bufio.NewReaderSize(r, 64<<10)
 	if magic, err := text.Peek(2); err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
@@ -93,17 +99,46 @@ func plainText(r io.Reader) (io.Reader, error) {
 		}
 		text = bufio.NewReaderSize(unzipped, 64<<10)
 	}
-	start, err := text.Peek(3)
-	switch {
-	case err == nil && string(start) == "\ufeff":
-		_, err = text.Discard(len(start))
-		return text, err
-	case len(start) >= 2 && (start[0] == 0xff && start[1] == 0xfe || start[0] == 0xfe && start[1] == 0xff):
-		return nil, errors.New("it is UTF-16: save it as UTF-8")
-	case err != nil && !errors.Is(err, io.EOF):
+	start, err := text.Peek(text.Size())
+	if err != nil && !errors.Is(err, io.EOF) && len(start) == 0 {
 		return nil, err
 	}
+	has := func(prefix string) bool { return bytes.HasPrefix(start, []byte(prefix)) }
+	switch {
+	case has("\xff\xfe"), has("\xfe\xff"), len(start) >= 2 && (start[0] == 0) != (start[1] == 0):
+		return nil, errors.New("it is UTF-16: save it as UTF-8")
+	case has("PK\x03\x04"):
+		return nil, errors.New("it is a zip archive or a spreadsheet (.xlsx): unpack it, or save the sheet as CSV in UTF-8; .gz is read as it is")
+	case has("\xd0\xcf\x11\xe0"):
+		return nil, errors.New("it is a spreadsheet (.xls): save the sheet as CSV in UTF-8")
+	case has("\ufeff"):
+		if _, err := text.Discard(len("\ufeff")); err != nil {
+			return nil, err
+		}
+	}
+	if bytes.ContainsRune(start, '\r') && !bytes.ContainsRune(start, '\n') {
+		return carriageReturns{text}, nil
+	}
 	return text, nil
+}
+
+// carriageReturns reads a file whose lines end with nothing else, as old spreadsheets
+// for the Mac write them.
+type carriageReturns struct{ io.Reader }
+
+func (r carriageReturns) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	for i, c := range p[:n] {
+		if c == '\r' {
+			p[i] = '\n'
+		}
+	}
+	return n, err
+}
+
+// allBlank: spreadsheets write rows of commas.
+func allBlank(record []string) bool {
+	return !slices.ContainsFunc(record, func(cell string) bool { return strings.TrimSpace(cell) != "" })
 }
 
 func (f *csvFile) readHeader(header []string, columns []csvColumn) error {
@@ -150,6 +185,9 @@ func (f *csvFile) next() bool {
 		return false
 	}
 	record, err := f.csv.Read()
+	for err == nil && allBlank(record) {
+		record, err = f.csv.Read()
+	}
 	if errors.Is(err, io.EOF) {
 		f.progress(f.rows)
 		f.done = true
@@ -254,6 +292,19 @@ func isDecimal(s string) bool {
 	return len(s) <= 100 && whole != "" && isDigits(whole) && isDigits(fraction) && dot == (fraction != "")
 }
 
+// one returns a cell that holds one code: with a separator in it, it would be no code
+// that anything has.
+func (f *csvFile) one(column, expected string) string {
+	cell := f.cell(column)
+	if strings.ContainsAny(cell, separators) {
+		f.wrong(column, expected)
+	}
+	return cell
+}
+
+// separators are what people write between codes.
+const separators = ",;|/&"
+
 // date returns a day; no date where the cell is empty or wrong.
 func (f *csvFile) date(column, expected string) billing.Date {
 	cell := f.cell(column)
@@ -311,6 +362,17 @@ func (f *csvFile) wrongAt(line int, column, value, expected string) {
 
 func (f *csvFile) problemf(line int, format string, args ...any) {
 	f.problems = append(f.problems, fmt.Errorf("%s: line %d: %w", f.name, line, fmt.Errorf(format, args...)))
+}
+
+// warnf notes what is probably not meant; of many, the first few.
+func (f *csvFile) warnf(line int, format string, args ...any) {
+	switch len(f.warnings) {
+	case maxProblems + 1:
+	case maxProblems:
+		f.warnings = append(f.warnings, f.name+": there is more of the kind")
+	default:
+		f.warnings = append(f.warnings, fmt.Sprintf("%s: line %d: ", f.name, line)+fmt.Sprintf(format, args...))
+	}
 }
 
 // err returns what is wrong with the file.

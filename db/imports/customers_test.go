@@ -177,3 +177,19 @@ func TestCustomersRefusesWrongRows(t *testing.T) {
 	b.refuse(imports.Customers, "code,billing_hold\nOLD,true\nNEW,true\n", "line 3", "customer NEW is new", "column name")
 	b.refuse(imports.Customers, "code,name\nNEW,New\n", "line 2", "customer NEW is new", "column billing_frequency")
 }
+
+// What people write between several, and what would be one that nobody flies as.
+func TestRefusesSeparatorsInCodes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for cell, said := range map[string]string{
+		`"BAW,SHT"`: "BAW SHT", `EZY;EZS`: "EZY EZS", `A|B`: "A B", `"BAW, SHT"`: "BAW SHT", `BAW/SHT`: "BAW SHT", `BAW & SHT`: "BAW SHT", `BAW;`: "BAW",
+	} {
+		for _, column := range []string{"operators", "aircraft"} {
+			b.refuse(imports.Customers, "code,name,billing_frequency,"+column+"\nACME,Acme,monthly,"+cell+"\n",
+				"line 2: column "+column+": ", "is not usable: write spaces between several: "+said)
+		}
+	}
+	b.load(imports.Customers, 1, 0, 0, "code,name,billing_frequency,operators,aircraft", "ACME,Acme,monthly,BAW  SHT,G-OWN N1")
+	b.refuse(imports.Tariffs, csvOf("code,description,basis,airport,applies_to,band_from,band_to,unit_rate,minimum,currency,tax_rate,valid_from,valid_to", "LANDING,,per_flight,LHR;LGW,arrival,,,1,,EUR,0,2020-01-01,"), "line 2: column airport: \"LHR;LGW\" is not usable: write one airport")
+}

@@ -201,6 +201,9 @@ func (c *flightCopy) addRow() {
 	if !db.ValidFlightID(id) || billing.CleanText(id) == "" { // it could be imported, and never be billed
 		f.wrong("flight_id", "write 1 to 128 of A-Z a-z 0-9 space . _ : / + # @ ~ -, the first a letter or digit")
 	}
+	if warning := WarnOfFlightID(id); warning != "" {
+		f.warnf(f.line, "column flight_id: %s", warning)
+	}
 	c.buf = strconv.AppendInt(c.buf, int64(f.line), 10)
 	c.buf = appendCopyText(append(c.buf, '\t'), id)
 	for _, column := range c.facts {

@@ -104,6 +104,8 @@ func TestFlightsRefusesWrongRows(t *testing.T) {
 				row[i] = c.value
 			case "flight_id":
 				row[i] = "F9"
+			case "operator": // a row without any text does not count
+				row[i] = "BAW"
 			}
 		}
 		b.refuse(imports.Flights, csvOf(flightHeader, "F1,,,,,,,,,,", strings.Join(row, ",")), "line 3", "column "+c.column, c.part)

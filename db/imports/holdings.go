@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db/dbsqlc"
@@ -80,7 +81,14 @@ func (f *csvFile) list(column string) []held {
 		return nil
 	}
 	list := []held{}
-	for _, word := range strings.Fields(f.cell(column)) {
+	cell := f.cell(column)
+	if strings.ContainsAny(cell, separators) {
+		f.wrong(column, "write spaces between several: "+strings.Join(strings.FieldsFunc(cell, func(r rune) bool {
+			return unicode.IsSpace(r) || strings.ContainsRune(separators, r)
+		}), " "))
+		return nil
+	}
+	for _, word := range strings.Fields(cell) {
 		h, err := parseHeld(word)
 		if err != nil {
 			f.problemf(f.line, "column %s: %s is not usable: %w", column, shown(word), err)

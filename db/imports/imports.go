@@ -26,6 +26,8 @@ type Result struct {
 	Added     int64 `json:"added"`
 	Changed   int64 `json:"changed"`
 	Unchanged int64 `json:"unchanged"`
+
+	Warnings []string `json:"warnings,omitempty"` // what is probably not meant
 }
 
 // Load reads a CSV file into the database: all of it, or nothing where any
@@ -34,7 +36,7 @@ type Result struct {
 //
 // The header names the columns, in any order. An unknown column is an error,
 // since a mistyped name would lose data without a word. Spaces around a cell do
-// not count, but in flight_id. Data that begin with gzip's magic number are
+// not count, but in flight_id; nor do rows without any text. Data that begin with gzip's magic number are
 // decompressed, whatever name says; name is for messages.
 //
 // An error is about the first few wrong rows, each with file, line and column.
@@ -70,7 +72,7 @@ func Load(
 	case err != nil:
 		return Result{}, fmt.Errorf("import %s: %w", name, err)
 	}
-	result.Rows = file.rows
+	result.Rows, result.Warnings = file.rows, file.warnings
 	result.Unchanged = result.Rows - result.Added - result.Changed
 	return result, nil
 }

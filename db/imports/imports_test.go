@@ -157,6 +157,8 @@ func TestReadsWhatSpreadsheetsAndPostgresWrite(t *testing.T) {
 		"quotes":                 "\"code\",name,billing_frequency\n\"ACME\",\"Acme\",monthly\n",
 		"spaces around":          "code,name,billing_frequency\n ACME , Acme\t, monthly\n",
 		"empty lines":            "code,name,billing_frequency\n\nACME,Acme,monthly\n\n",
+		"rows of commas":         ",,\n" + strings.ReplaceAll(plain, "\n", "\n , ,\n,,,,\n"),
+		"carriage returns":       strings.ReplaceAll(plain, "\n", "\r"),
 		"gzip":                   string(zipped(t, plain)),
 		"gzip in two parts":      string(zipped(t, plain[:20])) + string(zipped(t, plain[20:])),
 		"gzip of a mark":         string(zipped(t, "\ufeff"+plain)),
@@ -189,6 +191,12 @@ func TestRefusesFilesThatAreNotReadable(t *testing.T) {
 	b.refuse(imports.Tariffs, "code,description\n", "basis, airport, applies_to", "valid_to is missing")
 	b.refuse(imports.Flights, "flight_id,passengers\n", "callsign, operator", "distance_km is missing")
 	b.refuse(imports.Customers, "\xff\xfec\x00o\x00", "UTF-16")
+	b.refuse(imports.Customers, "c\x00o\x00d\x00e\x00", "UTF-16", "save it as UTF-8") // without a mark
+	b.refuse(imports.Customers, "\x00c\x00o\x00d\x00e", "UTF-16")
+	b.refuse(imports.Customers, "PK\x03\x04\x14\x00", "it is a zip archive or a spreadsheet (.xlsx): unpack it, or save the sheet as CSV")
+	b.refuse(imports.Customers, "\xd0\xcf\x11\xe0\xa1\xb1", "it is a spreadsheet (.xls)")
+	b.refuse(imports.Customers, ",,\n,\n", "is empty")
+	b.refuse(imports.Customers, customers+",,\r\nA,a,daily\r\n", "line 3")
 	b.refuse(imports.Customers, customers+"A,Caf\xe9,monthly\n", "line 2", "column name", "UTF-8")
 	b.refuse(imports.Customers, customers+"A,a\x00b,monthly\n", "line 2", "column name", "UTF-8")
 	b.refuse(imports.Customers, customers+"A,\"two\nlines\",monthly\nB,b\n", "line 4", "2 cells", "3 columns")

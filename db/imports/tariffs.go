@@ -130,7 +130,7 @@ func readTariff(f *csvFile) billing.Tariff {
 		Code:        f.required("code", "give the tariff a short name, such as LANDING"),
 		Description: f.cell("description"),
 		Basis:       billing.Basis(f.cell("basis")),
-		Airport:     f.cell("airport"),
+		Airport:     f.one("airport", "write one airport; a tariff for several has a row for each"),
 		AppliesTo:   billing.AppliesTo(f.cell("applies_to")),
 		BandFrom:    f.decimal("band_from", tonnes),
 		BandTo:      f.decimal("band_to", tonnes),

@@ -57,3 +57,6 @@ LEFT JOIN flightbill.customers c ON c.id = CASE v.payer WHEN 'billed' THEN b.cus
 WHERE n.number = @credit_note::text
 GROUP BY 1
 ORDER BY 1;
+
+-- name: InvoiceUnmarkPaid :exec
+SELECT flightbill.unmark_invoice_paid(@number::text, @reason::text);

@@ -598,6 +598,11 @@ class Differences:
             print(f"... and {total - min(SHOWN, len(chosen))} more", file=out)
 
 
+def kind_of(invoice):
+    """A credit note that stands for a period is that period's consolidated invoice."""
+    return "consolidated" if invoice.closes_on else invoice.kind
+
+
 def name_of(key):
     customer, kind, closes_on, currency = key
     return f"{customer} {kind} {closes_on or ''} {currency}".replace("  ", " ")
@@ -711,7 +716,7 @@ class Comparison:
                 self.differences.add("charge", f"charge {id_} of {flight_id}: a number is null")
                 continue
             self.sums[invoice_id].add(line.amount, line.tax_amount)
-            if invoice.kind != "consolidated":
+            if not invoice.closes_on:
                 self.flights_on[invoice_id].add(flight_id)
             if invoice_id in self.voided or invoice.credits:
                 self.lines_of[invoice_id][flight_id, tariff_id, flown_on, line] += 1
@@ -719,7 +724,7 @@ class Comparison:
             net[key] = tuple(map(sum, zip(net.get(key, (0, 0, 0)), (line.quantity, line.amount, line.tax_amount))))
             if described != "t":
                 self.differences.add("charge", f"charge {id_} of {flight_id}: no description")
-            if origin or invoice.kind == "credit_note":
+            if origin or invoice.credits:
                 self.again_on(flight_id, invoice, id_, late, origin)
                 again.add((origin or "void", line.currency))
                 continue
@@ -734,7 +739,7 @@ class Comparison:
             if want is None:
                 continue
             kind = "flight" if want.closes_on is None else "consolidated"
-            if (invoice.customer, invoice.kind, invoice.closes_on) != (want.customer, kind, want.closes_on):
+            if (invoice.customer, kind_of(invoice), invoice.closes_on) != (want.customer, kind, want.closes_on):
                 self.differences.add("charge on a wrong invoice", f"{flight_id} {code}: on " + name_of(
                     (invoice.customer, invoice.kind, invoice.closes_on, invoice.currency)) + ", must be on " + name_of(
                     (want.customer, kind, want.closes_on, invoice.currency)))
@@ -769,7 +774,7 @@ class Comparison:
         if late != ("1" if origin else "0"):
             self.differences.add("charge", f"{where}: origin {origin or 'none'}, late {late}")
         customer = self.expected.customers.get(invoice.customer)
-        if invoice.kind == "consolidated" and customer and (invoice.status != "DRAFT") != self.expected.calendar.is_issued(
+        if invoice.closes_on and customer and (invoice.status != "DRAFT") != self.expected.calendar.is_issued(
                 customer, invoice.closes_on):
             key = invoice.customer, invoice.kind, invoice.closes_on, invoice.currency
             self.differences.add("charge on a wrong invoice", f"{where}: on {name_of(key)}, {invoice.status}")
@@ -810,7 +815,7 @@ class Comparison:
     def check_invoices(self):
         groups, periods = collections.defaultdict(list), {}
         for invoice in self.invoices.values():
-            key = invoice.customer, invoice.kind, invoice.closes_on, invoice.currency
+            key = invoice.customer, kind_of(invoice), invoice.closes_on, invoice.currency
             if self.first[invoice.id].charges:
                 if key in self.expected.invoices:
                     groups[key].append(invoice)
@@ -818,7 +823,7 @@ class Comparison:
                     self.differences.add("unexpected invoice", f"{name_of(key)} {invoice.status}, id {invoice.id}")
             elif not self.sums[invoice.id].charges:
                 self.differences.add("invoice without charges", f"{name_of(key)} {invoice.status}, id {invoice.id}")
-            if invoice.kind == "consolidated" and invoice.status != "VOID":
+            if invoice.closes_on and invoice.status != "VOID":
                 if periods.setdefault(key, invoice.id) != invoice.id:
                     self.differences.add("two invoices for a period", f"{name_of(key)}: ids {periods[key]}, {invoice.id}")
             self.check_one(key, invoice)
@@ -854,7 +859,7 @@ class Comparison:
         """What must hold for an invoice by itself, its own charges and its own dates."""
         label = f"{name_of(key)} {invoice.number or 'id ' + invoice.id}"
         sums = self.sums[invoice.id]
-        if invoice.kind != "consolidated" and not invoice.credits and len(self.flights_on[invoice.id]) != 1:
+        if not invoice.closes_on and not invoice.credits and len(self.flights_on[invoice.id]) != 1:
             self.differences.add("invoice", f"{label}: {len(self.flights_on[invoice.id])} flights, must be 1")
         if invoice.status == "DRAFT":
             stray = [n for n in ("number", "subtotal", "tax", "total", "issued", "due_on")
@@ -879,17 +884,22 @@ class Comparison:
     def check_void(self, key, invoice):
         """A voided invoice has one credit note, which undoes each of its lines; no other invoice has one."""
         label = f"{name_of(key)} {invoice.number or 'id ' + invoice.id}"
-        if (invoice.kind == "credit_note") != bool(invoice.reason):
+        if (invoice.kind == "credit_note" or bool(invoice.credits)) != bool(invoice.reason):
             self.differences.add("credit note", f"{label}: reason {invoice.reason!r}")
-        if invoice.kind == "credit_note" and (invoice.status not in ("PENDING", "PAID")):
+        if invoice.kind == "credit_note" and not invoice.closes_on and invoice.status not in ("PENDING", "PAID"):
             self.differences.add("credit note", f"{label}: {invoice.status}")
         if invoice.kind == "credit_note" and not invoice.credits and invoice.total is not None and invoice.total >= 0:
             self.differences.add("credit note", f"{label}: total {show(invoice.total)}, without an invoice that it voids")
+        if invoice.kind == "consolidated" and invoice.status != "DRAFT" and invoice.total is not None and invoice.total < 0:
+            self.differences.add("credit note", f"{label}: total {show(invoice.total)}, and is none")
+        if invoice.total == 0 and invoice.status not in ("PAID", "VOID"):
+            self.differences.add("status", f"{label}: {invoice.status}, nothing is due")
         notes = [self.invoices[n] for n in self.voided.get(invoice.id, [])]
         if len(notes) != (invoice.status == "VOID"):
             self.differences.add("void", f"{label}: {invoice.status}, credit notes {[n.number for n in notes]}")
         for note in notes:
-            if (note.kind, note.customer, note.currency) != ("credit_note", invoice.customer, invoice.currency):
+            kind = "consolidated" if invoice.kind == "credit_note" else "credit_note"
+            if (note.kind, note.customer, note.currency) != (kind, invoice.customer, invoice.currency):
                 self.differences.add("void", f"{label}: its credit note {note.number} is {note.kind} of {note.customer} in {note.currency}")
             undone = collections.Counter()
             for (flight_id, tariff_id, flown_on, line), times in self.lines_of[note.id].items():

@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// Function is an SQL function: its comment, CREATE OR REPLACE FUNCTION, and who may
-// call it.
+// Function is an SQL function, with all that have its name: comments, CREATE OR REPLACE
+// FUNCTION, and who may call them.
 type Function struct {
 	Name string
 	File string // in which its text stands
@@ -23,9 +23,10 @@ type Function struct {
 }
 
 var (
-	blockRE  = regexp.MustCompile(`(?ms)^-- \+goose StatementBegin\n(.*?)^-- \+goose StatementEnd\n`)
-	createRE = regexp.MustCompile(`(?m)^CREATE OR REPLACE FUNCTION flightbill\.(\w+)\s*\(`)
-	dropRE   = regexp.MustCompile(`(?m)^DROP FUNCTION flightbill\.(\w+)`)
+	blockRE   = regexp.MustCompile(`(?ms)^-- \+goose StatementBegin\n(.*?)^-- \+goose StatementEnd\n`)
+	createRE  = regexp.MustCompile(`(?ms)^CREATE OR REPLACE FUNCTION flightbill\.(\w+)\s*\((.*?)\)\s+RETURNS`)
+	defaultRE = regexp.MustCompile(` DEFAULT [^,]*`)
+	dropRE    = regexp.MustCompile(`(?m)^DROP FUNCTION flightbill\.(\w+)`)
 )
 
 const downMark = "-- +goose Down\n"
@@ -43,10 +44,11 @@ func Files(folder fs.FS) ([]Function, error) {
 			return nil, err
 		}
 		created := createRE.FindAllSubmatch(text, -1)
-		if name := strings.TrimSuffix(path.Base(file), ".sql"); len(created) != 1 || string(created[0][1]) != name {
-			return nil, fmt.Errorf("%s must have one CREATE OR REPLACE FUNCTION flightbill.%s at the start of a line, and no other", file, name)
+		name := strings.TrimSuffix(path.Base(file), ".sql")
+		if len(created) == 0 || slices.ContainsFunc(created, func(c [][]byte) bool { return string(c[1]) != name }) {
+			return nil, fmt.Errorf("%s must have CREATE OR REPLACE FUNCTION flightbill.%s at the start of a line, and no other", file, name)
 		}
-		functions[i] = Function{Name: string(created[0][1]), File: file, Text: string(text)}
+		functions[i] = Function{Name: name, File: file, Text: string(text)}
 	}
 	return functions, nil
 }
@@ -132,22 +134,35 @@ func step(b *strings.Builder, from, to Function) {
 	b.WriteByte('\n')
 	// Postgres replaces a function only where what it is given and what it returns stay.
 	if from.Text != "" && signature(from.Text) != signature(to.Text) {
-		b.WriteString("DROP FUNCTION flightbill." + from.Name + ";\n")
+		b.WriteString(drop(from))
 	}
 	if to.Text != "" {
 		b.WriteString("-- +goose StatementBegin\n" + to.Text + "-- +goose StatementEnd\n")
 	}
 }
 
-// signature is what stands between a function's name and its language, without the
-// spaces.
-func signature(text string) string {
-	start := createRE.FindStringIndex(text)
-	if start == nil {
-		return ""
+// drop is with the arguments where there are several of the name.
+func drop(f Function) string {
+	created := createRE.FindAllStringSubmatch(f.Text, -1)
+	if len(created) < 2 {
+		return "DROP FUNCTION flightbill." + f.Name + ";\n"
 	}
-	head, _, _ := strings.Cut(text[start[1]:], "LANGUAGE")
-	return strings.Join(strings.Fields(head), " ")
+	var b strings.Builder
+	for _, c := range created {
+		fmt.Fprintf(&b, "DROP FUNCTION flightbill.%s(%s);\n", f.Name, defaultRE.ReplaceAllString(c[2], ""))
+	}
+	return b.String()
+}
+
+// signature is what stands between a function's name and its language, without the
+// spaces; of all that have the name.
+func signature(text string) string {
+	var heads []string
+	for _, start := range createRE.FindAllStringIndex(text, -1) {
+		head, _, _ := strings.Cut(text[start[0]:], "LANGUAGE")
+		heads = append(heads, strings.Join(strings.Fields(head), " "))
+	}
+	return strings.Join(heads, "\n")
 }
 
 // Amend puts new texts in place of old ones in a migration's text.

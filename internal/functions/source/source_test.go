@@ -64,6 +64,25 @@ func TestMigration(t *testing.T) {
 	require.Empty(t, source.Changes(now, after))
 }
 
+// Several functions of one name are one text: made together, dropped one by one.
+func TestOverloads(t *testing.T) {
+	t.Parallel()
+	text := function("f", "a int, b date DEFAULT NULL", "1") + function("f", "a int, b text", "2")
+	first := "-- +goose Up\n" + block(function("f", "a int", "1")) + "-- +goose Down\nDROP FUNCTION flightbill.f;\n"
+	now, err := source.Files(folder(map[string]string{"f.sql": text}))
+	require.NoError(t, err)
+	before, err := source.Migrated(folder(map[string]string{"00001_first.sql": first}))
+	require.NoError(t, err)
+	second := source.Migration("Second.", source.Changes(now, before))
+	require.Equal(t, "-- Second.\n\n-- +goose Up\nSET LOCAL search_path = pg_catalog, pg_temp;\n"+
+		"\nDROP FUNCTION flightbill.f;\n"+block(text)+
+		"\n-- +goose Down\nSET LOCAL search_path = pg_catalog, pg_temp;\n"+
+		"\nDROP FUNCTION flightbill.f(a int, b date);\nDROP FUNCTION flightbill.f(a int, b text);\n"+block(function("f", "a int", "1")), second)
+	after, err := source.Migrated(folder(map[string]string{"00001_first.sql": first, "00002_second.sql": second}))
+	require.NoError(t, err)
+	require.Empty(t, source.Changes(now, after))
+}
+
 func TestAmend(t *testing.T) {
 	t.Parallel()
 	migration := "-- +goose Up\n" + block(function("a", "", "1")) + block(function("b", "", "1")) + "-- +goose Down\n"
@@ -81,6 +100,6 @@ func TestFilesHoldTheFunctionTheyAreNamedAfter(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", function("b", "", "1"), function("a", "", "1") + function("b", "", "1"), "CREATE FUNCTION flightbill.a() RETURNS int LANGUAGE sql RETURN 1;\n"} {
 		_, err := source.Files(folder(map[string]string{"a.sql": text}))
-		require.ErrorContains(t, err, "a.sql must have one CREATE OR REPLACE FUNCTION flightbill.a")
+		require.ErrorContains(t, err, "a.sql must have CREATE OR REPLACE FUNCTION flightbill.a")
 	}
 }

@@ -82,13 +82,13 @@ func (f *csvFile) list(column string) []held {
 	}
 	list := []held{}
 	cell := f.cell(column)
-	if strings.ContainsAny(cell, separators) {
-		f.wrong(column, "write spaces between several: "+strings.Join(strings.FieldsFunc(cell, func(r rune) bool {
-			return unicode.IsSpace(r) || strings.ContainsRune(separators, r)
-		}), " "))
-		return nil
-	}
 	for _, word := range strings.Fields(cell) {
+		if code, _, _ := strings.Cut(word, "@"); strings.ContainsAny(code, separators) {
+			f.wrong(column, "write spaces between several: "+strings.Join(strings.FieldsFunc(cell, func(r rune) bool {
+				return unicode.IsSpace(r) || strings.ContainsRune(separators, r)
+			}), " "))
+			return nil
+		}
 		h, err := parseHeld(word)
 		if err != nil {
 			f.problemf(f.line, "column %s: %s is not usable: %w", column, shown(word), err)

@@ -115,6 +115,7 @@ func TestSaveMeetsARunAtEachStep(t *testing.T) {
 			release()
 			require.NoError(t, (<-run).err)
 			eventually(t, "the flight is billed", billed)
+			require.Equal(t, 1, get[int](t, b, `SELECT attempt FROM river_job`), "priced again, without an attempt")
 			require.Equal(t, "WEEK 2026-03-08 EUR PENDING WEEK-000001 170.40 2026-04-07 F1\nWEEK 2026-03-15 EUR DRAFT F2(late)", b.invoices(t))
 			b.requireSound(t)
 		})

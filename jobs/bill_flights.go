@@ -174,7 +174,7 @@ func (w *IngestFlight) priceFrom(ctx context.Context, book *db.PriceBook, batch 
 	}
 	_ = w.books.LearnCustomers(ctx, book, flights) // in one query; what fails, fails again below
 	for _, a := range read {
-		if a.bill, a.refused = price(ctx, w.books, book, a.flight, w.now()); a.refused == nil {
+		if a.bill, a.refused = price(ctx, w.books, book, a.flight, w.bounds, w.now()); a.refused == nil {
 			a.refused = w.locked.check(a.bill.Customer)
 		}
 		refused = refused || a.refused != nil
@@ -183,7 +183,7 @@ func (w *IngestFlight) priceFrom(ctx context.Context, book *db.PriceBook, batch 
 	return refused
 }
 
-func price(ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, now time.Time) (db.Bill, error) {
+func price(ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, bounds billing.Bounds, now time.Time) (db.Bill, error) {
 	if err := billing.CheckLanded(flight, now); err != nil {
 		return db.Bill{}, err
 	}
@@ -195,7 +195,7 @@ func price(ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight
 		return db.Bill{}, billing.NoCustomer(flight)
 	}
 	landedOn := book.Calendar.LandingDate(*flight.LandedAt)
-	charges, err := billing.Price(flight, customer, landedOn, book.Tariffs(flight))
+	charges, err := billing.Price(flight, customer, landedOn, book.Tariffs(flight), bounds)
 	if err != nil {
 		return db.Bill{}, err
 	}

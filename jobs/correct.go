@@ -18,6 +18,7 @@ type Corrector struct {
 	Pool   *pgxpool.Pool
 	Books  *db.PriceBooks
 	Source FlightSource
+	Bounds billing.Bounds
 	Now    func() time.Time
 }
 
@@ -64,7 +65,7 @@ func (c *Corrector) correct(ctx context.Context, book *db.PriceBook, flight bill
 	case len(billed.Voids) > 0:
 		return Correction{}, "", stillVoided(flight.ID, billed)
 	}
-	bill, err := price(ctx, c.Books, book, flight, c.Now())
+	bill, err := price(ctx, c.Books, book, flight, c.Bounds, c.Now())
 	if err != nil {
 		return Correction{}, "", err
 	}

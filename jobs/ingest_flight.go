@@ -69,6 +69,7 @@ type IngestFlight struct {
 	batch   int           // how many are claimed at once
 	lease   time.Duration // how long a claim is good for
 	wait    time.Duration // how long an unknown or unlanded flight is waited for
+	bounds  billing.Bounds
 	now     func() time.Time
 	stats   *Stats
 	logger  *slog.Logger

@@ -50,12 +50,15 @@ func TestIngestFlightRefusals(t *testing.T) {
 	b.exec(t, `UPDATE flights SET mtow_kg = NULL WHERE flight_id = 'MASS1'`)
 	b.flight(t, "MASS2", "WEEK", landed(4, 9))
 	b.exec(t, `UPDATE flights SET mtow_kg = -1 WHERE flight_id = 'MASS2'`)
+	b.flight(t, "MASS3", "WEEK", landed(4, 9))
+	b.exec(t, `UPDATE flights SET mtow_kg = 7008000 WHERE flight_id = 'MASS3'`)
+	b.flight(t, "EPOCH1", "WEEK", time.UnixMilli(landed(4, 9).Unix()))
 	b.flight(t, "EARLY1", "WEEK", landed(4, 9))
 	b.exec(t, `UPDATE flights SET landed_at = NULL WHERE flight_id = 'EARLY1'`)
 	b.flight(t, "OLD1", "WEEK", time.Date(2019, 12, 31, 9, 0, 0, 0, time.UTC))
 	b.flight(t, "GOOD1", "WEEK", landed(4, 9))
 	b.start(t)
-	b.enqueue(t, "NOBODY1", "MASS1", "MASS2", "EARLY1", "OLD1", "NOWHERE1", "GOOD1")
+	b.enqueue(t, "NOBODY1", "MASS1", "MASS2", "MASS3", "EPOCH1", "EARLY1", "OLD1", "NOWHERE1", "GOOD1")
 	eventually(t, "all flights have been tried", func() bool {
 		return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE reason IS NULL`) == 0
 	})
@@ -70,6 +73,8 @@ func TestIngestFlightRefusals(t *testing.T) {
 		"NOBODY1":  "cancelled no_customer: flight NOBODY1 ",
 		"MASS1":    "cancelled missing_fact: flight MASS1 ",
 		"MASS2":    "cancelled unusable_facts: flight MASS2 ",
+		"MASS3":    "cancelled unusable_facts: flight MASS3 has a maximum take-off mass (mtow_kg) of 7008000 kg",
+		"EPOCH1":   "cancelled unusable_facts: flight EPOCH1 landed (landed_at) at 1970-01-21",
 		"OLD1":     "cancelled no_tariff: flight OLD1 ",
 		"EARLY1":   "scheduled not_landed: flight EARLY1 ",
 		"NOWHERE1": "scheduled flight_unknown: flight NOWHERE1 ",
@@ -79,6 +84,16 @@ func TestIngestFlightRefusals(t *testing.T) {
 	}
 	require.Empty(t, found)
 	require.Equal(t, "GOOD1", get[string](t, b, `SELECT string_agg(flight_id, ' ') FROM billed_flights`))
+}
+
+func TestIngestFlightOfOtherBounds(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "WEEK", landed(4, 9))
+	b.exec(t, `UPDATE flights SET mtow_kg = 800000`)
+	b.start(t, func(c *jobs.Config) { c.Bounds.MTOWKg = 800_000 })
+	b.enqueue(t, "F1")
+	eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
 }
 
 // A cancelled flight is enqueued again once its data are right; what was wrong

@@ -66,7 +66,7 @@ func (w *IngestFlight) rebillFrom(ctx context.Context, book *db.PriceBook, a *at
 	case !billed.RebillAsked():
 		return "", w.refuseVoided(ctx, a.flightID)
 	}
-	bill, err := price(ctx, w.books, book, billed.Flight, w.now())
+	bill, err := price(ctx, w.books, book, billed.Flight, w.bounds, w.now())
 	if err != nil {
 		return "", fromKeptFacts(billed, err)
 	}

@@ -21,7 +21,7 @@ func (a *app) newCorrectCommand() *cobra.Command {
 					return err
 				}
 				defer closeSource()
-				corrector := jobs.Corrector{Pool: pool, Books: db.NewPriceBooks(pool), Source: source, Now: a.now}
+				corrector := jobs.Corrector{Pool: pool, Books: db.NewPriceBooks(pool), Source: source, Bounds: a.config.Bounds, Now: a.now}
 				correction, err := corrector.Correct(cmd.Context(), args[0])
 				if err != nil {
 					return fmt.Errorf("correct: %w", err)

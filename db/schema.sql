@@ -439,7 +439,7 @@ $$;
 
 CREATE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN COALESCE(((octet_length(flight_id) <= 128) AND ((flight_id COLLATE "C") ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text)), false);
+    RETURN COALESCE(((octet_length(flight_id) <= 128) AND ((flight_id COLLATE "C") ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text) AND ("right"(flight_id, 1) <> ' '::text)), false);
 
 CREATE FUNCTION flightbill.flight_job_key(flight_id text) RETURNS bytea
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -881,7 +881,7 @@ CREATE FUNCTION flightbill.refuse_flight_id(flight_id text) RETURNS void
 BEGIN
     RAISE EXCEPTION 'flight id % cannot be enqueued', coalesce(quote_literal(left(flight_id, 160)), 'NULL')
         USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'A flight id is 1 to 128 characters of A-Z a-z 0-9 space . _ : / + # @ ~ - and starts with a letter or digit.';
+            HINT = 'A flight id is 1 to 128 characters of A-Z a-z 0-9 space . _ : / + # @ ~ - and starts with a letter or digit; the last is no space.';
 END
 $$;
 
@@ -1489,6 +1489,7 @@ CREATE TABLE flightbill.flights (
     landed_at timestamp with time zone,
     distance_km numeric,
     passengers bigint,
+    CONSTRAINT flights_can_be_enqueued CHECK (((octet_length(flight_id) <= 128) AND (flight_id ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text) AND ("right"(flight_id, 1) <> ' '::text))),
     CONSTRAINT flights_departed_at_check CHECK (isfinite(departed_at)),
     CONSTRAINT flights_distance_km_check CHECK ((abs(distance_km) < 'Infinity'::numeric)),
     CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at))

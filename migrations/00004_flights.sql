@@ -16,7 +16,9 @@ CREATE TABLE flightbill.flights (
     departed_at   timestamptz CHECK (isfinite(departed_at)),
     landed_at     timestamptz CHECK (isfinite(landed_at)),
     distance_km   numeric CHECK (abs(distance_km) < 'Infinity'), -- great circle, km
-    passengers    bigint       -- on board
+    passengers    bigint,      -- on board
+    -- As flight_id_is_valid, which who writes here need not have the right to call.
+    CONSTRAINT flights_can_be_enqueued CHECK (octet_length(flight_id) <= 128 AND flight_id ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$' AND right(flight_id, 1) <> ' ')
 );
 
 -- +goose Down

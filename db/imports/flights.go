@@ -198,7 +198,7 @@ func (c *flightCopy) addRow() {
 	f := c.file
 	id := f.raw("flight_id")
 	if !db.ValidFlightID(id) { // it could be imported, and never be billed
-		f.wrong("flight_id", "write 1 to 128 of A-Z a-z 0-9 space . _ : / + # @ ~ -, the first a letter or digit")
+		f.wrong("flight_id", "write 1 to 128 of A-Z a-z 0-9 space . _ : / + # @ ~ -, the first a letter or digit, the last no space")
 	}
 	c.buf = strconv.AppendInt(c.buf, int64(f.line), 10)
 	c.buf = appendCopyText(append(c.buf, '\t'), id)

@@ -18,15 +18,15 @@ func TestFlightsFacts(t *testing.T) {
 	b.load(imports.Flights, 4, 0, 0, flightHeader+",passengers",
 		"F1,UAL1,UAL,N1,B738,79016,KEWR,KIAH,2013-01-01T10:17:00Z,2013-01-01 15:30:00.25+01:00,2253.10,150",
 		"F2,,,,,,,,,,,",
-		"F 3 , UAL3 ,UAL,\"tab\there\",\"back\\slash \\N\",-5,\"two\nlines\",KIAH,2013-01-01 10:17:00+00,2013-01-01T10:17:00-0130,-0.1,-1",
+		"F 3, UAL3 ,UAL,\"tab\there\",\"back\\slash \\N\",-5,\"two\nlines\",KIAH,2013-01-01 10:17:00+00,2013-01-01T10:17:00-0130,-0.1,-1",
 		"F4,\\.,\\N,,,007,,,,,12345678901234567890.12345678901234567890,0")
 	b.expect(`SELECT flight_id, callsign, operator, registration, aircraft_type, mtow_kg, origin, destination, departed_at, landed_at,
-		distance_km, passengers FROM flights WHERE flight_id <> 'F 3 ' ORDER BY flight_id`,
+		distance_km, passengers FROM flights WHERE flight_id <> 'F 3' ORDER BY flight_id`,
 		`(F1,UAL1,UAL,N1,B738,79016,KEWR,KIAH,"2013-01-01 10:17:00+00","2013-01-01 14:30:00.25+00",2253.10,150)`,
 		`(F2,,,,,,,,,,,)`,
 		`(F4,"\\.","\\N",,,7,,,,,12345678901234567890.12345678901234567890,0)`)
 	b.expect(`SELECT concat_ws('|', callsign, operator, registration, aircraft_type, mtow_kg, origin, departed_at, landed_at, distance_km,
-		passengers) FROM flights WHERE flight_id = 'F 3 '`,
+		passengers) FROM flights WHERE flight_id = 'F 3'`,
 		"(\"UAL3|UAL|tab\there|back\\\\slash \\\\N|-5|two\nlines|2013-01-01 10:17:00+00|2013-01-01 11:47:00+00|-0.1|-1\")")
 	b.expect(`SELECT count(*) FROM flights WHERE '' IN (callsign, operator, registration, aircraft_type, origin, destination)`, "(0)")
 }
@@ -83,6 +83,7 @@ func TestFlightsRefusesWrongRows(t *testing.T) {
 	for _, c := range []struct{ column, value, part string }{
 		{"flight_id", "", "column flight_id is empty"},
 		{"flight_id", " F9", "the first a letter or digit"},
+		{"flight_id", "F9 ", "the last no space"},
 		{"flight_id", "F9;DROP", "1 to 128"},
 		{"flight_id", "F9é", "1 to 128"},
 		{"flight_id", "\"F9\n\"", "1 to 128"},

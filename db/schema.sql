@@ -1409,6 +1409,92 @@ UNION ALL
 CREATE TABLE flightbill.billing_run_lock (
 );
 
+CREATE TABLE flightbill.flights (
+    flight_id text NOT NULL COLLATE pg_catalog."C",
+    callsign text,
+    operator text COLLATE pg_catalog."C",
+    registration text COLLATE pg_catalog."C",
+    aircraft_type text,
+    mtow_kg bigint,
+    origin text COLLATE pg_catalog."C",
+    destination text COLLATE pg_catalog."C",
+    departed_at timestamp with time zone,
+    landed_at timestamp with time zone,
+    distance_km numeric,
+    passengers bigint,
+    CONSTRAINT flights_can_be_enqueued CHECK (((octet_length(flight_id) <= 128) AND (flight_id ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text) AND ("right"(flight_id, 1) <> ' '::text))),
+    CONSTRAINT flights_departed_at_check CHECK (isfinite(departed_at)),
+    CONSTRAINT flights_distance_km_check CHECK ((abs(distance_km) < 'Infinity'::numeric)),
+    CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at))
+);
+
+CREATE TABLE flightbill.voided_flights (
+    flight_id text NOT NULL COLLATE pg_catalog."C",
+    credit_note_id bigint NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    rebill boolean NOT NULL,
+    rebilled_at timestamp with time zone
+);
+
+CREATE VIEW flightbill.changed_flights AS
+ SELECT b.flight_id,
+    c.code AS customer,
+    b.landed_on,
+    b.billed_at,
+    d.changed
+   FROM ((((flightbill.billed_flights b
+     JOIN flightbill.flights f ON ((f.flight_id = b.flight_id)))
+     JOIN flightbill.customers c ON ((c.id = b.customer_id)))
+     CROSS JOIN LATERAL jsonb_to_record(b.facts) was(callsign text, operator text, registration text, aircraft_type text, mtow_kg numeric, origin text, destination text, departed_at timestamp with time zone, landed_at timestamp with time zone, distance_km numeric, passengers numeric))
+     CROSS JOIN LATERAL ( SELECT concat_ws(', '::text,
+                CASE
+                    WHEN (NULLIF(f.callsign, ''::text) IS DISTINCT FROM was.callsign) THEN 'callsign'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (NULLIF(f.operator, ''::text) IS DISTINCT FROM was.operator) THEN 'operator'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (NULLIF(f.registration, ''::text) IS DISTINCT FROM was.registration) THEN 'registration'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (NULLIF(f.aircraft_type, ''::text) IS DISTINCT FROM was.aircraft_type) THEN 'aircraft_type'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN ((f.mtow_kg)::numeric IS DISTINCT FROM was.mtow_kg) THEN 'mtow_kg'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (NULLIF(f.origin, ''::text) IS DISTINCT FROM was.origin) THEN 'origin'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (NULLIF(f.destination, ''::text) IS DISTINCT FROM was.destination) THEN 'destination'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (f.departed_at IS DISTINCT FROM was.departed_at) THEN 'departed_at'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (f.landed_at IS DISTINCT FROM was.landed_at) THEN 'landed_at'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (f.distance_km IS DISTINCT FROM was.distance_km) THEN 'distance_km'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN ((f.passengers)::numeric IS DISTINCT FROM was.passengers) THEN 'passengers'::text
+                    ELSE NULL::text
+                END) AS changed) d)
+  WHERE ((d.changed <> ''::text) AND (NOT (EXISTS ( SELECT
+           FROM flightbill.voided_flights v
+          WHERE ((v.flight_id = b.flight_id) AND (v.rebilled_at IS NULL))))));
+
 CREATE TABLE flightbill.charges (
     id bigint NOT NULL,
     invoice_id bigint NOT NULL,
@@ -1476,25 +1562,6 @@ CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
    FROM flightbill.river_job
   WHERE (flightbill.queued_flight(river_job.kind, river_job.state, river_job.args) IS NOT NULL);
 
-CREATE TABLE flightbill.flights (
-    flight_id text NOT NULL COLLATE pg_catalog."C",
-    callsign text,
-    operator text COLLATE pg_catalog."C",
-    registration text COLLATE pg_catalog."C",
-    aircraft_type text,
-    mtow_kg bigint,
-    origin text COLLATE pg_catalog."C",
-    destination text COLLATE pg_catalog."C",
-    departed_at timestamp with time zone,
-    landed_at timestamp with time zone,
-    distance_km numeric,
-    passengers bigint,
-    CONSTRAINT flights_can_be_enqueued CHECK (((octet_length(flight_id) <= 128) AND (flight_id ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text) AND ("right"(flight_id, 1) <> ' '::text))),
-    CONSTRAINT flights_departed_at_check CHECK (isfinite(departed_at)),
-    CONSTRAINT flights_distance_km_check CHECK ((abs(distance_km) < 'Infinity'::numeric)),
-    CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at))
-);
-
 CREATE TABLE flightbill.gathered_flights (
     transaction xid8 NOT NULL
 );
@@ -1541,6 +1608,49 @@ ALTER TABLE flightbill.invoices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE VIEW flightbill.overlapping_flights AS
+ WITH flown AS (
+         SELECT b.flight_id,
+            b.customer_id,
+            (b.facts ->> 'registration'::text) AS registration,
+            translate(upper((b.facts ->> 'registration'::text)), ' -'::text, ''::text) AS aircraft,
+            ((b.facts ->> 'departed_at'::text))::timestamp with time zone AS departed_at,
+            ((b.facts ->> 'landed_at'::text))::timestamp with time zone AS landed_at
+           FROM flightbill.billed_flights b
+          WHERE (((b.facts ->> 'registration'::text) <> ''::text) AND (NOT (EXISTS ( SELECT
+                   FROM flightbill.voided_flights v
+                  WHERE ((v.flight_id = b.flight_id) AND (v.rebilled_at IS NULL))))))
+        ), compared AS (
+         SELECT f_1.flight_id,
+            f_1.customer_id,
+            f_1.registration,
+            f_1.aircraft,
+            f_1.departed_at,
+            f_1.landed_at,
+            lag(f_1.flight_id) OVER (PARTITION BY f_1.aircraft, (date_trunc('minute'::text, f_1.landed_at)) ORDER BY f_1.flight_id) AS same_minute,
+            to_char((COALESCE(f_1.departed_at, f_1.landed_at) AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text) AS began,
+            max((ARRAY[to_char((f_1.landed_at AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text), f_1.flight_id] COLLATE "C")) OVER (PARTITION BY f_1.aircraft ORDER BY COALESCE(f_1.departed_at, f_1.landed_at), f_1.landed_at, f_1.flight_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last_landing
+           FROM flown f_1
+        )
+ SELECT f.registration,
+    f.flight_id,
+    c.code AS customer,
+    f.departed_at,
+    f.landed_at,
+    o.flight_id AS other_flight_id,
+    oc.code AS other_customer,
+    ((o.facts ->> 'departed_at'::text))::timestamp with time zone AS other_departed_at,
+    ((o.facts ->> 'landed_at'::text))::timestamp with time zone AS other_landed_at,
+        CASE
+            WHEN (f.same_minute IS NULL) THEN 'in_the_air'::text
+            ELSE 'landed_in_the_same_minute'::text
+        END AS overlap
+   FROM (((compared f
+     JOIN flightbill.billed_flights o ON ((o.flight_id = COALESCE(f.same_minute, f.last_landing[2]))))
+     JOIN flightbill.customers c ON ((c.id = f.customer_id)))
+     JOIN flightbill.customers oc ON ((oc.id = o.customer_id)))
+  WHERE ((f.same_minute IS NOT NULL) OR (f.began < f.last_landing[1]));
 
 CREATE TABLE flightbill.price_book (
     singleton boolean DEFAULT true NOT NULL,
@@ -1643,14 +1753,6 @@ ALTER TABLE flightbill.tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
-);
-
-CREATE TABLE flightbill.voided_flights (
-    flight_id text NOT NULL COLLATE pg_catalog."C",
-    credit_note_id bigint NOT NULL,
-    currency text NOT NULL COLLATE pg_catalog."C",
-    rebill boolean NOT NULL,
-    rebilled_at timestamp with time zone
 );
 
 ALTER TABLE ONLY flightbill.river_job ALTER COLUMN id SET DEFAULT nextval('flightbill.river_job_id_seq'::regclass);

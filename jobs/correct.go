@@ -35,7 +35,11 @@ func (c *Corrector) Correct(ctx context.Context, id string) (Correction, error) 
 	if err = cmp.Or(err, answers[id].Err); err != nil {
 		return Correction{}, err
 	}
-	flight := answers[id].Flight
+	return c.correctTo(ctx, answers[id].Flight)
+}
+
+// correctTo corrects a billed flight to the facts given.
+func (c *Corrector) correctTo(ctx context.Context, flight billing.Flight) (Correction, error) {
 	book, err := c.Books.Current(ctx)
 	if err != nil {
 		return Correction{}, err
@@ -52,7 +56,7 @@ func (c *Corrector) Correct(ctx context.Context, id string) (Correction, error) 
 			return Correction{}, err
 		}
 	}
-	return Correction{}, fmt.Errorf("flight %s: it, customers or tariffs changed %d times while it was being corrected", id, maxStale)
+	return Correction{}, fmt.Errorf("flight %s: it, customers or tariffs changed %d times while it was being corrected", flight.ID, maxStale)
 }
 
 func (c *Corrector) correct(ctx context.Context, book *db.PriceBook, flight billing.Flight) (Correction, db.Outcome, error) {

@@ -55,7 +55,10 @@ func loadFlights(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result
 			return err
 		}
 		var err error
-		result, err = mergeFlights(ctx, tx, facts)
+		if result, err = mergeFlights(ctx, tx, facts); err != nil {
+			return err
+		}
+		result.BilledOtherwise, err = countBilledOtherwise(ctx, tx)
 		return err
 	})
 	return result, err
@@ -144,6 +147,18 @@ func mergeFlights(ctx context.Context, tx pgx.Tx, facts []string) (result Result
 		return Result{}, fmt.Errorf("write the flights: %w", err)
 	}
 	return result, nil
+}
+
+// countBilledOtherwise counts those flights of the file that were billed from other facts,
+// whether it was this file or something before it that changed them.
+func countBilledOtherwise(ctx context.Context, tx pgx.Tx) (n int64, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT count(*) FROM flightbill.changed_flights c
+		WHERE EXISTS (SELECT FROM import_flights i WHERE i.flight_id = c.flight_id)`).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count flights that were billed from other facts: %w", err)
+	}
+	return n, nil
 }
 
 // flightCopy is the file as COPY reads it.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/db/imports"
 )
@@ -125,5 +126,22 @@ func TestFlightsIDsAreThoseOfTheQueue(t *testing.T) {
 		}
 		_, err := b.read(imports.Flights, strings.NewReader(flightHeader+"\n\""+strings.ReplaceAll(id, `"`, `""`)+"\",,,,,,,,,,\n"))
 		assert.Equal(t, valid, err == nil, "%q: %v", id, err)
+	}
+}
+
+// A correction of facts tells how many of the flights have been billed from the old ones.
+func TestFlightsBilledFromOtherFacts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.load(imports.Customers, 1, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly")
+	b.load(imports.Flights, 3, 0, 0, flightHeader, "F1,,,,,70000,,,,,100.5", "F2,,,,,70000,,,,,100.5", "F3,,,,,70000,,,,,100.5")
+	_, err := b.pool.Exec(t.Context(), `INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at)
+		SELECT flight_id, 1, '2013-01-01', '{"mtow_kg": 70000, "distance_km": "100.50"}', now() FROM flights WHERE flight_id <> 'F3'`)
+	require.NoError(t, err)
+	b.load(imports.Flights, 0, 0, 2, flightHeader, "F1,,,,,70000,,,,,100.50", "F2,,,,,70000,,,,,100.5")
+	for changed := int64(2); changed >= 0; changed -= 2 { // and as often as the file is imported
+		result, err := b.read(imports.Flights, strings.NewReader(csvOf(flightHeader, "F1,,,,,71000,,,,,100.5", "F2,,,,,70000,,,,,100.5", "F3,,,,,71000,,,,,100.5")))
+		require.NoError(t, err)
+		assert.Equal(t, imports.Result{Rows: 3, Changed: changed, Unchanged: 3 - changed, BilledOtherwise: 1}, result)
 	}
 }

@@ -19,13 +19,18 @@ const (
 	Flights   Kind = "flights"
 )
 
-// Result says what an import did. Rows is the sum of the others: a row
+// Result says what an import did. Rows is the sum of the next three: a row
 // that the file has twice counts as unchanged the second time.
 type Result struct {
 	Rows      int64 `json:"rows"` // without the header
 	Added     int64 `json:"added"`
 	Changed   int64 `json:"changed"`
 	Unchanged int64 `json:"unchanged"`
+
+	// BilledOtherwise is how many of the file's flights were billed from other facts.
+	BilledOtherwise int64 `json:"billed_otherwise,omitempty"`
+	// Warnings are about what is right in itself, and may be meant otherwise.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Load reads a CSV file into the database: all of it, or nothing where any

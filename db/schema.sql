@@ -292,6 +292,23 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.customers_keep_numbers() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NEW.invoice_seq < OLD.invoice_seq OR NEW.credit_note_seq < OLD.credit_note_seq THEN
+        RAISE EXCEPTION 'customer % has been given invoice numbers up to % and credit note numbers up to %, which cannot be given again',
+            OLD.code, OLD.invoice_seq, OLD.credit_note_seq;
+    END IF;
+    IF NEW.code <> OLD.code AND EXISTS (SELECT FROM flightbill.invoices i WHERE i.customer_id = OLD.id AND i.number IS NOT NULL) THEN
+        RAISE EXCEPTION 'customer % has issued invoices: its code cannot become %', OLD.code, quote_literal(NEW.code)
+            USING HINT = 'The code begins the numbers of its invoices. Change the name, or make a new customer and give it the operators and aircraft.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION flightbill.end_flight_jobs(client text, job_ids bigint[], attempts smallint[], attempted_at timestamp with time zone[], states text[], scheduled_at timestamp with time zone[], spent boolean[], errors jsonb[], metadata jsonb[]) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1841,6 +1858,8 @@ CREATE INDEX customer_aircraft_customer_idx ON flightbill.customer_aircraft USIN
 
 CREATE INDEX customer_operators_customer_idx ON flightbill.customer_operators USING btree (customer_id);
 
+CREATE UNIQUE INDEX customers_code_once_in_any_case ON flightbill.customers USING btree (upper(code));
+
 CREATE INDEX gathered_flights_idx ON flightbill.gathered_flights USING btree (transaction);
 
 CREATE INDEX invoice_events_invoice_idx ON flightbill.invoice_events USING btree (invoice_id);
@@ -1892,6 +1911,10 @@ CREATE TRIGGER enqueue INSTEAD OF INSERT ON flightbill.flight_processing_queue F
 CREATE TRIGGER finish AFTER INSERT ON flightbill.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION flightbill.flight_processing_queue_finish();
 
 CREATE TRIGGER join_drafts_only AFTER INSERT ON flightbill.charges REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.charges_join_drafts_only();
+
+CREATE TRIGGER keep_numbers BEFORE UPDATE OF code, invoice_seq, credit_note_seq ON flightbill.customers FOR EACH ROW WHEN (((old.code <> new.code) OR (new.invoice_seq < old.invoice_seq) OR (new.credit_note_seq < old.credit_note_seq))) EXECUTE FUNCTION flightbill.customers_keep_numbers();
+
+ALTER TABLE flightbill.customers ENABLE ALWAYS TRIGGER keep_numbers;
 
 CREATE TRIGGER only_forward BEFORE INSERT OR DELETE OR UPDATE OF closes_on ON flightbill.billing_runs FOR EACH ROW EXECUTE FUNCTION flightbill.billing_runs_only_forward();
 
@@ -1984,6 +2007,8 @@ REVOKE ALL ON FUNCTION flightbill.charges_stay_as_issued() FROM PUBLIC;
 REVOKE ALL ON FUNCTION flightbill.claim_flights(client text, most integer, behind_scheduled_at timestamp with time zone[], behind_id bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], billed text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.customers_keep_numbers() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.end_flight_jobs(client text, job_ids bigint[], attempts smallint[], attempted_at timestamp with time zone[], states text[], scheduled_at timestamp with time zone[], spent boolean[], errors jsonb[], metadata jsonb[]) FROM PUBLIC;
 

@@ -124,3 +124,14 @@ func TestCustomersRefusesWrongRows(t *testing.T) {
 	b.refuse(imports.Customers, "code,billing_hold\nOLD,true\nNEW,true\n", "line 3", "customer NEW is new", "column name")
 	b.refuse(imports.Customers, "code,name\nNEW,New\n", "line 2", "customer NEW is new", "column billing_frequency")
 }
+
+func TestCustomersCodesInAnotherCase(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.load(imports.Customers, 2, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly", "beta,Beta,monthly")
+	b.refuse(imports.Customers, "code,name,billing_frequency\nGAMA,Gamma,monthly\nacme,Acme,monthly\nBeta,Beta,monthly\n",
+		`line 3: column code: "acme" is not usable: there is a customer "ACME", which differs in case only`, `line 4: column code: "Beta" is not usable: there is a customer "beta"`)
+	b.refuse(imports.Customers, "code,name,billing_frequency\nGAMA,Gamma,monthly\nGama,Gamma,monthly\n",
+		`line 3: column code: "Gama" is not usable: line 2 has "GAMA", which differs in case only`)
+	b.load(imports.Customers, 0, 1, 1, "code,name", "ACME,Acme Ltd", "beta,Beta")
+}

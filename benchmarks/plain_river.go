@@ -56,7 +56,7 @@ func (w *plainWorker) Work(ctx context.Context, job *river.Job[plainArgs]) error
 		return err
 	}
 	landedOn := w.book.Calendar.LandingDate(*flight.LandedAt)
-	charges, err := billing.Price(flight, customer, landedOn, w.book.Tariffs(flight))
+	charges, err := billing.Price(flight, customer, landedOn, w.book.Tariffs(flight), billing.Bounds{})
 	if err != nil {
 		return err
 	}

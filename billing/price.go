@@ -26,20 +26,24 @@ type Charge struct {
 const clockSkew = 5 * time.Minute
 
 // CheckLanded returns a NotYet error for a flight that has not landed at now:
-// without a landing time, or with one still to come, which is a forecast.
+// without a landing time, or with one still to come, which is a forecast. A
+// landing time that cannot be right is a Refused error.
 func CheckLanded(f Flight, now time.Time) error {
-	switch {
-	case f.LandedAt == nil:
+	if f.LandedAt == nil {
 		return notLanded(f.ID)
-	case f.LandedAt.After(now.Add(clockSkew)):
+	}
+	if what := unusableLanding(*f.LandedAt, now); what != "" {
+		return UnusableFlight(f.ID, what)
+	}
+	if f.LandedAt.After(now.Add(clockSkew)) {
 		return landsLater(f.ID, *f.LandedAt)
 	}
 	return nil
 }
 
 // CheckFacts returns a Refused error for a flight with a fact that cannot be right.
-func CheckFacts(f Flight) error {
-	if what := unusableFact(&f); what != "" {
+func CheckFacts(f Flight, bounds Bounds) error {
+	if what := unusableFact(&f, bounds); what != "" {
 		return UnusableFlight(f.ID, what)
 	}
 	return nil
@@ -47,7 +51,8 @@ func CheckFacts(f Flight) error {
 
 // Price returns the charges for a landed flight of a customer, in the order of
 // their tariffs' codes and ids. landedOn is the landing date in the billing
-// zone; tariffs are those that could apply, and any others.
+// zone; tariffs are those that could apply, and any others; bounds are those of
+// the facts.
 //
 // A flight may come to no charge at all, without error: under a tariff per
 // tonne, say, whose band starts above its mass.
@@ -56,8 +61,8 @@ func CheckFacts(f Flight) error {
 // no tariff applies; ReasonMissingFact where the flight lacks what an applying
 // tariff needs; ReasonUnusableFacts where a fact, needed or not, cannot be
 // right, or a tariff that applies is not fit for use.
-func Price(f Flight, cust Customer, landedOn Date, tariffs []Tariff) ([]Charge, error) {
-	applying, err := applyingTariffs(&f, cust, landedOn, tariffs)
+func Price(f Flight, cust Customer, landedOn Date, tariffs []Tariff, bounds Bounds) ([]Charge, error) {
+	applying, err := applyingTariffs(&f, cust, landedOn, tariffs, bounds)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +71,7 @@ func Price(f Flight, cust Customer, landedOn Date, tariffs []Tariff) ([]Charge, 
 			return nil, lacksFact(f.ID, fact, t.Code)
 		}
 	}
-	if err := CheckFacts(f); err != nil {
+	if err := CheckFacts(f, bounds); err != nil {
 		return nil, err
 	}
 
@@ -100,7 +105,7 @@ func (t *Tariff) charge(quantity decimal.Decimal, minor int32) Charge {
 }
 
 // applyingTariffs returns the tariffs that apply to a flight, by code and id.
-func applyingTariffs(f *Flight, cust Customer, landedOn Date, tariffs []Tariff) ([]*Tariff, error) {
+func applyingTariffs(f *Flight, cust Customer, landedOn Date, tariffs []Tariff, bounds Bounds) ([]*Tariff, error) {
 	var found []*Tariff
 	for i := range tariffs {
 		if tariffs[i].covers(f, cust.ID, landedOn) {
@@ -119,8 +124,8 @@ func applyingTariffs(f *Flight, cust Customer, landedOn Date, tariffs []Tariff) 
 		if f.MTOWKg == nil {
 			return nil, lacksFact(f.ID, factMass, found[i].Code)
 		}
-		if *f.MTOWKg <= 0 {
-			return nil, UnusableFlight(f.ID, unusableFact(f))
+		if what := unusableFact(&Flight{MTOWKg: f.MTOWKg}, bounds); what != "" {
+			return nil, UnusableFlight(f.ID, what)
 		}
 		found = slices.DeleteFunc(found, outside)
 	}
@@ -164,22 +169,6 @@ func missingFact(f *Flight, t *Tariff) string {
 		return factDistance
 	case f.Passengers == nil && t.Basis == BasisPerPassenger:
 		return factPassengers
-	default:
-		return ""
-	}
-}
-
-// unusableFact says what about the flight cannot be right, or "".
-func unusableFact(f *Flight) string {
-	switch {
-	case f.MTOWKg != nil && *f.MTOWKg <= 0:
-		return fmt.Sprintf("has a maximum take-off mass (mtow_kg) of %d kg", *f.MTOWKg)
-	case f.DistanceKm != nil && f.DistanceKm.IsNegative():
-		return fmt.Sprintf("has a distance (distance_km) of %s km", f.DistanceKm)
-	case f.Passengers != nil && *f.Passengers < 0:
-		return fmt.Sprintf("has %d passengers", *f.Passengers)
-	case f.DepartedAt != nil && f.LandedAt != nil && f.LandedAt.Before(*f.DepartedAt):
-		return fmt.Sprintf("landed (landed_at %s) before it took off (departed_at %s)", instant(*f.LandedAt), instant(*f.DepartedAt))
 	default:
 		return ""
 	}

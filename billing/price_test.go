@@ -1,6 +1,7 @@
 package billing_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -78,9 +79,12 @@ func route(from, to string) func(*billing.Flight) {
 	return func(f *billing.Flight) { f.Origin, f.Destination = from, to }
 }
 
+// unbounded leaves the rules' own arithmetic its widest range.
+var unbounded = billing.Bounds{MTOWKg: math.MaxInt, DistanceKm: math.MaxInt, Passengers: math.MaxInt}
+
 func price(t tb, f billing.Flight, tariffs ...billing.Tariff) []billing.Charge {
 	t.Helper()
-	charges, err := billing.Price(f, acme, date(t, landingDay), tariffs)
+	charges, err := billing.Price(f, acme, date(t, landingDay), tariffs, unbounded)
 	require.NoError(t, err)
 	return charges
 }
@@ -333,7 +337,7 @@ func TestChecksInOrder(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			charges, err := billing.Price(tc.flight, acme, date(t, landingDay), tc.tariffs)
+			charges, err := billing.Price(tc.flight, acme, date(t, landingDay), tc.tariffs, billing.Bounds{})
 			assert.Nil(t, charges)
 			requireRefused(t, err, billing.Refused, tc.reason,
 				append(tc.parts, "flight ACM12-20261123-KJFK", "enqueue the flight again")...)
@@ -366,8 +370,8 @@ func TestPriceNeitherChangesNorFollowsTheOrderOfTariffs(t *testing.T) {
 		shuffled := rapid.Permutation(tariffs).Draw(t, "shuffled")
 		before := append([]billing.Tariff(nil), shuffled...)
 
-		charges, err := billing.Price(f, acme, date(t, landingDay), tariffs)
-		again, errAgain := billing.Price(f, acme, date(t, landingDay), shuffled)
+		charges, err := billing.Price(f, acme, date(t, landingDay), tariffs, billing.Bounds{})
+		again, errAgain := billing.Price(f, acme, date(t, landingDay), shuffled, billing.Bounds{})
 		assert.Equal(t, charges, again)
 		assert.Equal(t, err, errAgain)
 		assert.Equal(t, before, shuffled, "the caller's tariffs stay as they were")

@@ -70,6 +70,13 @@ type Tariff struct {
 	ValidTo     Date // excluded; no date: open
 }
 
+// What is beyond is mistyped, or in another unit. The table tariffs has the same
+// bounds.
+var (
+	maxRate = decimal.New(1, 12)    // excluded
+	maxBand = decimal.New(1_000, 0) // tonnes
+)
+
 // Validate reports everything a tariff has to be put right in before it can be
 // used, in words for the clerk who wrote it.
 func (t *Tariff) Validate() error {
@@ -95,6 +102,9 @@ func (t *Tariff) Validate() error {
 		if amount.value.IsNegative() {
 			wrong("%s %s is negative: write 0 or more", amount.name, amount.value)
 		}
+		if !amount.value.LessThan(maxRate) {
+			wrong("%s %s has more than 12 digits before the point: write an amount such as 5.50", amount.name, shortened(amount.value.String()))
+		}
 	}
 	if t.TaxRate.GreaterThan(decimal.New(1, 0)) {
 		wrong("tax_rate %s would be %s %%: write 20 %% as 0.20", t.TaxRate, t.TaxRate.Shift(2))
@@ -117,6 +127,10 @@ func (t *Tariff) validateBand() error {
 		return fmt.Errorf("band_from %s is negative: write tonnes, 0 or more, or leave it empty", from)
 	case t.BandTo != nil && !t.BandTo.GreaterThan(from):
 		return fmt.Errorf("band_to %s is not above band_from %s, so no mass is inside the band", t.BandTo, from)
+	case from.GreaterThan(maxBand):
+		return fmt.Errorf("band_from %s is above %s t: kilograms? tonnes are needed", shortened(from.String()), maxBand)
+	case t.BandTo != nil && t.BandTo.GreaterThan(maxBand):
+		return fmt.Errorf("band_to %s is above %s t: kilograms? tonnes are needed, or nothing for no limit", shortened(t.BandTo.String()), maxBand)
 	case !from.IsInteger() || t.BandTo != nil && !t.BandTo.IsInteger():
 		// Masses count as whole tonnes: with a band to 5.7, one of 5.5 t, which
 		// counts as 6, would be outside.

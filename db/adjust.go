@@ -89,6 +89,26 @@ func ReadBilledFlight(ctx context.Context, db dbsqlc.DBTX, id string) (*BilledFl
 	return billed, nil
 }
 
+// BilledFlights returns the next flights in the ledger after an id, as they were billed:
+// those that landed from one day to another, of which no date is no bound. One whose
+// invoice was voided and that was not billed again is left out.
+func BilledFlights(ctx context.Context, db dbsqlc.DBTX, after string, from, to billing.Date, most int) ([]billing.Flight, error) {
+	rows, err := dbsqlc.New(db).BilledFlightPage(ctx, dbsqlc.BilledFlightPageParams{
+		After: after, FromDate: from, ToDate: to, Page: int32(most), //nolint:gosec // a page is small
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger after flight %q: %w", after, err)
+	}
+	flights := make([]billing.Flight, len(rows))
+	for i, row := range rows {
+		if err := json.Unmarshal(row.Facts, &flights[i]); err != nil {
+			return nil, fmt.Errorf("read the facts of flight %s in the ledger: %w", row.FlightID, err)
+		}
+		flights[i].ID = row.FlightID
+	}
+	return flights, nil
+}
+
 // RebillAsked reports whether an invoice of the flight was voided with
 // re-billing that has not been done yet.
 func (f *BilledFlight) RebillAsked() bool {
@@ -147,12 +167,18 @@ type AdjustmentLine struct {
 // FactsDiffer reports whether the ledger has other facts, or another payer, than
 // the adjustment was made from.
 func (a *Adjustment) FactsDiffer() (bool, error) {
-	kept, err := json.Marshal(a.billed.Flight)
+	same, err := SameFacts(a.billed.Flight, a.bill.Flight)
+	return !same || a.bill.Customer.ID != a.billed.Customer.ID || a.bill.LandedOn != a.billed.LandedOn, err
+}
+
+// SameFacts reports whether two flights have the same facts, numbers by their value.
+func SameFacts(a, b billing.Flight) (bool, error) {
+	one, err := json.Marshal(a)
 	if err != nil {
 		return false, err
 	}
-	facts, err := json.Marshal(a.bill.Flight)
-	return !bytes.Equal(kept, facts) || a.bill.Customer.ID != a.billed.Customer.ID || a.bill.LandedOn != a.billed.LandedOn, err
+	other, err := json.Marshal(b)
+	return bytes.Equal(one, other), err
 }
 
 // adjustment compares payer by payer: what one has been charged for a flight

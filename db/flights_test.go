@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,4 +110,17 @@ func TestFlightsOfATableThatHasGrown(t *testing.T) {
 		require.NoError(t, answers[id].Err)
 	}
 	require.Equal(t, before, read(), "by its index")
+}
+
+// A flight under an id that cannot be enqueued would never be billed.
+func TestFlightsHaveIDsOfTheQueue(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, id := range []string{"F1", "9", "a b._:/+#@~-", strings.Repeat("F", 128), "F1 ", " F1", "", "-F1", "F1\n", "F1é", "F;1", strings.Repeat("F", 129)} {
+		_, err := b.pool.Exec(t.Context(), `INSERT INTO flights (flight_id) VALUES ($1)`, id)
+		require.Equal(t, db.ValidFlightID(id), err == nil, "%q: %v", id, err)
+		if err != nil {
+			requireSQLError(t, err, "23514", "flights_can_be_enqueued")
+		}
+	}
 }

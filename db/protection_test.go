@@ -316,3 +316,24 @@ func TestUnmarkInvoicePaid(t *testing.T) {
 	_, err = session.Exec(t.Context(), `UPDATE invoices SET status = 'PENDING', paid_at = NULL WHERE number = 'WEEK-000001'`)
 	require.ErrorContains(t, err, "WEEK-000001 is PAID")
 }
+
+// Whoever got the code of a customer with invoices would begin again at its first number.
+func TestNumbersOfACustomerStayItsOwn(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	b.exec(t, `UPDATE customers SET code = 'MONTH' WHERE code = 'MON'`)
+	b.exec(t, `UPDATE customers SET code = 'MON', invoice_seq = 500 WHERE code = 'MONTH'`) // numbers go on from elsewhere: not issued here
+	b.exec(t, `UPDATE customers SET code = 'MONTH' WHERE code = 'MON'`)
+	b.exec(t, `UPDATE customers SET code = 'WEEKLY' WHERE code = 'WEEK'`) // it has a draft
+	b.requireRefused(t, `UPDATE customers SET code = 'OLD' WHERE code = 'EACH'`, "customer EACH has issued invoices: its code cannot become 'OLD'", "make a new customer")
+	b.requireRefused(t, `UPDATE customers SET code = 'each' WHERE code = 'EACH'`, "its code cannot become 'each'")
+	b.requireRefused(t, `UPDATE customers SET invoice_seq = 0 WHERE code = 'EACH'`, "customer EACH has been given invoice numbers up to 1")
+	b.exec(t, `UPDATE customers SET name = 'Renamed', code = code, invoice_seq = invoice_seq + 1 WHERE code = 'EACH'`)
+
+	_, err := b.pool.Exec(t.Context(), `INSERT INTO customers (code, name, billing_frequency) VALUES ('eAcH', 'Other', 'per_flight')`)
+	requireSQLError(t, err, "23505", "customers_code_once_in_any_case")
+
+	replicated := b.session(t, `SET session_replication_role = replica`)
+	_, err = replicated.Exec(t.Context(), `UPDATE customers SET code = 'OLD' WHERE code = 'EACH'`)
+	requireSQLError(t, err, raised, "customer EACH has issued invoices")
+}

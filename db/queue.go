@@ -8,7 +8,7 @@ import (
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
-var flightID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]{0,127}$`)
+var flightID = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9 ._:/+#@~-]{0,126}[A-Za-z0-9._:/+#@~-])?$`)
 
 // ValidFlightID reports whether a flight of this id can be enqueued: the rule
 // of the SQL function flight_id_is_valid.

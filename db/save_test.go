@@ -24,7 +24,7 @@ func (b *testBundle) priced(t *testing.T, books *db.PriceBooks, id, operator str
 	require.NoError(t, err)
 	require.True(t, known)
 	landedOn := book.Calendar.LandingDate(landedAt)
-	charges, err := billing.Price(flight, customer, landedOn, book.Tariffs(flight))
+	charges, err := billing.Price(flight, customer, landedOn, book.Tariffs(flight), billing.Bounds{})
 	require.NoError(t, err)
 	return db.Bill{Flight: flight, Customer: customer, LandedOn: landedOn, Charges: charges, Book: book}
 }

@@ -300,6 +300,23 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.customers_keep_numbers() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NEW.invoice_seq < OLD.invoice_seq OR NEW.credit_note_seq < OLD.credit_note_seq THEN
+        RAISE EXCEPTION 'customer % has been given invoice numbers up to % and credit note numbers up to %, which cannot be given again',
+            OLD.code, OLD.invoice_seq, OLD.credit_note_seq;
+    END IF;
+    IF NEW.code <> OLD.code AND EXISTS (SELECT FROM flightbill.invoices i WHERE i.customer_id = OLD.id AND i.number IS NOT NULL) THEN
+        RAISE EXCEPTION 'customer % has issued invoices: its code cannot become %', OLD.code, quote_literal(NEW.code)
+            USING HINT = 'The code begins the numbers of its invoices. Change the name, or make a new customer and give it the operators and aircraft.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION flightbill.end_flight_jobs(client text, job_ids bigint[], attempts smallint[], attempted_at timestamp with time zone[], states text[], scheduled_at timestamp with time zone[], spent boolean[], errors jsonb[], metadata jsonb[]) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -458,7 +475,7 @@ $$;
 
 CREATE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN COALESCE(((octet_length(flight_id) <= 128) AND ((flight_id COLLATE "C") ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text)), false);
+    RETURN COALESCE(((octet_length(flight_id) <= 128) AND ((flight_id COLLATE "C") ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text) AND ("right"(flight_id, 1) <> ' '::text)), false);
 
 CREATE FUNCTION flightbill.flight_job_key(flight_id text) RETURNS bytea
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -986,7 +1003,7 @@ CREATE FUNCTION flightbill.refuse_flight_id(flight_id text) RETURNS void
 BEGIN
     RAISE EXCEPTION 'flight id % cannot be enqueued', coalesce(quote_literal(left(flight_id, 160)), 'NULL')
         USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'A flight id is 1 to 128 characters of A-Z a-z 0-9 space . _ : / + # @ ~ - and starts with a letter or digit.';
+            HINT = 'A flight id is 1 to 128 characters of A-Z a-z 0-9 space . _ : / + # @ ~ - and starts with a letter or digit; the last is no space.';
 END
 $$;
 
@@ -1554,6 +1571,95 @@ UNION ALL
 CREATE TABLE flightbill.billing_run_lock (
 );
 
+CREATE TABLE flightbill.flights (
+    flight_id text NOT NULL COLLATE pg_catalog."C",
+    callsign text,
+    operator text COLLATE pg_catalog."C",
+    registration text COLLATE pg_catalog."C",
+    aircraft_type text,
+    mtow_kg bigint,
+    origin text COLLATE pg_catalog."C",
+    destination text COLLATE pg_catalog."C",
+    departed_at timestamp with time zone,
+    landed_at timestamp with time zone,
+    distance_km numeric,
+    passengers bigint,
+    CONSTRAINT flights_can_be_enqueued CHECK (((octet_length(flight_id) <= 128) AND (flight_id ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text) AND ("right"(flight_id, 1) <> ' '::text))),
+    CONSTRAINT flights_departed_at_check CHECK (isfinite(departed_at)),
+    CONSTRAINT flights_distance_km_check CHECK ((abs(distance_km) < 'Infinity'::numeric)),
+    CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at)),
+    CONSTRAINT flights_text_is_clean CHECK (((callsign = flightbill.clean_text(callsign)) AND (operator = flightbill.clean_text(operator)) AND (registration = flightbill.clean_text(registration)) AND (aircraft_type = flightbill.clean_text(aircraft_type)) AND (origin = flightbill.clean_text(origin)) AND (destination = flightbill.clean_text(destination))))
+);
+
+CREATE TABLE flightbill.voided_flights (
+    flight_id text NOT NULL COLLATE pg_catalog."C",
+    credit_note_id bigint NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    rebill boolean NOT NULL,
+    payer text DEFAULT 'billed'::text NOT NULL,
+    rebilled_at timestamp with time zone,
+    CONSTRAINT voided_flights_payer_check CHECK ((payer = ANY (ARRAY['billed'::text, 'register'::text])))
+);
+
+CREATE VIEW flightbill.changed_flights AS
+ SELECT b.flight_id,
+    c.code AS customer,
+    b.landed_on,
+    b.billed_at,
+    d.changed
+   FROM ((((flightbill.billed_flights b
+     JOIN flightbill.flights f ON ((f.flight_id = b.flight_id)))
+     JOIN flightbill.customers c ON ((c.id = b.customer_id)))
+     CROSS JOIN LATERAL jsonb_to_record(b.facts) was(callsign text, operator text, registration text, aircraft_type text, mtow_kg numeric, origin text, destination text, departed_at timestamp with time zone, landed_at timestamp with time zone, distance_km numeric, passengers numeric))
+     CROSS JOIN LATERAL ( SELECT concat_ws(', '::text,
+                CASE
+                    WHEN (NULLIF(f.callsign, ''::text) IS DISTINCT FROM was.callsign) THEN 'callsign'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (NULLIF(f.operator, ''::text) IS DISTINCT FROM was.operator) THEN 'operator'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (NULLIF(f.registration, ''::text) IS DISTINCT FROM was.registration) THEN 'registration'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (NULLIF(f.aircraft_type, ''::text) IS DISTINCT FROM was.aircraft_type) THEN 'aircraft_type'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN ((f.mtow_kg)::numeric IS DISTINCT FROM was.mtow_kg) THEN 'mtow_kg'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (NULLIF(f.origin, ''::text) IS DISTINCT FROM was.origin) THEN 'origin'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (NULLIF(f.destination, ''::text) IS DISTINCT FROM was.destination) THEN 'destination'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (f.departed_at IS DISTINCT FROM was.departed_at) THEN 'departed_at'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (f.landed_at IS DISTINCT FROM was.landed_at) THEN 'landed_at'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (f.distance_km IS DISTINCT FROM was.distance_km) THEN 'distance_km'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN ((f.passengers)::numeric IS DISTINCT FROM was.passengers) THEN 'passengers'::text
+                    ELSE NULL::text
+                END) AS changed) d)
+  WHERE ((d.changed <> ''::text) AND (NOT (EXISTS ( SELECT
+           FROM flightbill.voided_flights v
+          WHERE ((v.flight_id = b.flight_id) AND (v.rebilled_at IS NULL))))));
+
 CREATE TABLE flightbill.charges (
     id bigint NOT NULL,
     invoice_id bigint NOT NULL,
@@ -1651,25 +1757,6 @@ CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
    FROM flightbill.river_job
   WHERE (flightbill.queued_flight(river_job.kind, river_job.state, river_job.args) IS NOT NULL);
 
-CREATE TABLE flightbill.flights (
-    flight_id text NOT NULL COLLATE pg_catalog."C",
-    callsign text,
-    operator text COLLATE pg_catalog."C",
-    registration text COLLATE pg_catalog."C",
-    aircraft_type text,
-    mtow_kg bigint,
-    origin text COLLATE pg_catalog."C",
-    destination text COLLATE pg_catalog."C",
-    departed_at timestamp with time zone,
-    landed_at timestamp with time zone,
-    distance_km numeric,
-    passengers bigint,
-    CONSTRAINT flights_departed_at_check CHECK (isfinite(departed_at)),
-    CONSTRAINT flights_distance_km_check CHECK ((abs(distance_km) < 'Infinity'::numeric)),
-    CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at)),
-    CONSTRAINT flights_text_is_clean CHECK (((callsign = flightbill.clean_text(callsign)) AND (operator = flightbill.clean_text(operator)) AND (registration = flightbill.clean_text(registration)) AND (aircraft_type = flightbill.clean_text(aircraft_type)) AND (origin = flightbill.clean_text(origin)) AND (destination = flightbill.clean_text(destination))))
-);
-
 CREATE TABLE flightbill.gathered_flights (
     transaction xid8 NOT NULL
 );
@@ -1716,6 +1803,49 @@ ALTER TABLE flightbill.invoices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE VIEW flightbill.overlapping_flights AS
+ WITH flown AS (
+         SELECT b.flight_id,
+            b.customer_id,
+            (b.facts ->> 'registration'::text) AS registration,
+            translate(upper((b.facts ->> 'registration'::text)), ' -'::text, ''::text) AS aircraft,
+            ((b.facts ->> 'departed_at'::text))::timestamp with time zone AS departed_at,
+            ((b.facts ->> 'landed_at'::text))::timestamp with time zone AS landed_at
+           FROM flightbill.billed_flights b
+          WHERE (((b.facts ->> 'registration'::text) <> ''::text) AND (NOT (EXISTS ( SELECT
+                   FROM flightbill.voided_flights v
+                  WHERE ((v.flight_id = b.flight_id) AND (v.rebilled_at IS NULL))))))
+        ), compared AS (
+         SELECT f_1.flight_id,
+            f_1.customer_id,
+            f_1.registration,
+            f_1.aircraft,
+            f_1.departed_at,
+            f_1.landed_at,
+            lag(f_1.flight_id) OVER (PARTITION BY f_1.aircraft, (date_trunc('minute'::text, f_1.landed_at)) ORDER BY f_1.flight_id) AS same_minute,
+            to_char((COALESCE(f_1.departed_at, f_1.landed_at) AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text) AS began,
+            max((ARRAY[to_char((f_1.landed_at AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text), f_1.flight_id] COLLATE "C")) OVER (PARTITION BY f_1.aircraft ORDER BY COALESCE(f_1.departed_at, f_1.landed_at), f_1.landed_at, f_1.flight_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last_landing
+           FROM flown f_1
+        )
+ SELECT f.registration,
+    f.flight_id,
+    c.code AS customer,
+    f.departed_at,
+    f.landed_at,
+    o.flight_id AS other_flight_id,
+    oc.code AS other_customer,
+    ((o.facts ->> 'departed_at'::text))::timestamp with time zone AS other_departed_at,
+    ((o.facts ->> 'landed_at'::text))::timestamp with time zone AS other_landed_at,
+        CASE
+            WHEN (f.same_minute IS NULL) THEN 'in_the_air'::text
+            ELSE 'landed_in_the_same_minute'::text
+        END AS overlap
+   FROM (((compared f
+     JOIN flightbill.billed_flights o ON ((o.flight_id = COALESCE(f.same_minute, f.last_landing[2]))))
+     JOIN flightbill.customers c ON ((c.id = f.customer_id)))
+     JOIN flightbill.customers oc ON ((oc.id = o.customer_id)))
+  WHERE ((f.same_minute IS NOT NULL) OR (f.began < f.last_landing[1]));
 
 CREATE TABLE flightbill.price_book (
     singleton boolean DEFAULT true NOT NULL,
@@ -1797,16 +1927,16 @@ CREATE TABLE flightbill.tariffs (
     valid_to date,
     CONSTRAINT tariffs_airport_check CHECK (((airport <> ''::text) AND (airport = flightbill.clean_text(airport)))),
     CONSTRAINT tariffs_applies_to_check CHECK ((applies_to = ANY (ARRAY['departure'::text, 'arrival'::text, 'any'::text]))),
-    CONSTRAINT tariffs_band_from_check CHECK (((band_from >= (0)::numeric) AND (band_from < 'Infinity'::numeric))),
-    CONSTRAINT tariffs_band_to_check CHECK (((band_to > (0)::numeric) AND (band_to < 'Infinity'::numeric))),
+    CONSTRAINT tariffs_band_from_check CHECK (((band_from >= (0)::numeric) AND (band_from <= (1000)::numeric))),
+    CONSTRAINT tariffs_band_to_check CHECK (((band_to > (0)::numeric) AND (band_to <= (1000)::numeric))),
     CONSTRAINT tariffs_basis_check CHECK ((basis = ANY (ARRAY['per_flight'::text, 'per_tonne'::text, 'per_km'::text, 'per_passenger'::text, 'route'::text, 'terminal'::text]))),
     CONSTRAINT tariffs_check CHECK ((band_to > COALESCE(band_from, (0)::numeric))),
     CONSTRAINT tariffs_check1 CHECK ((valid_to > valid_from)),
     CONSTRAINT tariffs_code_check CHECK (((code <> ''::text) AND (code = flightbill.clean_text(code)))),
     CONSTRAINT tariffs_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT tariffs_minimum_check CHECK (((minimum >= (0)::numeric) AND (minimum < 'Infinity'::numeric))),
-    CONSTRAINT tariffs_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate < 'Infinity'::numeric))),
-    CONSTRAINT tariffs_unit_rate_check CHECK (((unit_rate >= (0)::numeric) AND (unit_rate < 'Infinity'::numeric))),
+    CONSTRAINT tariffs_minimum_check CHECK (((minimum >= (0)::numeric) AND (minimum < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate <= (1)::numeric))),
+    CONSTRAINT tariffs_unit_rate_check CHECK (((unit_rate >= (0)::numeric) AND (unit_rate < ('1000000000000'::bigint)::numeric))),
     CONSTRAINT tariffs_valid_from_check CHECK (isfinite(valid_from)),
     CONSTRAINT tariffs_valid_to_check CHECK (isfinite(valid_to))
 );
@@ -1818,16 +1948,6 @@ ALTER TABLE flightbill.tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
-);
-
-CREATE TABLE flightbill.voided_flights (
-    flight_id text NOT NULL COLLATE pg_catalog."C",
-    credit_note_id bigint NOT NULL,
-    currency text NOT NULL COLLATE pg_catalog."C",
-    rebill boolean NOT NULL,
-    payer text DEFAULT 'billed'::text NOT NULL,
-    rebilled_at timestamp with time zone,
-    CONSTRAINT voided_flights_payer_check CHECK ((payer = ANY (ARRAY['billed'::text, 'register'::text])))
 );
 
 ALTER TABLE ONLY flightbill.river_job ALTER COLUMN id SET DEFAULT nextval('flightbill.river_job_id_seq'::regclass);
@@ -1926,6 +2046,8 @@ CREATE INDEX customer_operators_customer_idx ON flightbill.customer_operators US
 
 CREATE INDEX customer_operators_form_idx ON flightbill.customer_operators USING btree (flightbill.code_form(operator));
 
+CREATE UNIQUE INDEX customers_code_once_in_any_case ON flightbill.customers USING btree (upper(code));
+
 CREATE INDEX gathered_flights_idx ON flightbill.gathered_flights USING btree (transaction);
 
 CREATE INDEX invoice_events_invoice_idx ON flightbill.invoice_events USING btree (invoice_id);
@@ -1977,6 +2099,10 @@ CREATE TRIGGER enqueue INSTEAD OF INSERT ON flightbill.flight_processing_queue F
 CREATE TRIGGER finish AFTER INSERT ON flightbill.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION flightbill.flight_processing_queue_finish();
 
 CREATE TRIGGER join_drafts_only AFTER INSERT ON flightbill.charges REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.charges_join_drafts_only();
+
+CREATE TRIGGER keep_numbers BEFORE UPDATE OF code, invoice_seq, credit_note_seq ON flightbill.customers FOR EACH ROW WHEN (((old.code <> new.code) OR (new.invoice_seq < old.invoice_seq) OR (new.credit_note_seq < old.credit_note_seq))) EXECUTE FUNCTION flightbill.customers_keep_numbers();
+
+ALTER TABLE flightbill.customers ENABLE ALWAYS TRIGGER keep_numbers;
 
 CREATE TRIGGER only_forward BEFORE INSERT OR DELETE OR UPDATE OF closes_on ON flightbill.billing_runs FOR EACH ROW EXECUTE FUNCTION flightbill.billing_runs_only_forward();
 
@@ -2069,6 +2195,8 @@ REVOKE ALL ON FUNCTION flightbill.charges_stay_as_issued() FROM PUBLIC;
 REVOKE ALL ON FUNCTION flightbill.claim_flights(client text, most integer, behind_scheduled_at timestamp with time zone[], behind_id bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], billed text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.customers_keep_numbers() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.end_flight_jobs(client text, job_ids bigint[], attempts smallint[], attempted_at timestamp with time zone[], states text[], scheduled_at timestamp with time zone[], spent boolean[], errors jsonb[], metadata jsonb[]) FROM PUBLIC;
 

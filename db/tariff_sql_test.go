@@ -110,3 +110,27 @@ func TestTariffsAndFlightsRefuseNonsense(t *testing.T) {
 	}
 	require.NotZero(t, get[int](t, b, `SELECT count(*) FROM tariffs`), "the updates met rows")
 }
+
+func TestTariffsHoldWhatCanBe(t *testing.T) {
+	t.Parallel()
+	app := setup(t).session(t)
+	for column, values := range map[string]struct{ most, above string }{
+		"unit_rate": {"999999999999.99", "1000000000000"},
+		"minimum":   {"999999999999.99", "1e29"},
+		"tax_rate":  {"1", "1.01"},
+		"band_from": {"1000", "1001"},
+		"band_to":   {"1000", "136000"},
+	} {
+		insert := func(value string) error {
+			tx, err := app.Begin(t.Context())
+			require.NoError(t, err)
+			defer func() { require.NoError(t, tx.Rollback(t.Context())) }()
+			_, err = tx.Exec(t.Context(), insertTariff, "LAND", nil, nil, nil, nil, "2026-01-01", nil)
+			require.NoError(t, err)
+			_, err = tx.Exec(t.Context(), "UPDATE tariffs SET "+column+" = "+value+" WHERE code = 'LAND'")
+			return err
+		}
+		require.NoError(t, insert(values.most), column)
+		requireSQLError(t, insert(values.above), "23514", column)
+	}
+}

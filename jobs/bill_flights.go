@@ -174,7 +174,7 @@ func (w *IngestFlight) priceFrom(ctx context.Context, book *db.PriceBook, batch 
 	}
 	_ = w.books.LearnCustomers(ctx, book, flights) // in one query; what fails, fails again below
 	for _, a := range read {
-		if a.bill, a.refused = price(ctx, w.books, book, a.flight, nil, w.now()); a.refused == nil {
+		if a.bill, a.refused = price(ctx, w.books, book, a.flight, nil, w.bounds, w.now()); a.refused == nil {
 			a.refused = w.locked.check(a.bill.Customer)
 		}
 		refused = refused || a.refused != nil
@@ -185,7 +185,7 @@ func (w *IngestFlight) priceFrom(ctx context.Context, book *db.PriceBook, batch 
 
 // price prices a flight for its payer; nil: the customer that has its aircraft or operator.
 func price(
-	ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, payer *billing.Customer, now time.Time,
+	ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, payer *billing.Customer, bounds billing.Bounds, now time.Time,
 ) (db.Bill, error) {
 	if err := billing.CheckLanded(flight, now); err != nil {
 		return db.Bill{}, err
@@ -201,7 +201,7 @@ func price(
 		payer = &customer
 	}
 	landedOn := book.Calendar.LandingDate(*flight.LandedAt)
-	charges, err := billing.Price(flight, *payer, landedOn, book.Tariffs(flight))
+	charges, err := billing.Price(flight, *payer, landedOn, book.Tariffs(flight), bounds)
 	if err != nil {
 		return db.Bill{}, err
 	}

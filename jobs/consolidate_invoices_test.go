@@ -29,7 +29,7 @@ func (b *testBundle) bill(t *testing.T, id string) db.Bill {
 	require.NoError(t, err)
 	require.True(t, known, "flight %s has a customer", id)
 	landedOn := book.Calendar.LandingDate(*flight.LandedAt)
-	charges, err := billing.Price(flight, customer, landedOn, book.Tariffs(flight))
+	charges, err := billing.Price(flight, customer, landedOn, book.Tariffs(flight), billing.Bounds{})
 	require.NoError(t, err)
 	return db.Bill{Flight: flight, Customer: customer, LandedOn: landedOn, Charges: charges, Book: book}
 }

@@ -19,6 +19,7 @@ type Corrector struct {
 	Books  *db.PriceBooks
 	Source FlightSource
 	Payer  db.Payer // empty: who was billed, unless aircraft, operator or day have changed
+	Bounds billing.Bounds
 	Now    func() time.Time
 }
 
@@ -36,7 +37,11 @@ func (c *Corrector) Correct(ctx context.Context, id string) (Correction, error) 
 	if err = cmp.Or(err, answers[id].Err); err != nil {
 		return Correction{}, err
 	}
-	flight := answers[id].Flight
+	return c.correctTo(ctx, answers[id].Flight)
+}
+
+// correctTo corrects a billed flight to the facts given.
+func (c *Corrector) correctTo(ctx context.Context, flight billing.Flight) (Correction, error) {
 	book, err := c.Books.Current(ctx)
 	if err != nil {
 		return Correction{}, err
@@ -53,7 +58,7 @@ func (c *Corrector) Correct(ctx context.Context, id string) (Correction, error) 
 			return Correction{}, err
 		}
 	}
-	return Correction{}, fmt.Errorf("flight %s: it, customers or tariffs changed %d times while it was being corrected", id, maxStale)
+	return Correction{}, fmt.Errorf("flight %s: it, customers or tariffs changed %d times while it was being corrected", flight.ID, maxStale)
 }
 
 func (c *Corrector) correct(ctx context.Context, book *db.PriceBook, flight billing.Flight) (Correction, db.Outcome, error) {
@@ -66,7 +71,7 @@ func (c *Corrector) correct(ctx context.Context, book *db.PriceBook, flight bill
 	case len(billed.Voids) > 0:
 		return Correction{}, "", stillVoided(flight.ID, billed)
 	}
-	bill, err := price(ctx, c.Books, book, flight, c.payer(billed, book, flight), c.Now())
+	bill, err := price(ctx, c.Books, book, flight, c.payer(billed, book, flight), c.Bounds, c.Now())
 	if err != nil {
 		return Correction{}, "", err
 	}

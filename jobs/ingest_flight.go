@@ -66,9 +66,10 @@ type IngestFlight struct {
 	breaker *breaker
 	slots   *slots
 	locked  *lockedCustomers
-	batch   int              // how many are claimed at once
-	lease   time.Duration    // how long a claim is good for
-	wait    time.Duration    // how long an unknown or unlanded flight is waited for
+	batch   int           // how many are claimed at once
+	lease   time.Duration // how long a claim is good for
+	wait    time.Duration // how long an unknown or unlanded flight is waited for
+	bounds  billing.Bounds
 	now     func() time.Time // what flights are judged and billed by
 	// riverNow is what jobs are written by, and what their own times are compared with.
 	riverNow func() time.Time

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/jobs"
 )
 
 func landed(day, hour int) time.Time { return time.Date(2026, 3, day, hour, 0, 0, 0, time.UTC) }
@@ -44,12 +45,15 @@ func TestIngestFlightRefusals(t *testing.T) {
 	b.exec(t, `UPDATE flights SET mtow_kg = NULL WHERE flight_id = 'MASS1'`)
 	b.flight(t, "MASS2", "WEEK", landed(4, 9))
 	b.exec(t, `UPDATE flights SET mtow_kg = -1 WHERE flight_id = 'MASS2'`)
+	b.flight(t, "MASS3", "WEEK", landed(4, 9))
+	b.exec(t, `UPDATE flights SET mtow_kg = 7008000 WHERE flight_id = 'MASS3'`)
+	b.flight(t, "EPOCH1", "WEEK", time.UnixMilli(landed(4, 9).Unix()))
 	b.flight(t, "EARLY1", "WEEK", landed(4, 9))
 	b.exec(t, `UPDATE flights SET landed_at = NULL WHERE flight_id = 'EARLY1'`)
 	b.flight(t, "OLD1", "WEEK", time.Date(2019, 12, 31, 9, 0, 0, 0, time.UTC))
 	b.flight(t, "GOOD1", "WEEK", landed(4, 9))
 	b.start(t)
-	b.enqueue(t, "NOBODY1", "MASS1", "MASS2", "EARLY1", "OLD1", "NOWHERE1", "GOOD1")
+	b.enqueue(t, "NOBODY1", "MASS1", "MASS2", "MASS3", "EPOCH1", "EARLY1", "OLD1", "NOWHERE1", "GOOD1")
 	b.waitFor(t, "all flights have been tried", 0, `SELECT count(*) FROM flight_processing_queue WHERE reason IS NULL`)
 
 	rows, err := b.pool.Query(t.Context(), `SELECT flight_id, state || ' ' || reason || ': ' || last_error FROM flight_processing_queue`)
@@ -62,6 +66,8 @@ func TestIngestFlightRefusals(t *testing.T) {
 		"NOBODY1":  "cancelled no_customer: flight NOBODY1 ",
 		"MASS1":    "cancelled missing_fact: flight MASS1 ",
 		"MASS2":    "cancelled unusable_facts: flight MASS2 ",
+		"MASS3":    "cancelled unusable_facts: flight MASS3 has a maximum take-off mass (mtow_kg) of 7008000 kg",
+		"EPOCH1":   "cancelled unusable_facts: flight EPOCH1 landed (landed_at) at 1970-01-21",
 		"OLD1":     "cancelled no_tariff: flight OLD1 ",
 		"EARLY1":   "scheduled not_landed: flight EARLY1 ",
 		"NOWHERE1": "scheduled flight_unknown: flight NOWHERE1 ",
@@ -71,6 +77,16 @@ func TestIngestFlightRefusals(t *testing.T) {
 	}
 	require.Empty(t, found)
 	require.Equal(t, "GOOD1", get[string](t, b, `SELECT string_agg(flight_id, ' ') FROM billed_flights`))
+}
+
+func TestIngestFlightOfOtherBounds(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "WEEK", landed(4, 9))
+	b.exec(t, `UPDATE flights SET mtow_kg = 800000`)
+	b.start(t, func(c *jobs.Config) { c.Bounds.MTOWKg = 800_000 })
+	b.enqueue(t, "F1")
+	b.waitForBilled(t, 1)
 }
 
 // A cancelled flight is enqueued again once its data are right; what was wrong

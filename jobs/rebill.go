@@ -70,7 +70,7 @@ func (w *IngestFlight) rebillFrom(ctx context.Context, book *db.PriceBook, a *at
 	if billed.RebillPayer() == db.PayerRegister {
 		payer = nil
 	}
-	bill, err := price(ctx, w.books, book, billed.Flight, payer, w.now())
+	bill, err := price(ctx, w.books, book, billed.Flight, payer, w.bounds, w.now())
 	if err != nil {
 		return "", fromKeptFacts(billed, err)
 	}

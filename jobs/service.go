@@ -15,6 +15,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
@@ -39,9 +40,10 @@ const (
 type Config struct {
 	Pool       *pgxpool.Pool
 	Source     FlightSource
-	Workers    int           // River's MaxWorkers of the queue of flights
-	Batch      int           // how many flights a worker takes together while others wait; 50 where it is 0
-	FlightWait time.Duration // how long an unknown or unlanded flight is waited for
+	Workers    int            // River's MaxWorkers of the queue of flights
+	Batch      int            // how many flights a worker takes together while others wait; 50 where it is 0
+	FlightWait time.Duration  // how long an unknown or unlanded flight is waited for
+	Bounds     billing.Bounds // of facts; fields that are 0: the defaults
 	Schedules  Schedules
 	// LookEvery is how often the leader looks for runs that are due and not done;
 	// a minute where it is 0.
@@ -107,7 +109,7 @@ func New(cfg Config) (*Service, error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
 		pool: cfg.Pool, books: books, queue: queue, source: cfg.Source, breaker: breaker, slots: slots, locked: &lockedCustomers{},
-		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, now: cfg.Now, riverNow: clock.now, stats: cfg.Stats, logger: ingestion,
+		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, bounds: cfg.Bounds, now: cfg.Now, riverNow: clock.now, stats: cfg.Stats, logger: ingestion,
 	})
 	consolidator := &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}
 	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats, clock: clock})

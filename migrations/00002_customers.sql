@@ -70,6 +70,8 @@ CREATE TABLE flightbill.customers (
     CONSTRAINT customers_week_ends_on_exactly_when_weekly
         CHECK ((billing_frequency = 'weekly') = (week_ends_on IS NOT NULL))
 );
+-- acme beside ACME would be taken for it.
+CREATE UNIQUE INDEX customers_code_once_in_any_case ON flightbill.customers (upper(code));
 
 -- Who pays for which operators and aircraft, and when: on a day, each is one customer's.
 CREATE TABLE flightbill.customer_operators (

@@ -11,12 +11,12 @@ CREATE TABLE flightbill.tariffs (
     customer_id bigint  REFERENCES flightbill.customers,      -- null: every customer
     airport     text    COLLATE "C" CHECK (airport <> '' AND airport = flightbill.clean_text(airport)), -- null: every airport
     applies_to  text    NOT NULL CHECK (applies_to IN ('departure', 'arrival', 'any')),
-    band_from   numeric CHECK (band_from >= 0 AND band_from < 'Infinity'), -- tonnes, excluded; NaN counts above Infinity
-    band_to     numeric CHECK (band_to > 0 AND band_to < 'Infinity'),      -- tonnes, included; null: no upper end
-    unit_rate   numeric NOT NULL CHECK (unit_rate >= 0 AND unit_rate < 'Infinity'),
-    minimum     numeric NOT NULL DEFAULT 0 CHECK (minimum >= 0 AND minimum < 'Infinity'),
+    band_from   numeric CHECK (band_from >= 0 AND band_from <= 1000), -- tonnes, excluded; NaN counts above Infinity
+    band_to     numeric CHECK (band_to > 0 AND band_to <= 1000),      -- tonnes, included; null: no upper end
+    unit_rate   numeric NOT NULL CHECK (unit_rate >= 0 AND unit_rate < 1000000000000),
+    minimum     numeric NOT NULL DEFAULT 0 CHECK (minimum >= 0 AND minimum < 1000000000000),
     currency    text    COLLATE "C" NOT NULL CHECK (currency ~ '^[A-Z]{3}$'), -- ISO 4217
-    tax_rate    numeric NOT NULL DEFAULT 0 CHECK (tax_rate >= 0 AND tax_rate < 'Infinity'), -- 0.20 is 20 %
+    tax_rate    numeric NOT NULL DEFAULT 0 CHECK (tax_rate >= 0 AND tax_rate <= 1), -- 0.20 is 20 %
     valid_from  date    NOT NULL CHECK (isfinite(valid_from)),
     valid_to    date    CHECK (isfinite(valid_to)), -- excluded; null: no end
     CHECK (band_to > coalesce(band_from, 0)),

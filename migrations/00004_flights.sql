@@ -20,7 +20,9 @@ CREATE TABLE flightbill.flights (
     CONSTRAINT flights_text_is_clean CHECK (
         callsign = flightbill.clean_text(callsign) AND operator = flightbill.clean_text(operator)
         AND registration = flightbill.clean_text(registration) AND aircraft_type = flightbill.clean_text(aircraft_type)
-        AND origin = flightbill.clean_text(origin) AND destination = flightbill.clean_text(destination))
+        AND origin = flightbill.clean_text(origin) AND destination = flightbill.clean_text(destination)),
+    -- As flight_id_is_valid, which who writes here need not have the right to call.
+    CONSTRAINT flights_can_be_enqueued CHECK (octet_length(flight_id) <= 128 AND flight_id ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$' AND right(flight_id, 1) <> ' ')
 );
 
 -- +goose Down

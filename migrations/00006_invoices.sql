@@ -222,6 +222,29 @@ REVOKE ALL ON FUNCTION flightbill.charges_join_drafts_only FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- customers_keep_numbers keeps invoice numbers from coming twice: a code that stands on
+-- invoices stays its customer's, since one who got it after would begin again at
+-- CODE-000001; and the last number given out does not go back.
+CREATE OR REPLACE FUNCTION flightbill.customers_keep_numbers() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NEW.invoice_seq < OLD.invoice_seq OR NEW.credit_note_seq < OLD.credit_note_seq THEN
+        RAISE EXCEPTION 'customer % has been given invoice numbers up to % and credit note numbers up to %, which cannot be given again',
+            OLD.code, OLD.invoice_seq, OLD.credit_note_seq;
+    END IF;
+    IF NEW.code <> OLD.code AND EXISTS (SELECT FROM flightbill.invoices i WHERE i.customer_id = OLD.id AND i.number IS NOT NULL) THEN
+        RAISE EXCEPTION 'customer % has issued invoices: its code cannot become %', OLD.code, quote_literal(NEW.code)
+            USING HINT = 'The code begins the numbers of its invoices. Change the name, or make a new customer and give it the operators and aircraft.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.customers_keep_numbers FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 CREATE OR REPLACE FUNCTION flightbill.refuse_removal() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -252,6 +275,11 @@ CREATE TRIGGER stay_as_issued BEFORE UPDATE OR DELETE ON flightbill.charges
 CREATE TRIGGER join_drafts_only AFTER INSERT ON flightbill.charges
     REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION flightbill.charges_join_drafts_only();
+
+CREATE TRIGGER keep_numbers BEFORE UPDATE OF code, invoice_seq, credit_note_seq ON flightbill.customers FOR EACH ROW
+    WHEN (OLD.code <> NEW.code OR NEW.invoice_seq < OLD.invoice_seq OR NEW.credit_note_seq < OLD.credit_note_seq)
+    EXECUTE FUNCTION flightbill.customers_keep_numbers();
+ALTER TABLE flightbill.customers ENABLE ALWAYS TRIGGER keep_numbers; -- in an apply worker of a replication too
 
 CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id ON flightbill.billed_flights
     FOR EACH ROW EXECUTE FUNCTION flightbill.refuse_removal();
@@ -285,6 +313,8 @@ DROP TABLE flightbill.voided_flights;
 DROP TABLE flightbill.charges;
 DROP TABLE flightbill.billed_flights;
 DROP TABLE flightbill.invoices;
+DROP TRIGGER keep_numbers ON flightbill.customers;
+DROP FUNCTION flightbill.customers_keep_numbers;
 DROP FUNCTION flightbill.refuse_removal;
 DROP FUNCTION flightbill.charges_join_drafts_only;
 DROP FUNCTION flightbill.charges_stay_as_issued;

@@ -118,7 +118,7 @@ REVOKE ALL ON FUNCTION flightbill.flight_job_unique_states FROM PUBLIC;
 -- characters, this 0.5.
 CREATE OR REPLACE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN coalesce(octet_length(flight_id) <= 128 AND flight_id COLLATE "C" ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$', false);
+    RETURN coalesce(octet_length(flight_id) <= 128 AND flight_id COLLATE "C" ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$' AND right(flight_id, 1) <> ' ', false);
 REVOKE ALL ON FUNCTION flightbill.flight_id_is_valid FROM PUBLIC;
 -- +goose StatementEnd
 
@@ -130,7 +130,7 @@ AS $$
 BEGIN
     RAISE EXCEPTION 'flight id % cannot be enqueued', coalesce(quote_literal(left(flight_id, 160)), 'NULL')
         USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'A flight id is 1 to 128 characters of A-Z a-z 0-9 space . _ : / + # @ ~ - and starts with a letter or digit.';
+            HINT = 'A flight id is 1 to 128 characters of A-Z a-z 0-9 space . _ : / + # @ ~ - and starts with a letter or digit; the last is no space.';
 END
 $$;
 REVOKE ALL ON FUNCTION flightbill.refuse_flight_id FROM PUBLIC;

@@ -27,6 +27,7 @@ type config struct {
 	Workers      int
 	Batch        int
 	FlightWait   time.Duration
+	Bounds       billing.Bounds
 	HTTPAddr     string
 	HTTPUser     string
 	HTTPPassword string
@@ -50,6 +51,9 @@ type setting struct {
 const (
 	sourcePostgres = "postgres"
 	sourcePinot    = "pinot"
+
+	// maxMTOWKg is what the bands of tariffs reach to.
+	maxMTOWKg = 1_000_000
 
 	defaultHTTPAddr = "127.0.0.1:8080"
 
@@ -89,6 +93,17 @@ func settings() []setting {
 				return fmt.Errorf("%q is not a duration such as 24h or 30m", v)
 			}
 			c.FlightWait = d
+			return nil
+		}},
+		{"FLIGHTBILL_MAX_MTOW_KG", strconv.Itoa(billing.DefaultBounds.MTOWKg), "mass above which a flight is refused, as one in another unit", upTo(func(c *config) *int { return &c.Bounds.MTOWKg }, maxMTOWKg)},
+		{"FLIGHTBILL_MAX_DISTANCE_KM", strconv.Itoa(billing.DefaultBounds.DistanceKm), "distance, likewise", upTo(func(c *config) *int { return &c.Bounds.DistanceKm }, 1_000_000)},
+		{"FLIGHTBILL_MAX_PASSENGERS", strconv.Itoa(billing.DefaultBounds.Passengers), "passengers, likewise", upTo(func(c *config) *int { return &c.Bounds.Passengers }, 1_000_000)},
+		{"FLIGHTBILL_MAX_FLIGHT_TIME", "72h", "time from take-off to landing, likewise", func(c *config, v string) error {
+			d, err := time.ParseDuration(v)
+			if err != nil || d <= 0 {
+				return fmt.Errorf("%q is not a duration above 0 such as 72h", v)
+			}
+			c.Bounds.FlightTime = d
 			return nil
 		}},
 		{"FLIGHTBILL_HTTP_ADDR", defaultHTTPAddr, "address of River UI and /metrics", text(func(c *config) *string { return &c.HTTPAddr })},

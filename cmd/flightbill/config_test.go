@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db/dbtest"
 )
 
@@ -28,6 +30,27 @@ func TestResultsSetToNothing(t *testing.T) {
 	c, err := loadConfig(func(name string) (string, bool) { return "", name == "FLIGHTBILL_RESULTS" })
 	require.NoError(t, err)
 	require.Empty(t, c.Results)
+}
+
+func TestSettingsOfBounds(t *testing.T) {
+	t.Parallel()
+	given := map[string]string{}
+	load := func() (config, error) {
+		return loadConfig(func(name string) (string, bool) { value, ok := given[name]; return value, ok })
+	}
+	c, err := load()
+	require.NoError(t, err)
+	require.Equal(t, billing.DefaultBounds, c.Bounds)
+	given = map[string]string{
+		"FLIGHTBILL_MAX_MTOW_KG": "1000000", "FLIGHTBILL_MAX_DISTANCE_KM": "40000", "FLIGHTBILL_MAX_PASSENGERS": "2", "FLIGHTBILL_MAX_FLIGHT_TIME": "200h",
+	}
+	c, err = load()
+	require.NoError(t, err)
+	require.Equal(t, billing.Bounds{MTOWKg: 1_000_000, DistanceKm: 40_000, Passengers: 2, FlightTime: 200 * time.Hour}, c.Bounds)
+	given = map[string]string{"FLIGHTBILL_MAX_MTOW_KG": "1000001", "FLIGHTBILL_MAX_FLIGHT_TIME": "0s"}
+	_, err = load()
+	require.ErrorContains(t, err, `FLIGHTBILL_MAX_MTOW_KG: "1000001" is not a number from 1 to 1000000`)
+	require.ErrorContains(t, err, `FLIGHTBILL_MAX_FLIGHT_TIME: "0s" is not a duration above 0`)
 }
 
 // Outside a checkout the statistics are in the data folder, made for them, and

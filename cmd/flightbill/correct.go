@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -12,13 +14,34 @@ import (
 )
 
 func (a *app) newCorrectCommand() *cobra.Command {
-	var payer string
+	var changed bool
+	var from, to, payer string
 	cmd := &cobra.Command{
-		Use: "correct FLIGHT_ID [--payer billed|register]", Short: "Read a billed flight's facts anew and bill the difference", Args: cobra.ExactArgs(1),
+		Use: "correct FLIGHT_ID | --changed [--from D] [--to D] [--payer billed|register]", Short: "Read billed flights' facts anew and bill the difference",
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case changed && len(args) == 0, !changed && len(args) == 1 && from == "" && to == "":
+				return nil
+			case !changed && len(args) == 1:
+				return errors.New("--from and --to go with --changed")
+			default:
+				return errors.New("name one flight, or give --changed for all whose facts have changed since they were billed, not both")
+			}
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			first, err := dateFlag("--from", from)
+			if err != nil {
+				return err
+			}
+			last, err := dateFlag("--to", to)
+			if err != nil {
+				return err
+			}
+			if !last.IsZero() && last.Before(first) {
+				return usageError{fmt.Errorf("--to %s is before --from %s", last, first)}
+			}
 			var who db.Payer
 			if payer != "" {
-				var err error
 				if who, err = db.ParsePayer(payer); err != nil {
 					return usageError{fmt.Errorf("--payer: %w", err)}
 				}
@@ -29,7 +52,10 @@ func (a *app) newCorrectCommand() *cobra.Command {
 					return err
 				}
 				defer closeSource()
-				corrector := jobs.Corrector{Pool: pool, Books: db.NewPriceBooks(pool), Source: source, Payer: who, Now: a.now}
+				corrector := jobs.Corrector{Pool: pool, Books: db.NewPriceBooks(pool), Source: source, Payer: who, Bounds: a.config.Bounds, Now: a.now}
+				if changed {
+					return a.correctChanged(cmd.Context(), &corrector, first, last)
+				}
 				correction, err := corrector.Correct(cmd.Context(), args[0])
 				if err != nil {
 					return fmt.Errorf("correct: %w", err)
@@ -40,19 +66,57 @@ func (a *app) newCorrectCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&payer, "payer", "", "who pays: billed, who was billed before; register, the customer that has the flight's aircraft or operator on its date "+
 		"(default: who was billed, unless the flight has another aircraft, operator or day now)")
+	cmd.Flags().BoolVar(&changed, "changed", false, "all flights whose facts are others now than those they were billed from")
+	cmd.Flags().StringVar(&from, "from", "", "with --changed: only those that landed on that day (YYYY-MM-DD) or later")
+	cmd.Flags().StringVar(&to, "to", "", "with --changed: only those that landed on that day or earlier")
 	return cmd
+}
+
+// correctChanged says what was done also where it fails half way.
+func (a *app) correctChanged(ctx context.Context, corrector *jobs.Corrector, from, to billing.Date) error {
+	bar := newProgress(a.stderr, "comparing billed flights", 0)
+	changes, failure := corrector.CorrectChanged(ctx, from, to, bar.set)
+	bar.finish()
+	var rows [][]string
+	var unpriced int64
+	for _, c := range changes.Corrected {
+		if len(c.Lines) == 0 {
+			unpriced++
+		}
+		for _, row := range correctionRows(c.Correction) {
+			rows = append(rows, append([]string{c.FlightID}, row...))
+		}
+	}
+	if len(rows) > 0 {
+		if err := table(a.stdout, append([]string{"FLIGHT"}, correctionHeadings()...), rows); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(a.stdout, "%s billed flights compared: %s corrected, %s with other facts and the same charges, %s refused; %s are no longer in the flight source\n",
+		count(changes.Compared), count(int64(len(changes.Corrected))-unpriced), count(unpriced), count(int64(len(changes.Refused))), count(changes.Gone))
+	if err := errors.Join(append(changes.Refused, failure)...); err != nil {
+		return fmt.Errorf("correct: %w", err)
+	}
+	return nil
 }
 
 func (a *app) sayCorrection(id string, correction jobs.Correction) error {
 	switch {
 	case len(correction.Lines) > 0:
+		return table(a.stdout, correctionHeadings(), correctionRows(correction))
 	case correction.FactsChanged:
 		fmt.Fprintf(a.stdout, "Flight %s: the facts have changed and are kept; its charges to customer %s stay as they are\n", id, correction.Customer)
-		return nil
 	default:
 		fmt.Fprintf(a.stdout, "Flight %s: nothing has changed\n", id)
-		return nil
 	}
+	return nil
+}
+
+func correctionHeadings() []string {
+	return []string{"CUSTOMER", "ON", "CODE", ">QUANTITY", ">RATE", ">AMOUNT", ">TAX", "CURRENCY"}
+}
+
+func correctionRows(correction jobs.Correction) [][]string {
 	rows := make([][]string, len(correction.Lines))
 	for i, l := range correction.Lines {
 		on := "a document of its own"
@@ -62,5 +126,5 @@ func (a *app) sayCorrection(id string, correction jobs.Correction) error {
 		c := l.Charge
 		rows[i] = []string{l.Customer.Code, on, c.Code, c.Quantity.String(), c.UnitRate.String(), money(c.Amount, c.Currency), money(c.TaxAmount, c.Currency), c.Currency}
 	}
-	return table(a.stdout, []string{"CUSTOMER", "ON", "CODE", ">QUANTITY", ">RATE", ">AMOUNT", ">TAX", "CURRENCY"}, rows)
+	return rows
 }

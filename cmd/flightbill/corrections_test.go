@@ -87,9 +87,12 @@ func TestCorrectionsFromTheCommandLine(t *testing.T) {
 	require.Equal(t, "0 enqueued, 0 brought back to work, 0 already queued, 1 already billed, 1 refused since their invoice was voided\n", flightbill("enqueue", "E1", "W1"))
 
 	now = append(now, "--flights-now", file("f2.csv", strings.NewReplacer("E2,,EA,,,70500", "E2,,EA,,,60000", "W2,,WK", "W2,,EA").Replace(correctedFlights)))
-	flightbill("import", "flights", now[3])
+	require.Contains(t, flightbill("import", "flights", now[3]), "2 changed, 3 as they were\n2 of these flights have been billed, and from other facts: 'flightbill correct --changed'")
 	require.Regexp(t, `EACH +a document of its own +RUNWAY +-71 +2 +-142.00 +-28.40 +EUR\nEACH .* 60 +3 +180.00 +36.00 +EUR\n`, flightbill("correct", "E2"))
-	require.Regexp(t, `WEEK +draft closing on 2013-01-13 +RUNWAY +-71 +3 +-213.00 +-42.60 +EUR\nEACH +a document of its own +RUNWAY +71 +3 +213.00 `, flightbill("correct", "W2"))
+	require.Equal(t, "0 billed flights compared: 0 corrected, 0 with other facts and the same charges, 0 refused; 0 are no longer in the flight source\n",
+		flightbill("correct", "--changed", "--to", "2012-12-31"))
+	require.Regexp(t, `^FLIGHT .*\nW2 +WEEK +draft closing on 2013-01-13 +RUNWAY +-71 +3 +-213.00 +-42.60 +EUR\n`+
+		`W2 +EACH +a document of its own +RUNWAY +71 +3 +213.00 .*\n4 billed flights compared: 1 corrected, 0 with `, flightbill("correct", "--changed", "--from", "2013-01-01"))
 	require.Equal(t, "Flight W2: nothing has changed\n", flightbill("correct", "W2"))
 
 	require.Regexp(t, `(?s)Invoice WEEK-000001\n.*Status     VOID\n           by WEEK-CN000001\n.*PENDING to VOID: WEEK-CN000001: wrong rate\n$`, flightbill("invoices", "show", "WEEK-000001"))

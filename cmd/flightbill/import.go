@@ -45,6 +45,10 @@ func (a *app) newImportCommand() *cobra.Command {
 				}
 				fmt.Fprintf(a.stdout, "%s: %s rows: %s added, %s changed, %s as they were\n",
 					kind, count(result.Rows), count(result.Added), count(result.Changed), count(result.Unchanged))
+				if result.BilledOtherwise > 0 && a.config.FlightSource == sourcePostgres {
+					fmt.Fprintf(a.stdout, "%s of these flights have been billed, and from other facts: 'flightbill correct --changed' bills the difference; "+
+						"the view flightbill.changed_flights shows them\n", count(result.BilledOtherwise))
+				}
 				return nil
 			})
 		},

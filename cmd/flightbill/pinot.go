@@ -92,7 +92,7 @@ func (a *app) stopped(r *pinot.Report) error {
 	if r.Flight.Registration == "" && r.Flight.Operator == "" {
 		return billing.NoCustomer(*r.Flight)
 	}
-	return billing.CheckFacts(*r.Flight)
+	return billing.CheckFacts(*r.Flight, a.config.Bounds)
 }
 
 // withoutFact is what becomes of a flight that lacks a fact.

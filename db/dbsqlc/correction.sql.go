@@ -116,6 +116,56 @@ func (q *Queries) BilledFlightGet(ctx context.Context, flightID string) (BilledF
 	return i, err
 }
 
+const billedFlightPage = `-- name: BilledFlightPage :many
+SELECT b.flight_id, b.facts
+FROM flightbill.billed_flights b
+WHERE b.flight_id > $1
+    AND ($2::date IS NULL OR b.landed_on >= $2::date)
+    AND ($3::date IS NULL OR b.landed_on <= $3::date)
+    AND NOT EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = b.flight_id AND v.rebilled_at IS NULL)
+ORDER BY b.flight_id
+LIMIT $4
+`
+
+type BilledFlightPageParams struct {
+	After    string
+	FromDate billing.Date
+	ToDate   billing.Date
+	Page     int32
+}
+
+type BilledFlightPageRow struct {
+	FlightID string
+	Facts    []byte
+}
+
+// A page of the flights that are billed, by their landing date; of those without a bound
+// where that is null.
+func (q *Queries) BilledFlightPage(ctx context.Context, arg BilledFlightPageParams) ([]BilledFlightPageRow, error) {
+	rows, err := q.db.Query(ctx, billedFlightPage,
+		arg.After,
+		arg.FromDate,
+		arg.ToDate,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []BilledFlightPageRow
+	for rows.Next() {
+		var i BilledFlightPageRow
+		if err := rows.Scan(&i.FlightID, &i.Facts); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const flightAdjust = `-- name: FlightAdjust :one
 SELECT flightbill.adjust_flight(
     $1::text, $2::bigint, $3::smallint, $4::timestamptz,
@@ -201,6 +251,57 @@ func (q *Queries) InvoiceVoid(ctx context.Context, arg InvoiceVoidParams) (strin
 	var credit_note string
 	err := row.Scan(&credit_note)
 	return credit_note, err
+}
+
+const overlappingFlightList = `-- name: OverlappingFlightList :many
+SELECT registration::text AS registration, flight_id, customer, departed_at, landed_at::timestamptz AS landed_at,
+    other_flight_id, other_customer, other_departed_at, other_landed_at::timestamptz AS other_landed_at, overlap::text AS overlap
+FROM flightbill.overlapping_flights
+ORDER BY registration, landed_at, flight_id
+`
+
+type OverlappingFlightListRow struct {
+	Registration    string
+	FlightID        string
+	Customer        string
+	DepartedAt      *time.Time
+	LandedAt        time.Time
+	OtherFlightID   string
+	OtherCustomer   string
+	OtherDepartedAt *time.Time
+	OtherLandedAt   time.Time
+	Overlap         string
+}
+
+func (q *Queries) OverlappingFlightList(ctx context.Context) ([]OverlappingFlightListRow, error) {
+	rows, err := q.db.Query(ctx, overlappingFlightList)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OverlappingFlightListRow
+	for rows.Next() {
+		var i OverlappingFlightListRow
+		if err := rows.Scan(
+			&i.Registration,
+			&i.FlightID,
+			&i.Customer,
+			&i.DepartedAt,
+			&i.LandedAt,
+			&i.OtherFlightID,
+			&i.OtherCustomer,
+			&i.OtherDepartedAt,
+			&i.OtherLandedAt,
+			&i.Overlap,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const voidedFlightList = `-- name: VoidedFlightList :many

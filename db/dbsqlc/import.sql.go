@@ -232,6 +232,37 @@ func (q *Queries) CustomerListForImport(ctx context.Context, codes []string) ([]
 	return items, nil
 }
 
+const customerListOtherCase = `-- name: CustomerListOtherCase :many
+SELECT code FROM flightbill.customers
+WHERE upper(code) = ANY($1::text[]) AND code <> ALL($2::text[])
+`
+
+type CustomerListOtherCaseParams struct {
+	UpperCodes []string
+	Codes      []string
+}
+
+// Codes that differ from those given in case only.
+func (q *Queries) CustomerListOtherCase(ctx context.Context, arg CustomerListOtherCaseParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, customerListOtherCase, arg.UpperCodes, arg.Codes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var code string
+		if err := rows.Scan(&code); err != nil {
+			return nil, err
+		}
+		items = append(items, code)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const customerOperatorDeleteMany = `-- name: CustomerOperatorDeleteMany :exec
 DELETE FROM flightbill.customer_operators WHERE id = ANY($1::bigint[])
 `

@@ -62,6 +62,7 @@ type customerRecord struct {
 
 func loadCustomers(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result, error) {
 	rows := readCustomers(file)
+	refuseCodesTwice(file, rows)
 	if err := file.err(); err != nil {
 		return Result{}, err
 	}
@@ -69,6 +70,9 @@ func loadCustomers(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Resu
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
 		if err := load.readExisting(ctx, q); err != nil {
+			return err
+		}
+		if err := load.refuseOtherCases(ctx, q); err != nil {
 			return err
 		}
 		if err := load.checkRows(); err != nil {

@@ -193,3 +193,14 @@ func TestRefusesSeparatorsInCodes(t *testing.T) {
 	b.load(imports.Customers, 1, 0, 0, "code,name,billing_frequency,operators,aircraft", "ACME,Acme,monthly,BAW  SHT,G-OWN N1")
 	b.refuse(imports.Tariffs, csvOf("code,description,basis,airport,applies_to,band_from,band_to,unit_rate,minimum,currency,tax_rate,valid_from,valid_to", "LANDING,,per_flight,LHR;LGW,arrival,,,1,,EUR,0,2020-01-01,"), "line 2: column airport: \"LHR;LGW\" is not usable: write one airport")
 }
+
+func TestCustomersCodesInAnotherCase(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.load(imports.Customers, 2, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly", "beta,Beta,monthly")
+	b.refuse(imports.Customers, "code,name,billing_frequency\nGAMA,Gamma,monthly\nacme,Acme,monthly\nBeta,Beta,monthly\n",
+		`line 3: column code: "acme" is not usable: there is a customer "ACME", which differs in case only`, `line 4: column code: "Beta" is not usable: there is a customer "beta"`)
+	b.refuse(imports.Customers, "code,name,billing_frequency\nGAMA,Gamma,monthly\nGama,Gamma,monthly\n",
+		`line 3: column code: "Gama" is not usable: line 2 has "GAMA", which differs in case only`)
+	b.load(imports.Customers, 0, 1, 1, "code,name", "ACME,Acme Ltd", "beta,Beta")
+}

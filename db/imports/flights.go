@@ -56,7 +56,10 @@ func loadFlights(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result
 			return err
 		}
 		var err error
-		result, err = mergeFlights(ctx, tx, facts)
+		if result, err = mergeFlights(ctx, tx, facts); err != nil {
+			return err
+		}
+		result.BilledOtherwise, err = countBilledOtherwise(ctx, tx)
 		return err
 	})
 	return result, err
@@ -147,6 +150,18 @@ func mergeFlights(ctx context.Context, tx pgx.Tx, facts []string) (result Result
 	return result, nil
 }
 
+// countBilledOtherwise counts those flights of the file that were billed from other facts,
+// whether it was this file or something before it that changed them.
+func countBilledOtherwise(ctx context.Context, tx pgx.Tx) (n int64, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT count(*) FROM flightbill.changed_flights c
+		WHERE EXISTS (SELECT FROM import_flights i WHERE i.flight_id = c.flight_id)`).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count flights that were billed from other facts: %w", err)
+	}
+	return n, nil
+}
+
 // flightCopy is the file as COPY reads it.
 type flightCopy struct {
 	file    *csvFile
@@ -199,7 +214,7 @@ func (c *flightCopy) addRow() {
 	f := c.file
 	id := f.raw("flight_id")
 	if !db.ValidFlightID(id) || billing.CleanText(id) == "" { // it could be imported, and never be billed
-		f.wrong("flight_id", "write 1 to 128 of A-Z a-z 0-9 space . _ : / + # @ ~ -, the first a letter or digit")
+		f.wrong("flight_id", "write 1 to 128 of A-Z a-z 0-9 space . _ : / + # @ ~ -, the first a letter or digit, the last no space")
 	}
 	if warning := WarnOfFlightID(id); warning != "" {
 		f.warnf(f.line, "column flight_id: %s", warning)

@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/flightbill/flightbill/db/imports"
 )
 
@@ -16,15 +19,15 @@ func TestFlightsFacts(t *testing.T) {
 	b.load(imports.Flights, 4, 0, 0, flightHeader+",passengers",
 		"F1,UAL1,UAL,N1,B738,79016,KEWR,KIAH,2013-01-01T10:17:00Z,2013-01-01 15:30:00.25+01:00,2253.10,150",
 		"F2,,,,,,,,,,,",
-		"F 3 , UAL3 ,UAL,\"tab\there\",\"back\\slash \\N\",-5,\"two\nlines\",KIAH,2013-01-01 10:17:00+00,2013-01-01T10:17:00-0130,-0.1,-1",
+		"F 3, UAL3 ,UAL,\"tab\there\",\"back\\slash \\N\",-5,\"two\nlines\",KIAH,2013-01-01 10:17:00+00,2013-01-01T10:17:00-0130,-0.1,-1",
 		"F4,\\.,\\M,,,007,,,,,12345678901234567890.12345678901234567890,0")
 	b.expect(`SELECT flight_id, callsign, operator, registration, aircraft_type, mtow_kg, origin, destination, departed_at, landed_at,
-		distance_km, passengers FROM flights WHERE flight_id <> 'F 3 ' ORDER BY flight_id`,
+		distance_km, passengers FROM flights WHERE flight_id <> 'F 3' ORDER BY flight_id`,
 		`(F1,UAL1,UAL,N1,B738,79016,KEWR,KIAH,"2013-01-01 10:17:00+00","2013-01-01 14:30:00.25+00",2253.10,150)`,
 		`(F2,,,,,,,,,,,)`,
 		`(F4,"\\.","\\M",,,7,,,,,12345678901234567890.12345678901234567890,0)`)
 	b.expect(`SELECT concat_ws('|', callsign, operator, registration, aircraft_type, mtow_kg, origin, departed_at, landed_at, distance_km,
-		passengers) FROM flights WHERE flight_id = 'F 3 '`,
+		passengers) FROM flights WHERE flight_id = 'F 3'`,
 		"(\"UAL3|UAL|tab\there|back\\\\slash \\\\N|-5|two\nlines|2013-01-01 10:17:00+00|2013-01-01 11:47:00+00|-0.1|-1\")")
 	b.expect(`SELECT count(*) FROM flights WHERE '' IN (callsign, operator, registration, aircraft_type, origin, destination)`, "(0)")
 }
@@ -81,6 +84,7 @@ func TestFlightsRefusesWrongRows(t *testing.T) {
 	for _, c := range []struct{ column, value, part string }{
 		{"flight_id", "", "column flight_id is empty"},
 		{"flight_id", " F9", "the first a letter or digit"},
+		{"flight_id", "F9 ", "the last no space"},
 		{"flight_id", "F9;DROP", "1 to 128"},
 		{"flight_id", "F9é", "1 to 128"},
 		{"flight_id", "\"F9\n\"", "1 to 128"},
@@ -128,4 +132,21 @@ func TestFlightsWordsForNothing(t *testing.T) {
 		departed_at, landed_at, distance_km, passengers) = 0) FROM flights WHERE flight_id LIKE 'F%'`, fmt.Sprintf("(%d,%[1]d)", len(words)))
 	b.expect(`SELECT callsign, operator, registration, origin, destination FROM flights WHERE flight_id = 'G1'`, "(UAL1,UAL,GOWN,NAN,LHR)")
 	b.refuse(imports.Flights, csvOf(flightHeader, "NA,,,,,,,,,,"), "line 2", `column flight_id: "NA" says that there is nothing`)
+}
+
+// A correction of facts tells how many of the flights have been billed from the old ones.
+func TestFlightsBilledFromOtherFacts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.load(imports.Customers, 1, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly")
+	b.load(imports.Flights, 3, 0, 0, flightHeader, "F1,,,,,70000,,,,,100.5", "F2,,,,,70000,,,,,100.5", "F3,,,,,70000,,,,,100.5")
+	_, err := b.pool.Exec(t.Context(), `INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at)
+		SELECT flight_id, 1, '2013-01-01', '{"mtow_kg": 70000, "distance_km": "100.50"}', now() FROM flights WHERE flight_id <> 'F3'`)
+	require.NoError(t, err)
+	b.load(imports.Flights, 0, 0, 2, flightHeader, "F1,,,,,70000,,,,,100.50", "F2,,,,,70000,,,,,100.5")
+	for changed := int64(2); changed >= 0; changed -= 2 { // and as often as the file is imported
+		result, err := b.read(imports.Flights, strings.NewReader(csvOf(flightHeader, "F1,,,,,71000,,,,,100.5", "F2,,,,,70000,,,,,100.5", "F3,,,,,71000,,,,,100.5")))
+		require.NoError(t, err)
+		assert.Equal(t, imports.Result{Rows: 3, Changed: changed, Unchanged: 3 - changed, BilledOtherwise: 1}, result)
+	}
 }

@@ -19,7 +19,7 @@ const (
 	Flights   Kind = "flights"
 )
 
-// Result says what an import did. Rows is the sum of the others: a row
+// Result says what an import did. Rows is the sum of the next three: a row
 // that the file has twice counts as unchanged the second time.
 type Result struct {
 	Rows      int64 `json:"rows"` // without the header
@@ -27,7 +27,10 @@ type Result struct {
 	Changed   int64 `json:"changed"`
 	Unchanged int64 `json:"unchanged"`
 
-	Warnings []string `json:"warnings,omitempty"` // what is probably not meant
+	// BilledOtherwise is how many of the file's flights were billed from other facts.
+	BilledOtherwise int64 `json:"billed_otherwise,omitempty"`
+	// Warnings are about what is right in itself, and may be meant otherwise.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Load reads a CSV file into the database: all of it, or nothing where any
@@ -72,7 +75,7 @@ func Load(
 	case err != nil:
 		return Result{}, fmt.Errorf("import %s: %w", name, err)
 	}
-	result.Rows, result.Warnings = file.rows, file.warnings
+	result.Rows, result.Warnings = file.rows, append(result.Warnings, file.warnings...)
 	result.Unchanged = result.Rows - result.Added - result.Changed
 	return result, nil
 }

@@ -60,3 +60,21 @@ ORDER BY 1;
 
 -- name: InvoiceUnmarkPaid :exec
 SELECT flightbill.unmark_invoice_paid(@number::text, @reason::text);
+
+-- name: OverlappingFlightList :many
+SELECT registration::text AS registration, flight_id, customer, departed_at, landed_at::timestamptz AS landed_at,
+    other_flight_id, other_customer, other_departed_at, other_landed_at::timestamptz AS other_landed_at, overlap::text AS overlap
+FROM flightbill.overlapping_flights
+ORDER BY registration, landed_at, flight_id;
+
+-- A page of the flights that are billed, by their landing date; of those without a bound
+-- where that is null.
+-- name: BilledFlightPage :many
+SELECT b.flight_id, b.facts
+FROM flightbill.billed_flights b
+WHERE b.flight_id > @after
+    AND (sqlc.narg('from_date')::date IS NULL OR b.landed_on >= sqlc.narg('from_date')::date)
+    AND (sqlc.narg('to_date')::date IS NULL OR b.landed_on <= sqlc.narg('to_date')::date)
+    AND NOT EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = b.flight_id AND v.rebilled_at IS NULL)
+ORDER BY b.flight_id
+LIMIT @page;

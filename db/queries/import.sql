@@ -27,6 +27,11 @@ FROM (SELECT unnest(@ids::bigint[]) AS id, unnest(@names::text[]) AS name,
     unnest(@payment_terms_days::integer[]) AS payment_terms_days, unnest(@billing_holds::boolean[]) AS billing_hold) AS r
 WHERE c.id = r.id;
 
+-- Codes that differ from those given in case only.
+-- name: CustomerListOtherCase :many
+SELECT code FROM flightbill.customers
+WHERE upper(code) = ANY(@upper_codes::text[]) AND code <> ALL(@codes::text[]);
+
 -- name: CustomerIDList :many
 SELECT id, code FROM flightbill.customers WHERE code = ANY(@codes::text[]);
 

@@ -1,0 +1,92 @@
+package billing
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// Bounds are the most that can be right of a fact: what is beyond is in another
+// unit, or mistyped. A field that is 0 is the default.
+type Bounds struct {
+	MTOWKg     int
+	DistanceKm int
+	Passengers int
+	FlightTime time.Duration // from take-off to landing
+}
+
+// DefaultBounds are above all that has flown: 640 t, half the earth's
+// circumference of 20,015 km with detours, 1,088 passengers, and airliners for
+// less than a day.
+var DefaultBounds = Bounds{MTOWKg: 700_000, DistanceKm: 25_000, Passengers: 1_500, FlightTime: 72 * time.Hour}
+
+func (b Bounds) withDefaults() Bounds {
+	return Bounds{
+		MTOWKg:     cmp.Or(b.MTOWKg, DefaultBounds.MTOWKg),
+		DistanceKm: cmp.Or(b.DistanceKm, DefaultBounds.DistanceKm),
+		Passengers: cmp.Or(b.Passengers, DefaultBounds.Passengers),
+		FlightTime: cmp.Or(b.FlightTime, DefaultBounds.FlightTime),
+	}
+}
+
+// earliestLanding is before all that is billed, and after what comes of epoch
+// seconds read as milliseconds, or of a clock's zero.
+var earliestLanding = time.Date(1990, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// latestForecast is how far ahead a landing can be known.
+const latestForecast = 2 * 366 * 24 * time.Hour
+
+// unusableLanding says what about the landing time cannot be right, or "".
+func unusableLanding(landed, now time.Time) string {
+	switch {
+	case landed.Before(earliestLanding):
+		return fmt.Sprintf("landed (landed_at) at %s, before %d: seconds? milliseconds are needed", instant(landed), earliestLanding.Year())
+	case landed.After(now.Add(latestForecast)):
+		return fmt.Sprintf("lands (landed_at) at %s, years ahead: microseconds? milliseconds are needed", instant(landed))
+	default:
+		return ""
+	}
+}
+
+// unusableFact says what about the flight cannot be right, or "".
+func unusableFact(f *Flight, bounds Bounds) string {
+	most := bounds.withDefaults()
+	switch {
+	case f.MTOWKg != nil && *f.MTOWKg <= 0:
+		return fmt.Sprintf("has a maximum take-off mass (mtow_kg) of %d kg", *f.MTOWKg)
+	case f.MTOWKg != nil && *f.MTOWKg > int64(most.MTOWKg):
+		return fmt.Sprintf("has a maximum take-off mass (mtow_kg) of %d kg, above %d kg (FLIGHTBILL_MAX_MTOW_KG): grams or pounds? kg are needed",
+			*f.MTOWKg, most.MTOWKg)
+	case f.DistanceKm != nil && f.DistanceKm.IsNegative():
+		return fmt.Sprintf("has a distance (distance_km) of %s km", f.DistanceKm)
+	case f.DistanceKm != nil && f.DistanceKm.GreaterThan(decimal.NewFromInt(int64(most.DistanceKm))):
+		return fmt.Sprintf("has a distance (distance_km) of %s km, above %d km (FLIGHTBILL_MAX_DISTANCE_KM): metres? km are needed",
+			shortened(f.DistanceKm.String()), most.DistanceKm)
+	case f.Passengers != nil && *f.Passengers < 0:
+		return fmt.Sprintf("has %d passengers", *f.Passengers)
+	case f.Passengers != nil && *f.Passengers > int64(most.Passengers):
+		return fmt.Sprintf("has %d passengers, above %d (FLIGHTBILL_MAX_PASSENGERS): of several flights? those on board are needed",
+			*f.Passengers, most.Passengers)
+	case f.DepartedAt == nil || f.LandedAt == nil:
+		return ""
+	case f.LandedAt.Before(*f.DepartedAt):
+		return fmt.Sprintf("landed (landed_at %s) before it took off (departed_at %s)", instant(*f.LandedAt), instant(*f.DepartedAt))
+	case f.LandedAt.Sub(*f.DepartedAt) > most.FlightTime:
+		return fmt.Sprintf("landed (landed_at %s) more than %g hours after it took off (departed_at %s; FLIGHTBILL_MAX_FLIGHT_TIME): "+
+			"is one of the two of another day, or in seconds where milliseconds are needed?",
+			instant(*f.LandedAt), most.FlightTime.Hours(), instant(*f.DepartedAt))
+	default:
+		return ""
+	}
+}
+
+// shortened keeps a number of thousands of digits out of a message.
+func shortened(number string) string {
+	const most = 40
+	if len(number) <= most {
+		return number
+	}
+	return number[:most] + "…"
+}

@@ -1,0 +1,51 @@
+package db_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestOverlappingFlights(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	overlaps := func() string {
+		return get[string](t, b, `SELECT coalesce(string_agg(flight_id || ' ' || other_flight_id || ' ' || overlap, ', ' ORDER BY flight_id), '') FROM overlapping_flights`)
+	}
+	// departed and landed as hours and minutes; an empty one is not known.
+	flown := func(id, registration, departed, landed string) {
+		b.exec(t, `INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at)
+			VALUES ($1, 1, '2026-03-04', jsonb_strip_nulls(jsonb_build_object('flight_id', $1::text, 'registration', nullif($2, ''),
+				'departed_at', '2026-03-04T' || nullif($3, '') || 'Z', 'landed_at', '2026-03-04T' || $4 || 'Z')), now())`, id, registration, departed, landed)
+	}
+	// A day of one aircraft: landed and off again in the same minute, and a circuit.
+	flown("A1", "EI-ABC", "06:00:00", "08:00:00")
+	flown("A2", "EI-ABC", "08:00:00", "10:00:20")
+	flown("A3", "EI-ABC", "10:00:40", "10:05:00")
+	flown("A4", "", "06:00:00", "08:00:00")
+	flown("A5", "", "06:00:00", "08:00:00")
+	flown("A6", "EI-XYZ", "06:00:00", "08:00:00")
+	flown("A7", "EI-ABC", "", "12:00:00")
+	flown("A8", "EI-ABC", "", "12:01:00")
+	require.Empty(t, overlaps())
+
+	flown("B1", "eiabc", "07:59:59", "07:59:59.5")    // while A1 was in the air
+	flown("B2", "EI ABC", "10:01:00", "10:05:59.999") // in the same minute as A3
+	flown("B3", "EI-ABC", "", "09:00:00")             // while A2 was in the air
+	flown("B4", "EI-ABC", "", "12:00:30")             // in the same minute as A7
+	flown("B5", "EI-ABC", "05:00:00", "06:00:00.001") // landed after A1 had taken off
+	flown("C1", "EI-LNG", "00:00:00", "20:00:00")
+	flown("C2", "EI-LNG", "01:00:00", "02:00:00")
+	flown("C3", "EI-LNG", "03:00:00", "04:00:00") // while C1 was, though not C2
+	require.Equal(t, "A1 B5 in_the_air, B1 A1 in_the_air, B2 A3 landed_in_the_same_minute, B3 A2 in_the_air, B4 A7 landed_in_the_same_minute, "+
+		"C2 C1 in_the_air, C3 C1 in_the_air", overlaps())
+	require.Equal(t, "EI ABC 2026-03-04 10:01:00+00 2026-03-04 10:00:40+00", get[string](t, b,
+		`SELECT concat_ws(' ', registration, departed_at, other_departed_at) FROM overlapping_flights WHERE flight_id = 'B2'`))
+
+	// One whose invoice was voided is no longer charged.
+	b.exec(t, `INSERT INTO invoices (customer_id, kind, currency, reason) VALUES (1, 'credit_note', 'EUR', 'flown once')`)
+	b.exec(t, `INSERT INTO voided_flights (flight_id, credit_note_id, currency, rebill) SELECT f.id, i.id, 'EUR', false FROM invoices i, unnest('{C1,B1,B2}'::text[]) AS f (id)`)
+	require.Equal(t, "A1 B5 in_the_air, B3 A2 in_the_air, B4 A7 landed_in_the_same_minute", overlaps())
+	b.exec(t, `UPDATE voided_flights SET rebilled_at = now() WHERE flight_id = 'B2'`)
+	require.Contains(t, overlaps(), "B2 A3")
+}

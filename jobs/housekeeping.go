@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,6 +22,8 @@ const (
 	// orphanAge is how old a claim must be that no worker knows of: its answer may be on
 	// the way.
 	orphanAge = 5 * time.Second
+	// overdueMany is from how many missing flights on it is no single wrong id.
+	overdueMany = 10
 )
 
 // housekeeper is what every process does now and then, by itself: a job would leave a
@@ -31,7 +34,11 @@ type housekeeper struct {
 	books  *db.PriceBooks
 	queue  *db.FlightQueue
 	slots  *slots
+	wait   time.Duration // how long an unknown flight is waited for
 	logger *slog.Logger
+
+	overdue     atomic.Int64 // flights
+	overdueTold int64        // as many were told of last; 0: none
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -90,6 +97,30 @@ func (h *housekeeper) keepHouse(ctx context.Context) {
 			"flights", len(forged), "flight_id", forged[0])
 	}
 	h.warn(ctx, "the queue's row could not be kept alive", q.QueueKeepAlive(ctx))
+	h.lookForOverdue(ctx)
+}
+
+// lookForOverdue tells of flights that will be given up for not being in the source,
+// while there is time: when there are many, and again when they have doubled.
+func (h *housekeeper) lookForOverdue(ctx context.Context) {
+	if h.wait <= 0 {
+		return
+	}
+	found, err := dbsqlc.New(h.pool).QueueCountOverdue(ctx, time.Now().Add(-h.wait/2)) // River's clock, as in since
+	if err != nil {
+		h.warn(ctx, "flights that are missing in the flight source could not be counted", err)
+		return
+	}
+	h.overdue.Store(found.Flights)
+	switch {
+	case found.Flights >= max(overdueMany, 2*h.overdueTold):
+		h.overdueTold = found.Flights
+		h.logger.WarnContext(ctx, "flights are missing in the flight source, or have no landing time there, and are given up when their time is over: does it still take in flights?",
+			"flights", found.Flights, "missing_since", found.Oldest.UTC().Format(time.RFC3339), "first_given_up_at", found.Oldest.Add(h.wait).UTC().Format(time.RFC3339))
+	case found.Flights < overdueMany && h.overdueTold > 0:
+		h.overdueTold = 0
+		h.logger.InfoContext(ctx, "no more than a few flights are missing in the flight source", "flights", found.Flights)
+	}
 }
 
 func (h *housekeeper) sweep(ctx context.Context) {

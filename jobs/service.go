@@ -131,7 +131,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		client: client, books: books, breaker: breaker, slots: slots, stopTime: cmp.Or(cfg.StopTime, stopTime),
-		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, slots: slots, logger: ingestion},
+		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, slots: slots, wait: cfg.FlightWait, logger: ingestion},
 	}, nil
 }
 
@@ -150,6 +150,19 @@ func (s *Service) Client() *river.Client[pgx.Tx] { return s.client }
 // Outage returns since when the flight source has been away, nil while it
 // answers.
 func (s *Service) Outage() *Outage { return s.breaker.Outage() }
+
+// Pause returns the time between two queries that the flight source's quota leaves this
+// process; 0 where there is none.
+func (s *Service) Pause() time.Duration {
+	if slow, ok := s.breaker.source.(interface{ Pause() time.Duration }); ok {
+		return slow.Pause()
+	}
+	return 0
+}
+
+// Overdue returns how many flights are not in the flight source, or have not landed there, though half the time that
+// they are waited for is over.
+func (s *Service) Overdue() int64 { return s.housekeeper.overdue.Load() }
 
 // Start begins to work, until Stop.
 func (s *Service) Start(ctx context.Context) error {

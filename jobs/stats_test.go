@@ -45,7 +45,7 @@ func TestStatsOfFlights(t *testing.T) {
 	require.GreaterOrEqual(t, total.Max, s.Flights.MillisecondsOf["save"].P50, "the whole is not shorter than a part")
 
 	registry := prometheus.NewPedanticRegistry()
-	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, func() *jobs.Outage { return nil })))
+	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, sourceState{})))
 	families, err := registry.Gather()
 	require.NoError(t, err)
 	values := map[string]float64{}

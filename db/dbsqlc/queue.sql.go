@@ -40,6 +40,27 @@ func (q *Queries) QueueAdoptStrays(ctx context.Context) (QueueAdoptStraysRow, er
 	return i, err
 }
 
+const queueCountOverdue = `-- name: QueueCountOverdue :one
+SELECT count(*)::bigint AS flights, coalesce(min((metadata #>> '{waiting,since}')::timestamptz), now())::timestamptz AS oldest
+FROM flightbill.river_job
+WHERE queue = 'flights' AND kind = 'ingest_flight' AND state IN ('available', 'running', 'scheduled') AND metadata ->> 'reason' IN ('flight_unknown', 'not_landed')
+    AND CASE WHEN jsonb_typeof(metadata #> '{waiting,since}') = 'string' THEN (metadata #>> '{waiting,since}')::timestamptz <= $1::timestamptz END
+`
+
+type QueueCountOverdueRow struct {
+	Flights int64
+	Oldest  time.Time
+}
+
+// Flights that the flight source does not have, or without a landing time, that have been
+// waited for since before an instant.
+func (q *Queries) QueueCountOverdue(ctx context.Context, sinceBefore time.Time) (QueueCountOverdueRow, error) {
+	row := q.db.QueryRow(ctx, queueCountOverdue, sinceBefore)
+	var i QueueCountOverdueRow
+	err := row.Scan(&i.Flights, &i.Oldest)
+	return i, err
+}
+
 const queueCountReady = `-- name: QueueCountReady :one
 SELECT count(*) FROM flightbill.river_job
 WHERE queue = 'flights' AND kind = 'ingest_flight'

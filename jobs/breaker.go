@@ -89,6 +89,19 @@ type Outage struct {
 // Misfit reports whether it lasts until somebody changes settings, or the source.
 func (o *Outage) Misfit() bool { return o.Cause == billing.CauseConfiguration }
 
+// said is the reason for which flights wait.
+func (o *Outage) said(source string) *billing.Error {
+	said, ok := errors.AsType[*billing.Error](o.Err)
+	switch {
+	case ok:
+		return said
+	case o.Misfit():
+		return billing.SourceMisfit(source, o.Err)
+	default:
+		return billing.SourceDown(source, "cannot be read", o.Err)
+	}
+}
+
 func newBreaker(
 	source FlightSource, next func(context.Context, int32) ([]string, error), waiting func(context.Context) (int64, error), logger *slog.Logger,
 ) *breaker {
@@ -158,10 +171,7 @@ func (b *breaker) Wait(ctx context.Context) error {
 			if outage == nil {
 				return billing.SourceDown(b.source.Name(), "has not answered yet", ctx.Err())
 			}
-			if said, ok := errors.AsType[*billing.Error](outage.Err); ok {
-				return said
-			}
-			return billing.SourceDown(b.source.Name(), "cannot be read", outage.Err)
+			return outage.said(b.source.Name())
 		}
 	}
 }

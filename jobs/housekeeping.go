@@ -35,6 +35,8 @@ type housekeeper struct {
 	queue  *db.FlightQueue
 	slots  *slots
 	wait   time.Duration // how long an unknown flight is waited for
+	outage func() *Outage
+	source string // its name
 	logger *slog.Logger
 
 	overdue     atomic.Int64 // flights
@@ -60,6 +62,7 @@ func (h *housekeeper) Stop(ctx context.Context) {
 	defer cancel()
 	h.warn(ctx, "notices of new flights are left out for two seconds more", h.queue.Withdraw(ctx, h.client))
 	h.giveBackOrphans(ctx, 0)
+	h.warn(ctx, "the queue shows for a minute more that flights wait for the flight source", h.tellOutage(ctx, nil))
 }
 
 func repeat(ctx context.Context, interval time.Duration, do func(context.Context)) {
@@ -98,6 +101,16 @@ func (h *housekeeper) keepHouse(ctx context.Context) {
 	}
 	h.warn(ctx, "the queue's row could not be kept alive", q.QueueKeepAlive(ctx))
 	h.lookForOverdue(ctx)
+	h.warn(ctx, "it could not be noted why flights wait", h.tellOutage(ctx, h.outage()))
+}
+
+// tellOutage has the queue view show why flights wait.
+func (h *housekeeper) tellOutage(ctx context.Context, outage *Outage) error {
+	q := dbsqlc.New(h.pool)
+	if outage == nil {
+		return q.SourceOutageEnd(ctx, h.client)
+	}
+	return q.SourceOutageTell(ctx, dbsqlc.SourceOutageTellParams{Client: h.client, Since: outage.Since, Reason: outage.said(h.source).Error()})
 }
 
 // lookForOverdue tells of flights that will be given up for not being in the source,

@@ -131,7 +131,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	return &Service{
 		client: client, books: books, breaker: breaker, slots: slots, stopTime: cmp.Or(cfg.StopTime, stopTime),
-		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, slots: slots, wait: cfg.FlightWait, logger: ingestion},
+		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, slots: slots, wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), logger: ingestion},
 	}, nil
 }
 

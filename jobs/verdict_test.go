@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,6 +181,50 @@ func TestWaitGoesOn(t *testing.T) {
 			require.WithinDuration(t, w.since, again.since, time.Millisecond)
 			require.Equal(t, "flight_unknown", get[string](t, b, `SELECT reason FROM flight_processing_queue`))
 			b.cancelled(t, again)
+		})
+	}
+}
+
+// A table that is about to replace a row has two for a while. That wait is its own, and
+// over after minutes.
+func TestDifferingRowsAreLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	const differ = `SELECT (metadata #>> '{waiting,differ_since}')::timestamptz FROM river_job`
+	for name, replaced := range map[string]bool{"one is replaced": true, "both stay": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			var rows atomic.Int64
+			table := db.NewFlights(b.pool)
+			b.start(t, func(c *jobs.Config) {
+				c.Source = sourceFunc(func(ctx context.Context, id string) (billing.Flight, error) {
+					if n := rows.Load(); n > 1 {
+						return billing.Flight{}, billing.AmbiguousFlight(id, int(n))
+					}
+					return readOne(ctx, table, id)
+				})
+			})
+			b.enqueue(t, "F1")
+			w := b.waiting(t, waitingState{})
+			rows.Store(2)
+			w = b.pass(t, w, 20*time.Hour)
+			w = b.waiting(t, w)
+			require.Equal(t, "flight_ambiguous", get[string](t, b, `SELECT reason FROM flight_processing_queue`))
+			require.WithinDuration(t, time.Now(), get[time.Time](t, b, differ), time.Minute, "not since it was unknown")
+			require.Zero(t, get[int](t, b, `SELECT attempt FROM river_job`))
+			if replaced {
+				b.flight(t, "F1", "WEEK", landed(4, 9))
+				rows.Store(1)
+				b.pass(t, w, time.Minute)
+				eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
+				return
+			}
+			b.exec(t, `UPDATE river_job SET metadata = jsonb_set(metadata, '{waiting,differ_since}', to_jsonb($1::timestamptz))`, time.Now().Add(-10*time.Minute))
+			b.pass(t, w, time.Minute)
+			eventually(t, "it is given up", func() bool {
+				return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled' AND reason = 'flight_ambiguous'
+					AND last_error LIKE 'flight F1 has 2 differing rows%(waited 10m0s for it)'`) == 1
+			})
 		})
 	}
 }

@@ -371,3 +371,30 @@ func (q *Queries) QueueUndoForgedCancels(ctx context.Context) ([]string, error) 
 	}
 	return items, nil
 }
+
+const sourceOutageEnd = `-- name: SourceOutageEnd :exec
+DELETE FROM flightbill.flight_source_outages WHERE client = $1 OR told_at < now() - interval '1 hour'
+`
+
+// Or can again; and what killed processes have left.
+func (q *Queries) SourceOutageEnd(ctx context.Context, client string) error {
+	_, err := q.db.Exec(ctx, sourceOutageEnd, client)
+	return err
+}
+
+const sourceOutageTell = `-- name: SourceOutageTell :exec
+INSERT INTO flightbill.flight_source_outages (client, since, reason, told_at) VALUES ($1, $2, $3, now())
+ON CONFLICT (client) DO UPDATE SET since = excluded.since, reason = excluded.reason, told_at = excluded.told_at
+`
+
+type SourceOutageTellParams struct {
+	Client string
+	Since  time.Time
+	Reason string
+}
+
+// This process cannot read the flight source: the view shows why flights wait.
+func (q *Queries) SourceOutageTell(ctx context.Context, arg SourceOutageTellParams) error {
+	_, err := q.db.Exec(ctx, sourceOutageTell, arg.Client, arg.Since, arg.Reason)
+	return err
+}

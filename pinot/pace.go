@@ -1,6 +1,7 @@
 package pinot
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -38,33 +39,55 @@ type pace struct {
 // the end of ctx, or of the caller's patience, its error says so at once, and nothing is
 // asked.
 func (p *pace) wait(ctx context.Context, patience time.Time) (given time.Time, err error) {
-	p.mu.Lock()
-	now := time.Now()
-	at := p.next
-	if p.gap == 0 || at.Before(now) {
-		at = now
-	}
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(patience) {
 		patience = deadline
 	}
+	for {
+		turn, err := p.reserve(patience)
+		if err != nil || turn.in <= 0 {
+			return turn.given, cmp.Or(err, ctx.Err())
+		}
+		select {
+		case <-time.After(turn.in):
+		case <-ctx.Done():
+			return turn.given, ctx.Err()
+		}
+		if p.keeps(turn) {
+			return turn.given, nil
+		}
+	}
+}
+
+// turn is one that was given then, and comes in a while.
+type turn struct {
+	given time.Time
+	in    time.Duration
+	grown time.Time // as it was then
+}
+
+func (p *pace) reserve(patience time.Time) (turn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	t := turn{given: now, grown: p.grown}
+	if p.gap == 0 {
+		return t, nil
+	}
+	at := latest(p.next, now)
 	if at.After(patience) {
-		gap := p.gap
-		p.mu.Unlock()
-		return now, causedBy(billing.CauseQuota, "the query quota is used up: one query each %s, and others are before this one", gap.Round(time.Millisecond))
+		return t, causedBy(billing.CauseQuota, "the query quota is used up: one query each %s, and others are before this one", p.gap.Round(time.Millisecond))
 	}
-	if p.gap > 0 {
-		p.next = at.Add(p.gap)
-	}
-	p.mu.Unlock()
-	if at == now {
-		return now, ctx.Err()
-	}
-	select {
-	case <-time.After(at.Sub(now)):
-		return now, nil
-	case <-ctx.Done():
-		return now, ctx.Err()
-	}
+	p.next = at.Add(p.gap)
+	t.in = at.Sub(now)
+	return t, nil
+}
+
+// keeps says whether a turn is still right: where the pause has grown since it was given,
+// all take another.
+func (p *pace) keeps(t turn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gap == 0 || t.grown.Equal(p.grown)
 }
 
 // exceeded is told that a query whose turn was given then has been refused.
@@ -84,7 +107,7 @@ func (p *pace) exceeded(ctx context.Context, given time.Time, err error) {
 		p.gap += p.gap / 2
 	}
 	p.gap = min(p.gap, mostGap)
-	p.grown, p.again, p.next = now, true, latest(p.next, now.Add(p.gap))
+	p.grown, p.again, p.next = now, true, now.Add(p.gap)
 	if p.told.IsZero() || now.Sub(p.told) >= tellQuotaAgain {
 		p.told = now
 		p.logger.WarnContext(ctx, "Pinot's query quota is used up: it is asked less often, for as many flights at once as there are; raise the table's quota where that is too slow", "error", err)

@@ -2,7 +2,6 @@ package billing
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -112,18 +111,21 @@ func SourceDown(source, what string, err error) *Error {
 // CauseOf returns what a source's error says of its cause, by a method OutageCause.
 // Without one, there was no answer.
 func CauseOf(err error) Cause {
-	known, ok := errors.AsType[interface {
+	type caused interface {
 		error
 		OutageCause() Cause
-	}](err)
-	switch {
-	case ok:
-		return known.OutageCause()
-	case errors.Is(err, context.DeadlineExceeded):
-		return CauseTimeout
-	default:
-		return CauseUnreachable
 	}
+	type timed interface {
+		error
+		Timeout() bool
+	}
+	if known, ok := errors.AsType[caused](err); ok {
+		return known.OutageCause()
+	}
+	if late, ok := errors.AsType[timed](err); ok && late.Timeout() {
+		return CauseTimeout
+	}
+	return CauseUnreachable
 }
 
 // OutageCause lets an Error that is wrapped tell.

@@ -45,9 +45,9 @@ func TestNoCustomer(t *testing.T) {
 	}
 }
 
-type overQuota struct{ error }
+type quotaError struct{ error }
 
-func (overQuota) OutageCause() billing.Cause { return billing.CauseQuota }
+func (quotaError) OutageCause() billing.Cause { return billing.CauseQuota }
 
 func TestErrorsOfTheSource(t *testing.T) {
 	t.Parallel()
@@ -59,7 +59,7 @@ func TestErrorsOfTheSource(t *testing.T) {
 	requireRefused(t, down, billing.Outage, billing.ReasonSourceDown)
 	assert.Equal(t, billing.CauseUnreachable, down.Cause)
 	assert.Equal(t, billing.CauseTimeout, billing.SourceDown("pinot", "did not answer", context.DeadlineExceeded).Cause)
-	assert.Equal(t, billing.CauseQuota, billing.SourceDown("pinot", "did not answer", fmt.Errorf("broker a: %w", overQuota{})).Cause)
+	assert.Equal(t, billing.CauseQuota, billing.SourceDown("pinot", "did not answer", fmt.Errorf("broker a: %w", quotaError{})).Cause)
 	misfit := billing.SourceMisfit("pinot", errors.New("PINOT_TABLE: no such table"))
 	assert.Equal(t, billing.CauseConfiguration, misfit.Cause)
 	requireRefused(t, misfit, billing.Outage, billing.ReasonSourceDown, "until that is put right")

@@ -15,14 +15,15 @@ func TestZeroIsValue(t *testing.T) {
 		return billing.Flight{MTOWKg: new(int64(0)), DistanceKm: new(decimal.RequireFromString("0.00")), Passengers: new(int64(0))}
 	}
 	for setting, kept := range map[string][2]bool{ // distance, passengers
-		"": {false, false}, "passengers": {false, true}, " distance_km ,": {true, false}, "distance_km,passengers": {true, true},
+		"": {false, false}, "passengers": {false, true}, "distance_km ,": {true, false}, "distance_km,passengers": {true, true},
 	} {
 		z, err := billing.ParseZeroIsValue(setting)
 		require.NoError(t, err)
 		f := zeros()
 		z.Read(&f)
 		require.Nil(t, f.MTOWKg, setting)
-		require.Equal(t, kept, [2]bool{f.DistanceKm != nil, f.Passengers != nil}, setting)
+		got := [2]bool{f.DistanceKm != nil, f.Passengers != nil}
+		require.Equal(t, kept, got, setting)
 
 		f = flight()
 		z.Read(&f)

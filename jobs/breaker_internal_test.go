@@ -254,11 +254,12 @@ func TestBreakerOfAQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, source, log := testBreaker(t)
 		source.set(errQuota, errQuota)
-		for _, pause := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+		for _, seconds := range []int{1, 2, 4, 8, 16, 30, 30} {
+			pause := time.Duration(seconds) * time.Second
 			require.True(t, b.Met(t.Context(), time.Now(), errQuota))
 			require.Equal(t, billing.CauseQuota, b.Outage().Cause)
 			require.False(t, b.Outage().Misfit())
-			pass(pause*time.Second - time.Millisecond)
+			pass(pause - time.Millisecond)
 			require.False(t, b.Closed(), pause)
 			pass(time.Millisecond)
 			require.True(t, b.Closed(), pause)

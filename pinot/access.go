@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/csv"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -106,9 +107,7 @@ func (a *access) readToken() (string, error) {
 
 // mark adds to a request what makes it ours.
 func (a *access) mark(req *http.Request) error {
-	for name, values := range a.headers {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, a.headers)
 	if a.database != "" {
 		req.Header.Set("Database", a.database)
 	}

@@ -122,7 +122,7 @@ func TestHeadersAndDatabaseAreSent(t *testing.T) {
 	h := *got.Load()
 	require.Equal(t, "blue", h.Get("X-Tenant"))
 	require.Equal(t, "a, b=c", h.Get("X-List"))
-	require.Equal(t, "fees", h.Get("database"))
+	require.Equal(t, "fees", h.Get("Database"))
 	require.Equal(t, "Bearer abc", h.Get("Authorization"), "the token is the more explicit one")
 }
 
@@ -237,7 +237,7 @@ func TestBrokersOfAControllerAreAskedAlike(t *testing.T) {
 		user, password, _ := r.BasicAuth()
 		mu.Lock()
 		defer mu.Unlock()
-		told = append(told, r.URL.Path+" "+user+":"+password+" "+r.Header.Get("X-Tenant")+" "+r.Header.Get("database"))
+		told = append(told, r.URL.Path+" "+user+":"+password+" "+r.Header.Get("X-Tenant")+" "+r.Header.Get("Database"))
 		if user != "flightbill" || password != "p@ss" {
 			w.WriteHeader(http.StatusUnauthorized)
 			return false

@@ -80,7 +80,7 @@ func TestUnreadableRowIsItsFlights(t *testing.T) {
 // The type tells by one row, and the last of a batch is enough to tell that it is not all.
 func TestTypeOfAColumnThatCannotBe(t *testing.T) {
 	t.Parallel()
-	wrong := strings.Replace(rowsBody(flightRow("F1", "landed_at", javaText)), `"LONG","LONG"`, `"LONG","STRING"`, -1)
+	wrong := strings.ReplaceAll(rowsBody(flightRow("F1", "landed_at", javaText)), `"LONG","LONG"`, `"LONG","STRING"`)
 	s := newSource(t, Config{Brokers: []string{newBroker(t, always(http.StatusOK, wrong)).URL}})
 	_, err := s.Flight(t.Context(), "F1")
 	require.ErrorContains(t, err, "its type is STRING: has landed_at")

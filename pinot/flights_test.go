@@ -442,7 +442,8 @@ func TestZeros(t *testing.T) {
 		require.NoError(t, err)
 		f, err := newSource(t, Config{Brokers: []string{b.URL}, ZeroIsValue: zero}).Flight(t.Context(), "A1")
 		require.NoError(t, err)
-		require.Equal(t, kept, [2]bool{f.DistanceKm != nil, f.Passengers != nil}, setting)
+		got := [2]bool{f.DistanceKm != nil, f.Passengers != nil}
+		require.Equal(t, kept, got, setting)
 		require.Nil(t, f.MTOWKg)
 		require.Nil(t, f.LandedAt)
 	}

@@ -308,7 +308,7 @@ func TestServeWithCredentialsThatPinotRefuses(t *testing.T) {
 	t.Parallel()
 	var given atomic.Pointer[string]
 	broker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sent := r.Header.Get("Authorization") + " " + r.Header.Get("X-Tenant") + " " + r.Header.Get("database")
+		sent := r.Header.Get("Authorization") + " " + r.Header.Get("X-Tenant") + " " + r.Header.Get("Database")
 		given.Store(&sent)
 		w.WriteHeader(http.StatusUnauthorized)
 	}))

@@ -65,6 +65,9 @@ func (s *Source) firstAnswer(ctx context.Context, try func(broker) (*answer, err
 		switch {
 		case err == nil:
 			s.pace.answered()
+			if len(a.rows) > 0 {
+				s.noteRows()
+			}
 			return a, nil
 		case billing.CauseOf(err) != billing.CauseQuota || ctx.Err() != nil:
 			s.noteMisfit(err)

@@ -2,6 +2,7 @@ package pinot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -14,24 +15,44 @@ import (
 // row that cannot.
 const fitsFor = time.Minute
 
+// manyFailed is more queries than one flight's data fails, among others that are read.
+const manyFailed = 10
+
 // fit is what is known of how mapping and table fit each other.
 type fit struct {
 	mu     sync.Mutex
 	doubt  bool              // Check has to tell before flights are read
+	failed int               // queries in a row that an expression of the mapping may have failed
 	proven map[int]time.Time // by column: when it was seen that rows can be read
 }
 
-// noteMisfit has the next probe check the whole, where an error is none that time heals.
+// noteMisfit has the next probe check the whole, where an error is none that time heals:
+// Pinot has one code for text that is no number, in every row or in one, and for its
+// servers' own trouble.
 func (s *Source) noteMisfit(err error) {
-	if billing.CauseOf(err) == billing.CauseConfiguration {
-		s.setDoubt(true)
+	misfit := billing.CauseOf(err) == billing.CauseConfiguration
+	e, ok := errors.AsType[*exceptionError](err)
+	s.fit.mu.Lock()
+	defer s.fit.mu.Unlock()
+	if ok && e.queryFault() {
+		s.fit.failed++
 	}
+	s.fit.doubt = s.fit.doubt || misfit || s.fit.failed >= manyFailed
+}
+
+// noteRows is told that rows have been read, each of whose expressions works.
+func (s *Source) noteRows() {
+	s.fit.mu.Lock()
+	defer s.fit.mu.Unlock()
+	s.fit.failed = 0
 }
 
 func (s *Source) setDoubt(doubt bool) {
 	s.fit.mu.Lock()
 	defer s.fit.mu.Unlock()
-	s.fit.doubt = doubt
+	if s.fit.doubt = doubt; !doubt {
+		s.fit.failed = 0
+	}
 }
 
 func (s *Source) inDoubt() bool {

@@ -163,3 +163,37 @@ func TestProbeChecksWhatWasNotChecked(t *testing.T) {
 	up.Store(true)
 	require.Equal(t, billing.CauseConfiguration, billing.CauseOf(s.Probe(t.Context())))
 }
+
+// A cast that fails in each row: Pinot says so with the code of its servers' trouble, and
+// not for an id that no row has. The check names the column, once it is not one flight's.
+func TestCastThatFailsInEachRow(t *testing.T) {
+	t.Parallel()
+	fails := recorded(t, "0.11-function-missing")
+	for name, all := range map[string]bool{"all rows": true, "one row": false} {
+		b := newBroker(t, func(r *http.Request, sql string) (int, string) {
+			cast := strings.Contains(sql, `CAST("landed_at" AS LONG)`)
+			switch bad := strings.Contains(sql, "'A1'"); {
+			case cast && (bad || all && !strings.Contains(sql, "'?'")):
+				return http.StatusOK, fails
+			case strings.Contains(sql, "WHERE"):
+				return table(flightRow("A2"))(r, sql)
+			}
+			list, _, _ := strings.Cut(strings.TrimPrefix(sql, "SELECT "), " FROM ")
+			return http.StatusOK, typedBody(goodTypes()[:len(strings.Split(list, ", "))]...)
+		})
+		s := newSource(t, Config{Brokers: []string{b.URL}})
+		for range 3 * manyFailed {
+			_, err := s.Flights(t.Context(), []string{"A1"})
+			require.Equal(t, billing.CauseFailure, billing.CauseOf(err), "%v", err)
+			_, err = s.Flights(t.Context(), []string{"A2"})
+			require.Equal(t, all, err != nil, name)
+		}
+		err := s.Probe(t.Context())
+		if !all {
+			require.NoError(t, err)
+			continue
+		}
+		require.Equal(t, billing.CauseConfiguration, billing.CauseOf(err))
+		require.ErrorContains(t, err, "PINOT_COLUMNS: column landed_at, read as")
+	}
+}

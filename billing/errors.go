@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -39,11 +40,34 @@ const (
 	ReasonInvoiceVoided   Reason = "invoice_voided" // before all others, where it was billed before
 )
 
+// Cause is a short, stable name for why a flight source gives no answer: a label for
+// metrics.
+type Cause string
+
+// Causes of an Outage.
+const (
+	CauseConfiguration Cause = "configuration" // flightbill's settings do not fit the source: waiting does not help
+	CauseQuota         Cause = "quota"         // the source wants to be asked less often
+	CauseUnreachable   Cause = "unreachable"   // no connection
+	CauseTimeout       Cause = "timeout"
+	CauseIncomplete    Cause = "incomplete" // a part of the source is away
+	CauseFailure       Cause = "failure"    // the source reports an error of its own
+	CauseUnreadable    Cause = "unreadable" // it answers what it should not
+)
+
+// Causes are all that there are.
+func Causes() []Cause {
+	return []Cause{
+		CauseConfiguration, CauseQuota, CauseUnreachable, CauseTimeout, CauseIncomplete, CauseFailure, CauseUnreadable,
+	}
+}
+
 // Error says why a flight was not billed: what happened, to which flight, and
 // what to do about it.
 type Error struct {
 	Kind    Kind
 	Reason  Reason
+	Cause   Cause // of an Outage
 	Message string
 	Err     error // the cause, where there is one
 }
@@ -65,10 +89,11 @@ func UnknownFlight(id string) *Error {
 		"flight %s is not in the flight source yet; load it there, or take it off the queue if the id is wrong", id)}
 }
 
-// AmbiguousFlight reports that the source has differing rows under one id.
+// AmbiguousFlight reports that the source has differing rows under one id. They may be
+// one for a moment only, while a row is replaced.
 func AmbiguousFlight(id string, rows int) *Error {
-	return &Error{Kind: Refused, Reason: ReasonFlightAmbiguous, Message: fmt.Sprintf(
-		"flight %s has %d differing rows in the flight source; leave one of them and enqueue the flight again", id, rows)}
+	return &Error{Kind: NotYet, Reason: ReasonFlightAmbiguous, Message: fmt.Sprintf(
+		"flight %s has %d differing rows in the flight source; leave one of them, and enqueue the flight again once it has been cancelled", id, rows)}
 }
 
 // UnusableFlight reports that the source holds facts that cannot be right.
@@ -79,8 +104,38 @@ func UnusableFlight(id, what string) *Error {
 
 // SourceDown reports that the flight source did not give an answer to rely on.
 func SourceDown(source, what string, err error) *Error {
-	return &Error{Kind: Outage, Reason: ReasonSourceDown, Message: fmt.Sprintf(
+	return &Error{Kind: Outage, Reason: ReasonSourceDown, Cause: CauseOf(err), Message: fmt.Sprintf(
 		"flight source %s %s; flights wait until it is back", source, what), Err: err}
+}
+
+// CauseOf returns what a source's error says of its cause, by a method OutageCause.
+// Without one, there was no answer.
+func CauseOf(err error) Cause {
+	type caused interface {
+		error
+		OutageCause() Cause
+	}
+	type timed interface {
+		error
+		Timeout() bool
+	}
+	if known, ok := errors.AsType[caused](err); ok {
+		return known.OutageCause()
+	}
+	if late, ok := errors.AsType[timed](err); ok && late.Timeout() {
+		return CauseTimeout
+	}
+	return CauseUnreachable
+}
+
+// OutageCause lets an Error that is wrapped tell.
+func (e *Error) OutageCause() Cause { return e.Cause }
+
+// SourceMisfit reports that the flight source cannot be read as it is set up. The error
+// names the setting.
+func SourceMisfit(source string, err error) *Error {
+	return &Error{Kind: Outage, Reason: ReasonSourceDown, Cause: CauseConfiguration, Message: fmt.Sprintf(
+		"flight source %s cannot be read as it is set up; flights wait until that is put right", source), Err: err}
 }
 
 // NoCustomer returns a Refused error for a flight that no customer pays for.
@@ -133,9 +188,13 @@ func quotedOr(code, none string) string {
 
 // lacksFact reports that the flight lacks a fact that an applying tariff needs.
 func lacksFact(id, fact, tariffCode string) *Error {
+	var zero string
+	if fact == factDistance || fact == factPassengers {
+		zero = " (a 0 there is a missing one, unless FLIGHTBILL_ZERO_IS_VALUE says otherwise)"
+	}
 	return &Error{Kind: Refused, Reason: ReasonMissingFact, Message: fmt.Sprintf(
-		"flight %s has no %s, which tariff %q needs; add it in the flight source and enqueue the flight again",
-		id, fact, tariffCode)}
+		"flight %s has no %s%s, which tariff %q needs; add it in the flight source and enqueue the flight again",
+		id, fact, zero, tariffCode)}
 }
 
 // unusableTariff reports that a tariff that applies to the flight cannot be

@@ -1,7 +1,9 @@
 package billing_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -43,6 +45,10 @@ func TestNoCustomer(t *testing.T) {
 	}
 }
 
+type quotaError struct{ error }
+
+func (quotaError) OutageCause() billing.Cause { return billing.CauseQuota }
+
 func TestErrorsOfTheSource(t *testing.T) {
 	t.Parallel()
 
@@ -51,7 +57,14 @@ func TestErrorsOfTheSource(t *testing.T) {
 	require.ErrorIs(t, down, cause)
 	assert.Equal(t, "flight source pinot did not answer; flights wait until it is back: connection refused", down.Error())
 	requireRefused(t, down, billing.Outage, billing.ReasonSourceDown)
+	assert.Equal(t, billing.CauseUnreachable, down.Cause)
+	assert.Equal(t, billing.CauseTimeout, billing.SourceDown("pinot", "did not answer", context.DeadlineExceeded).Cause)
+	assert.Equal(t, billing.CauseQuota, billing.SourceDown("pinot", "did not answer", fmt.Errorf("broker a: %w", quotaError{})).Cause)
+	misfit := billing.SourceMisfit("pinot", errors.New("PINOT_TABLE: no such table"))
+	assert.Equal(t, billing.CauseConfiguration, misfit.Cause)
+	requireRefused(t, misfit, billing.Outage, billing.ReasonSourceDown, "until that is put right")
+	require.ErrorContains(t, misfit, "PINOT_TABLE: no such table")
 	requireRefused(t, billing.UnknownFlight("F1"), billing.NotYet, billing.ReasonFlightUnknown, "flight F1")
-	requireRefused(t, billing.AmbiguousFlight("F1", 2), billing.Refused, billing.ReasonFlightAmbiguous, "flight F1", "2")
+	requireRefused(t, billing.AmbiguousFlight("F1", 2), billing.NotYet, billing.ReasonFlightAmbiguous, "flight F1", "2")
 	requireRefused(t, billing.UnusableFlight("F1", "is odd"), billing.Refused, billing.ReasonUnusableFacts, "flight F1 is odd")
 }

@@ -1738,15 +1738,33 @@ ALTER TABLE flightbill.customers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE flightbill.flight_source_outages (
+    client text NOT NULL COLLATE pg_catalog."C",
+    since timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    told_at timestamp with time zone NOT NULL
+);
+
 CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
  SELECT flightbill.queued_flight(river_job.kind, river_job.state, river_job.args) AS flight_id,
     (river_job.state)::text AS state,
     river_job.attempt AS attempts,
         CASE
             WHEN ((river_job.metadata ? 'waiting'::text) AND (river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'scheduled'::flightbill.river_job_state, 'running'::flightbill.river_job_state]))) THEN (river_job.metadata #>> '{waiting,reason}'::text[])
-            ELSE regexp_replace((river_job.errors[array_upper(river_job.errors, 1)] ->> 'error'::text), '^JobCancelError: '::text, ''::text)
+            ELSE COALESCE(
+            CASE
+                WHEN (river_job.state = 'available'::flightbill.river_job_state) THEN ( SELECT flight_source_outages.reason
+                   FROM flightbill.flight_source_outages
+                  WHERE (flight_source_outages.told_at > (now() - '00:01:00'::interval))
+                  ORDER BY flight_source_outages.since, flight_source_outages.client
+                 LIMIT 1)
+                ELSE NULL::text
+            END, regexp_replace((river_job.errors[array_upper(river_job.errors, 1)] ->> 'error'::text), '^JobCancelError: '::text, ''::text))
         END AS last_error,
         CASE
+            WHEN ((river_job.state = 'available'::flightbill.river_job_state) AND (NOT (river_job.metadata ? 'waiting'::text)) AND (EXISTS ( SELECT
+               FROM flightbill.flight_source_outages
+              WHERE (flight_source_outages.told_at > (now() - '00:01:00'::interval))))) THEN 'source_down'::text
             WHEN (river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'scheduled'::flightbill.river_job_state, 'running'::flightbill.river_job_state, 'cancelled'::flightbill.river_job_state])) THEN (river_job.metadata ->> 'reason'::text)
             ELSE NULL::text
         END AS reason,
@@ -1983,6 +2001,9 @@ ALTER TABLE ONLY flightbill.customers
 
 ALTER TABLE ONLY flightbill.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY flightbill.flight_source_outages
+    ADD CONSTRAINT flight_source_outages_pkey PRIMARY KEY (client);
 
 ALTER TABLE ONLY flightbill.flights
     ADD CONSTRAINT flights_pkey PRIMARY KEY (flight_id);

@@ -126,7 +126,7 @@ func (w *IngestFlight) ask(ctx context.Context, batch []*attempt) {
 			answer := answers[a.flightID]
 			a.flight, a.unread = answer.Flight, answer.Err
 		}
-	case isOutage(err) && w.breaker.Met(ctx, began):
+	case isOutage(err) && w.breaker.Met(ctx, began, err):
 		for _, a := range batch {
 			a.away = true
 		}

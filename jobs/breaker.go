@@ -17,8 +17,12 @@ type Prober interface {
 }
 
 const (
-	// probeInterval is the pause between two probes of a source that is away.
-	probeInterval = time.Second
+	// probeInterval is the pause between two probes of a source that is away. Where only a
+	// change of settings helps, or where the source wants to be asked less often, it doubles
+	// each time, up to misfitInterval and quotaInterval.
+	probeInterval  = time.Second
+	misfitInterval = 15 * time.Second
+	quotaInterval  = 30 * time.Second
 	// countTimeout bounds the query of how many flights wait, for the log.
 	countTimeout = 2 * time.Second
 	// doubtful is how many reads in a row meet an outage before a probe that succeeds
@@ -48,8 +52,9 @@ const (
 //	   ├────────probe succeeds─────────────┘                       │ then read the flights
 //	   └────────any of those is read, or none waits────────────────┘ next in line
 //
-// A source that answers probes and no flights is away. An outage is told once, and its
-// end once the source has answered for a while, also where it comes and goes.
+// A source that answers probes and no flights is away. One whose quota is used up is not
+// probed, which would use more of it: after the pause, flights are read. An outage is told
+// once, and its end once the source has answered for a while, also where it comes and goes.
 type breaker struct {
 	source  FlightSource
 	probe   func(ctx context.Context) error                         // nil: never open
@@ -66,16 +71,35 @@ type breaker struct {
 	state    breakerState
 	decided  chan struct{} // closed with the next change of state
 	outage   *Outage
-	met      int       // outages in a row
-	answered time.Time // when the last probe that succeeded was sent
-	told     time.Time // since when the source has been said to be away; zero: it is not
-	misfit   bool      // it has been said that it does not fit its settings
+	met      int                    // outages in a row
+	answered time.Time              // when the last probe that succeeded was sent
+	told     time.Time              // since when the source has been said to be away; zero: it is not
+	causes   map[billing.Cause]bool // those that have been said since
+	refused  time.Duration          // the last pause for a quota; 0 where flights have been read since
+	untested bool                   // closed without an answer: a quota's pause is over
 }
 
 // Outage is a time without the flight source.
 type Outage struct {
 	Since time.Time
+	Cause billing.Cause
 	Err   error // what the last probe said
+}
+
+// Misfit reports whether it lasts until somebody changes settings, or the source.
+func (o *Outage) Misfit() bool { return o.Cause == billing.CauseConfiguration }
+
+// said is the reason for which flights wait.
+func (o *Outage) said(source string) *billing.Error {
+	said, ok := errors.AsType[*billing.Error](o.Err)
+	switch {
+	case ok:
+		return said
+	case o.Misfit():
+		return billing.SourceMisfit(source, o.Err)
+	default:
+		return billing.SourceDown(source, "cannot be read", o.Err)
+	}
 }
 
 func newBreaker(
@@ -93,17 +117,18 @@ func newBreaker(
 func (b *breaker) Start() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.suspect()
+	b.suspect(nil)
 }
 
-// suspect begins to probe a source that was thought to answer. The caller holds mu.
-func (b *breaker) suspect() {
+// suspect begins to probe a source that was thought to answer, and said that instead. The
+// caller holds mu.
+func (b *breaker) suspect(said error) {
 	if b.probe == nil || b.state != closed || b.ctx.Err() != nil {
 		return
 	}
 	b.change(halfOpen)
 	doubted := b.met >= doubtful
-	b.done.Go(func() { b.probeUntilBack(doubted) })
+	b.done.Go(func() { b.probeUntilBack(doubted, said) })
 }
 
 // change sets the state and wakes who waits for it. The caller holds mu.
@@ -146,24 +171,21 @@ func (b *breaker) Wait(ctx context.Context) error {
 			if outage == nil {
 				return billing.SourceDown(b.source.Name(), "has not answered yet", ctx.Err())
 			}
-			if said, ok := errors.AsType[*billing.Error](outage.Err); ok {
-				return said
-			}
-			return billing.SourceDown(b.source.Name(), "cannot be read", outage.Err)
+			return outage.said(b.source.Name())
 		}
 	}
 }
 
 // Met is told that a read which began then has met an outage. It returns whether the
 // source is away, once that is known; if it is not, the trouble is with the flights.
-func (b *breaker) Met(ctx context.Context, asked time.Time) (away bool) {
+func (b *breaker) Met(ctx context.Context, asked time.Time, said error) (away bool) {
 	if b.probe == nil {
 		return false
 	}
 	b.mu.Lock()
 	b.met++
 	if b.met >= doubtful || !asked.Before(b.answered) { // else it has answered since
-		b.suspect()
+		b.suspect(said)
 	}
 	b.mu.Unlock()
 	for {
@@ -183,18 +205,26 @@ func (b *breaker) Met(ctx context.Context, asked time.Time) (away bool) {
 func (b *breaker) Answered() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.met = 0
+	b.met, b.refused = 0, 0
+	if b.untested && b.state == closed {
+		b.untested = false
+		b.tellBack(b.answered, nil)
+	}
 }
 
 // probeUntilBack probes until the breaker is closed. Where nothing speaks against it,
 // the first probe that succeeds is believed; from then on flights have to be read, too.
-func (b *breaker) probeUntilBack(doubted bool) {
+func (b *breaker) probeUntilBack(doubted bool, said error) {
 	since := time.Now()
+	pause := probeInterval
 	for try := doubted; ; try = true {
 		sent := time.Now()
-		err := b.ask(b.probe)
-		if err == nil && try {
-			err = b.ask(b.try)
+		err := said
+		if !isQuota(err) {
+			err = b.ask(b.probe)
+			if err == nil && try {
+				err = b.ask(b.try)
+			}
 		}
 		switch {
 		case b.ctx.Err() != nil:
@@ -204,12 +234,42 @@ func (b *breaker) probeUntilBack(doubted bool) {
 			return
 		}
 		b.away(since, err)
+		switch {
+		case isQuota(err):
+			pause = b.refusedFor()
+		case isMisfit(err):
+			pause = min(2*pause, misfitInterval)
+		default:
+			pause = probeInterval
+		}
 		select {
 		case <-b.ctx.Done():
 			return
-		case <-time.After(probeInterval):
+		case <-time.After(pause):
 		}
+		if isQuota(err) {
+			b.readAgain()
+			return
+		}
+		said = nil
 	}
+}
+
+// refusedFor returns how long to read nothing for a quota.
+func (b *breaker) refusedFor() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refused = min(max(probeInterval, 2*b.refused), quotaInterval)
+	return b.refused
+}
+
+// readAgain closes the breaker after a quota's pause. The flights that are then read tell
+// whether it was long enough.
+func (b *breaker) readAgain() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.outage, b.answered, b.untested = nil, time.Now(), true
+	b.change(closed)
 }
 
 func (b *breaker) ask(question func(context.Context) error) error {
@@ -248,12 +308,18 @@ func (b *breaker) back(sent time.Time, read bool) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.outage, b.answered = nil, sent
+	b.outage, b.answered, b.untested = nil, sent, false
 	if read {
-		b.met = 0
+		b.met, b.refused = 0, 0
 	}
 	b.change(closed)
-	if !told {
+	b.tellBack(sent, howMany)
+}
+
+// tellBack tells of the end of an outage once the breaker has been closed for a while. The
+// caller holds mu.
+func (b *breaker) tellBack(sent time.Time, howMany []any) {
+	if b.told.IsZero() || b.ctx.Err() != nil {
 		return
 	}
 	b.done.Go(func() {
@@ -267,38 +333,58 @@ func (b *breaker) back(sent time.Time, read bool) {
 			return
 		}
 		b.logger.Info("flight source is back", append([]any{"source", b.source.Name(), "away_for", sent.Sub(b.told).Round(time.Second).String()}, howMany...)...)
-		b.told, b.misfit = time.Time{}, false
+		b.told, b.causes = time.Time{}, nil
 	})
 }
 
+// away opens the breaker. Each cause is told of once an outage.
 func (b *breaker) away(since time.Time, err error) {
+	cause := causeOf(err)
 	b.mu.Lock()
 	first := b.told.IsZero()
 	if first {
-		b.told = since
+		b.told, b.causes = since, map[billing.Cause]bool{}
 	}
-	newMisfit := !isOutage(err) && !b.misfit // it answers, and cannot be read as it is set up
-	b.misfit = b.misfit || newMisfit
-	b.outage = &Outage{since, err}
+	known := b.causes[cause]
+	b.causes[cause] = true
+	b.outage = &Outage{since, cause, err}
 	if b.state != open {
 		b.change(open)
 	}
 	b.mu.Unlock()
-	if !first && !newMisfit {
+	if known {
 		return
 	}
-	details := append([]any{"source", b.source.Name(), "error", err}, b.howMany()...)
-	if newMisfit {
+	details := append([]any{"source", b.source.Name(), "cause", cause, "error", err}, b.howMany()...)
+	switch {
+	case cause == billing.CauseConfiguration:
 		b.logger.Error("flight source does not fit its settings: flights wait until one or the other is put right", details...)
-		return
+	case first && cause == billing.CauseQuota:
+		b.logger.Warn("flight source is away, its quota is used up: flights wait, and no attempt is spent", details...)
+	case first:
+		b.logger.Warn("flight source is away: flights wait, and no attempt is spent", details...)
+	default:
+		b.logger.Info("flight source is still gone, for another cause", details...)
 	}
-	b.logger.Warn("flight source is away: flights wait, and no attempt is spent", details...)
 }
+
+// causeOf is that of an outage. An error of a probe that is none comes from settings.
+func causeOf(err error) billing.Cause {
+	if !isOutage(err) {
+		return billing.CauseConfiguration
+	}
+	return billing.CauseOf(err)
+}
+
+func isQuota(err error) bool { return err != nil && causeOf(err) == billing.CauseQuota }
 
 func isOutage(err error) bool {
 	var said *billing.Error
 	return errors.As(err, &said) && said.Kind == billing.Outage || errors.Is(err, context.DeadlineExceeded)
 }
+
+// isMisfit says whether the source cannot be read as it is set up.
+func isMisfit(err error) bool { return causeOf(err) == billing.CauseConfiguration }
 
 // howMany is how many flights wait, for the log, where the database can tell.
 func (b *breaker) howMany() []any {

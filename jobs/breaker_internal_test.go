@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -69,7 +70,7 @@ func testBreaker(t *testing.T) (*breaker, *probeStub, *bytes.Buffer) {
 func goAway(t *testing.T, b *breaker, source *probeStub) {
 	t.Helper()
 	source.set(errAway, errAway)
-	require.True(t, b.Met(t.Context(), time.Now()))
+	require.True(t, b.Met(t.Context(), time.Now(), errAway))
 	synctest.Wait() // until it has been logged
 	require.NotNil(t, b.Outage())
 	require.False(t, b.Closed())
@@ -161,15 +162,15 @@ func TestBreakerDoubtsTheProbe(t *testing.T) {
 		source.set(nil, errAway)
 		meet := func(times int) {
 			for range times {
-				require.False(t, b.Met(t.Context(), time.Now()))
+				require.False(t, b.Met(t.Context(), time.Now(), errAway))
 				pass(time.Millisecond)
 			}
 		}
 		meet(doubtful - 1)
 		b.Answered()
 		meet(doubtful - 1)
-		require.True(t, b.Met(t.Context(), time.Now()))
-		synctest.Wait()
+		require.True(t, b.Met(t.Context(), time.Now(), errAway))
+		synctest.Wait() // until it has been logged
 		require.ErrorIs(t, b.Outage().Err, errAway)
 		require.Equal(t, 1, strings.Count(log.String(), "flight source is away"), log)
 	})
@@ -186,7 +187,7 @@ func TestBreakerIgnoresOldOutages(t *testing.T) {
 		source.set(nil, nil)
 		pass(probeInterval)
 		probes := source.probes
-		require.False(t, b.Met(t.Context(), asked))
+		require.False(t, b.Met(t.Context(), asked, errAway))
 		require.Equal(t, probes, source.probes)
 		require.True(t, b.Closed())
 	})
@@ -215,6 +216,106 @@ func TestBreakerIsWaitedFor(t *testing.T) {
 		require.Equal(t, time.Minute, time.Since(began))
 		time.AfterFunc(time.Minute, func() { source.set(nil, nil) })
 		require.NoError(t, b.Wait(t.Context()))
+	})
+}
+
+var (
+	errQuota  = billing.SourceDown("stub", "is away", fmt.Errorf("broker a: %w", caused{billing.CauseQuota, "exception 429"}))
+	errMisfit = billing.SourceMisfit("stub", errors.New("PINOT_TOKEN: broker a answers with HTTP status 401"))
+)
+
+// caused is an error that knows its cause.
+type caused struct {
+	cause billing.Cause
+	text  string
+}
+
+func (c caused) Error() string              { return c.text }
+func (c caused) OutageCause() billing.Cause { return c.cause }
+
+// A source whose quota is used up is not probed: after pauses that grow, flights are read.
+func TestBreakerOfAQuota(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, source, log := testBreaker(t)
+		source.set(errQuota, errQuota)
+		for _, seconds := range []int{1, 2, 4, 8, 16, 30, 30} {
+			pause := time.Duration(seconds) * time.Second
+			require.True(t, b.Met(t.Context(), time.Now(), errQuota))
+			require.Equal(t, billing.CauseQuota, b.Outage().Cause)
+			require.False(t, b.Outage().Misfit())
+			pass(pause - time.Millisecond)
+			require.False(t, b.Closed(), pause)
+			pass(time.Millisecond)
+			require.True(t, b.Closed(), pause)
+			require.Nil(t, b.Outage())
+		}
+		require.Zero(t, source.probes)
+		require.Empty(t, source.asked)
+		require.Equal(t, 1, strings.Count(log.String(), "level=WARN"), log)
+		require.Contains(t, log.String(), "its quota is used up")
+		require.Contains(t, log.String(), "cause=quota")
+		pass(time.Minute)
+		require.NotContains(t, log.String(), "source is back", "no flight has been read")
+		b.Answered()
+		pass(steadyTime)
+		require.Equal(t, 1, strings.Count(log.String(), "flight source is back"), log)
+		require.True(t, b.Met(t.Context(), time.Now(), errQuota))
+		pass(time.Second)
+		require.True(t, b.Closed(), "and the pause begins anew")
+	})
+}
+
+// Where the first probe of all is refused for a quota, the source is there.
+func TestBreakerStartsUnderAQuota(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, source, _ := testBreaker(t)
+		source.set(errQuota, errQuota)
+		b.Start()
+		pass(time.Second)
+		require.True(t, b.Closed())
+		require.Equal(t, 1, source.probes)
+	})
+}
+
+// What only a change of settings mends is probed slowly, and over as soon as that is done.
+func TestBreakerOfAMisfit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, source, log := testBreaker(t)
+		source.set(errMisfit, errMisfit)
+		require.True(t, b.Met(t.Context(), time.Now(), errMisfit))
+		require.True(t, b.Outage().Misfit())
+		pass(10 * time.Minute)
+		require.Less(t, source.probes, 50)
+		require.Equal(t, 1, strings.Count(log.String(), "level=ERROR"), log)
+		require.Contains(t, log.String(), "cause=configuration")
+		source.set(nil, nil)
+		pass(misfitInterval)
+		require.True(t, b.Closed())
+		pass(steadyTime)
+		require.Contains(t, log.String(), "flight source is back")
+	})
+}
+
+// Each cause of one outage is told of, once.
+func TestBreakerTellsEachCause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, source, log := testBreaker(t)
+		goAway(t, b, source)
+		gap := billing.SourceDown("stub", "is away", caused{billing.CauseIncomplete, "exception 305"})
+		for range 3 {
+			source.set(gap, nil)
+			pass(probeInterval)
+			require.Equal(t, billing.CauseIncomplete, b.Outage().Cause)
+			source.set(errAway, nil)
+			pass(probeInterval)
+		}
+		require.Equal(t, 1, strings.Count(log.String(), "flight source is away"), log)
+		require.Equal(t, 1, strings.Count(log.String(), "still gone, for another cause"), log)
+		require.Contains(t, log.String(), "exception 305")
 	})
 }
 

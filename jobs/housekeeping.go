@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,6 +22,8 @@ const (
 	// orphanAge is how old a claim must be that no worker knows of: its answer may be on
 	// the way.
 	orphanAge = 5 * time.Second
+	// overdueMany is from how many missing flights on it is no single wrong id.
+	overdueMany = 10
 )
 
 // housekeeper is what every process does now and then, by itself: a job would leave a
@@ -31,7 +34,13 @@ type housekeeper struct {
 	books  *db.PriceBooks
 	queue  *db.FlightQueue
 	slots  *slots
+	wait   time.Duration // how long an unknown flight is waited for
+	outage func() *Outage
+	source string // its name
 	logger *slog.Logger
+
+	overdue     atomic.Int64 // flights
+	overdueTold int64        // as many were told of last; 0: none
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -53,6 +62,7 @@ func (h *housekeeper) Stop(ctx context.Context) {
 	defer cancel()
 	h.warn(ctx, "notices of new flights are left out for two seconds more", h.queue.Withdraw(ctx, h.client))
 	h.giveBackOrphans(ctx, 0)
+	h.warn(ctx, "the queue shows for a minute more that flights wait for the flight source", h.tellOutage(ctx, nil))
 }
 
 func repeat(ctx context.Context, interval time.Duration, do func(context.Context)) {
@@ -90,6 +100,40 @@ func (h *housekeeper) keepHouse(ctx context.Context) {
 			"flights", len(forged), "flight_id", forged[0])
 	}
 	h.warn(ctx, "the queue's row could not be kept alive", q.QueueKeepAlive(ctx))
+	h.lookForOverdue(ctx)
+	h.warn(ctx, "it could not be noted why flights wait", h.tellOutage(ctx, h.outage()))
+}
+
+// tellOutage has the queue view show why flights wait.
+func (h *housekeeper) tellOutage(ctx context.Context, outage *Outage) error {
+	q := dbsqlc.New(h.pool)
+	if outage == nil {
+		return q.SourceOutageEnd(ctx, h.client)
+	}
+	return q.SourceOutageTell(ctx, dbsqlc.SourceOutageTellParams{Client: h.client, Since: outage.Since, Reason: outage.said(h.source).Error()})
+}
+
+// lookForOverdue tells of flights that will be given up for not being in the source,
+// while there is time: when there are many, and again when they have doubled.
+func (h *housekeeper) lookForOverdue(ctx context.Context) {
+	if h.wait <= 0 {
+		return
+	}
+	found, err := dbsqlc.New(h.pool).QueueCountOverdue(ctx, time.Now().Add(-h.wait/2)) // River's clock, as in since
+	if err != nil {
+		h.warn(ctx, "flights that are missing in the flight source could not be counted", err)
+		return
+	}
+	h.overdue.Store(found.Flights)
+	switch {
+	case found.Flights >= max(overdueMany, 2*h.overdueTold):
+		h.overdueTold = found.Flights
+		h.logger.WarnContext(ctx, "flights are missing in the flight source, or have no landing time there, and are given up when their time is over: does it still take in flights?",
+			"flights", found.Flights, "missing_since", found.Oldest.UTC().Format(time.RFC3339), "first_given_up_at", found.Oldest.Add(h.wait).UTC().Format(time.RFC3339))
+	case found.Flights < overdueMany && h.overdueTold > 0:
+		h.overdueTold = 0
+		h.logger.InfoContext(ctx, "no more than a few flights are missing in the flight source", "flights", found.Flights)
+	}
 }
 
 func (h *housekeeper) sweep(ctx context.Context) {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
@@ -17,12 +18,19 @@ const scrapeTimeout = 5 * time.Second
 type Metrics struct {
 	stats  *Stats
 	pool   *pgxpool.Pool
-	outage func() *Outage
+	source SourceState
+}
+
+// SourceState is what is known of the flight source.
+type SourceState interface {
+	Outage() *Outage
+	Pause() time.Duration
+	Overdue() int64
 }
 
 // NewMetrics returns a collector.
-func NewMetrics(stats *Stats, pool *pgxpool.Pool, outage func() *Outage) *Metrics {
-	return &Metrics{stats: stats, pool: pool, outage: outage}
+func NewMetrics(stats *Stats, pool *pgxpool.Pool, source SourceState) *Metrics {
+	return &Metrics{stats: stats, pool: pool, source: source}
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -40,6 +48,9 @@ var (
 	queueReadable    = desc("queue_readable", "1 where the queue could be read for this scrape.")
 	sourceUp         = desc("flight_source_up", "0 while the flight source is away: flights wait, without spending attempts.")
 	sourceAway       = desc("flight_source_outage_seconds", "Seconds since the flight source went away; 0 while it answers.")
+	sourceOutage     = desc("flight_source_outage", "1 for the cause of the outage under way, else 0.", "cause")
+	sourcePause      = desc("flight_source_quota_pause_seconds", "Seconds between two queries of this process, where the flight source's quota asks for it; 0 where none does.")
+	flightsOverdue   = desc("flights_overdue_in_source", "Flights that are not in the flight source, or have not landed there, though half the time that they are waited for is over.")
 	runAge           = desc("last_run_age_seconds", "Seconds since the last consolidated run finished.")
 	runOverdue       = desc("run_overdue_seconds", "Seconds since the earliest run was due that is not done; 0 where none is.")
 	draftsPast       = desc("drafts_past_closing", "Drafts that a run should have issued and did not, and that are neither held nor parked.")
@@ -50,7 +61,7 @@ var (
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		flightsBilled, flightsFailed, flightsSnoozed, flightsCancelled, flightSeconds, runsDone, queueJobs, queueReadable,
-		sourceUp, sourceAway, runAge, runOverdue, draftsPast, draftsKept,
+		sourceUp, sourceAway, sourceOutage, sourcePause, flightsOverdue, runAge, runOverdue, draftsPast, draftsKept,
 	} {
 		ch <- d
 	}
@@ -83,11 +94,21 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 
 	up, away := 1.0, 0.0
-	if outage := m.outage(); outage != nil {
-		up, away = 0, time.Since(outage.Since).Seconds()
+	var cause billing.Cause
+	if outage := m.source.Outage(); outage != nil {
+		up, away, cause = 0, time.Since(outage.Since).Seconds(), outage.Cause
 	}
 	gauge(sourceUp, up)
 	gauge(sourceAway, away)
+	for _, c := range billing.Causes() {
+		is := 0.0
+		if c == cause {
+			is = 1
+		}
+		gauge(sourceOutage, is, string(c))
+	}
+	gauge(sourcePause, m.source.Pause().Seconds())
+	gauge(flightsOverdue, float64(m.source.Overdue()))
 
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()

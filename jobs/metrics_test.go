@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -11,11 +12,25 @@ import (
 	"github.com/flightbill/flightbill/jobs"
 )
 
+type sourceState struct {
+	outage *jobs.Outage
+	pause  time.Duration
+}
+
+func (s sourceState) Outage() *jobs.Outage { return s.outage }
+func (s sourceState) Pause() time.Duration { return s.pause }
+func (sourceState) Overdue() int64         { return 7 }
+
 // scrape returns the gauges and counters of a scrape, by name and label.
 func (b *testBundle) scrape(t *testing.T) map[string]float64 {
 	t.Helper()
+	return b.scrapeOf(t, sourceState{})
+}
+
+func (b *testBundle) scrapeOf(t *testing.T, source jobs.SourceState) map[string]float64 {
+	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, func() *jobs.Outage { return nil })))
+	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, source)))
 	families, err := registry.Gather()
 	require.NoError(t, err)
 	values := map[string]float64{}
@@ -64,4 +79,32 @@ func TestMetricsOfRuns(t *testing.T) {
 	require.Zero(t, b.scrape(t)["flightbill_run_overdue_seconds"])
 	b.exec(t, `UPDATE billing_runs SET finished_at = NULL, due_at = now() - interval '100 s' WHERE closes_on = (SELECT max(closes_on) FROM billing_runs)`)
 	require.InDelta(t, 100, b.scrape(t)["flightbill_run_overdue_seconds"], 30, "a run that does not finish")
+}
+
+// One cause is 1 while there is an outage, of a set that does not grow.
+func TestMetricsOfTheSource(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	causes := func(g map[string]float64) (names []string, sum float64) {
+		for name, value := range g {
+			if cause, ok := strings.CutPrefix(name, "flightbill_flight_source_outage "); ok {
+				names, sum = append(names, cause), sum+value
+			}
+		}
+		return names, sum
+	}
+	g := b.scrapeOf(t, sourceState{})
+	names, sum := causes(g)
+	require.Len(t, names, len(billing.Causes()))
+	require.Zero(t, sum)
+	require.InDelta(t, 1, g["flightbill_flight_source_up"], 0)
+	require.InDelta(t, 7, g["flightbill_flights_overdue_in_source"], 0)
+
+	g = b.scrapeOf(t, sourceState{&jobs.Outage{Since: time.Now(), Cause: billing.CauseQuota}, 250 * time.Millisecond})
+	names, sum = causes(g)
+	require.Len(t, names, len(billing.Causes()))
+	require.InDelta(t, 1, sum, 0)
+	require.InDelta(t, 1, g["flightbill_flight_source_outage quota"], 0)
+	require.InDelta(t, 0.25, g["flightbill_flight_source_quota_pause_seconds"], 0)
+	require.Zero(t, g["flightbill_flight_source_up"])
 }

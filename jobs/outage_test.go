@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type awaySource struct {
 	recordingSource
 
 	away   atomic.Bool
+	misfit atomic.Pointer[*billing.Error]
 	probed atomic.Int64
 }
 
@@ -36,6 +38,9 @@ func (b *testBundle) awaySource() *awaySource {
 }
 
 func (s *awaySource) answer(context.Context, []string) error {
+	if wrong := s.misfit.Load(); wrong != nil {
+		return *wrong
+	}
 	if s.away.Load() {
 		return errAway
 	}
@@ -93,6 +98,9 @@ func TestOutage(t *testing.T) {
 	eventually(t, "it goes on being probed", func() bool { return source.probed.Load() >= probed+3 })
 	require.LessOrEqual(t, source.total()-asked, 5, "only the flights in hand met the outage")
 	require.EqualValues(t, 5, get[int64](t, b, `SELECT count(*) FROM river_job WHERE state = 'running'`), "the workers wait with theirs")
+	eventually(t, "all others show the reason, too", func() bool {
+		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'available' AND reason = 'source_down' AND last_error LIKE '%connection refused%'`) >= flights-11
+	})
 	b.waitFor(t, "those are put back, with the reason in their row", 5, `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'source_down' AND last_error LIKE '%connection refused%'`)
 
 	source.away.Store(false)
@@ -100,6 +108,12 @@ func TestOutage(t *testing.T) {
 	b.waitForBilled(t, flights)
 	require.Less(t, time.Since(back), 30*time.Second)
 	require.Nil(t, service.Outage())
+	b.enqueue(t, "unknown")
+	eventually(t, "what waits now has another reason", func() bool {
+		return get[int64](t, b, `SELECT count(*) FROM flight_source_outages`) == 0 &&
+			get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'flight_unknown'`) == 1
+	})
+	b.exec(t, `DELETE FROM flight_processing_queue`)
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT max(attempt) FROM river_job WHERE kind = 'ingest_flight'`), "no attempt was spent")
 	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM river_job WHERE errors IS NOT NULL`))
 	require.Equal(t, 1, log.count("flight source is away"))
@@ -189,4 +203,51 @@ func TestServiceStopsDuringAnOutage(t *testing.T) {
 	require.NoError(t, service.Stop(context.Background()))
 	require.Less(t, time.Since(stopping), 5*time.Second)
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT count(*) FROM river_job WHERE state = 'scheduled' AND attempt = 0 AND metadata ->> 'reason' = 'source_down'`))
+}
+
+// A source that no longer fits its settings: nothing is given up, no attempt is spent, and
+// all goes on by itself once it does.
+func TestMisfitWhileFlightsWait(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	source := b.awaySource()
+	wrong := billing.SourceMisfit("test", errors.New("PINOT_TOKEN: broker a answers with HTTP status 401"))
+	source.misfit.Store(&wrong)
+	b.landed(t, 1, 30)
+	b.enqueueMany(t, 1, 30, 1)
+	service, log := startAway(t, b, source)
+	eventually(t, "it is found out", func() bool { return service.Outage() != nil && service.Outage().Misfit() })
+	eventually(t, "each flight shows it", func() bool {
+		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'source_down' AND last_error LIKE '%PINOT_TOKEN: broker a answers%'`) == 30
+	})
+	require.Less(t, source.probed.Load(), int64(10), "it is probed slowly")
+	require.Equal(t, 1, log.count("level=ERROR"))
+	source.misfit.Store(nil)
+	b.waitForBilled(t, 30)
+	require.EqualValues(t, 1, get[int64](t, b, `SELECT max(attempt) FROM river_job`))
+	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM river_job WHERE errors <> '{}'`))
+}
+
+// Flights that the source does not take in any more are told of while there is time.
+func TestMissingFlightsAreToldOf(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i := range 12 {
+		b.enqueue(t, fmt.Sprintf("late%d", i))
+	}
+	first := b.start(t)
+	eventually(t, "all wait", func() bool {
+		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'flight_unknown'`) == 12
+	})
+	require.Zero(t, first.Overdue())
+	since := time.Now().Add(-13 * time.Hour).UTC()
+	b.exec(t, `UPDATE river_job SET metadata = jsonb_set(metadata, '{waiting,since}', to_jsonb($1::timestamptz))`, since)
+	log := &logBuffer{}
+	service := b.start(t, func(c *jobs.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	eventually(t, "they are told of", func() bool {
+		return log.count("flights are missing in the flight source") == 1 && log.count("flights=12") == 1 &&
+			log.count("first_given_up_at="+since.Add(24*time.Hour).Format(time.RFC3339)) == 1
+	})
+	require.EqualValues(t, 12, service.Overdue())
+	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled'`))
 }

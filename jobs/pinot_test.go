@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -120,4 +125,62 @@ func TestPinotOutages(t *testing.T) {
 	require.Equal(t, flights, get[int](t, b, `SELECT count(*) FROM charges`), "once")
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'ingest_flight' AND (attempt > 1 OR errors IS NOT NULL)`),
 		"no attempt was spent")
+}
+
+// A quota is kept to: flights are asked for by the batch, hardly anything else is asked,
+// and one warning says why it takes its time.
+func TestPinotQuota(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const (
+		flights = 400
+		each    = 200 * time.Millisecond
+	)
+	landed := b.clock.Now().Add(-time.Hour).UnixMilli()
+	ids := regexp.MustCompile(`'(P[0-9]+)'`)
+	var mu sync.Mutex
+	var free time.Time
+	var answered, refused, others int
+	broker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sql, _ := io.ReadAll(r.Body)
+		asked := ids.FindAllStringSubmatch(string(sql), -1)
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Now().Before(free) {
+			refused++
+			_, _ = io.WriteString(w, `{"exceptions":[{"errorCode":429,"message":"QuotaExceededError: Request exceeds query quota for table: flights"}],"numServersQueried":0,"numServersResponded":0}`)
+			return
+		}
+		free = time.Now().Add(each)
+		answered++
+		if len(asked) == 0 {
+			others++
+		}
+		rows := make([]string, len(asked))
+		for i, id := range asked {
+			rows[i] = fmt.Sprintf(`["%s",null,"WEEK",null,null,70500,"EIDW","EGLL",%d,%d,null,null]`, id[1], landed-3_600_000, landed)
+		}
+		fmt.Fprintf(w, `{"resultTable":{"dataSchema":{"columnDataTypes":["STRING","STRING","STRING","STRING","STRING","INT","STRING","STRING","LONG","LONG","DOUBLE","INT"]},
+			"rows":[%s]},"exceptions":[],"numServersQueried":1,"numServersResponded":1}`, strings.Join(rows, ","))
+	}))
+	t.Cleanup(broker.Close)
+	log := &logBuffer{}
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	source, err := pinot.New(pinot.Config{Brokers: []string{broker.URL}, Logger: logger})
+	require.NoError(t, err)
+	t.Cleanup(source.Close)
+	b.exec(t, `SELECT enqueue_flights(array_agg('P' || n)) FROM generate_series(1, $1::int) AS n`, flights)
+	service := b.start(t, func(c *jobs.Config) { c.Source, c.Logger = source, logger })
+	began := time.Now()
+	b.waitForBilled(t, flights)
+	mu.Lock()
+	defer mu.Unlock()
+	t.Logf("%d flights in %s: %d queries answered, %d refused, %d for no flight", flights, time.Since(began), answered, refused, others)
+	require.LessOrEqual(t, others, 2, "probes")
+	require.LessOrEqual(t, answered, flights/10, "most are batches")
+	require.LessOrEqual(t, refused, answered)
+	require.NotZero(t, service.Pause())
+	require.LessOrEqual(t, log.count("level=WARN"), 2)
+	require.Equal(t, 1, log.count("query quota is used up: it is asked less often"))
+	require.EqualValues(t, 1, get[int64](t, b, `SELECT max(attempt) FROM river_job`))
 }

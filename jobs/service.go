@@ -151,7 +151,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	service := &Service{
 		client: client, books: books, breaker: breaker, slots: slots, clock: clock, stopTime: cmp.Or(cfg.StopTime, stopTime),
-		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, slots: slots, logger: ingestion},
+		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, slots: slots, wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), logger: ingestion},
 	}
 	clock.begin, clock.end = service.begin, service.stopNow
 	return service, nil
@@ -176,6 +176,19 @@ func (s *Service) Outage() *Outage { return s.breaker.Outage() }
 // Unfit says why this process does no work: its clock is not the database's, or it has
 // other rules for the billing zone. Nil while it works.
 func (s *Service) Unfit() error { return s.clock.Wrong() }
+
+// Pause returns the time between two queries that the flight source's quota leaves this
+// process; 0 where there is none.
+func (s *Service) Pause() time.Duration {
+	if slow, ok := s.breaker.source.(interface{ Pause() time.Duration }); ok {
+		return slow.Pause()
+	}
+	return 0
+}
+
+// Overdue returns how many flights are not in the flight source, or have not landed there, though half the time that
+// they are waited for is over.
+func (s *Service) Overdue() int64 { return s.housekeeper.overdue.Load() }
 
 // Start begins to work, until Stop; where the clock is wrong, once it is right.
 func (s *Service) Start(ctx context.Context) error {

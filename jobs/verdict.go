@@ -24,6 +24,9 @@ const (
 	// is looked for that is not there yet.
 	firstWait   = 15 * time.Second
 	longestWait = 30 * time.Minute
+	// differWait is how long differing rows of a flight are looked at again: one of them
+	// may be about to be replaced.
+	differWait = 10 * time.Minute
 	// sweepInterval is River's: what is due sooner it leaves available, with a time in
 	// the future.
 	sweepInterval = 5 * time.Second
@@ -55,8 +58,9 @@ type verdict struct {
 // and River UI show the reason.
 type waiting struct {
 	Reason string     `json:"reason"`
-	Since  *time.Time `json:"since,omitempty"` // the first "not yet" since it was enqueued or retried
-	Until  *time.Time `json:"until,omitempty"` // when it is looked for next
+	Since  *time.Time `json:"since,omitempty"`        // the first "not yet" since it was enqueued or retried
+	Differ *time.Time `json:"differ_since,omitempty"` // since when it has had differing rows
+	Until  *time.Time `json:"until,omitempty"`        // when it is looked for next
 }
 
 // decide is the one place where a failure becomes a verdict.
@@ -83,7 +87,9 @@ func (w *IngestFlight) decide(ctx context.Context, a *attempt, err error) {
 // wait anew.
 func heldUp(a *attempt, said *billing.Error, now time.Time) *verdict {
 	v := &verdict{ending: waits, err: said, reason: said.Reason, wait: outageWait, waiting: &waiting{Reason: said.Error()}}
-	v.waiting.Since, v.waiting.Until = lastWait(a.JobRow)
+	if last := lastWait(a.JobRow); last != nil {
+		v.waiting.Since, v.waiting.Differ, v.waiting.Until = last.Since, last.Differ, last.Until
+	}
 	if a.away && !a.own {
 		v.ending = putBack
 	} else if v.waiting.Since != nil {
@@ -105,20 +111,29 @@ func (w *IngestFlight) decideAll(ctx context.Context, batch []*attempt, err erro
 
 func (w *IngestFlight) notYet(a *attempt, said *billing.Error) *verdict {
 	now := w.riverNow()
-	since, _ := lastWait(a.JobRow)
-	if since == nil {
-		since = &now
+	next := waiting{Reason: said.Error(), Since: &now}
+	last := lastWait(a.JobRow)
+	if last != nil {
+		next.Since = last.Since
 	}
-	waited := now.Sub(*since)
-	if waited >= w.wait {
+	waited, limit := now.Sub(*next.Since), w.wait
+	if said.Reason == billing.ReasonFlightAmbiguous {
+		next.Differ = &now
+		if last != nil && last.Differ != nil {
+			next.Differ = last.Differ
+		}
+		waited, limit = now.Sub(*next.Differ), min(limit, differWait)
+	}
+	if waited >= limit {
 		return &verdict{ending: cancelled, reason: said.Reason, err: &billing.Error{
 			Kind: billing.Refused, Reason: said.Reason,
-			Message: fmt.Sprintf("%s (waited %s for it)", said.Error(), w.wait),
+			Message: fmt.Sprintf("%s (waited %s for it)", said.Error(), limit),
 		}}
 	}
-	next := min(max(waited/2, firstWait), longestWait, w.wait-waited)
-	until := now.Add(next)
-	return &verdict{ending: waits, err: said, reason: said.Reason, wait: next, waiting: &waiting{Reason: said.Error(), Since: since, Until: &until}}
+	wait := min(max(waited/2, firstWait), longestWait, limit-waited)
+	until := now.Add(wait)
+	next.Until = &until
+	return &verdict{ending: waits, err: said, reason: said.Reason, wait: wait, waiting: &next}
 }
 
 // retriedLate is how long after the look-up that was set for it a job's own
@@ -128,19 +143,19 @@ const retriedLate = time.Minute
 // lastWait returns since when a flight waits and until when, nil where it does not. The
 // waiting begins anew where the job does not come from the look-up that was set for it:
 // someone has retried it meanwhile, in River UI or by enqueueing it again.
-func lastWait(job *rivertype.JobRow) (since, until *time.Time) {
+func lastWait(job *rivertype.JobRow) *waiting {
 	var metadata struct {
 		Waiting *waiting `json:"waiting"`
 	}
 	if err := json.Unmarshal(job.Metadata, &metadata); err != nil || metadata.Waiting == nil ||
 		metadata.Waiting.Since == nil || metadata.Waiting.Until == nil {
-		return nil, nil
+		return nil
 	}
 	last := metadata.Waiting
 	hasFailed := false
 	for _, failure := range job.Errors {
 		if failure.At.After(*last.Since) && strings.HasPrefix(failure.Error, "JobCancelError: ") {
-			return nil, nil
+			return nil
 		}
 		hasFailed = hasFailed || failure.At.After(*last.Until)
 	}
@@ -148,9 +163,9 @@ func lastWait(job *rivertype.JobRow) (since, until *time.Time) {
 	// unexpected failure moves it on.
 	late := job.ScheduledAt.Sub(*last.Until)
 	if late < -2*time.Second || late > retriedLate && !hasFailed {
-		return nil, nil
+		return nil
 	}
-	return last.Since, last.Until
+	return last
 }
 
 // metadata is what a verdict adds to the job's.

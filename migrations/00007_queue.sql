@@ -54,8 +54,18 @@ CREATE INDEX river_job_flight_idx ON flightbill.river_job ((CASE WHEN kind = 'in
 CREATE INDEX river_job_stray_flight_idx ON flightbill.river_job (id)
     WHERE kind = 'ingest_flight' AND queue <> 'flights' AND state IN ('available', 'retryable', 'scheduled');
 
--- What is waiting or failing, and why. A completed job is not shown. A security
--- barrier: else a function in somebody's WHERE could be called with other jobs'
+-- Processes that cannot read the flight source, and why. They say so every 15 s. Logged:
+-- the view below is read on standbys too.
+CREATE TABLE flightbill.flight_source_outages (
+    client text COLLATE "C" PRIMARY KEY, -- River's
+    since timestamptz NOT NULL,
+    reason text NOT NULL,
+    told_at timestamptz NOT NULL
+);
+
+-- What is waiting or failing, and why. A completed job is not shown. A flight that is
+-- ready, and waits for the source with all others, has the reason from a process that
+-- cannot read it. A security barrier: else a function in somebody's WHERE could be called with other jobs'
 -- rows before they are left out.
 CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier) AS
 SELECT
@@ -64,9 +74,14 @@ SELECT
     attempt              AS attempts,
     CASE WHEN metadata ? 'waiting' AND state IN ('available', 'scheduled', 'running')
         THEN metadata #>> '{waiting,reason}'
-        ELSE regexp_replace(errors[array_upper(errors, 1)] ->> 'error', '^JobCancelError: ', '')
+        ELSE coalesce(CASE WHEN state = 'available' THEN
+            (SELECT reason FROM flightbill.flight_source_outages WHERE told_at > now() - interval '1 minute' ORDER BY since, client LIMIT 1) END,
+            regexp_replace(errors[array_upper(errors, 1)] ->> 'error', '^JobCancelError: ', ''))
     END                  AS last_error,
-    CASE WHEN state IN ('available', 'scheduled', 'running', 'cancelled')
+    CASE WHEN state = 'available' AND NOT metadata ? 'waiting'
+            AND EXISTS (SELECT FROM flightbill.flight_source_outages WHERE told_at > now() - interval '1 minute')
+        THEN 'source_down'
+        WHEN state IN ('available', 'scheduled', 'running', 'cancelled')
         THEN metadata ->> 'reason'
     END                  AS reason,
     priority,
@@ -666,6 +681,7 @@ GRANT SELECT, INSERT, DELETE ON flightbill.flight_processing_queue TO flightbill
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;
 DROP VIEW flightbill.flight_processing_queue;
+DROP TABLE flightbill.flight_source_outages;
 DROP TABLE flightbill.queue_promises;
 DROP TABLE flightbill.gathered_flights;
 DROP FUNCTION flightbill.flight_processing_queue_update;

@@ -14,31 +14,35 @@ import (
 )
 
 // errNoServer is also what a broker says where the table's partitions rule out all
-// that was asked for.
-var errNoServer = errors.New("it had no server to ask: Pinot's servers are down, or the table has no data yet")
+// that was asked for, and what the multi-stage engine always says.
+var errNoServer = causedBy(billing.CauseIncomplete, "it had no server to ask: Pinot's servers are down, or the table has no data yet")
 
 // vouch returns nil when the answer is complete: every server that holds a part of
 // the table was asked and responded. Pinot says everything else with HTTP status
-// 200 too, and without a server there is not even an exception.
+// 200 too, and without a server there is not even an exception. Rows without a server are
+// those of the multi-stage engine, which does not count its servers, and has an exception
+// for each that fails.
 func vouch(r *body, width int) error {
 	switch {
 	case len(r.Exceptions) > 0:
 		return newExceptionError(r.Exceptions[0])
-	case r.NumServersQueried <= 0:
+	case r.NumServersQueried == nil:
+		return causedBy(billing.CauseUnreadable, "not an answer of Pinot: it does not say how many servers were asked")
+	case *r.NumServersQueried <= 0 && (r.ResultTable == nil || len(r.ResultTable.Rows) == 0):
 		return errNoServer
-	case r.NumServersResponded < r.NumServersQueried:
-		return fmt.Errorf("only %d of %d servers responded", r.NumServersResponded, r.NumServersQueried)
+	case r.NumServersResponded < *r.NumServersQueried:
+		return causedBy(billing.CauseIncomplete, "only %d of %d servers responded", r.NumServersResponded, *r.NumServersQueried)
 	case r.PartialResult:
-		return errors.New("the result is partial")
+		return causedBy(billing.CauseIncomplete, "the result is partial")
 	case r.ResultTable == nil:
-		return errors.New("the answer has no result table")
+		return causedBy(billing.CauseUnreadable, "the answer has no result table")
 	}
 	if n := len(r.ResultTable.DataSchema.ColumnDataTypes); n != width {
-		return fmt.Errorf("the answer has %d columns instead of %d", n, width)
+		return causedBy(billing.CauseUnreadable, "the answer has %d columns instead of %d", n, width)
 	}
 	for _, row := range r.ResultTable.Rows {
 		if len(row) != width {
-			return fmt.Errorf("the answer has a row of %d values instead of %d", len(row), width)
+			return causedBy(billing.CauseUnreadable, "the answer has a row of %d values instead of %d", len(row), width)
 		}
 	}
 	return nil
@@ -80,13 +84,14 @@ func describe(value any) string {
 }
 
 // readRow makes a flight of a row. Errors are *typeError or *valueError.
-func (s selection) readRow(row []any) (billing.Flight, error) {
+func (s selection) readRow(row []any, zero billing.ZeroIsValue) (billing.Flight, error) {
 	var f billing.Flight
 	for i := range columns {
 		if err := s.readColumn(&f, i, row); err != nil {
 			return billing.Flight{}, err
 		}
 	}
+	zero.Read(&f)
 	return f, nil
 }
 
@@ -173,9 +178,6 @@ func readCount(to **int64, value any) error {
 }
 
 func setWhole(to **int64, n decimal.Decimal) error {
-	if n.IsZero() {
-		return nil
-	}
 	if !n.BigInt().IsInt64() {
 		return &valueError{problem: n.String() + ", which is too large"}
 	}
@@ -245,7 +247,7 @@ func readNumber(value any) (*decimal.Decimal, error) {
 		return nil, &valueError{problem: written + ", which is out of range"}
 	}
 	// A LONG that went through a double is a little below the exact stand-in.
-	if n.IsZero() || n.Equal(absentInt) || n.LessThanOrEqual(absentLong) {
+	if n.Equal(absentInt) || n.LessThanOrEqual(absentLong) {
 		return nil, nil //nolint:nilnil // absent
 	}
 	return &n, nil

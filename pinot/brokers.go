@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/flightbill/flightbill/billing"
 )
 
 const (
@@ -67,6 +69,7 @@ type brokers struct {
 	controller *broker // nil where the brokers are given
 	table      string
 	client     *http.Client
+	access     *access
 	timeout    time.Duration
 	logger     *slog.Logger
 	now        func() time.Time
@@ -111,10 +114,14 @@ func (b *brokers) penalty(of broker, now time.Time) int {
 	return 0
 }
 
-// report notes what came of a query; err is nil where it was answered. A change
+// report notes what came of a query; err is nil where it was answered. A broker whose
+// quota is used up is there. A change
 // is logged where there are other brokers to go on with; without, it is an outage,
 // which its caller tells of.
 func (b *brokers) report(ctx context.Context, of broker, err error) {
+	if err != nil && billing.CauseOf(err) == billing.CauseQuota {
+		return
+	}
 	b.mu.Lock()
 	_, was := b.failed[of.url]
 	if err != nil {
@@ -205,12 +212,12 @@ func (b *brokers) ask(ctx context.Context) ([]broker, error) {
 	defer cancel()
 	found, err := b.fetch(attempt)
 	if err != nil && attempt.Err() != nil {
-		err = fmt.Errorf("no answer within %s", b.timeout)
+		err = causedBy(billing.CauseTimeout, "no answer within %s", b.timeout)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("controller %s: %w", b.controller.name, err)
+	if err != nil && !strings.Contains(err.Error(), "controller "+b.controller.name) {
+		err = fmt.Errorf("controller %s: %w", b.controller.name, err)
 	}
-	return found, nil
+	return found, err
 }
 
 func (b *brokers) fetch(ctx context.Context) ([]broker, error) {
@@ -219,37 +226,67 @@ func (b *brokers) fetch(ctx context.Context) ([]broker, error) {
 		return nil, errors.New("its address cannot be used")
 	}
 	req.Header.Set("Accept", "application/json")
+	if err := b.access.mark(req); err != nil {
+		return nil, err
+	}
+	at := peer{"controller " + b.controller.name, "PINOT_CONTROLLER"}
 	resp, err := b.client.Do(req)
 	if err != nil {
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err // without the URL, which may hold credentials
 		}
-		return nil, err
+		return nil, at.connectionError(err)
 	}
 	text, err := readBody(resp)
-	switch {
-	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("HTTP status %s", resp.Status)
-	case err != nil:
+	if wrong := at.statusError(resp); wrong != nil {
+		return nil, wrong
+	}
+	if err != nil {
 		return nil, err
 	}
-	var tables map[string][]struct {
-		Host string `json:"host"`
-		Port int    `json:"port"`
-	}
+	var tables map[string][]listed
 	if err := json.Unmarshal(text, &tables); err != nil {
-		return nil, fmt.Errorf("not a list of brokers: %w", err)
+		return nil, causedBy(billing.CauseUnreadable, "not a list of brokers: %w", err)
 	}
-	var found []broker
-	for _, at := range tables[rawTable(b.table)] {
+	return b.brokersOf(tables)
+}
+
+// listed is a broker as the controller names it.
+type listed struct {
+	Host string `json:"host"`
+	Port int    `json:"port"`
+}
+
+// brokersOf returns the table's brokers. They are asked as the controller is: by the same
+// scheme, with the same credentials.
+func (b *brokers) brokersOf(tables map[string][]listed) ([]broker, error) {
+	name := rawTable(b.table)
+	list, known := tables[name]
+	if !known && b.access.database != "" {
+		list, known = tables[b.access.database+"."+name]
+	}
+	switch {
+	case !known && len(tables) == 0:
+		return nil, configErrorf("PINOT_TABLE", "there is no table %s: it knows no table at all", b.table)
+	case !known:
+		return nil, configErrorf("PINOT_TABLE", "there is no table %s among the %d that it knows", b.table, len(tables))
+	case len(list) == 0:
+		return nil, causedBy(billing.CauseIncomplete, "it knows no online broker for table %s", b.table)
+	}
+	controller, err := url.Parse(b.controller.url)
+	if err != nil {
+		return nil, errors.New("its address cannot be used")
+	}
+	found := make([]broker, len(list))
+	for i, at := range list {
 		parsed, err := parseAddress(net.JoinHostPort(at.Host, strconv.Itoa(at.Port)))
 		if err != nil {
-			return nil, fmt.Errorf("the address of a broker %w", err)
+			return nil, causedBy(billing.CauseUnreadable, "the address of a broker %w", err)
 		}
-		found = append(found, parsed)
-	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("it knows no online broker for table %s", b.table)
+		found[i] = broker{
+			name: parsed.name,
+			url:  (&url.URL{Scheme: controller.Scheme, User: controller.User, Host: parsed.name}).String(),
+		}
 	}
 	return found, nil
 }

@@ -211,7 +211,8 @@ func TestControllerFailures(t *testing.T) {
 		"":                                      "HTTP status 500",
 		"<html>":                                "not a list of brokers",
 		`{"flights":[]}`:                        "it knows no online broker for table flights",
-		`{"flights2":[]}`:                       "it knows no online broker for table flights",
+		`{"flights2":[]}`:                       "PINOT_TABLE: there is no table flights among the 1 that it knows",
+		`{}`:                                    "PINOT_TABLE: there is no table flights: it knows no table at all",
 		`{"flights":[{"host":"a b","port":1}]}`: "the address of a broker is not host:port",
 		`{"flights":[{"host":"a","port":0}]}`:   "the address of a broker has a port that is not",
 	} {

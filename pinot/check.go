@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/flightbill/flightbill/billing"
 )
 
 // familyTypes are Pinot's types whose values can be read. UNKNOWN is that of a
@@ -19,12 +21,21 @@ var familyTypes = map[family][]string{
 // *ConfigError that names the table or the column that does not fit, a
 // *billing.Error of kind Outage where Pinot cannot tell now, or wraps that of ctx.
 func (s *Source) Check(ctx context.Context) error {
+	err := s.check(ctx)
+	s.setDoubt(err != nil)
+	return err
+}
+
+func (s *Source) check(ctx context.Context) error {
 	a, err := s.ask(ctx, s.sampleQuery(1, s.selection.expressions...), len(s.selection.expressions))
 	if err != nil {
 		return s.explain(ctx, err)
 	}
 	// Column by column is not enough: the key must also serve as a filter.
 	if _, err := s.look(ctx, noFlight); err != nil {
+		if wrong := settingOf(err); wrong != nil {
+			return wrong
+		}
 		if e, ok := errors.AsType[*exceptionError](err); ok && e.queryFault() {
 			return s.misfit(keyColumn, e)
 		}
@@ -39,19 +50,41 @@ func (s *Source) Check(ctx context.Context) error {
 			return s.misfit(i, fmt.Errorf("its type is %s", a.types[at]))
 		}
 	}
+	// One row that cannot be read says nothing of the others.
+	sample, err := s.ask(ctx, s.sampleQuery(sampleRows, s.selection.expressions...), len(s.selection.expressions))
+	if err != nil {
+		if e, ok := errors.AsType[*exceptionError](err); ok && e.queryFault() {
+			return nil
+		}
+		return asOutage(ctx, "pinot: check", err)
+	}
+	for i, at := range s.selection.index {
+		if at >= 0 {
+			if err := s.sampleFault(i, sample.rows); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// settingOf returns the setting that an error of all brokers comes from; nil where that
+// is not one.
+func settingOf(err error) error {
+	if wrong, ok := errors.AsType[*ConfigError](err); ok && billing.CauseOf(err) == billing.CauseConfiguration {
+		return wrong
+	}
 	return nil
 }
 
 // explain finds what a failed query of all columns failed for, asking for them one
 // by one.
 func (s *Source) explain(ctx context.Context, err error) error {
+	if wrong := settingOf(err); wrong != nil {
+		return wrong
+	}
 	all, ok := errors.AsType[*exceptionError](err)
-	switch {
-	case !ok:
-		return asOutage(ctx, "pinot: check", err)
-	case all.tableFault():
-		return &ConfigError{Setting: "PINOT_TABLE", Problem: fmt.Sprintf("Pinot has no table %s", s.table), Err: all}
-	case !all.queryFault():
+	if !ok || !all.queryFault() {
 		return asOutage(ctx, "pinot: check", err)
 	}
 	key := s.selection.index[keyColumn]

@@ -13,21 +13,20 @@
 //   - Read values exactly: numbers from their JSON text, never through a float,
 //     instants as epoch milliseconds, Pinot's stand-ins for absent values as
 //     absent.
+//   - Tell what a setting is at fault for, a ConfigError that names it, from what
+//     passes; and what is wrong with a column from what is wrong with a row.
 //   - Try the other brokers when one fails, and learn them from the controller
-//     where that is how Pinot is found.
+//     where that is how Pinot is found; each with the same credentials.
+//   - Ask no more often than Pinot's quota allows.
 //   - Say what it reads and what is missing, before anything is billed: Report.
 //
 // # What counts as absent
 //
 // Pinot stores a stand-in where a value is missing. These read as absent facts:
 // text that is empty, blank or "null" in any case (UPPER makes it "NULL"); a
-// number that is 0, -2147483648, -9223372036854775808 or less, "-Infinity" or
-// "NaN"; an instant at or before 1970-01-01T00:00:00Z; JSON null.
-//
-// A passenger count of 0 is absent too. Pinot's passengers column is normally a
-// metric, where 0 is what a missing count looks like. Taking it for a real 0
-// would let a flight pass without its passenger charge, unseen; taking it as
-// absent stops the flight with a reason, and only where a tariff needs the count.
+// number that is -2147483648, -9223372036854775808 or less, "-Infinity" or
+// "NaN"; an instant at or before 1970-01-01T00:00:00Z; JSON null. A 0 is absent
+// where billing.ZeroIsValue says so, as it is of the table flights.
 //
 // A stand-in that goes through arithmetic may be one no longer: where mtow_lb is
 // an INT dimension, map with CASE WHEN mtow_lb < 0 THEN 0 ELSE mtow_lb*0.45359237

@@ -5,12 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
 
 	pinotclient "github.com/startreedata/pinot-client-go/pinot"
+
+	"github.com/flightbill/flightbill/billing"
 )
 
 // maxBody bounds an answer, in bytes. A flight's rows take some 30 kB at most, a
@@ -19,9 +20,10 @@ const maxBody = 16 << 20
 
 // answer is a result that Pinot vouches for: rows of the selected expressions.
 type answer struct {
-	broker string
-	types  []string // Pinot's type per expression; all STRING where there is no row
-	rows   [][]any  // each as long as the selection
+	broker  string
+	servers int      // how many were asked; the multi-stage engine says 0
+	types   []string // Pinot's type per expression; all STRING where there is no row
+	rows    [][]any  // each as long as the selection
 }
 
 // query asks one broker, through Pinot's client, and waits for at most timeout.
@@ -34,7 +36,7 @@ type answer struct {
 func (s *Source) query(ctx context.Context, b broker, sql string, width int) (*answer, error) {
 	attempt, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	e := &exchange{ctx: attempt, transport: s.transport}
+	e := &exchange{ctx: attempt, transport: s.transport, access: s.access, at: peer{"broker " + b.name, s.addressSetting()}}
 	conn, err := pinotclient.NewFromBrokerListAndClient([]string{b.url}, &http.Client{Transport: e})
 	if err != nil {
 		return nil, err
@@ -47,15 +49,33 @@ func (s *Source) query(ctx context.Context, b broker, sql string, width int) (*a
 		if attempt.Err() != nil {
 			// Not wrapped: the deadline was ours. Where it was the caller's, the
 			// caller of this looks at ctx.
-			return nil, fmt.Errorf("no answer within %s", s.timeout)
+			return nil, causedBy(billing.CauseTimeout, "no answer within %s", s.timeout)
 		}
-		return nil, err
+		return nil, s.named(err)
 	}
 	if err := vouch(e.got, width); err != nil {
-		return nil, err
+		return nil, s.named(err)
 	}
 	table := e.got.ResultTable
-	return &answer{broker: b.name, types: table.DataSchema.ColumnDataTypes, rows: table.Rows}, nil
+	return &answer{broker: b.name, servers: *e.got.NumServersQueried, types: table.DataSchema.ColumnDataTypes, rows: table.Rows}, nil
+}
+
+// named names the setting that an exception comes from, where that is clear.
+func (s *Source) named(err error) error {
+	if e, ok := errors.AsType[*exceptionError](err); ok {
+		if fault := s.settingFault(e); fault != nil {
+			return fault
+		}
+	}
+	return err
+}
+
+// addressSetting is the variable that the brokers' addresses come from.
+func (s *Source) addressSetting() string {
+	if s.brokers.controller != nil {
+		return "PINOT_CONTROLLER"
+	}
+	return "PINOT_BROKERS"
 }
 
 // exchange is the transport of one query. It adds the query's context, bounds the
@@ -65,6 +85,8 @@ func (s *Source) query(ctx context.Context, b broker, sql string, width int) (*a
 type exchange struct {
 	ctx       context.Context //nolint:containedctx // the client's calls take none
 	transport http.RoundTripper
+	access    *access
+	at        peer
 
 	got *body // nil where err is not
 	err error
@@ -93,21 +115,25 @@ func (e *exchange) send(req *http.Request) (*body, error) {
 	// was kept open turns out to be closed. The empty value keeps the header
 	// itself off the wire.
 	req.Header["Idempotency-Key"] = []string{}
+	if err := e.access.mark(req); err != nil {
+		return nil, err
+	}
 	resp, err := e.transport.RoundTrip(req)
 	if err != nil {
-		return nil, err
+		return nil, e.at.connectionError(err)
 	}
 	text, readErr := readBody(resp)
 	parsed, parseErr := parseBody(text)
+	status := e.at.statusError(resp)
 	switch {
-	case resp.StatusCode != http.StatusOK && readErr == nil && parseErr == nil && len(parsed.Exceptions) > 0:
+	case status != nil && readErr == nil && parseErr == nil && len(parsed.Exceptions) > 0:
 		return nil, newExceptionError(parsed.Exceptions[0]) // Pinot can be set to answer so
-	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("HTTP status %s", resp.Status)
+	case status != nil:
+		return nil, status
 	case readErr != nil:
 		return nil, readErr
 	case parseErr != nil:
-		return nil, fmt.Errorf("not an answer of Pinot: %w", parseErr)
+		return nil, causedBy(billing.CauseUnreadable, "not an answer of Pinot: %w", parseErr)
 	}
 	return parsed, nil
 }
@@ -116,7 +142,7 @@ func readBody(resp *http.Response) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	err = errors.Join(err, resp.Body.Close())
 	if err == nil && len(body) > maxBody {
-		err = fmt.Errorf("an answer of more than %d bytes", maxBody)
+		err = causedBy(billing.CauseUnreadable, "an answer of more than %d bytes", maxBody)
 	}
 	return body, err
 }
@@ -124,7 +150,8 @@ func readBody(resp *http.Response) ([]byte, error) {
 // body is a broker's answer of either generation.
 type body struct {
 	pinotclient.BrokerResponse
-	PartialResult bool `json:"partialResult"` // since 1.0
+	NumServersQueried *int `json:"numServersQueried"`
+	PartialResult     bool `json:"partialResult"` // since 1.0
 }
 
 // parseBody keeps numbers as they were written.

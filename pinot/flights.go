@@ -16,8 +16,8 @@ const maxAsked = 500
 // Flight reads one flight. Times are in UTC, masses in kg, distances in km.
 //
 // Its errors are of type *billing.Error: kind Outage where Pinot gave no answer to
-// rely on, NotYet where it has no such flight, Refused where it has differing rows
-// or a value that cannot be right. Once ctx is done, its error is returned wrapped.
+// rely on, or its settings do not fit it; NotYet where it has no such flight, or differing
+// rows; Refused where it has a value that cannot be right. Once ctx is done, its error is returned wrapped.
 // With several brokers, each is given Timeout before there is an outage.
 func (s *Source) Flight(ctx context.Context, id string) (billing.Flight, error) {
 	answers, err := s.Flights(ctx, []string{id})
@@ -60,13 +60,23 @@ func (s *Source) settle(ctx context.Context, ids []string, answers map[string]bi
 	if err != nil {
 		return asOutage(ctx, "pinot: "+some(ids), err)
 	}
-	if len(ids) == 1 {
-		answers[ids[0]] = s.answerOf(ids[0], a.broker, a.rows)
-		return nil
+	rows, ok := map[string][][]any{ids[0]: a.rows}, len(ids) == 1
+	if !ok {
+		rows, ok = s.rowsOf(ids, a.rows)
 	}
-	if rows, ok := s.rowsOf(ids, a.rows); ok {
+	if ok {
+		var unreadable bool
 		for _, id := range ids {
-			answers[id] = s.answerOf(id, a.broker, rows[id])
+			answer, readable := s.answerOf(id, a.broker, rows[id])
+			answers[id] = answer
+			unreadable = unreadable || !readable
+		}
+		if !unreadable {
+			return nil
+		}
+		if err := s.fault(ctx, a); err != nil {
+			s.noteMisfit(err)
+			return asOutage(ctx, "pinot: "+some(ids), err)
 		}
 		return nil
 	}
@@ -107,30 +117,38 @@ func (s *Source) rowsOf(ids []string, rows [][]any) (of map[string][][]any, ok b
 	return of, true
 }
 
-// answerOf makes the answer of all the rows that one query had for a flight.
-func (s *Source) answerOf(id, broker string, rows [][]any) billing.Answer {
+// answerOf makes the answer of all the rows that one query had for a flight, and says
+// whether they could be read.
+func (s *Source) answerOf(id, broker string, rows [][]any) (answer billing.Answer, readable bool) {
 	var distinct []billing.Flight
 	for _, row := range rows {
-		f, err := s.selection.readRow(row)
+		f, err := s.selection.readRow(row, s.zero)
 		if wrong, ok := errors.AsType[*valueError](err); ok {
-			return billing.Answer{Err: billing.UnusableFlight(id, wrong.Error())}
+			return billing.Answer{Err: billing.UnusableFlight(id, wrong.Error())}, false
 		}
-		if err == nil && f.ID != id {
+		readable := err == nil
+		if readable && f.ID != id {
 			err = fmt.Errorf("asked for flight %q, got %q", id, f.ID)
 		}
 		if err != nil {
-			return billing.Answer{Err: billing.SourceDown("pinot", "answers what cannot be read", fmt.Errorf("broker %s: %w", broker, err))}
+			wrong := causedBy(billing.CauseUnreadable, "broker %s: %w", broker, err)
+			return billing.Answer{Err: billing.SourceDown("pinot", "answers what cannot be read", wrong)}, readable
 		}
 		if !slices.ContainsFunc(distinct, func(other billing.Flight) bool { return sameFlight(other, f) }) {
 			distinct = append(distinct, f)
 		}
 	}
+	return answerWith(id, distinct, len(rows)), true
+}
+
+// answerWith is the answer of rows that can be read.
+func answerWith(id string, distinct []billing.Flight, rows int) billing.Answer {
 	switch {
 	case len(distinct) == 0:
 		return billing.Answer{Err: billing.UnknownFlight(id)}
 	case len(distinct) > 1:
 		return billing.Answer{Err: billing.AmbiguousFlight(id, len(distinct))}
-	case len(rows) >= rowLimit:
+	case rows >= rowLimit:
 		// One more may differ.
 		return billing.Answer{Err: billing.UnusableFlight(id, fmt.Sprintf("has %d rows or more", rowLimit))}
 	}
@@ -141,8 +159,16 @@ func (s *Source) answerOf(id, broker string, rows [][]any) billing.Answer {
 const noFlight = "?"
 
 // Probe returns nil when Pinot answers look-ups, and otherwise the error that Flight
-// would return. No flight's data can spoil it.
+// would return. No flight's data can spoil it. Where table and mapping may not fit each
+// other, or that could not be told yet, it is Check.
 func (s *Source) Probe(ctx context.Context) error {
+	if s.inDoubt() {
+		err := s.Check(ctx)
+		if wrong, ok := errors.AsType[*ConfigError](err); ok {
+			return billing.SourceMisfit("pinot", wrong)
+		}
+		return err
+	}
 	if _, err := s.look(ctx, noFlight); err != nil {
 		return asOutage(ctx, "pinot: probe", err)
 	}

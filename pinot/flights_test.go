@@ -124,7 +124,7 @@ func TestFlights(t *testing.T) {
 			"an id that is no text",
 			[]map[string]string{a1, {"flight_id": "5", "found as": "A2"}},
 			[]string{"A1", "A2", "A3"},
-			map[string]string{"A2": unreadable, "A3": unknown}, 5,
+			map[string]string{"A2": unreadable, "A3": unknown}, 6, // one of them for other rows, to compare
 		},
 		{"twice the same", []map[string]string{a1}, []string{"A1", "A1"}, nil, 1},
 		{
@@ -260,10 +260,14 @@ func TestFlightsAndProbeDuringAnOutage(t *testing.T) {
 		b := newBroker(t, always(http.StatusOK, recorded(t, name)))
 		s := newSource(t, Config{Brokers: []string{b.URL}})
 		_, flightsErr := s.Flights(t.Context(), []string{"F1", "F2"})
-		for _, err := range []error{flightsErr, s.Probe(t.Context())} {
+		for i, err := range []error{flightsErr, s.Probe(t.Context())} {
 			failure, ok := errors.AsType[*billing.Error](err)
 			require.True(t, ok, "%s: %v", name, err)
 			require.Equal(t, billing.Outage, failure.Kind)
+			if name == "0.11-table-missing" && i == 1 {
+				require.ErrorContains(t, err, "PINOT_TABLE: Pinot has no table flights")
+				continue
+			}
 			require.ErrorContains(t, err, strings.TrimPrefix(b.URL, "http://"))
 		}
 	}
@@ -363,4 +367,112 @@ func TestProbeTriesAll(t *testing.T) {
 	for range 4 {
 		require.NoError(t, s.Probe(t.Context()))
 	}
+}
+
+// multiStage is an answer of the multi-stage engine, which does not count its servers.
+func multiStage(body string) string {
+	return strings.Replace(body, `"numServersQueried":1,"numServersResponded":1`, `"numServersQueried":0,"numServersResponded":0`, 1)
+}
+
+// Rows for which no server was asked are rows; none are only believed beside a count of
+// rows, and never where there is no answer at all.
+func TestAnswersOfTheMultiStageEngine(t *testing.T) {
+	t.Parallel()
+	const counted = `{"resultTable":{"dataSchema":{"columnNames":["count(*)"],"columnDataTypes":["LONG"]},"rows":[[%s]]},
+		"exceptions":[],"numServersQueried":0,"numServersResponded":0}`
+	found := table(flightRow("A1"), flightRow("A3"))
+	for count, want := range map[string]billing.Reason{"7": billing.ReasonFlightUnknown, "0": billing.ReasonSourceDown, "null": billing.ReasonSourceDown} {
+		b := newBroker(t, func(r *http.Request, sql string) (int, string) {
+			if sql == `SELECT COUNT(*) FROM "flights"` {
+				return http.StatusOK, fmt.Sprintf(counted, count)
+			}
+			status, body := found(r, sql)
+			return status, multiStage(body)
+		})
+		s := newSource(t, Config{Brokers: []string{b.URL}})
+		_, err := s.Flight(t.Context(), "A1")
+		require.NoError(t, err)
+		answers, err := s.Flights(t.Context(), []string{"A1", "A2", "A3"})
+		require.NoError(t, err)
+		require.NoError(t, answers["A3"].Err)
+		require.Equal(t, billing.UnknownFlight("A2"), answers["A2"].Err, "rows came")
+
+		_, err = s.Flight(t.Context(), "A2")
+		failure, ok := errors.AsType[*billing.Error](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, want, failure.Reason, count)
+		require.Equal(t, want == billing.ReasonFlightUnknown, s.Probe(t.Context()) == nil)
+	}
+	for _, body := range []string{
+		strings.Replace(multiStage(rowsBody(flightRow("A1"))), `"exceptions":[]`, `"exceptions":[{"errorCode":250,"message":"timeout"}]`, 1),
+		strings.Replace(multiStage(rowsBody(flightRow("A1"))), `"exceptions":[]`, `"exceptions":[],"partialResult":true`, 1),
+	} {
+		s := newSource(t, Config{Brokers: []string{newBroker(t, always(http.StatusOK, body)).URL}})
+		_, err := s.Flight(t.Context(), "A1")
+		failure, ok := errors.AsType[*billing.Error](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, billing.Outage, failure.Kind)
+	}
+}
+
+// Not even beside a count: what does not say how many servers were asked is no answer.
+func TestAnEmptyObjectIsNoUnknownFlight(t *testing.T) {
+	t.Parallel()
+	const counted = `{"resultTable":{"dataSchema":{"columnDataTypes":["LONG"]},"rows":[[7]]},"numServersQueried":1,"numServersResponded":1}`
+	b := newBroker(t, func(_ *http.Request, sql string) (int, string) {
+		if strings.Contains(sql, "COUNT") {
+			return http.StatusOK, counted
+		}
+		return http.StatusOK, "{}"
+	})
+	s := newSource(t, Config{Brokers: []string{b.URL}})
+	_, err := s.Flight(t.Context(), "A1")
+	failure, ok := errors.AsType[*billing.Error](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, billing.Outage, failure.Kind)
+	require.Equal(t, billing.CauseUnreadable, failure.Cause)
+	require.ErrorContains(t, err, "it does not say how many servers were asked")
+}
+
+func TestZeros(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, table(flightRow("A1", "passengers", "0", "distance_km", "0.0", "mtow_kg", "0", "landed_at", "0")))
+	for setting, kept := range map[string][2]bool{"": {}, "passengers": {false, true}, "passengers,distance_km": {true, true}} {
+		zero, err := billing.ParseZeroIsValue(setting)
+		require.NoError(t, err)
+		f, err := newSource(t, Config{Brokers: []string{b.URL}, ZeroIsValue: zero}).Flight(t.Context(), "A1")
+		require.NoError(t, err)
+		got := [2]bool{f.DistanceKm != nil, f.Passengers != nil}
+		require.Equal(t, kept, got, setting)
+		require.Nil(t, f.MTOWKg)
+		require.Nil(t, f.LandedAt)
+	}
+}
+
+// The cause is one of a few words, whatever Pinot says.
+func TestCauses(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]billing.Cause{
+		recorded(t, "0.11-server-restarting"):      billing.CauseIncomplete, // exception 305
+		recorded(t, "0.11-server-down"):            billing.CauseIncomplete,
+		recorded(t, "0.11-server-gone"):            billing.CauseIncomplete,
+		recorded(t, "0.11-broker-starting"):        billing.CauseIncomplete,
+		recorded(t, "1.x-fewer-servers"):           billing.CauseIncomplete,
+		recorded(t, "1.x-partial"):                 billing.CauseIncomplete,
+		recorded(t, "0.11-timeout"):                billing.CauseTimeout,
+		recorded(t, "0.11-table-missing"):          billing.CauseConfiguration,
+		recorded(t, "1.x-column-missing"):          billing.CauseConfiguration,
+		recorded(t, "0.11-function-missing"):       billing.CauseFailure, // also what a server's trouble looks like
+		`{"exceptions":[{"errorCode":987654321}]}`: billing.CauseFailure,
+		`<html>`: billing.CauseUnreadable,
+	} {
+		s := newSource(t, Config{Brokers: []string{newBroker(t, always(http.StatusOK, body)).URL}})
+		_, err := s.Flights(t.Context(), []string{"F1"})
+		failure, ok := errors.AsType[*billing.Error](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, want, failure.Cause, "%v", err)
+		require.Contains(t, billing.Causes(), failure.Cause)
+	}
+	_, err := newSource(t, Config{Brokers: []string{closedAddress(t)}}).Flights(t.Context(), []string{"F1"})
+	require.Equal(t, billing.CauseUnreachable, billing.CauseOf(err))
 }

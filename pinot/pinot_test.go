@@ -111,7 +111,7 @@ func rowsBody(rows ...map[string]string) string {
 		}
 		all[i] = "[" + strings.Join(values, ",") + "]"
 	}
-	types := strings.TrimSuffix(strings.Repeat(`"STRING",`, len(columns)), ",")
+	types := `"` + strings.Join(goodTypes(), `","`) + `"`
 	return fmt.Sprintf(`{"resultTable":{"dataSchema":{"columnNames":[%s],"columnDataTypes":[%s]},"rows":[%s]},
 		"exceptions":[],"numServersQueried":1,"numServersResponded":1}`, types, types, strings.Join(all, ","))
 }

@@ -116,7 +116,7 @@ func TestRealFlightLoadedTwice(t *testing.T) {
 		require.Truef(t, sameFlight(f, got), "want %+v\ngot  %+v", f, got)
 	}
 	_, err := s.Flight(t.Context(), "F6")
-	require.Equal(t, billing.Refused, kindOf(t, err))
+	require.Equal(t, billing.NotYet, kindOf(t, err))
 	require.ErrorContains(t, err, "flight F6 has 2 differing rows")
 }
 

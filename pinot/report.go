@@ -118,6 +118,7 @@ func (s *Source) inspectRows(r *Report, a *answer) error {
 		for i := range columns {
 			problems[i] = s.selection.readColumn(&f, i, row)
 		}
+		s.zero.Read(&f)
 		values, err := factsOf(f)
 		if err != nil {
 			return err

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/flightbill/flightbill/billing"
 )
 
 const (
@@ -25,6 +27,18 @@ type Config struct {
 	Columns    string        // PINOT_COLUMNS: name=expression, separated by commas; see README
 	Timeout    time.Duration // of one query to one broker; default 10 s
 	Logger     *slog.Logger  // default: none
+
+	// How to get in. A token is one of the two; so are the files of a client's certificate
+	// and key both or neither.
+	Headers        string // PINOT_HEADERS: name=value, separated by commas
+	Token          string // of the header Authorization; a bearer's, where it does not say
+	TokenFile      string
+	CAFile         string // certificates to trust beside the system's, in PEM
+	ClientCertFile string
+	ClientKeyFile  string
+	Database       string // of a cluster with several
+
+	ZeroIsValue billing.ZeroIsValue
 }
 
 // Source reads flights from one table of Pinot. Its methods may be called at once
@@ -34,8 +48,12 @@ type Source struct {
 	mapping   mapping
 	selection selection
 	timeout   time.Duration
+	zero      billing.ZeroIsValue
 	transport *http.Transport
+	access    *access
 	brokers   *brokers
+	pace      *pace
+	fit       fit
 }
 
 // tableName is any name that needs no escaping inside double quotes.
@@ -44,7 +62,7 @@ var tableName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 // New returns a source. It asks nothing of Pinot yet: see Check. Its error is a
 // *ConfigError, which names the variable.
 func New(cfg Config) (*Source, error) {
-	s := &Source{table: strings.TrimSpace(cfg.Table), timeout: cfg.Timeout}
+	s := &Source{table: strings.TrimSpace(cfg.Table), timeout: cfg.Timeout, zero: cfg.ZeroIsValue}
 	if s.table == "" {
 		s.table = defaultTable
 	}
@@ -67,7 +85,15 @@ func New(cfg Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.access, err = newAccess(cfg); err != nil {
+		return nil, err
+	}
+	tlsClient, err := tlsConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
 	s.transport = &http.Transport{
+		TLSClientConfig:     tlsClient,
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: s.timeout, KeepAlive: 15 * time.Second}).DialContext,
 		ForceAttemptHTTP2:   true,
@@ -79,7 +105,8 @@ func New(cfg Config) (*Source, error) {
 	s.brokers = &brokers{
 		controller: controller,
 		table:      s.table,
-		client:     &http.Client{Transport: s.transport},
+		client:     &http.Client{Transport: s.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		access:     s.access,
 		timeout:    s.timeout,
 		logger:     logger,
 		now:        time.Now,
@@ -87,6 +114,7 @@ func New(cfg Config) (*Source, error) {
 		known:      known,
 		failed:     map[string]time.Time{},
 	}
+	s.pace = &pace{logger: logger}
 	return s, nil
 }
 

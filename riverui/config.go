@@ -32,9 +32,10 @@ type Config struct {
 	Client  *river.Client[pgx.Tx]       // need not be started, nor have workers
 	Metrics http.Handler                // GET /metrics
 	Ready   func(context.Context) error // nil when the service can work; its message is shown to those with credentials
-	// Degraded says, to all who ask, what is wrong with a service that is ready:
-	// what waits for another system, and needs River UI to be seen. Optional.
-	Degraded func() string
+	// Degraded says what is wrong with a service that is ready: what waits for another
+	// system, and needs River UI to be seen. The details are for those with credentials.
+	// Optional.
+	Degraded func() (note, details string)
 	Logger   *slog.Logger // nil: nothing is logged
 }
 

@@ -24,7 +24,7 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 // reason may name the database's address.
 type readiness struct {
 	check       func(context.Context) error
-	degraded    func() string // may be nil
+	degraded    func() (note, details string) // may be nil
 	credentials *credentials
 	logger      *slog.Logger
 
@@ -45,8 +45,12 @@ func (p *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		text := "ready"
 		if p.degraded != nil {
-			if note := p.degraded(); note != "" {
+			note, details := p.degraded()
+			if note != "" {
 				text += ", but " + note
+			}
+			if details != "" && p.credentials.match(r) {
+				text += ": " + details
 			}
 		}
 		answer(w, http.StatusOK, text)

@@ -16,6 +16,7 @@ import (
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/embedded"
 	"github.com/flightbill/flightbill/jobs"
+	"github.com/flightbill/flightbill/pinot"
 )
 
 // config is every setting there is. Nothing else reads the environment.
@@ -39,6 +40,8 @@ type config struct {
 	PinotController string
 	PinotTable      string
 	PinotColumns    string
+	PinotAccess     pinot.Config // its settings of how to get in, and no others
+	ZeroIsValue     billing.ZeroIsValue
 }
 
 // setting is one variable: its default, its meaning for --help, and how it gets
@@ -106,6 +109,10 @@ func settings() []setting {
 			c.Bounds.FlightTime = d
 			return nil
 		}},
+		{"FLIGHTBILL_ZERO_IS_VALUE", "", "facts for which 0 is a value and not a missing one: passengers, distance_km, or both", func(c *config, v string) (err error) {
+			c.ZeroIsValue, err = billing.ParseZeroIsValue(v)
+			return err
+		}},
 		{"FLIGHTBILL_HTTP_ADDR", defaultHTTPAddr, "address of River UI and /metrics", text(func(c *config) *string { return &c.HTTPAddr })},
 		{"FLIGHTBILL_HTTP_USER", "", "credentials for it; needed on any address but loopback", text(func(c *config) *string { return &c.HTTPUser })},
 		{"FLIGHTBILL_HTTP_PASSWORD", "", "", text(func(c *config) *string { return &c.HTTPPassword })},
@@ -128,6 +135,13 @@ func settings() []setting {
 		{"PINOT_CONTROLLER", "", "host:port of the controller, which knows the brokers", text(func(c *config) *string { return &c.PinotController })},
 		{"PINOT_TABLE", "flights", "", text(func(c *config) *string { return &c.PinotTable })},
 		{"PINOT_COLUMNS", "", "columns whose name or unit differs: 'operator=UPPER(carrier),mtow_kg=mtow_t*1000'", text(func(c *config) *string { return &c.PinotColumns })},
+		{"PINOT_TOKEN", "", "sent to brokers and controller as Authorization: Bearer …; what begins with Basic or Bearer is sent as it is", text(func(c *config) *string { return &c.PinotAccess.Token })},
+		{"PINOT_TOKEN_FILE", "", "the same from a file, which may change", text(func(c *config) *string { return &c.PinotAccess.TokenFile })},
+		{"PINOT_HEADERS", "", "other headers to send: 'X-Tenant=a,X-Key=b'", text(func(c *config) *string { return &c.PinotAccess.Headers })},
+		{"PINOT_DATABASE", "", "database of the table, in a cluster with several", text(func(c *config) *string { return &c.PinotAccess.Database })},
+		{"PINOT_CA_FILE", "", "PEM file of certificates to trust beside the system's", text(func(c *config) *string { return &c.PinotAccess.CAFile })},
+		{"PINOT_CLIENT_CERT_FILE", "", "PEM file of the certificate to show, where Pinot wants one", text(func(c *config) *string { return &c.PinotAccess.ClientCertFile })},
+		{"PINOT_CLIENT_KEY_FILE", "", "PEM file of its key", text(func(c *config) *string { return &c.PinotAccess.ClientKeyFile })},
 	}
 }
 

@@ -44,10 +44,10 @@ func (a *app) newPinotCommand() *cobra.Command {
 // newPinotSource returns the source of the settings, whether or not flights are
 // billed from it.
 func (a *app) newPinotSource(logger *slog.Logger) (*pinot.Source, error) {
-	source, err := pinot.New(pinot.Config{
-		Brokers: a.config.PinotBrokers, Controller: a.config.PinotController,
-		Table: a.config.PinotTable, Columns: a.config.PinotColumns, Logger: logger,
-	})
+	config := a.config.PinotAccess
+	config.Brokers, config.Controller = a.config.PinotBrokers, a.config.PinotController
+	config.Table, config.Columns, config.ZeroIsValue, config.Logger = a.config.PinotTable, a.config.PinotColumns, a.config.ZeroIsValue, logger
+	source, err := pinot.New(config)
 	if err != nil {
 		return nil, usageError{err}
 	}

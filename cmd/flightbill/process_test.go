@@ -3,15 +3,18 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -263,9 +266,11 @@ func (p *process) answer(t *testing.T, path string, status int) string {
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer res.Body.Close()
-	require.Equal(t, status, res.StatusCode)
 	body, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
+	if res.StatusCode != http.StatusOK {
+		return fmt.Sprintf("%d %s", res.StatusCode, body)
+	}
 	return string(body)
 }
 
@@ -284,8 +289,10 @@ func TestServeWithoutPinot(t *testing.T) {
 	eventually(t, "it tells that Pinot is away", func() bool {
 		return strings.Contains(serve.said(), "flight source is away: flights wait") && strings.Contains(serve.said(), "flights_waiting=1")
 	})
-	require.Contains(t, serve.page(t, "/readyz"), "ready, but the flight source is away since 2")
+	require.Regexp(t, `^ready, but the flight source is away since 2.*Z \(unreachable\); flights wait: flight source pinot .*connection refused`, serve.page(t, "/readyz"))
 	metrics := serve.page(t, "/metrics")
+	require.Contains(t, metrics, "\nflightbill_flight_source_outage{cause=\"unreachable\"} 1\n")
+	require.Contains(t, metrics, "\nflightbill_flight_source_outage{cause=\"quota\"} 0\n")
 	require.Contains(t, metrics, "flightbill_flight_source_up 0\n")
 	require.Regexp(t, `\nflightbill_flight_source_outage_seconds [0-9.]*[1-9]`, metrics)
 
@@ -295,6 +302,29 @@ func TestServeWithoutPinot(t *testing.T) {
 			strings.Contains(serve.said(), "PINOT_COLUMNS: column passengers")
 	})
 	require.Equal(t, 1, strings.Count(serve.said(), "flight source is away"), serve.said())
+	require.Regexp(t, `^503 .*PINOT_COLUMNS: column passengers`, serve.page(t, "/readyz"), "only somebody can put that right")
+	require.Contains(t, serve.page(t, "/metrics"), "\nflightbill_flight_source_outage{cause=\"configuration\"} 1\n")
 	require.Equal(t, 1, number(t, pool, `SELECT count(*) FROM flight_processing_queue
 		WHERE state = 'running' AND attempts = 1 OR state = 'scheduled' AND attempts = 0`), "a worker waits with it, or has put it back")
+}
+
+// Credentials that Pinot refuses: serve does not start, and says which setting gives them.
+func TestServeWithCredentialsThatPinotRefuses(t *testing.T) {
+	t.Parallel()
+	var given atomic.Pointer[string]
+	broker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent := r.Header.Get("Authorization") + " " + r.Header.Get("X-Tenant") + " " + r.Header.Get("Database")
+		given.Store(&sent)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	t.Cleanup(broker.Close)
+	url, _ := queueDatabase(t, 1)
+	status, stdout, stderr := runWith(map[string]string{
+		"DATABASE_URL": url, "FLIGHTBILL_FLIGHT_SOURCE": "pinot", "PINOT_BROKERS": broker.URL, "PINOT_TOKEN": "s3cret", "PINOT_HEADERS": "X-Tenant=blue-s3cret",
+		"PINOT_DATABASE": "fees", "FLIGHTBILL_HTTP_ADDR": "127.0.0.1:0",
+	}, "serve")
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, stderr, "PINOT_TOKEN: broker "+strings.TrimPrefix(broker.URL, "http://")+" answers with HTTP status 401 Unauthorized")
+	require.NotContains(t, stdout+stderr, "s3cret")
+	require.Equal(t, "Bearer s3cret blue-s3cret fees", *given.Load())
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -132,11 +131,11 @@ func (a *app) stop(service *jobs.Service, signals <-chan os.Signal) error {
 	return service.Stop(ctx)
 }
 
-// openSource returns the flight source that was asked for. A mapping that does
-// not fit the table ends the start; a Pinot that is away does not.
+// openSource returns the flight source that was asked for. Settings that do not fit Pinot
+// end the start; a Pinot that is away does not, and is checked once it is back.
 func (a *app) openSource(ctx context.Context, pool *pgxpool.Pool) (jobs.FlightSource, func(), error) {
 	if a.config.FlightSource == sourcePostgres {
-		return db.NewFlights(pool), func() {}, nil
+		return a.newTableSource(pool), func() {}, nil
 	}
 	logger := a.logger.With(componentKey, "INGESTION")
 	source, err := a.newPinotSource(logger)
@@ -148,26 +147,14 @@ func (a *app) openSource(ctx context.Context, pool *pgxpool.Pool) (jobs.FlightSo
 			source.Close()
 			return nil, nil, err
 		}
-		return &uncheckedPinot{Source: source}, source.Close, nil
 	}
 	return source, source.Close, nil
 }
 
-// uncheckedPinot was away at the start: its first good answer to a probe is that
-// table and mapping fit each other.
-type uncheckedPinot struct {
-	*pinot.Source
-
-	fits atomic.Bool
-}
-
-func (s *uncheckedPinot) Probe(ctx context.Context) error {
-	if s.fits.Load() {
-		return s.Source.Probe(ctx)
-	}
-	err := s.Check(ctx)
-	s.fits.Store(err == nil)
-	return err
+func (a *app) newTableSource(pool *pgxpool.Pool) *db.Flights {
+	source := db.NewFlights(pool)
+	source.ZeroIsValue = a.config.ZeroIsValue
+	return source
 }
 
 func (a *app) httpConfig() riverui.Config {
@@ -176,7 +163,7 @@ func (a *app) httpConfig() riverui.Config {
 
 func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.Service, stats *jobs.Stats) (*riverui.Server, error) {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(jobs.NewMetrics(stats, pool, service.Outage), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(jobs.NewMetrics(stats, pool, service), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	config := a.httpConfig()
 	var err error
@@ -188,20 +175,28 @@ func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.S
 		if err := db.CheckSchema(ctx, pool); err != nil {
 			return fmt.Errorf("database: %w", err)
 		}
+		if outage := service.Outage(); outage != nil && outage.Misfit() {
+			return outage.Err
+		}
 		return service.Unfit()
 	}
-	config.Degraded = func() string {
-		outage := service.Outage()
-		if outage == nil {
-			return ""
-		}
-		return "the flight source is away since " + outage.Since.UTC().Format(time.RFC3339) + "; flights wait"
-	}
+	config.Degraded = func() (note, details string) { return degraded(service) }
 	web, err := riverui.New(config)
 	if err != nil {
 		return nil, err
 	}
 	return web, web.Start(context.WithoutCancel(ctx))
+}
+
+// degraded says what the flight source keeps waiting. The cause is a word of flightbill's.
+func degraded(source jobs.SourceState) (note, details string) {
+	if outage := source.Outage(); outage != nil {
+		return fmt.Sprintf("the flight source is away since %s (%s); flights wait", outage.Since.UTC().Format(time.RFC3339), outage.Cause), outage.Err.Error()
+	}
+	if pause := source.Pause(); pause > 0 {
+		return fmt.Sprintf("the flight source's quota is used up: one query each %s", pause.Round(time.Millisecond)), ""
+	}
+	return "", ""
 }
 
 func shutdownHTTP(web *riverui.Server) error {

@@ -40,6 +40,27 @@ func (q *Queries) QueueAdoptStrays(ctx context.Context) (QueueAdoptStraysRow, er
 	return i, err
 }
 
+const queueCountOverdue = `-- name: QueueCountOverdue :one
+SELECT count(*)::bigint AS flights, coalesce(min((metadata #>> '{waiting,since}')::timestamptz), now())::timestamptz AS oldest
+FROM flightbill.river_job
+WHERE queue = 'flights' AND kind = 'ingest_flight' AND state IN ('available', 'running', 'scheduled') AND metadata ->> 'reason' IN ('flight_unknown', 'not_landed')
+    AND CASE WHEN jsonb_typeof(metadata #> '{waiting,since}') = 'string' THEN (metadata #>> '{waiting,since}')::timestamptz <= $1::timestamptz END
+`
+
+type QueueCountOverdueRow struct {
+	Flights int64
+	Oldest  time.Time
+}
+
+// Flights that the flight source does not have, or without a landing time, that have been
+// waited for since before an instant.
+func (q *Queries) QueueCountOverdue(ctx context.Context, sinceBefore time.Time) (QueueCountOverdueRow, error) {
+	row := q.db.QueryRow(ctx, queueCountOverdue, sinceBefore)
+	var i QueueCountOverdueRow
+	err := row.Scan(&i.Flights, &i.Oldest)
+	return i, err
+}
+
 const queueCountReady = `-- name: QueueCountReady :one
 SELECT count(*) FROM flightbill.river_job
 WHERE queue = 'flights' AND kind = 'ingest_flight'
@@ -349,4 +370,31 @@ func (q *Queries) QueueUndoForgedCancels(ctx context.Context) ([]string, error) 
 		return nil, err
 	}
 	return items, nil
+}
+
+const sourceOutageEnd = `-- name: SourceOutageEnd :exec
+DELETE FROM flightbill.flight_source_outages WHERE client = $1 OR told_at < now() - interval '1 hour'
+`
+
+// Or can again; and what killed processes have left.
+func (q *Queries) SourceOutageEnd(ctx context.Context, client string) error {
+	_, err := q.db.Exec(ctx, sourceOutageEnd, client)
+	return err
+}
+
+const sourceOutageTell = `-- name: SourceOutageTell :exec
+INSERT INTO flightbill.flight_source_outages (client, since, reason, told_at) VALUES ($1, $2, $3, now())
+ON CONFLICT (client) DO UPDATE SET since = excluded.since, reason = excluded.reason, told_at = excluded.told_at
+`
+
+type SourceOutageTellParams struct {
+	Client string
+	Since  time.Time
+	Reason string
+}
+
+// This process cannot read the flight source: the view shows why flights wait.
+func (q *Queries) SourceOutageTell(ctx context.Context, arg SourceOutageTellParams) error {
+	_, err := q.db.Exec(ctx, sourceOutageTell, arg.Client, arg.Since, arg.Reason)
+	return err
 }

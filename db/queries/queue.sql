@@ -64,6 +64,23 @@ SELECT count(*) FROM flightbill.river_job
 WHERE queue = 'flights' AND kind = 'ingest_flight'
     AND (state IN ('available', 'running') OR state = 'scheduled' AND metadata ->> 'reason' = 'source_down');
 
+-- Flights that the flight source does not have, or without a landing time, that have been
+-- waited for since before an instant.
+-- name: QueueCountOverdue :one
+SELECT count(*)::bigint AS flights, coalesce(min((metadata #>> '{waiting,since}')::timestamptz), now())::timestamptz AS oldest
+FROM flightbill.river_job
+WHERE queue = 'flights' AND kind = 'ingest_flight' AND state IN ('available', 'running', 'scheduled') AND metadata ->> 'reason' IN ('flight_unknown', 'not_landed')
+    AND CASE WHEN jsonb_typeof(metadata #> '{waiting,since}') = 'string' THEN (metadata #>> '{waiting,since}')::timestamptz <= @since_before::timestamptz END;
+
+-- This process cannot read the flight source: the view shows why flights wait.
+-- name: SourceOutageTell :exec
+INSERT INTO flightbill.flight_source_outages (client, since, reason, told_at) VALUES (@client, @since, @reason, now())
+ON CONFLICT (client) DO UPDATE SET since = excluded.since, reason = excluded.reason, told_at = excluded.told_at;
+
+-- Or can again; and what killed processes have left.
+-- name: SourceOutageEnd :exec
+DELETE FROM flightbill.flight_source_outages WHERE client = @client OR told_at < now() - interval '1 hour';
+
 -- Whether a job is running, and whether it is this attempt that has it.
 -- name: QueueJobHolder :one
 SELECT count(*) > 0 AS running,

@@ -377,6 +377,76 @@ func (q *Queries) CustomerUpdateMany(ctx context.Context, arg CustomerUpdateMany
 	return err
 }
 
+const tariffGapList = `-- name: TariffGapList :many
+SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.code, '')::text AS customer,
+    coalesce(a.airport, '')::text AS airport,
+    a.band_from AS a_band_from, a.band_to AS a_band_to, a.valid_from AS a_valid_from, a.valid_to AS a_valid_to,
+    b.band_from AS b_band_from, b.band_to AS b_band_to, b.valid_from AS b_valid_from, b.valid_to AS b_valid_to
+FROM flightbill.tariffs a
+JOIN flightbill.tariffs b ON b.code = a.code AND coalesce(b.airport, '') = coalesce(a.airport, '')
+    AND coalesce(b.customer_id, 0) = coalesce(a.customer_id, 0)
+    AND numrange(coalesce(b.band_from, 0), b.band_to, '(]') && numrange(coalesce(a.band_from, 0), a.band_to, '(]')
+    AND b.valid_from > a.valid_to
+LEFT JOIN flightbill.customers c ON c.id = a.customer_id
+WHERE a.code = ANY($1::text[]) AND NOT EXISTS (
+    SELECT FROM flightbill.tariffs m
+    WHERE m.code = a.code AND coalesce(m.airport, '') = coalesce(a.airport, '') AND coalesce(m.customer_id, 0) = coalesce(a.customer_id, 0)
+        AND numrange(coalesce(m.band_from, 0), m.band_to, '(]')
+            && (numrange(coalesce(a.band_from, 0), a.band_to, '(]') * numrange(coalesce(b.band_from, 0), b.band_to, '(]'))
+        AND daterange(m.valid_from, m.valid_to) && daterange(a.valid_to, b.valid_from))
+ORDER BY a.valid_to, a.id, b.id
+`
+
+type TariffGapListRow struct {
+	Code       string
+	CustomerID int64
+	Customer   string
+	Airport    string
+	ABandFrom  decimal.NullDecimal
+	ABandTo    decimal.NullDecimal
+	AValidFrom billing.Date
+	AValidTo   billing.Date
+	BBandFrom  decimal.NullDecimal
+	BBandTo    decimal.NullDecimal
+	BValidFrom billing.Date
+	BValidTo   billing.Date
+}
+
+// Rules that follow one another with days between them on which none of that code,
+// customer, airport and band holds. A rule with part of the band may stand between.
+func (q *Queries) TariffGapList(ctx context.Context, codes []string) ([]TariffGapListRow, error) {
+	rows, err := q.db.Query(ctx, tariffGapList, codes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TariffGapListRow
+	for rows.Next() {
+		var i TariffGapListRow
+		if err := rows.Scan(
+			&i.Code,
+			&i.CustomerID,
+			&i.Customer,
+			&i.Airport,
+			&i.ABandFrom,
+			&i.ABandTo,
+			&i.AValidFrom,
+			&i.AValidTo,
+			&i.BBandFrom,
+			&i.BBandTo,
+			&i.BValidFrom,
+			&i.BValidTo,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const tariffInsertMany = `-- name: TariffInsertMany :exec
 INSERT INTO flightbill.tariffs (code, description, basis, customer_id, airport, applies_to, band_from, band_to, unit_rate, minimum,
     currency, tax_rate, valid_from, valid_to)

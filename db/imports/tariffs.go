@@ -98,7 +98,11 @@ func loadTariffs(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result
 		if result, err = writeTariffs(ctx, q, rows, lines); err != nil {
 			return err
 		}
-		return checkOverlaps(ctx, q, file, lines)
+		if err := checkOverlaps(ctx, q, file, lines); err != nil {
+			return err
+		}
+		result.Warnings, err = tariffWarnings(ctx, q, file, rows, lines)
+		return err
 	})
 	return result, err
 }
@@ -280,25 +284,30 @@ func checkOverlaps(ctx context.Context, q *dbsqlc.Queries, f *csvFile, lines map
 		return fmt.Errorf("look for overlapping tariffs: %w", err)
 	}
 	for _, p := range pairs {
-		a := billing.Tariff{
-			Code: p.Code, CustomerID: p.CustomerID, Airport: p.Airport,
-			BandFrom: db.DecimalOrNil(p.ABandFrom), BandTo: db.DecimalOrNil(p.ABandTo), ValidFrom: p.AValidFrom, ValidTo: p.AValidTo,
-		}
-		b := a
-		b.BandFrom, b.BandTo, b.ValidFrom, b.ValidTo = db.DecimalOrNil(p.BBandFrom), db.DecimalOrNil(p.BBandTo), p.BValidFrom, p.BValidTo
-		whom := "every customer"
-		if p.Customer != "" {
-			whom = "customer " + shown(p.Customer)
-		}
-		where := "every airport"
-		if p.Airport != "" {
-			where = "airport " + shown(p.Airport)
-		}
+		a, b, whose := rulesOf(dbsqlc.TariffGapListRow(p))
 		f.problems = append(f.problems, fmt.Errorf(
-			"%s: tariff %q for %s at %s: the rule of %s and the rule of %s overlap, so both would price the same flight: end one where the other begins",
-			f.name, p.Code, whom, where, ruleText(a, lines), ruleText(b, lines)))
+			"%s: %s: the rule of %s and the rule of %s overlap, so both would price the same flight: end one where the other begins",
+			f.name, whose, ruleText(a, lines), ruleText(b, lines)))
 	}
 	return f.err()
+}
+
+// rulesOf returns the two rules of a pair, and whose they are in words.
+func rulesOf(p dbsqlc.TariffGapListRow) (a, b billing.Tariff, whose string) {
+	a = billing.Tariff{
+		Code: p.Code, CustomerID: p.CustomerID, Airport: p.Airport,
+		BandFrom: db.DecimalOrNil(p.ABandFrom), BandTo: db.DecimalOrNil(p.ABandTo), ValidFrom: p.AValidFrom, ValidTo: p.AValidTo,
+	}
+	b = a
+	b.BandFrom, b.BandTo, b.ValidFrom, b.ValidTo = db.DecimalOrNil(p.BBandFrom), db.DecimalOrNil(p.BBandTo), p.BValidFrom, p.BValidTo
+	whom, where := "every customer", "every airport"
+	if p.Customer != "" {
+		whom = "customer " + p.Customer
+	}
+	if p.Airport != "" {
+		where = "airport " + p.Airport
+	}
+	return a, b, fmt.Sprintf("tariff %q for %s at %s", p.Code, whom, where)
 }
 
 // ruleText tells two rules of one code apart.

@@ -1,6 +1,7 @@
 package imports_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -172,4 +173,59 @@ func TestTariffsRefusesWrongRows(t *testing.T) {
 		b.refuse(imports.Tariffs, csvOf(customerTariff, strings.Join(good, ","), strings.Join(row, ",")), append(c.parts, "line 3")...)
 	}
 	assert.Equal(t, "0", b.value(`SELECT count(*)::text FROM tariffs`))
+}
+
+// A rule that ends on 30 June, excluded, before one that begins on 1 July leaves a day free.
+func TestTariffsWarnsOfDaysWithoutARule(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.load(imports.Customers, 1, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly")
+	warnings := func(lines ...string) []string {
+		t.Helper()
+		for i, line := range lines { // code, airport, customer, band_from, band_to, valid_from, valid_to
+			cells := strings.Split(line, " ")
+			for j := range cells {
+				cells[j] = strings.Trim(cells[j], ".")
+			}
+			lines[i] = cells[0] + ",,per_flight," + cells[1] + ",any," + cells[3] + "," + cells[4] + ",5,0,EUR,0," + cells[5] + "," + cells[6] + "," + cells[2]
+		}
+		result, err := b.read(imports.Tariffs, strings.NewReader(csvOf(append([]string{customerTariff}, lines...)...)))
+		require.NoError(t, err)
+		return result.Warnings
+	}
+	require.Equal(t, []string{
+		`file.csv: tariff "LAND" for every customer at airport EIDW: no rule is valid on 2026-06-30, between the rule of line 2 (valid from 2026-01-01 to 2026-06-30) ` +
+			`and the rule of line 3 (valid from 2026-07-01), so flights then go without it; valid_to is the first day on which a rule is no longer valid`,
+	}, warnings("LAND EIDW . . . 2026-01-01 2026-06-30", "LAND EIDW . . . 2026-07-01 ."))
+	require.Empty(t, warnings("PARK . . . . 2026-01-01 2026-07-01", "PARK . . . . 2026-07-01 ."), "another code's are not looked at")
+	require.Empty(t, warnings(
+		"A EIDW . . . 2026-01-01 2026-06-30", "A EGLL . . . 2026-07-01 .", // other airports,
+		"A . ACME . . 2026-01-01 2026-06-30", "A . . . . 2026-07-01 .", // customers
+		"A EGCC . . 10 2026-01-01 2026-06-30", "A EGCC . 10 . 2026-07-01 .")) // and bands
+	// Bands that are cut otherwise from July on: the light ones are a day short, and with
+	// the rule of the day between them nobody is.
+	light := warnings("B . . . . 2026-01-01 2026-06-30", "B . . . 50 2026-07-01 2026-08-01", "B . . 50 . 2026-06-30 .")
+	require.Len(t, light, 1)
+	require.Contains(t, light[0], "on 2026-06-30, between the rule of line 2 (valid from 2026-01-01 to 2026-06-30) and the rule of line 3 (up to 50 t, valid from")
+	require.Empty(t, warnings("B . . . 50 2026-06-30 2026-07-01"))
+	later := warnings("B . . . 50 2026-08-11 2026-09-01")
+	require.Len(t, later, 1)
+	require.Contains(t, later[0], `every airport: no rule is valid from 2026-08-01 to 2026-08-10, between the rule of the database (up to 50 t, valid from 2026-07-01 to 2026-08-01)`)
+
+	var seasons []string
+	for year := 2001; year < 2020; year++ {
+		seasons = append(seasons, fmt.Sprintf("WINTER . . . . %d-11-01 %d-03-01", year, year+1))
+	}
+	many := warnings(seasons...)
+	require.Len(t, many, 11)
+	require.Equal(t, "file.csv: and 8 more of these", many[10])
+}
+
+func TestTariffsWarnsOfHighTax(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	result, err := b.read(imports.Tariffs, strings.NewReader(csvOf(tariffHeader,
+		"LAND,Landing,per_flight,,any,,,5,0,USD,0.49,2012-01-01,", "PARK,Parking,per_flight,,any,,,5,0,USD,0.50,2012-01-01,")))
+	require.NoError(t, err)
+	require.Equal(t, []string{"file.csv: line 3: column tax_rate: 0.5 is 50 %; write 20 % as 0.20"}, result.Warnings)
 }

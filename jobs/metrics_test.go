@@ -16,6 +16,11 @@ func (b *testBundle) gauges(t *testing.T) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, func() *jobs.Outage { return nil })))
+	return gaugesOf(t, registry)
+}
+
+func gaugesOf(t *testing.T, registry prometheus.Gatherer) map[string]float64 {
+	t.Helper()
 	families, err := registry.Gather()
 	require.NoError(t, err)
 	values := map[string]float64{}
@@ -64,4 +69,31 @@ func TestMetricsOfRuns(t *testing.T) {
 	require.Zero(t, b.gauges(t)["flightbill_run_overdue_seconds"])
 	b.exec(t, `UPDATE billing_runs SET finished_at = NULL, due_at = now() - interval '100 s' WHERE closes_on = (SELECT max(closes_on) FROM billing_runs)`)
 	require.InDelta(t, 100, b.gauges(t)["flightbill_run_overdue_seconds"], 30, "a run that does not finish")
+}
+
+// Codes of flights that another source has, too, since these were refused for them.
+func TestMetricsOfUnmatchedCodes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `UPDATE tariffs SET airport = 'LHR'`)
+	b.flight(t, "F1", "NOBODY", landed(4, 9))
+	b.flight(t, "F2", "WEEK", landed(4, 9))
+	b.start(t)
+	b.enqueue(t, "F1", "F2")
+	require.Contains(t, b.givenUp(t, "F1"), `no_customer: flight F1 has no customer: its operator "NOBODY" belongs to none`)
+	require.Contains(t, b.givenUp(t, "F2"), `no_tariff: flight F2 has no tariff: none applies to customer WEEK, from "EIDW" to "EGLL"`)
+	b.exec(t, `DELETE FROM flights`)
+	require.Equal(t, "flights airport EGLL 2 2026-03-04, flights airport EIDW 2 2026-03-04, flights operator NOBODY 1 2026-03-04", get[string](t, b,
+		`SELECT string_agg(concat_ws(' ', found_in, kind, code, flights, last_seen), ', ' ORDER BY kind, code) FROM unmatched_codes WHERE found_in = 'flights'`))
+
+	registry := prometheus.NewPedanticRegistry()
+	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, func() *jobs.Outage { return nil })))
+	gather := func() map[string]float64 { return gaugesOf(t, registry) }
+	eventually(t, "they are counted", func() bool { _, counted := gather()["flightbill_unmatched_codes flights airport"]; return counted })
+	b.exec(t, `ALTER VIEW unmatched_codes RENAME TO away`) // and not with each scrape
+	g := gather()
+	require.Equal(t, []float64{2, 1, 0, 1, 3, 0}, []float64{
+		g["flightbill_unmatched_codes flights airport"], g["flightbill_unmatched_codes flights operator"], g["flightbill_unmatched_codes flights registration"],
+		g["flightbill_unmatched_codes tariffs airport"], g["flightbill_unmatched_codes customers operator"], g["flightbill_unmatched_codes customers registration"],
+	})
 }

@@ -42,6 +42,7 @@ func (a *app) newImportCommand() *cobra.Command {
 				}
 				fmt.Fprintf(a.stdout, "%s: %s rows: %s added, %s changed, %s as they were\n",
 					kind, count(result.Rows), count(result.Added), count(result.Changed), count(result.Unchanged))
+				a.sayUnmatched(cmd.Context(), pool)
 				return nil
 			})
 		},

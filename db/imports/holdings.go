@@ -80,7 +80,7 @@ func (f *csvFile) list(column string) []held {
 		return nil
 	}
 	list := []held{}
-	for _, word := range strings.FieldsSeq(f.cell(column)) {
+	for word := range strings.FieldsSeq(f.cell(column)) {
 		h, err := parseHeld(word)
 		if err != nil {
 			f.problemf(f.line, "column %s: %s is not usable: %w", column, shown(word), err)

@@ -13,7 +13,7 @@ import (
 func TestCodesAreTheSameInSQL(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	texts := []string{"", "g-own", "G OWN", "LHR ", "NAN", "N A", "nonesuch", "0", "n/a ", "\u00a0#N/A", `\N`, "\\n", "(Null)", "<na>", "N.A.", "#NA", "<NULL>", "None", "nil", "NaN", "nan", "nAn", "- -", "–"}
+	texts := []string{"", "NA", "NULL", "NONE", "NIL", "G-OWN", "GOWN", "A-", "-A", "g-own", "G OWN", "LHR ", "NAN", "N A", "nonesuch", "0", "n/a ", "\u00a0#N/A", `\N`, "\\n", "(Null)", "<na>", "N.A.", "#NA", "<NULL>", "None", "nil", "NaN", "nan", "nAn", "- -", "–"}
 	for r := rune(1); r < 0x3100; r++ {
 		texts = append(texts, string(r)+"a"+string(r)+"Z"+string(r))
 	}

@@ -260,7 +260,7 @@ $$;
 
 CREATE FUNCTION flightbill.clean_text(written text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN ((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff-\00ad\2010\2011\2012\2013\2014\2015\2212'::text)) = ''::text) OR (upper((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) COLLATE "C")) = ANY (ARRAY['NA'::text, 'N/A'::text, 'N.A.'::text, '#N/A'::text, '#NA'::text, '<NA>'::text, 'NULL'::text, '(NULL)'::text, '<NULL>'::text, '\N'::text, 'NONE'::text, 'NIL'::text])) OR (btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) = ANY (ARRAY['NaN'::text, 'nan'::text]))) THEN ''::text ELSE btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) END;
+    RETURN CASE WHEN (((written COLLATE "C") ~ '^[A-Z0-9][A-Z0-9-]*$'::text) AND (written <> ALL (ARRAY['NA'::text, 'NULL'::text, 'NONE'::text, 'NIL'::text]))) THEN written WHEN ((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff-\00ad\2010\2011\2012\2013\2014\2015\2212'::text)) = ''::text) OR (upper((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) COLLATE "C")) = ANY (ARRAY['NA'::text, 'N/A'::text, 'N.A.'::text, '#N/A'::text, '#NA'::text, '<NA>'::text, 'NULL'::text, '(NULL)'::text, '<NULL>'::text, '\N'::text, 'NONE'::text, 'NIL'::text])) OR (btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) = ANY (ARRAY['NaN'::text, 'nan'::text]))) THEN ''::text ELSE btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) END;
 
 CREATE FUNCTION flightbill.code_form(code text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1967,6 +1967,182 @@ ALTER TABLE flightbill.tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE VIEW flightbill.unmatched_codes AS
+ WITH flight AS (
+         SELECT ((b.facts ->> 'operator'::text) COLLATE "C") AS operator,
+            ((b.facts ->> 'registration'::text) COLLATE "C") AS registration,
+            ((b.facts ->> 'origin'::text) COLLATE "C") AS origin,
+            ((b.facts ->> 'destination'::text) COLLATE "C") AS destination,
+            b.landed_on
+           FROM flightbill.billed_flights b
+        UNION ALL
+         SELECT f.operator,
+            f.registration,
+            f.origin,
+            f.destination,
+            ((f.landed_at AT TIME ZONE COALESCE(( SELECT s.timezone
+                   FROM flightbill.billing_settings s), 'UTC'::text)))::date AS timezone
+           FROM flightbill.flights f
+          WHERE (NOT (EXISTS ( SELECT
+                   FROM flightbill.billed_flights b
+                  WHERE (b.flight_id = f.flight_id))))
+        UNION ALL
+         SELECT ((j.metadata #>> '{facts,operator}'::text[]) COLLATE "C"),
+            ((j.metadata #>> '{facts,registration}'::text[]) COLLATE "C"),
+            ((j.metadata #>> '{facts,origin}'::text[]) COLLATE "C"),
+            ((j.metadata #>> '{facts,destination}'::text[]) COLLATE "C"),
+            ((((j.metadata #>> '{facts,landed_at}'::text[]))::timestamp with time zone AT TIME ZONE COALESCE(( SELECT s.timezone
+                   FROM flightbill.billing_settings s), 'UTC'::text)))::date AS timezone
+           FROM flightbill.river_job j
+          WHERE ((j.state = 'cancelled'::flightbill.river_job_state) AND (j.kind = 'ingest_flight'::text) AND (j.metadata ? 'facts'::text) AND ((j.metadata ->> 'reason'::text) = ANY (ARRAY['no_customer'::text, 'no_tariff'::text])) AND (NOT (EXISTS ( SELECT
+                   FROM flightbill.billed_flights b
+                  WHERE (b.flight_id = (j.args ->> 'flight_id'::text))))) AND (NOT (EXISTS ( SELECT
+                   FROM flightbill.flights f
+                  WHERE (f.flight_id = (j.args ->> 'flight_id'::text))))))
+        ), grouped AS MATERIALIZED (
+         SELECT (GROUPING(f.operator) = 1) AS is_route,
+            f.operator,
+            f.registration,
+            f.origin,
+            f.destination,
+            count(*) AS flights,
+            max(f.landed_on) AS last_seen
+           FROM flight f
+          GROUP BY GROUPING SETS ((f.operator, f.registration), (f.origin, f.destination))
+        ), route AS (
+         SELECT NULLIF(flightbill.code_form(grouped.origin), ''::text) AS origin_form,
+            NULLIF(flightbill.code_form(grouped.destination), ''::text) AS destination_form,
+            grouped.origin,
+            grouped.destination,
+            grouped.flights,
+            grouped.last_seen
+           FROM grouped
+          WHERE grouped.is_route
+        ), party AS (
+         SELECT NULLIF(flightbill.code_form(grouped.operator), ''::text) AS operator_form,
+            NULLIF(flightbill.code_form(grouped.registration), ''::text) AS registration_form,
+            grouped.operator,
+            grouped.registration,
+            grouped.flights,
+            grouped.last_seen
+           FROM grouped
+          WHERE (NOT grouped.is_route)
+        ), charged AS (
+         SELECT DISTINCT flightbill.code_form(tariffs.airport) AS form
+           FROM flightbill.tariffs
+          WHERE (tariffs.airport IS NOT NULL)
+        ), held_operator AS (
+         SELECT DISTINCT flightbill.code_form(customer_operators.operator) AS form
+           FROM flightbill.customer_operators
+        ), held_registration AS (
+         SELECT DISTINCT flightbill.code_form(customer_aircraft.registration) AS form
+           FROM flightbill.customer_aircraft
+        ), unpaid AS (
+         SELECT p.operator_form,
+            p.registration_form,
+            p.operator,
+            p.registration,
+            p.flights,
+            p.last_seen
+           FROM party p
+          WHERE ((NOT (EXISTS ( SELECT
+                   FROM held_operator h
+                  WHERE (h.form = p.operator_form)))) AND (NOT (EXISTS ( SELECT
+                   FROM held_registration h
+                  WHERE (h.form = p.registration_form)))))
+        ), uncharged AS (
+         SELECT r.origin_form,
+            r.destination_form,
+            r.origin,
+            r.destination,
+            r.flights,
+            r.last_seen
+           FROM route r
+          WHERE ((EXISTS ( SELECT
+                   FROM charged)) AND (NOT (EXISTS ( SELECT
+                   FROM charged c
+                  WHERE (c.form = r.origin_form)))) AND (NOT (EXISTS ( SELECT
+                   FROM charged c
+                  WHERE (c.form = r.destination_form)))))
+        ), uncharged_end AS (
+         SELECT uncharged.origin_form AS form,
+            uncharged.origin AS code,
+            uncharged.flights,
+            uncharged.last_seen
+           FROM uncharged
+        UNION ALL
+         SELECT uncharged.destination_form,
+            uncharged.destination,
+            uncharged.flights,
+            uncharged.last_seen
+           FROM uncharged
+          WHERE (uncharged.destination_form IS DISTINCT FROM uncharged.origin_form)
+        )
+ SELECT 'flights'::text AS found_in,
+    'airport'::text AS kind,
+    min(uncharged_end.code) AS code,
+    (sum(uncharged_end.flights))::bigint AS flights,
+    max(uncharged_end.last_seen) AS last_seen
+   FROM uncharged_end
+  WHERE (uncharged_end.form IS NOT NULL)
+  GROUP BY uncharged_end.form
+UNION ALL
+ SELECT 'flights'::text AS found_in,
+    'operator'::text AS kind,
+    min(unpaid.operator) AS code,
+    (sum(unpaid.flights))::bigint AS flights,
+    max(unpaid.last_seen) AS last_seen
+   FROM unpaid
+  WHERE (unpaid.operator_form IS NOT NULL)
+  GROUP BY unpaid.operator_form
+UNION ALL
+ SELECT 'flights'::text AS found_in,
+    'registration'::text AS kind,
+    min(unpaid.registration) AS code,
+    (sum(unpaid.flights))::bigint AS flights,
+    max(unpaid.last_seen) AS last_seen
+   FROM unpaid
+  WHERE ((unpaid.operator_form IS NULL) AND (unpaid.registration_form IS NOT NULL))
+  GROUP BY unpaid.registration_form
+UNION ALL
+ SELECT 'tariffs'::text AS found_in,
+    'airport'::text AS kind,
+    min(t.airport) AS code,
+    0 AS flights,
+    NULL::date AS last_seen
+   FROM flightbill.tariffs t
+  WHERE ((t.airport IS NOT NULL) AND (EXISTS ( SELECT
+           FROM grouped)) AND (NOT (EXISTS ( SELECT
+           FROM route r
+          WHERE (r.origin_form = flightbill.code_form(t.airport))))) AND (NOT (EXISTS ( SELECT
+           FROM route r
+          WHERE (r.destination_form = flightbill.code_form(t.airport))))))
+  GROUP BY (flightbill.code_form(t.airport))
+UNION ALL
+ SELECT 'customers'::text AS found_in,
+    'operator'::text AS kind,
+    min(o.operator) AS code,
+    0 AS flights,
+    NULL::date AS last_seen
+   FROM flightbill.customer_operators o
+  WHERE ((EXISTS ( SELECT
+           FROM grouped)) AND (NOT (EXISTS ( SELECT
+           FROM party p
+          WHERE (p.operator_form = flightbill.code_form(o.operator))))))
+  GROUP BY (flightbill.code_form(o.operator))
+UNION ALL
+ SELECT 'customers'::text AS found_in,
+    'registration'::text AS kind,
+    min(a.registration) AS code,
+    0 AS flights,
+    NULL::date AS last_seen
+   FROM flightbill.customer_aircraft a
+  WHERE ((EXISTS ( SELECT
+           FROM grouped)) AND (NOT (EXISTS ( SELECT
+           FROM party p
+          WHERE (p.registration_form = flightbill.code_form(a.registration))))))
+  GROUP BY (flightbill.code_form(a.registration));
 
 ALTER TABLE ONLY flightbill.river_job ALTER COLUMN id SET DEFAULT nextval('flightbill.river_job_id_seq'::regclass);
 

@@ -2,12 +2,14 @@ package jobs
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
@@ -19,6 +21,8 @@ type Metrics struct {
 	stats  *Stats
 	pool   *pgxpool.Pool
 	source SourceState
+
+	unmatched unmatchedCodes
 }
 
 // SourceState is what is known of the flight source.
@@ -26,6 +30,53 @@ type SourceState interface {
 	Outage() *Outage
 	Pause() time.Duration
 	Overdue() int64
+}
+
+const (
+	// unmatchedInterval and unmatchedTimeout are how often the unmatched codes are counted,
+	// which reads the whole ledger, and how long that may take.
+	unmatchedInterval = time.Hour
+	unmatchedTimeout  = 15 * time.Second
+)
+
+// unmatchedCodes are the counts of the view unmatched_codes, made beside the scrapes.
+type unmatchedCodes struct {
+	mu     sync.Mutex
+	asked  time.Time
+	counts map[[2]string]int64 // by where they are found, and kind; nil: not counted
+}
+
+// recent returns the last counts, and has them made anew where they are old.
+func (u *unmatchedCodes) recent(pool *pgxpool.Pool) map[[2]string]int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.asked.IsZero() || time.Since(u.asked) > unmatchedInterval {
+		u.asked = time.Now()
+		go u.count(pool)
+	}
+	return u.counts
+}
+
+func (u *unmatchedCodes) count(pool *pgxpool.Pool) {
+	ctx, cancel := context.WithTimeout(context.Background(), unmatchedTimeout)
+	defer cancel()
+	rows, err := db.CountUnmatchedCodes(ctx, pool)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.counts = nil
+	if err != nil {
+		return
+	}
+	u.counts = map[[2]string]int64{}
+	for _, found := range []([2]string){
+		{"flights", "airport"}, {"flights", "operator"}, {"flights", "registration"},
+		{"tariffs", "airport"}, {"customers", "operator"}, {"customers", "registration"},
+	} {
+		u.counts[found] = 0
+	}
+	for _, row := range rows {
+		u.counts[[2]string{row.FoundIn, row.Kind}] = row.Codes
+	}
 }
 
 // NewMetrics returns a collector.
@@ -55,13 +106,14 @@ var (
 	runOverdue       = desc("run_overdue_seconds", "Seconds since the earliest run was due that is not done; 0 where none is.")
 	draftsPast       = desc("drafts_past_closing", "Drafts that a run should have issued and did not, and that are neither held nor parked.")
 	draftsKept       = desc("drafts_kept", "Drafts that the runs leave open, with the reason: held or parked.", "reason")
+	codesUnmatched   = desc("unmatched_codes", "Codes that fit nothing, as flightbill unmatched lists them; counted once an hour.", "found_in", "kind")
 )
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		flightsBilled, flightsFailed, flightsSnoozed, flightsCancelled, flightSeconds, runsDone, queueJobs, queueReadable,
-		sourceUp, sourceAway, sourceOutage, sourcePause, flightsOverdue, runAge, runOverdue, draftsPast, draftsKept,
+		sourceUp, sourceAway, sourceOutage, sourcePause, flightsOverdue, runAge, runOverdue, draftsPast, draftsKept, codesUnmatched,
 	} {
 		ch <- d
 	}
@@ -109,6 +161,10 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(sourcePause, m.source.Pause().Seconds())
 	gauge(flightsOverdue, float64(m.source.Overdue()))
+
+	for found, codes := range m.unmatched.recent(m.pool) {
+		gauge(codesUnmatched, float64(codes), found[0], found[1])
+	}
 
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()

@@ -31,6 +31,11 @@ func (b *testBundle) scrapeOf(t *testing.T, source jobs.SourceState) map[string]
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, source)))
+	return gaugesOf(t, registry)
+}
+
+func gaugesOf(t *testing.T, registry prometheus.Gatherer) map[string]float64 {
+	t.Helper()
 	families, err := registry.Gather()
 	require.NoError(t, err)
 	values := map[string]float64{}
@@ -107,4 +112,31 @@ func TestMetricsOfTheSource(t *testing.T) {
 	require.InDelta(t, 1, g["flightbill_flight_source_outage quota"], 0)
 	require.InDelta(t, 0.25, g["flightbill_flight_source_quota_pause_seconds"], 0)
 	require.Zero(t, g["flightbill_flight_source_up"])
+}
+
+// Codes of flights that another source has, too, since these were refused for them.
+func TestMetricsOfUnmatchedCodes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `UPDATE tariffs SET airport = 'LHR'`)
+	b.flight(t, "F1", "NOBODY", landed(4, 9))
+	b.flight(t, "F2", "WEEK", landed(4, 9))
+	b.start(t)
+	b.enqueue(t, "F1", "F2")
+	require.Contains(t, b.givenUp(t, "F1"), `no_customer: flight F1 has no customer: its operator "NOBODY" belongs to none`)
+	require.Contains(t, b.givenUp(t, "F2"), `no_tariff: flight F2 has no tariff: none applies to customer WEEK, from "EIDW" to "EGLL"`)
+	b.exec(t, `DELETE FROM flights`)
+	require.Equal(t, "flights airport EGLL 2 2026-03-04, flights airport EIDW 2 2026-03-04, flights operator NOBODY 1 2026-03-04", get[string](t, b,
+		`SELECT string_agg(concat_ws(' ', found_in, kind, code, flights, last_seen), ', ' ORDER BY kind, code) FROM unmatched_codes WHERE found_in = 'flights'`))
+
+	registry := prometheus.NewPedanticRegistry()
+	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, sourceState{})))
+	gather := func() map[string]float64 { return gaugesOf(t, registry) }
+	eventually(t, "they are counted", func() bool { _, counted := gather()["flightbill_unmatched_codes flights airport"]; return counted })
+	b.exec(t, `ALTER VIEW unmatched_codes RENAME TO away`) // and not with each scrape
+	g := gather()
+	require.Equal(t, []float64{2, 1, 0, 1, 3, 0}, []float64{
+		g["flightbill_unmatched_codes flights airport"], g["flightbill_unmatched_codes flights operator"], g["flightbill_unmatched_codes flights registration"],
+		g["flightbill_unmatched_codes tariffs airport"], g["flightbill_unmatched_codes customers operator"], g["flightbill_unmatched_codes customers registration"],
+	})
 }

@@ -52,6 +52,7 @@ type verdict struct {
 	reason  billing.Reason
 	wait    time.Duration
 	waiting *waiting
+	facts   *billing.Flight
 }
 
 // waiting is what a job's metadata says of a flight that waits: the queue view
@@ -75,12 +76,21 @@ func (w *IngestFlight) decide(ctx context.Context, a *attempt, err error) {
 	case said == nil:
 		a.verdict = &verdict{ending: failed, err: err}
 	case said.Kind == billing.Refused:
-		a.verdict = &verdict{ending: cancelled, err: said, reason: said.Reason}
+		a.verdict = &verdict{ending: cancelled, err: said, reason: said.Reason, facts: unmatchedFacts(a, said.Reason)}
 	case said.Kind == billing.NotYet:
 		a.verdict = w.notYet(a, said)
 	default: // billing.Outage, billing.Blocked
 		a.verdict = heldUp(a, said, w.riverNow())
 	}
+}
+
+// unmatchedFacts are those of a flight whose codes no customer or tariff has, for the view
+// unmatched_codes: nothing else keeps them.
+func unmatchedFacts(a *attempt, reason billing.Reason) *billing.Flight {
+	if a.flight.ID == "" || reason != billing.ReasonNoCustomer && reason != billing.ReasonNoTariff {
+		return nil
+	}
+	return &a.flight
 }
 
 // heldUp has a flight look again, for a reason that is not its own. That does not begin a
@@ -176,6 +186,9 @@ func (v *verdict) metadata() map[string]any {
 	}
 	if v.waiting != nil {
 		m["waiting"] = v.waiting
+	}
+	if v.facts != nil {
+		m["facts"] = v.facts
 	}
 	return m
 }

@@ -27,7 +27,7 @@ END
 $$;
 -- +goose StatementEnd
 
--- For the constraint that keeps tariffs apart.
+-- For the constraints that keep tariffs, operators and aircraft apart.
 CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA flightbill;
 
 -- No query of River, of River UI or of flightbill reads these two; without them

@@ -1,5 +1,5 @@
--- The billing calendar, for people and reports to read: what became of every
--- customer's closing dates.
+-- For people and reports to read: the billing calendar, which says what became of every
+-- customer's closing dates; and the codes that fit nothing.
 
 -- +goose Up
 SET LOCAL search_path = pg_catalog, pg_temp;
@@ -97,7 +97,95 @@ JOIN closings d ON d.ends = CASE c.billing_frequency WHEN 'weekly' THEN c.week_e
 WHERE NOT EXISTS (
     SELECT FROM flightbill.invoices i WHERE i.customer_id = c.id AND i.closes_on = d.closes_on);
 
+-- One row for each code that may be a mistake, since what it should fit does not have it,
+-- in whatever spelling and on whatever day:
+--
+--   flights    airport       of flights of which no tariff names either airport, though
+--                            some name airports. An airport at the other end of a flight
+--                            that a tariff names is none: all the world's are
+--              operator      of flights that nobody pays for: no customer has it, nor
+--                            their aircraft
+--              registration  of such flights whose operator is not known
+--   tariffs    airport       that no flight has
+--   customers  operator, registration  that no flight has
+--
+-- Flights are those of the ledger with the facts that they were billed from, those of
+-- table flights, and those in the queue that were given up for this. A million billed
+-- flights take 3 s on 2 busy cores.
+CREATE VIEW flightbill.unmatched_codes AS
+WITH flight AS (
+    SELECT (b.facts ->> 'operator') COLLATE "C" AS operator, (b.facts ->> 'registration') COLLATE "C" AS registration,
+        (b.facts ->> 'origin') COLLATE "C" AS origin, (b.facts ->> 'destination') COLLATE "C" AS destination, b.landed_on
+    FROM flightbill.billed_flights b
+    UNION ALL
+    SELECT f.operator, f.registration, f.origin, f.destination,
+        (f.landed_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+    FROM flightbill.flights f
+    WHERE NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = f.flight_id)
+    UNION ALL
+    SELECT (j.metadata #>> '{facts,operator}') COLLATE "C", (j.metadata #>> '{facts,registration}') COLLATE "C",
+        (j.metadata #>> '{facts,origin}') COLLATE "C", (j.metadata #>> '{facts,destination}') COLLATE "C",
+        ((j.metadata #>> '{facts,landed_at}')::timestamptz AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+    FROM flightbill.river_job j
+    WHERE j.state = 'cancelled' AND j.kind = 'ingest_flight' AND j.metadata ? 'facts' AND j.metadata ->> 'reason' IN ('no_customer', 'no_tariff')
+        AND NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = j.args ->> 'flight_id')
+        AND NOT EXISTS (SELECT FROM flightbill.flights f WHERE f.flight_id = j.args ->> 'flight_id')
+), grouped AS MATERIALIZED (
+    SELECT grouping(f.operator) = 1 AS is_route, f.operator, f.registration, f.origin, f.destination, count(*) AS flights, max(f.landed_on) AS last_seen
+    FROM flight f
+    GROUP BY GROUPING SETS ((f.operator, f.registration), (f.origin, f.destination))
+), route AS (
+    SELECT nullif(flightbill.code_form(origin), '') AS origin_form, nullif(flightbill.code_form(destination), '') AS destination_form,
+        origin, destination, flights, last_seen
+    FROM grouped WHERE is_route
+), party AS (
+    SELECT nullif(flightbill.code_form(operator), '') AS operator_form, nullif(flightbill.code_form(registration), '') AS registration_form,
+        operator, registration, flights, last_seen
+    FROM grouped WHERE NOT is_route
+), charged AS (
+    SELECT DISTINCT flightbill.code_form(airport) AS form FROM flightbill.tariffs WHERE airport IS NOT NULL
+), held_operator AS (
+    SELECT DISTINCT flightbill.code_form(operator) AS form FROM flightbill.customer_operators
+), held_registration AS (
+    SELECT DISTINCT flightbill.code_form(registration) AS form FROM flightbill.customer_aircraft
+), unpaid AS (
+    SELECT * FROM party p
+    WHERE NOT EXISTS (SELECT FROM held_operator h WHERE h.form = p.operator_form)
+        AND NOT EXISTS (SELECT FROM held_registration h WHERE h.form = p.registration_form)
+), uncharged AS (
+    SELECT * FROM route r
+    WHERE EXISTS (SELECT FROM charged)
+        AND NOT EXISTS (SELECT FROM charged c WHERE c.form = r.origin_form)
+        AND NOT EXISTS (SELECT FROM charged c WHERE c.form = r.destination_form)
+), uncharged_end AS (
+    SELECT origin_form AS form, origin AS code, flights, last_seen FROM uncharged
+    UNION ALL
+    SELECT destination_form, destination, flights, last_seen FROM uncharged WHERE destination_form IS DISTINCT FROM origin_form
+)
+SELECT 'flights'::text AS found_in, 'airport'::text AS kind, min(code) AS code, sum(flights)::bigint AS flights, max(last_seen) AS last_seen
+FROM uncharged_end WHERE form IS NOT NULL GROUP BY form
+UNION ALL
+SELECT 'flights', 'operator', min(operator), sum(flights)::bigint, max(last_seen) FROM unpaid WHERE operator_form IS NOT NULL GROUP BY operator_form
+UNION ALL
+SELECT 'flights', 'registration', min(registration), sum(flights)::bigint, max(last_seen) FROM unpaid
+WHERE operator_form IS NULL AND registration_form IS NOT NULL GROUP BY registration_form
+UNION ALL
+SELECT 'tariffs', 'airport', min(t.airport), 0, NULL FROM flightbill.tariffs t
+WHERE t.airport IS NOT NULL AND EXISTS (SELECT FROM grouped)
+    AND NOT EXISTS (SELECT FROM route r WHERE r.origin_form = flightbill.code_form(t.airport))
+    AND NOT EXISTS (SELECT FROM route r WHERE r.destination_form = flightbill.code_form(t.airport))
+GROUP BY flightbill.code_form(t.airport)
+UNION ALL
+SELECT 'customers', 'operator', min(o.operator), 0, NULL FROM flightbill.customer_operators o
+WHERE EXISTS (SELECT FROM grouped) AND NOT EXISTS (SELECT FROM party p WHERE p.operator_form = flightbill.code_form(o.operator))
+GROUP BY flightbill.code_form(o.operator)
+UNION ALL
+SELECT 'customers', 'registration', min(a.registration), 0, NULL FROM flightbill.customer_aircraft a
+WHERE EXISTS (SELECT FROM grouped) AND NOT EXISTS (SELECT FROM party p WHERE p.registration_form = flightbill.code_form(a.registration))
+GROUP BY flightbill.code_form(a.registration);
+
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;
+DROP VIEW flightbill.unmatched_codes;
 DROP VIEW flightbill.billing_calendar;
 DROP VIEW flightbill.billing_days;

@@ -57,10 +57,10 @@ func TestReadNumberAbsentAndWrong(t *testing.T) {
 // As in every other way in: blanks are none of a code, and words for nothing are none.
 func TestReadText(t *testing.T) {
 	t.Parallel()
-	for written, want := range map[string]string{"LHR ": "LHR", "\u00a0GOWN\t": "GOWN", "g-own": "g-own", "NAN": "NAN"} {
+	for _, pair := range [][2]string{{"LHR ", "LHR"}, {"\u00a0GOWN\t", "GOWN"}, {"g-own", "g-own"}, {"NAN", "NAN"}} {
 		var got string
-		require.NoError(t, readText(&got, written))
-		require.Equal(t, want, got)
+		require.NoError(t, readText(&got, pair[0]))
+		require.Equal(t, pair[1], got)
 	}
 	for _, nothing := range []any{nil, "", " ", "null", "NA", `\N`, "None", "#N/A", "-"} {
 		var got string

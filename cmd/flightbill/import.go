@@ -49,6 +49,7 @@ func (a *app) newImportCommand() *cobra.Command {
 					fmt.Fprintf(a.stdout, "%s of these flights have been billed, and from other facts: 'flightbill correct --changed' bills the difference; "+
 						"the view flightbill.changed_flights shows them\n", count(result.BilledOtherwise))
 				}
+				a.sayUnmatched(cmd.Context(), pool)
 				return nil
 			})
 		},

@@ -96,7 +96,7 @@ func (a *app) newRootCommand(env func(string) (string, bool)) *cobra.Command {
 	root.AddCommand(
 		a.newDemoCommand(), a.newServeCommand(), a.newMigrateCommand(), a.newImportCommand(), a.newEnqueueCommand(),
 		a.newConsolidateCommand(), a.newOverdueCommand(), a.newInvoicesCommand(), a.newVoidCommand(), a.newCorrectCommand(), a.newOverlapsCommand(),
-		a.newCalendarCommand(), a.newSettingsCommand(), a.newPinotCommand(),
+		a.newCalendarCommand(), a.newUnmatchedCommand(), a.newSettingsCommand(), a.newPinotCommand(),
 	)
 	markUsageErrors(root)
 	return root

@@ -82,7 +82,7 @@ func (f *csvFile) list(column string) []held {
 	}
 	list := []held{}
 	cell := f.cell(column)
-	for _, word := range strings.Fields(cell) {
+	for word := range strings.FieldsSeq(cell) {
 		if code, _, _ := strings.Cut(word, "@"); strings.ContainsAny(code, separators) {
 			f.wrong(column, "write spaces between several: "+strings.Join(strings.FieldsFunc(cell, func(r rune) bool {
 				return unicode.IsSpace(r) || strings.ContainsRune(separators, r)

@@ -158,8 +158,22 @@ def open_text(path):
     return open(path, encoding="utf-8-sig", newline="")
 
 
+NOTHING = {"NA", "N/A", "N.A.", "#N/A", "#NA", "<NA>", "NULL", "(NULL)", "<NULL>", r"\N", "NONE", "NIL"}
+
+
+def clean(text):
+    """Text without the blanks around it; nothing where it only says that there is nothing."""
+    text = text.strip()
+    return "" if text.upper() in NOTHING or text in ("NaN", "nan") or not text.strip("- ") else text
+
+
+def form(code):
+    """The form in which codes and registrations are compared."""
+    return re.sub(r"[\s-]", "", code.upper())
+
+
 def cell(row, name):
-    return (row.get(name) or "").strip()
+    return clean(row.get(name) or "")
 
 
 def fraction_or(text, default=None):
@@ -184,9 +198,20 @@ def load_customers(path):
             customers[code] = customer
             for column, index in (("operators", by_operator), ("aircraft", by_aircraft)):
                 for word in cell(row, column).split():
-                    if index.setdefault(word, customer) is not customer:
-                        raise ValueError(f"{path}: {word} belongs to two customers")
+                    held, _, days = word.partition("@")
+                    start, _, end = days.partition("..")
+                    index.setdefault(form(held), []).append((
+                        dt.date.fromisoformat(start) if start else dt.date.min, dt.date.fromisoformat(end) if end else dt.date.max, customer))
+    for index in (by_operator, by_aircraft):
+        for held, spells in index.items():
+            spells[:] = sorted(set(spells), key=lambda spell: spell[0])
+            if any(earlier[1] > later[0] for earlier, later in zip(spells, spells[1:])):
+                raise ValueError(f"{path}: {held} belongs to two customers on one day")
     return customers, by_operator, by_aircraft
+
+
+def payer(index, code, day):
+    return next((customer for start, end, customer in index.get(form(code), ()) if code and start <= day < end), None)
 
 
 def load_tariffs(path):
@@ -266,7 +291,7 @@ class PriceList:
         if key not in self._somewhere:
             ends = {"departure": (origin,), "arrival": (destination,), "any": (origin, destination)}
             self._somewhere[key] = [t for t in self.tariffs if t.customer in ("", customer)
-                                    and (not t.airport or t.airport in ends[t.applies_to])]
+                                    and (not t.airport or form(t.airport) in ends[t.applies_to])]
         return self._somewhere[key]
 
     def charges(self, customer, origin, destination, landed_on, kg, km, passengers):
@@ -279,9 +304,9 @@ class PriceList:
                     unsure.append(t)
                 elif inside:
                     applying.append(t)
-        own = {t.code for t in applying if t.customer}
-        applying = [t for t in applying if t.customer or t.code not in own]
-        unsure = [t for t in unsure if t.customer or t.code not in own]
+        own = {form(t.code) for t in applying if t.customer}
+        applying = [t for t in applying if t.customer or form(t.code) not in own]
+        unsure = [t for t in unsure if t.customer or form(t.code) not in own]
         if not applying and not unsure:
             raise Refused("no tariff applies")
         if unsure:
@@ -391,7 +416,7 @@ class Expected:
                     raise ValueError(f"{args.flights}:{rows.line_num}: {len(row)} cells, the header has {nothing}")
                 row.append("")
                 (flight_id, operator, registration, mass, origin, destination, departed, landed, distance,
-                 passengers) = [row[i].strip() for i in index]
+                 passengers) = [clean(row[i]) for i in index]
                 fingerprint = hash(tuple(row))
                 if flight_id in seen:
                     if seen[flight_id] != fingerprint:
@@ -404,7 +429,9 @@ class Expected:
                     self.unbilled[flight_id] = "not landed"
                     continue
                 try:
-                    customer = (by_aircraft.get(registration) if registration else None) or by_operator.get(operator)
+                    moment = instant(landed)
+                    landed_on = moment.astimezone(zone).date()
+                    customer = payer(by_aircraft, registration, landed_on) or payer(by_operator, operator, landed_on)
                     if customer is None:
                         raise Refused("no customer")
                     kg = int(mass) if mass else None
@@ -412,9 +439,7 @@ class Expected:
                         kg = args.assume_mass
                     km = kilometres(distance) if distance else None
                     people = int(passengers) if passengers else None
-                    moment = instant(landed)
-                    landed_on = moment.astimezone(zone).date()
-                    lines = prices.charges(customer.code, origin, destination, landed_on, kg, km, people)
+                    lines = prices.charges(customer.code, form(origin), form(destination), landed_on, kg, km, people)
                     if any(x is not None and x < 0 for x in (kg, km, people)):
                         raise Refused("a negative fact")
                     if departed and instant(departed) > moment:

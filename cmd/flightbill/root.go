@@ -31,6 +31,8 @@ type app struct {
 	now    func() time.Time // what the rules go by: clock's, but in tests
 	logger *slog.Logger
 
+	databaseGone <-chan struct{} // closed with the embedded server of another process
+
 	lookEvery time.Duration // see jobs.Config; tests
 }
 

@@ -39,6 +39,7 @@ FROM (VALUES
     ('jit', 'off'), -- compiling a plan takes 50 ms at each call, running it 0.5
     ('default_transaction_isolation', 'read committed'), -- what is read after a lock is what was committed before it
     ('default_transaction_deferrable', 'off'),
+    ('session_replication_role', 'origin'), -- else constraints and triggers are passed over
     -- The caller sets its own: an import takes minutes, a look a second.
     ('statement_timeout', '0'),
     ('lock_timeout', '0'),

@@ -1,8 +1,10 @@
 package db_test
 
 import (
+	"context"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -40,8 +42,15 @@ func TestReplicaSession(t *testing.T) {
 	b := setupInvoices(t)
 	version := func() int { return get[int](t, b, `SELECT version FROM price_book`) }
 	before := version()
-	b.exec(t, `ALTER DATABASE `+get[string](t, b, `SELECT current_database()`)+` SET session_replication_role = replica`)
-	b = &testBundle{url: b.url, pool: open(t, b.url, 2)}
+	config := b.pool.Config()
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `SET session_replication_role = replica`)
+		return err
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	b = &testBundle{url: b.url, pool: pool}
 	require.Equal(t, "replica", get[string](t, b, `SHOW session_replication_role`))
 
 	for _, sql := range []string{

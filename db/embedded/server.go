@@ -22,7 +22,7 @@ type Server struct {
 	state    state
 	password string
 	owner    account
-	holder   *child       // nil if another process started the server
+	holder   *child        // nil if another process started the server
 	gone     chan struct{} // see Gone
 	stop     func() error  // what Stop does, once
 }

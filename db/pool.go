@@ -41,6 +41,7 @@ FROM (VALUES
     ('default_transaction_deferrable', 'off'),
     -- What a process that is frozen, or cut off, holds locked is free again after that.
     ('idle_in_transaction_session_timeout', '20s'),
+    ('session_replication_role', 'origin'), -- else constraints and triggers are passed over
     -- The caller sets its own: an import takes minutes, a look a second.
     ('statement_timeout', '0'),
     ('lock_timeout', '0'),

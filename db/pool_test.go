@@ -216,7 +216,8 @@ func TestOpenFixesTheSession(t *testing.T) {
 	hostile := map[string]string{
 		"search_path": "elsewhere", "client_encoding": "LATIN1", "timezone": "Asia/Tokyo", "datestyle": "SQL, DMY", "standard_conforming_strings": "off",
 		"plan_cache_mode": "force_custom_plan", "jit": "on", "default_transaction_isolation": "serializable", "default_transaction_deferrable": "on",
-		"statement_timeout": "20s", "lock_timeout": "20s", "idle_in_transaction_session_timeout": "0", "idle_session_timeout": "20s",
+		"session_replication_role": "replica",
+		"statement_timeout":        "20s", "lock_timeout": "20s", "idle_in_transaction_session_timeout": "0", "idle_session_timeout": "20s",
 	}
 	if get[int](t, b, `SELECT current_setting('server_version_num')::int`) >= 17_00_00 {
 		hostile["transaction_timeout"] = "20s"

@@ -96,8 +96,8 @@ func TestEnqueuerHasNothingElse(t *testing.T) {
 		SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc p
 		WHERE pronamespace = 'flightbill'::regnamespace AND prorettype <> 'trigger'::regtype AND has_function_privilege($1, oid, 'EXECUTE')
 			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')`
-	require.Equal(t, "clean_text code_form enqueue_flights queued_flight river_job_state_in_bitmask", get[string](t, b, callable, "flightbill_enqueuer"))
-	require.Equal(t, "clean_text code_form queued_flight river_job_state_in_bitmask", get[string](t, b, callable, "public"))
+	require.Equal(t, "clean_text code_form enqueue_flights queued_flight refuse_replica river_job_state_in_bitmask", get[string](t, b, callable, "flightbill_enqueuer"))
+	require.Equal(t, "clean_text code_form queued_flight refuse_replica river_job_state_in_bitmask", get[string](t, b, callable, "public"))
 }
 
 func TestDefinersFixTheirSearchPath(t *testing.T) {

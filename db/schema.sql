@@ -137,7 +137,10 @@ CREATE FUNCTION flightbill.billing_runs_only_forward() RETURNS trigger
     AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        IF NEW.closes_on <= (SELECT max(closes_on) FROM flightbill.billing_runs) THEN
+        IF NEW.closes_on <= (SELECT max(closes_on) FROM flightbill.billing_runs) AND NOT EXISTS (
+            -- A subscription copies a table as it lies on the disk.
+            SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%'
+        ) THEN
             RAISE EXCEPTION 'closing date % has been run: the cut-off never moves back', NEW.closes_on;
         END IF;
         RETURN NEW;
@@ -162,7 +165,10 @@ BEGIN
     SELECT i.number INTO issued
     FROM new_rows n JOIN flightbill.invoices i ON i.id = n.invoice_id
     WHERE i.status <> 'DRAFT' LIMIT 1;
-    IF FOUND THEN
+    IF FOUND AND NOT EXISTS (
+        -- A subscription copies a table as it is, whatever comes first.
+        SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%'
+    ) THEN
         RAISE EXCEPTION 'invoice % has been issued: no charge can be added to it', issued
             USING HINT = 'A charge that comes late goes on the customer''s next draft.';
     END IF;
@@ -580,7 +586,7 @@ BEGIN
             gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\n';
             PERFORM set_config('flightbill.gathered', gathered, true);
             IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
-                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id());
+                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING;
             END IF;
             IF octet_length(gathered) > 5000 THEN
                 PERFORM flightbill.flight_processing_queue_flush();
@@ -925,6 +931,12 @@ CREATE FUNCTION flightbill.price_book_changed() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    IF TG_LEVEL = 'ROW' THEN -- once a transaction: each UPDATE of one row walks past those before it
+        IF current_setting('flightbill.price_book_changed', true) = pg_current_xact_id()::text THEN
+            RETURN NULL;
+        END IF;
+        PERFORM set_config('flightbill.price_book_changed', pg_current_xact_id()::text, true);
+    END IF;
     UPDATE flightbill.price_book SET version = version + 1;
     RETURN NULL;
 END
@@ -1013,6 +1025,16 @@ CREATE FUNCTION flightbill.refuse_removal() RETURNS trigger
     AS $$
 BEGIN
     RAISE EXCEPTION 'rows of % are kept for ever: they are what shows that no flight is billed twice', TG_TABLE_NAME;
+END
+$$;
+
+CREATE FUNCTION flightbill.refuse_replica() RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'an INSERT into flight_processing_queue enqueues nothing where session_replication_role is replica'
+        USING ERRCODE = 'feature_not_supported', HINT = 'Call flightbill.enqueue_flights(ARRAY[...]) instead, which works there too.';
 END
 $$;
 
@@ -1569,6 +1591,8 @@ UNION ALL
           WHERE ((i.customer_id = c.id) AND (i.closes_on = d.closes_on)))));
 
 CREATE TABLE flightbill.billing_run_lock (
+    never boolean NOT NULL,
+    CONSTRAINT billing_run_lock_check CHECK (false)
 );
 
 CREATE TABLE flightbill.flights (
@@ -1775,7 +1799,7 @@ CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
    FROM flightbill.river_job
   WHERE (flightbill.queued_flight(river_job.kind, river_job.state, river_job.args) IS NOT NULL);
 
-CREATE TABLE flightbill.gathered_flights (
+CREATE UNLOGGED TABLE flightbill.gathered_flights (
     transaction xid8 NOT NULL
 );
 
@@ -2144,12 +2168,21 @@ UNION ALL
           WHERE (p.registration_form = flightbill.code_form(a.registration))))))
   GROUP BY (flightbill.code_form(a.registration));
 
+ALTER TABLE ONLY flightbill.flight_processing_queue ALTER COLUMN job_id SET DEFAULT 
+CASE
+    WHEN (current_setting('session_replication_role'::text) = 'replica'::text) THEN flightbill.refuse_replica()
+    ELSE NULL::bigint
+END;
+
 ALTER TABLE ONLY flightbill.river_job ALTER COLUMN id SET DEFAULT nextval('flightbill.river_job_id_seq'::regclass);
 
 ALTER TABLE ONLY flightbill.river_notification ALTER COLUMN id SET DEFAULT nextval('flightbill.river_notification_id_seq'::regclass);
 
 ALTER TABLE ONLY flightbill.billed_flights
     ADD CONSTRAINT billed_flights_pkey PRIMARY KEY (flight_id);
+
+ALTER TABLE ONLY flightbill.billing_run_lock
+    ADD CONSTRAINT billing_run_lock_pkey PRIMARY KEY (never);
 
 ALTER TABLE ONLY flightbill.billing_runs
     ADD CONSTRAINT billing_runs_pkey PRIMARY KEY (closes_on);
@@ -2183,6 +2216,9 @@ ALTER TABLE ONLY flightbill.flight_source_outages
 
 ALTER TABLE ONLY flightbill.flights
     ADD CONSTRAINT flights_pkey PRIMARY KEY (flight_id);
+
+ALTER TABLE ONLY flightbill.gathered_flights
+    ADD CONSTRAINT gathered_flights_pkey PRIMARY KEY (transaction);
 
 ALTER TABLE ONLY flightbill.goose_db_version
     ADD CONSTRAINT goose_db_version_pkey PRIMARY KEY (id);
@@ -2245,8 +2281,6 @@ CREATE INDEX customer_operators_form_idx ON flightbill.customer_operators USING 
 
 CREATE UNIQUE INDEX customers_code_once_in_any_case ON flightbill.customers USING btree (upper(code));
 
-CREATE INDEX gathered_flights_idx ON flightbill.gathered_flights USING btree (transaction);
-
 CREATE INDEX invoice_events_invoice_idx ON flightbill.invoice_events USING btree (invoice_id);
 
 CREATE INDEX invoices_draft_closing_idx ON flightbill.invoices USING btree (closes_on) WHERE (status = 'DRAFT'::text);
@@ -2297,21 +2331,55 @@ CREATE TRIGGER finish AFTER INSERT ON flightbill.flight_processing_queue FOR EAC
 
 CREATE TRIGGER join_drafts_only AFTER INSERT ON flightbill.charges REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.charges_join_drafts_only();
 
+ALTER TABLE flightbill.charges ENABLE ALWAYS TRIGGER join_drafts_only;
+
 CREATE TRIGGER keep_numbers BEFORE UPDATE OF code, invoice_seq, credit_note_seq ON flightbill.customers FOR EACH ROW WHEN (((old.code <> new.code) OR (new.invoice_seq < old.invoice_seq) OR (new.credit_note_seq < old.credit_note_seq))) EXECUTE FUNCTION flightbill.customers_keep_numbers();
 
 ALTER TABLE flightbill.customers ENABLE ALWAYS TRIGGER keep_numbers;
 
 CREATE TRIGGER only_forward BEFORE INSERT OR DELETE OR UPDATE OF closes_on ON flightbill.billing_runs FOR EACH ROW EXECUTE FUNCTION flightbill.billing_runs_only_forward();
 
+ALTER TABLE flightbill.billing_runs ENABLE ALWAYS TRIGGER only_forward;
+
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.billing_settings FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.billing_settings ENABLE ALWAYS TRIGGER price_book_changed;
 
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.customer_aircraft FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 
+ALTER TABLE flightbill.customer_aircraft ENABLE ALWAYS TRIGGER price_book_changed;
+
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.customer_operators FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.customer_operators ENABLE ALWAYS TRIGGER price_book_changed;
 
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OF code, name, billing_frequency, week_ends_on OR TRUNCATE ON flightbill.customers FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 
+ALTER TABLE flightbill.customers ENABLE ALWAYS TRIGGER price_book_changed;
+
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.tariffs FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.tariffs ENABLE ALWAYS TRIGGER price_book_changed;
+
+CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE ON flightbill.billing_settings FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.billing_settings ENABLE REPLICA TRIGGER price_book_changed_by_replica;
+
+CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE ON flightbill.customer_aircraft FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.customer_aircraft ENABLE REPLICA TRIGGER price_book_changed_by_replica;
+
+CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE ON flightbill.customer_operators FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.customer_operators ENABLE REPLICA TRIGGER price_book_changed_by_replica;
+
+CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE ON flightbill.customers FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.customers ENABLE REPLICA TRIGGER price_book_changed_by_replica;
+
+CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE ON flightbill.tariffs FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.tariffs ENABLE REPLICA TRIGGER price_book_changed_by_replica;
 
 CREATE TRIGGER record_change AFTER UPDATE ON flightbill.invoices REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.invoices_record_event();
 
@@ -2321,23 +2389,43 @@ CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON flightbill.flight_processing_q
 
 CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id ON flightbill.billed_flights FOR EACH ROW EXECUTE FUNCTION flightbill.refuse_removal();
 
+ALTER TABLE flightbill.billed_flights ENABLE ALWAYS TRIGGER refuse_removal;
+
 CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_id ON flightbill.voided_flights FOR EACH ROW EXECUTE FUNCTION flightbill.refuse_removal();
+
+ALTER TABLE flightbill.voided_flights ENABLE ALWAYS TRIGGER refuse_removal;
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.billed_flights FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
+ALTER TABLE flightbill.billed_flights ENABLE ALWAYS TRIGGER refuse_truncate;
+
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.billing_runs FOR EACH STATEMENT EXECUTE FUNCTION flightbill.billing_runs_only_forward();
+
+ALTER TABLE flightbill.billing_runs ENABLE ALWAYS TRIGGER refuse_truncate;
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.charges FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
+ALTER TABLE flightbill.charges ENABLE ALWAYS TRIGGER refuse_truncate;
+
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoices FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
+
+ALTER TABLE flightbill.invoices ENABLE ALWAYS TRIGGER refuse_truncate;
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.voided_flights FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
+ALTER TABLE flightbill.voided_flights ENABLE ALWAYS TRIGGER refuse_truncate;
+
 CREATE TRIGGER stay_as_issued BEFORE DELETE OR UPDATE ON flightbill.charges FOR EACH ROW EXECUTE FUNCTION flightbill.charges_stay_as_issued();
+
+ALTER TABLE flightbill.charges ENABLE ALWAYS TRIGGER stay_as_issued;
 
 CREATE TRIGGER stay_as_issued BEFORE UPDATE ON flightbill.invoices FOR EACH ROW WHEN (((old.status <> 'DRAFT'::text) OR (new.status <> ALL (ARRAY['DRAFT'::text, 'PENDING'::text])))) EXECUTE FUNCTION flightbill.invoices_stay_as_issued();
 
+ALTER TABLE flightbill.invoices ENABLE ALWAYS TRIGGER stay_as_issued;
+
 CREATE TRIGGER stay_when_issued BEFORE DELETE ON flightbill.invoices FOR EACH ROW WHEN ((old.status <> 'DRAFT'::text)) EXECUTE FUNCTION flightbill.invoices_stay_as_issued();
+
+ALTER TABLE flightbill.invoices ENABLE ALWAYS TRIGGER stay_when_issued;
 
 CREATE TRIGGER take_back INSTEAD OF DELETE ON flightbill.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_delete();
 

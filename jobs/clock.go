@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -33,6 +34,17 @@ type clockWatch struct {
 
 	mu    sync.Mutex
 	wrong error
+}
+
+func newClockWatch(cfg Config, books *db.PriceBooks, logger *slog.Logger) *clockWatch {
+	w := &clockWatch{
+		pool: cfg.Pool, clock: cfg.Clock, books: books, every: cmp.Or(cfg.ClockEvery, housekeepingInterval), logger: logger,
+		doubt: make(chan struct{}, 1),
+	}
+	if w.clock == nil {
+		w.clock = db.NewClock(time.Now)
+	}
+	return w
 }
 
 // Start begins to work, unless the clock is wrong, and to look, until Stop.

@@ -98,13 +98,7 @@ func New(cfg Config) (*Service, error) {
 	q := dbsqlc.New(cfg.Pool)
 	breaker := newBreaker(cfg.Source, q.QueueNextInLine, q.QueueCountReady, ingestion)
 	slots := newSlots()
-	clock := &clockWatch{
-		pool: cfg.Pool, clock: cfg.Clock, books: books, every: cmp.Or(cfg.ClockEvery, housekeepingInterval), logger: ingestion,
-		doubt: make(chan struct{}, 1),
-	}
-	if clock.clock == nil {
-		clock.clock = db.NewClock(time.Now)
-	}
+	clock := newClockWatch(cfg, books, ingestion)
 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{

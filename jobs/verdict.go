@@ -197,8 +197,9 @@ func (v *verdict) metadata() map[string]any {
 func (a *attempt) end(now time.Time) db.End {
 	v := a.verdict
 	e := db.End{Job: db.JobOf(a.JobRow), Metadata: v.metadata(), Spent: true}
+	began := a.began
 	failure := func(err error) *rivertype.AttemptError {
-		return &rivertype.AttemptError{At: now.Add(-time.Since(a.began)).UTC(), Attempt: a.Attempt, Error: err.Error()}
+		return &rivertype.AttemptError{At: now.Add(-time.Since(began)).UTC(), Attempt: a.Attempt, Error: err.Error()}
 	}
 	due := func(at time.Time, later rivertype.JobState) {
 		if e.ScheduledAt, e.State = at, later; at.Sub(now) <= sweepInterval {

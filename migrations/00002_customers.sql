@@ -23,6 +23,12 @@ CREATE OR REPLACE FUNCTION flightbill.price_book_changed() RETURNS trigger
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF TG_LEVEL = 'ROW' THEN -- once a transaction: each UPDATE of one row walks past those before it
+        IF current_setting('flightbill.price_book_changed', true) = pg_current_xact_id()::text THEN
+            RETURN NULL;
+        END IF;
+        PERFORM set_config('flightbill.price_book_changed', pg_current_xact_id()::text, true);
+    END IF;
     UPDATE flightbill.price_book SET version = version + 1;
     RETURN NULL;
 END
@@ -113,6 +119,18 @@ CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
     ON flightbill.customer_operators FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
     ON flightbill.customer_aircraft FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
+
+-- An apply worker of a logical replication fires no trigger of a statement but
+-- TRUNCATE's, and none of a row that is not told to.
+CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE
+    ON flightbill.customers FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
+ALTER TABLE flightbill.customers ENABLE ALWAYS TRIGGER price_book_changed, ENABLE REPLICA TRIGGER price_book_changed_by_replica;
+CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE
+    ON flightbill.customer_operators FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
+ALTER TABLE flightbill.customer_operators ENABLE ALWAYS TRIGGER price_book_changed, ENABLE REPLICA TRIGGER price_book_changed_by_replica;
+CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE
+    ON flightbill.customer_aircraft FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
+ALTER TABLE flightbill.customer_aircraft ENABLE ALWAYS TRIGGER price_book_changed, ENABLE REPLICA TRIGGER price_book_changed_by_replica;
 
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;

@@ -35,6 +35,9 @@ CREATE TABLE flightbill.tariffs (
 
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
     ON flightbill.tariffs FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
+CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE
+    ON flightbill.tariffs FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
+ALTER TABLE flightbill.tariffs ENABLE ALWAYS TRIGGER price_book_changed, ENABLE REPLICA TRIGGER price_book_changed_by_replica;
 
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;

@@ -95,8 +95,7 @@ WHERE flightbill.queued_flight(kind, state, args) IS NOT NULL;
 -- batch, while it lasts. It shows that the setting is ours, and enqueues them at
 -- the commit where a statement was ended early, by a limit on the rows that its
 -- client wanted.
-CREATE TABLE flightbill.gathered_flights (transaction xid8 NOT NULL);
-CREATE INDEX gathered_flights_idx ON flightbill.gathered_flights (transaction);
+CREATE UNLOGGED TABLE flightbill.gathered_flights (transaction xid8 PRIMARY KEY);
 
 -- Processes that look at the queue again later, and need no notices until then: see
 -- promise_to_look. An index by time costs the HOT updates, one a second, and saves each
@@ -149,6 +148,19 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION flightbill.refuse_flight_id FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- Whoever may insert into the queue may call it.
+CREATE OR REPLACE FUNCTION flightbill.refuse_replica() RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'an INSERT into flight_processing_queue enqueues nothing where session_replication_role is replica'
+        USING ERRCODE = 'feature_not_supported', HINT = 'Call flightbill.enqueue_flights(ARRAY[...]) instead, which works there too.';
+END
+$$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
@@ -584,7 +596,7 @@ BEGIN
             gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\n';
             PERFORM set_config('flightbill.gathered', gathered, true);
             IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
-                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id());
+                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING;
             END IF;
             IF octet_length(gathered) > 5000 THEN
                 PERFORM flightbill.flight_processing_queue_flush();
@@ -676,6 +688,10 @@ CREATE TRIGGER take_back INSTEAD OF DELETE ON flightbill.flight_processing_queue
     FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_delete();
 CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON flightbill.flight_processing_queue
     FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_update();
+-- A trigger of a view cannot be told to fire always: a replica's INSERT would say 1 and
+-- enqueue nothing. Defaults are computed all the same.
+ALTER VIEW flightbill.flight_processing_queue ALTER COLUMN job_id
+    SET DEFAULT CASE WHEN current_setting('session_replication_role') = 'replica' THEN flightbill.refuse_replica() END;
 GRANT SELECT, INSERT, DELETE ON flightbill.flight_processing_queue TO flightbill_enqueuer;
 
 -- +goose Down
@@ -699,6 +715,7 @@ DROP FUNCTION flightbill.hold_flight_jobs;
 DROP FUNCTION flightbill.refuse_voided_flights;
 DROP FUNCTION flightbill.voided_flight_message;
 DROP FUNCTION flightbill.revive_flight_jobs;
+DROP FUNCTION flightbill.refuse_replica;
 DROP FUNCTION flightbill.refuse_flight_id;
 DROP FUNCTION flightbill.flight_id_is_valid;
 DROP FUNCTION flightbill.flight_job_unique_states;

@@ -38,7 +38,7 @@ func (a *app) openDatabase(ctx context.Context) (pool *pgxpool.Pool, closeDB fun
 		if err != nil {
 			return nil, nil, fmt.Errorf("start the embedded Postgres (DATABASE_URL is not set): %w", err)
 		}
-		url = server.URL()
+		url, a.databaseGone = server.URL(), server.Gone()
 		stop = func() {
 			if err := server.Stop(); err != nil {
 				a.logger.Warn("embedded Postgres did not stop cleanly", componentKey, "DATABASE", "error", err)

@@ -249,6 +249,29 @@ func TestServeEmbedded(t *testing.T) {
 	require.Contains(t, out.String(), "1 already queued")
 }
 
+// Two of them on one folder: the server ends with the first, and the second, which could
+// not work again, says so and ends.
+func TestServeEmbeddedTwice(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("/tmp", "flightbill-test-")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o755))
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	for _, kill := range []bool{false, true} {
+		first := startServe(t, "DATABASE_URL=", "FLIGHTBILL_DATA_DIR="+dir+"/data")
+		second := startServe(t, "DATABASE_URL=", "FLIGHTBILL_DATA_DIR="+dir+"/data")
+		if kill {
+			require.NoError(t, first.Process.Kill())
+		} else {
+			require.NoError(t, first.Process.Signal(syscall.SIGTERM))
+		}
+		eventually(t, "the first ends", first.hasEnded)
+		eventually(t, "the second ends", second.hasEnded)
+		require.Equal(t, exitFailed, second.ProcessState.ExitCode())
+		require.Contains(t, second.said(), "the embedded Postgres belonged to another flightbill, and has ended with it")
+	}
+}
+
 var servedAt = regexp.MustCompile(`/readyz served url=(http://[^/ ]+)`)
 
 // page returns what serve's HTTP says.

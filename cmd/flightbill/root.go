@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,8 @@ type app struct {
 	clock  *db.Clock        // this machine's, measured against the database's
 	now    func() time.Time // what the rules go by: clock's, but in tests
 	logger *slog.Logger
+
+	databaseGone <-chan struct{} // closed with the embedded server of another process
 
 	lookEvery    time.Duration // see jobs.Config; tests
 	queryTimeout time.Duration // see db.Options; 0: none
@@ -79,15 +82,23 @@ func (a *app) newRootCommand(env func(string) (string, bool)) *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(*cobra.Command, []string) error {
-			var err error
+			unknown, err := checkNames(os.Environ())
+			if err != nil {
+				return usageError{err}
+			}
 			if a.config, err = loadConfig(env); err != nil {
 				return usageError{err}
 			}
 			if logFormat != "" {
 				a.config.LogFormat = logFormat
 			}
-			a.logger, err = newLogger(a.stderr, a.config.LogFormat, a.config.LogLevel)
-			return err
+			if a.logger, err = newLogger(a.stderr, a.config.LogFormat, a.config.LogLevel); err != nil {
+				return err
+			}
+			for _, name := range unknown {
+				a.logger.Warn("an environment variable is no setting of flightbill", "name", name)
+			}
+			return nil
 		},
 	}
 	root.PersistentFlags().StringVar(&logFormat, "log-format", "", "text or json; goes over FLIGHTBILL_LOG_FORMAT")

@@ -42,6 +42,9 @@ func (a *app) newServeCommand() *cobra.Command {
 	return cmd
 }
 
+// errDatabaseGone: so that a supervisor starts the process again.
+var errDatabaseGone = errors.New("the embedded Postgres, which another flightbill had started, has ended")
+
 func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, noSchedules bool) error {
 	source, closeSource, err := a.openSource(ctx, pool)
 	if err != nil {
@@ -92,8 +95,12 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 		a.logger.Info("stopping: running flights finish first; a second signal stops at once",
 			componentKey, "INGESTION", "signal", s.String(), "at_most", jobs.GracePeriod)
 	case <-ctx.Done():
+	case <-a.databaseGone:
+		a.logger.Error("the embedded Postgres belonged to another flightbill, and has ended with it: this one ends, too; start it again, and it has its own",
+			componentKey, "DATABASE")
+		err = errDatabaseGone
 	}
-	err = a.stop(service, signals)
+	err = errors.Join(err, a.stop(service, signals))
 	stopResults()
 	return errors.Join(err, shutdownHTTP(web))
 }

@@ -3,7 +3,7 @@
 // Its duties:
 //
 //   - Start a server on a data folder, or find the one that another process already runs there and use it.
-//   - End the server with the process that started it, however that process ends.
+//   - End the server with the process that started it, however that process ends; tell those that found it.
 //   - Run as root too, where Postgres itself refuses to.
 //   - Download the Postgres binaries once, whatever the number of processes that want them.
 //   - Start again after a crash of anything, and never delete a cluster.

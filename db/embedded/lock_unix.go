@@ -36,6 +36,15 @@ func tryLock(file *os.File) (bool, error) {
 	return err == nil, err
 }
 
+// tryShared reports whether nobody has the lock. Who tries to take it at this moment has to try again.
+func tryShared(file *os.File) (bool, error) {
+	err := flock(file, syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func waitLock(file *os.File) error { return flock(file, syscall.LOCK_EX) }
 
 func flock(file *os.File, how int) error {

@@ -6,11 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 )
+
+// goneCheck is how often a process looks whether another's server is still there.
+const goneCheck = time.Second
 
 // Server is a running Postgres server.
 type Server struct {
@@ -18,8 +22,9 @@ type Server struct {
 	state    state
 	password string
 	owner    account
-	holder   *child       // nil if another process started the server
-	stop     func() error // what Stop does, once
+	holder   *child        // nil if another process started the server
+	gone     chan struct{} // see Gone
+	stop     func() error  // what Stop does, once
 }
 
 // Start starts the server of a data folder, or finds the one that another process runs there and uses it. Of several
@@ -59,7 +64,7 @@ func startIn(ctx context.Context, cfg Config, owner account, removeDir bool) (*S
 	// The holder inherits it, and holds the lock on.
 	defer lock.Close()
 
-	server := &Server{dir: dir, owner: owner, stop: func() error { return nil }}
+	server := &Server{dir: dir, owner: owner}
 	found, err := waitForServer(ctx, cfg, lock, server)
 	if err != nil {
 		return nil, err
@@ -80,6 +85,9 @@ func startIn(ctx context.Context, cfg Config, owner account, removeDir bool) (*S
 			return nil, fmt.Errorf("embedded Postgres: %w", err)
 		}
 		server.stop = sync.OnceValue(func() error { return server.stopOwned(removeDir) })
+	}
+	if found {
+		server.watch()
 	}
 	if server.password, err = readPassword(dir); err != nil {
 		return nil, errors.Join(err, server.Stop())
@@ -128,6 +136,51 @@ func (s *Server) Database(name string) string { return s.state.url(s.password, n
 
 // Owned reports whether this process started the server, so that it ends with this process.
 func (s *Server) Owned() bool { return s.holder != nil }
+
+// Gone is closed when a server that another process started has ended, with that process or by itself. What comes after it
+// on the folder is another server, on another port. It is nil where this process started the server.
+func (s *Server) Gone() <-chan struct{} { return s.gone }
+
+// watch closes gone in time, until Stop.
+func (s *Server) watch() {
+	s.gone = make(chan struct{})
+	stopped := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		tick := time.NewTicker(goneCheck)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stopped:
+				return
+			case <-tick.C:
+			}
+			if s.isGone() {
+				close(s.gone)
+				return
+			}
+		}
+	})
+	s.stop = sync.OnceValue(func() error {
+		close(stopped)
+		watching.Wait()
+		return nil
+	})
+}
+
+// isGone reports whether nobody holds the server any more, or another one has taken its place.
+func (s *Server) isGone() bool {
+	lock, err := openLock(filepath.Join(s.dir, lockFile), s.owner)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist) // the folder has gone, too
+	}
+	defer lock.Close()
+	if free, err := tryShared(lock); err != nil || free {
+		return err == nil
+	}
+	now, err := readState(s.dir)
+	return err == nil && now != s.state
+}
 
 // Stop stops the server, disconnecting its clients, if this process started it; else it does nothing.
 func (s *Server) Stop() error { return s.stop() }

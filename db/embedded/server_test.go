@@ -159,3 +159,28 @@ func TestStartCancelledLeavesNothingRunning(t *testing.T) {
 	server := start(t, Config{Dir: dir, Ephemeral: true})
 	require.True(t, server.Owned(), "the next Start owns its server")
 }
+
+// Who found a server is told when it ends, also where the next one is there at once.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	first := start(t, Config{Dir: dir, Ephemeral: true})
+	found := start(t, Config{Dir: dir, Ephemeral: true})
+	if first.Gone() != nil {
+		t.Error("a server of this process's own has a Gone")
+	}
+	time.Sleep(2 * goneCheck)
+	select {
+	case <-found.Gone():
+		t.Fatal("gone while it runs")
+	default:
+	}
+	must(t, first.Stop())
+	next := start(t, Config{Dir: dir, Ephemeral: true})
+	equal(t, "the next one is owned", next.Owned(), true)
+	select {
+	case <-found.Gone():
+	case <-time.After(30 * time.Second):
+		t.Error("nobody tells that the server has gone")
+	}
+}

@@ -39,17 +39,26 @@ func writeState(dir string, s state) error {
 	return os.Rename(path+".new", path)
 }
 
+func readState(dir string) (s state, err error) {
+	path := filepath.Join(dir, stateFile)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(content, &s); err != nil {
+		return s, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
 // find returns the server that runs on a data folder. A file that is missing, or of a server that is gone, is no error.
 func find(ctx context.Context, dir string) (s state, found bool, err error) {
-	content, err := os.ReadFile(filepath.Join(dir, stateFile))
+	s, err = readState(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, false, nil
 	}
 	if err != nil {
 		return s, false, err
-	}
-	if err := json.Unmarshal(content, &s); err != nil {
-		return s, false, fmt.Errorf("%s: %w", filepath.Join(dir, stateFile), err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

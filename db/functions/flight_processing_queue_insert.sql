@@ -51,7 +51,7 @@ BEGIN
             gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\n';
             PERFORM set_config('flightbill.gathered', gathered, true);
             IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
-                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id());
+                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING;
             END IF;
             IF octet_length(gathered) > 5000 THEN
                 PERFORM flightbill.flight_processing_queue_flush();

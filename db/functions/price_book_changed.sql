@@ -3,6 +3,12 @@ CREATE OR REPLACE FUNCTION flightbill.price_book_changed() RETURNS trigger
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF TG_LEVEL = 'ROW' THEN -- once a transaction: each UPDATE of one row walks past those before it
+        IF current_setting('flightbill.price_book_changed', true) = pg_current_xact_id()::text THEN
+            RETURN NULL;
+        END IF;
+        PERFORM set_config('flightbill.price_book_changed', pg_current_xact_id()::text, true);
+    END IF;
     UPDATE flightbill.price_book SET version = version + 1;
     RETURN NULL;
 END

@@ -47,6 +47,7 @@ func TestEnqueuerMayNot(t *testing.T) {
 	for _, sql := range []string{
 		`SELECT FROM flightbill.river_job`, `SELECT FROM flightbill.customers`, `SELECT FROM flightbill.invoices`, `SELECT FROM flightbill.charges`, `SELECT FROM flightbill.billed_flights`,
 		`SELECT FROM flightbill.queue_promises`, `INSERT INTO flightbill.queue_promises VALUES ('me', 'infinity')`, `UPDATE flightbill.queue_promises SET until = 'infinity'`, `DELETE FROM flightbill.queue_promises`,
+		`SELECT FROM flightbill.flight_source_outages`, `INSERT INTO flightbill.flight_source_outages VALUES ('me', now(), 'gone', now())`,
 		`SELECT flightbill.promise_to_look('me', 3600)`, `SELECT flightbill.withdraw_promise('me')`, `SELECT flightbill.announce_flights()`,
 		`SELECT FROM flightbill.goose_db_version`, `INSERT INTO flightbill.river_job (kind, args, max_attempts) VALUES ('ingest_flight', '{}', 1)`,
 		`INSERT INTO flightbill.flights (flight_id) VALUES ('F1')`, `DELETE FROM flightbill.river_job`, `SELECT nextval('flightbill.river_job_id_seq')`,

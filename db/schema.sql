@@ -1777,7 +1777,7 @@ CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
             WHEN ((river_job.metadata ? 'waiting'::text) AND (river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'scheduled'::flightbill.river_job_state, 'running'::flightbill.river_job_state]))) THEN (river_job.metadata #>> '{waiting,reason}'::text[])
             ELSE COALESCE(
             CASE
-                WHEN (river_job.state = 'available'::flightbill.river_job_state) THEN ( SELECT flight_source_outages.reason
+                WHEN (river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'running'::flightbill.river_job_state])) THEN ( SELECT flight_source_outages.reason
                    FROM flightbill.flight_source_outages
                   WHERE (flight_source_outages.told_at > (now() - '00:01:00'::interval))
                   ORDER BY flight_source_outages.since, flight_source_outages.client
@@ -1786,7 +1786,7 @@ CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
             END, regexp_replace((river_job.errors[array_upper(river_job.errors, 1)] ->> 'error'::text), '^JobCancelError: '::text, ''::text))
         END AS last_error,
         CASE
-            WHEN ((river_job.state = 'available'::flightbill.river_job_state) AND (NOT (river_job.metadata ? 'waiting'::text)) AND (EXISTS ( SELECT
+            WHEN ((river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'running'::flightbill.river_job_state])) AND (NOT (river_job.metadata ? 'waiting'::text)) AND (EXISTS ( SELECT
                FROM flightbill.flight_source_outages
               WHERE (flight_source_outages.told_at > (now() - '00:01:00'::interval))))) THEN 'source_down'::text
             WHEN (river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'scheduled'::flightbill.river_job_state, 'running'::flightbill.river_job_state, 'cancelled'::flightbill.river_job_state])) THEN (river_job.metadata ->> 'reason'::text)

@@ -64,8 +64,8 @@ CREATE TABLE flightbill.flight_source_outages (
 );
 
 -- What is waiting or failing, and why. A completed job is not shown. A flight that is
--- ready, and waits for the source with all others, has the reason from a process that
--- cannot read it. A security barrier: else a function in somebody's WHERE could be called with other jobs'
+-- ready, or in a worker's hand, and waits for the source with all others, has the reason
+-- from a process that cannot read it. A security barrier: else a function in somebody's WHERE could be called with other jobs'
 -- rows before they are left out.
 CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier) AS
 SELECT
@@ -74,11 +74,11 @@ SELECT
     attempt              AS attempts,
     CASE WHEN metadata ? 'waiting' AND state IN ('available', 'scheduled', 'running')
         THEN metadata #>> '{waiting,reason}'
-        ELSE coalesce(CASE WHEN state = 'available' THEN
+        ELSE coalesce(CASE WHEN state IN ('available', 'running') THEN
             (SELECT reason FROM flightbill.flight_source_outages WHERE told_at > now() - interval '1 minute' ORDER BY since, client LIMIT 1) END,
             regexp_replace(errors[array_upper(errors, 1)] ->> 'error', '^JobCancelError: ', ''))
     END                  AS last_error,
-    CASE WHEN state = 'available' AND NOT metadata ? 'waiting'
+    CASE WHEN state IN ('available', 'running') AND NOT metadata ? 'waiting'
             AND EXISTS (SELECT FROM flightbill.flight_source_outages WHERE told_at > now() - interval '1 minute')
         THEN 'source_down'
         WHEN state IN ('available', 'scheduled', 'running', 'cancelled')

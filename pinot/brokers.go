@@ -211,7 +211,7 @@ func (b *brokers) ask(ctx context.Context) ([]broker, error) {
 	attempt, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 	found, err := b.fetch(attempt)
-	if err != nil && attempt.Err() != nil {
+	if err != nil && (attempt.Err() != nil || errors.Is(err, context.DeadlineExceeded)) { // the latter of the dialer
 		err = causedBy(billing.CauseTimeout, "no answer within %s", b.timeout)
 	}
 	if err != nil && !strings.Contains(err.Error(), "controller "+b.controller.name) {

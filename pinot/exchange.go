@@ -46,7 +46,7 @@ func (s *Source) query(ctx context.Context, b broker, sql string, width int) (*a
 		err = e.err
 	}
 	if err != nil {
-		if attempt.Err() != nil {
+		if attempt.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
 			// Not wrapped: the deadline was ours. Where it was the caller's, the
 			// caller of this looks at ctx.
 			return nil, causedBy(billing.CauseTimeout, "no answer within %s", s.timeout)

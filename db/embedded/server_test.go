@@ -175,9 +175,9 @@ func TestGone(t *testing.T) {
 		t.Fatal("gone while it runs")
 	default:
 	}
-	must(t, first.Stop())
+	require.NoError(t, first.Stop())
 	next := start(t, Config{Dir: dir, Ephemeral: true})
-	equal(t, "the next one is owned", next.Owned(), true)
+	require.True(t, next.Owned(), "the next one is owned")
 	select {
 	case <-found.Gone():
 	case <-time.After(30 * time.Second):

@@ -33,6 +33,8 @@ type housekeeper struct {
 	slots  *slots
 	logger *slog.Logger
 
+	database *database
+
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
@@ -119,8 +121,17 @@ func (h *housekeeper) giveBackOrphans(ctx context.Context, age time.Duration) {
 	}
 }
 
+// takeUp gives back what could not be while the database was away, before River rescues
+// it, which spends an attempt.
+func (h *housekeeper) takeUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	h.giveBackOrphans(ctx, orphanAge)
+}
+
 func (h *housekeeper) warn(ctx context.Context, what string, err error) {
-	if err != nil && !errors.Is(err, context.Canceled) {
+	h.database.Met(err)
+	if err != nil && !errors.Is(err, context.Canceled) && !db.Away(err) {
 		h.logger.WarnContext(ctx, what, "error", err)
 	}
 }

@@ -74,6 +74,7 @@ type Service struct {
 	client      *river.Client[pgx.Tx]
 	books       *db.PriceBooks
 	breaker     *breaker
+	database    *database
 	slots       *slots
 	housekeeper *housekeeper
 	stopTime    time.Duration
@@ -89,10 +90,11 @@ func New(cfg Config) (*Service, error) {
 	q := dbsqlc.New(cfg.Pool)
 	breaker := newBreaker(cfg.Source, q.QueueNextInLine, q.QueueCountReady, ingestion)
 	slots := newSlots()
+	database := newDatabase(cfg.Pool, cfg.Logger.With("component", "DATABASE"))
 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
-		pool: cfg.Pool, books: books, queue: queue, source: cfg.Source, breaker: breaker, slots: slots, locked: &lockedCustomers{},
+		pool: cfg.Pool, books: books, queue: queue, source: cfg.Source, breaker: breaker, database: database, slots: slots, locked: &lockedCustomers{},
 		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, now: cfg.Now, stats: cfg.Stats, logger: ingestion,
 	})
 	consolidator := &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}
@@ -124,14 +126,15 @@ func New(cfg Config) (*Service, error) {
 		CancelledJobRetentionPeriod: -1,
 		DiscardedJobRetentionPeriod: -1,
 		ReindexerIndexNames:         indexNames(),
-		Logger:                      riverLogger(cfg.Logger),
+		Logger:                      riverLogger(cfg.Logger, database.LooksAway),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
+	housekeeper := &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, database: database, slots: slots, logger: ingestion}
+	database.back = housekeeper.takeUp
 	return &Service{
-		client: client, books: books, breaker: breaker, slots: slots, stopTime: cmp.Or(cfg.StopTime, stopTime),
-		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, slots: slots, logger: ingestion},
+		client: client, books: books, breaker: breaker, database: database, slots: slots, stopTime: cmp.Or(cfg.StopTime, stopTime), housekeeper: housekeeper,
 	}, nil
 }
 
@@ -150,6 +153,10 @@ func (s *Service) Client() *river.Client[pgx.Tx] { return s.client }
 // Outage returns since when the flight source has been away, nil while it
 // answers.
 func (s *Service) Outage() *Outage { return s.breaker.Outage() }
+
+// DatabaseOutage returns since when the database cannot be worked with, nil while it
+// can.
+func (s *Service) DatabaseOutage() *Outage { return s.database.Outage() }
 
 // Start begins to work, until Stop.
 func (s *Service) Start(ctx context.Context) error {
@@ -204,5 +211,6 @@ func (s *Service) stop(ctx context.Context, stop func(context.Context) error) er
 
 func (s *Service) endBackground(ctx context.Context) {
 	s.breaker.Stop()
+	s.database.Stop()
 	s.housekeeper.Stop(ctx)
 }

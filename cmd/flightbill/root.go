@@ -27,7 +27,8 @@ type app struct {
 	now    func() time.Time
 	logger *slog.Logger
 
-	lookEvery time.Duration // see jobs.Config; tests
+	lookEvery    time.Duration // see jobs.Config; tests
+	databaseWait time.Duration // how long serve waits for a database as it starts; five minutes where it is 0
 }
 
 // usageError is a command line or a setting that cannot be understood.

@@ -33,7 +33,7 @@ func (a *app) newServeCommand() *cobra.Command {
 			if err := a.httpConfig().Validate(); err != nil {
 				return usageError{err}
 			}
-			return a.withCalendar(cmd.Context(), func(pool *pgxpool.Pool, calendar billing.Calendar) error {
+			return a.withPatience(cmd.Context(), func(pool *pgxpool.Pool, calendar billing.Calendar) error {
 				return a.serve(cmd.Context(), pool, calendar, noSchedules)
 			})
 		},
@@ -181,12 +181,7 @@ func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.S
 		return nil, err
 	}
 	config.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
-	config.Ready = func(ctx context.Context) error {
-		if err := db.CheckSchema(ctx, pool); err != nil {
-			return fmt.Errorf("database: %w", err)
-		}
-		return nil
-	}
+	config.Ready = ready(readyChecks(pool, service))
 	config.Degraded = func() string {
 		outage := service.Outage()
 		if outage == nil {

@@ -29,6 +29,7 @@ type Reason string
 // Reasons, in the order in which they are checked.
 const (
 	ReasonSourceDown      Reason = "source_down"
+	ReasonDatabaseDown    Reason = "database_down"
 	ReasonLocked          Reason = "locked"
 	ReasonFlightUnknown   Reason = "flight_unknown"
 	ReasonFlightAmbiguous Reason = "flight_ambiguous"

@@ -1,15 +1,23 @@
 package db
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 var (
 	// ErrUnreachable: the database server did not answer.
 	ErrUnreachable = errors.New("database unreachable")
+	// ErrNotWritable: the database is a standby, or read-only.
+	ErrNotWritable = errors.New("database cannot be written")
 	// ErrServerTooOld: the server is older than OldestPostgres.
 	ErrServerTooOld = errors.New("database server too old")
 	// ErrNotUTF8: the database has another encoding.
@@ -38,9 +46,80 @@ var (
 	ErrClock = errors.New("wrong clock")
 )
 
-// Away reports whether an error says that the database did not answer, or could not:
-// nothing is known then of what it was asked.
+// Away reports whether an error says that the database did not answer, or cannot be
+// written: nothing is wrong with what it was asked, and waiting helps.
 func Away(err error) bool {
+	switch {
+	case errors.Is(err, ErrNotWritable):
+		return true
+	case errors.Is(err, context.Canceled):
+		return false
+	}
+	connecting, isConnecting := errors.AsType[*pgconn.ConnectError](err)
+	if pgErr, answered := errors.AsType[*pgconn.PgError](err); answered {
+		switch class := pgErr.Code[:min(2, len(pgErr.Code))]; {
+		case class == "08", class == "53", strings.HasPrefix(pgErr.Code, "57P"), pgErr.Code == "25006":
+			return true
+		default: // a password, or the database's name, is wrong until someone puts it right
+			return isConnecting && class != "28" && class != "3D"
+		}
+	}
+	_, network := errors.AsType[net.Error](err) // a deadline, too
+	return connecting != nil || network || pgconn.SafeToRetry(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// TryAgain reports whether the same may succeed at once: the database was away, or two
+// transactions were in each other's way.
+func TryAgain(err error) bool {
 	pgErr, answered := errors.AsType[*pgconn.PgError](err)
-	return !answered || strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "53") || strings.HasPrefix(pgErr.Code, "57P")
+	return Away(err) || answered && (pgErr.Code == "40001" || pgErr.Code == "40P01")
+}
+
+// AwayReason says of an error that is Away what is the matter, with no host, user or
+// name: for callers who may be anybody.
+func AwayReason(err error) string {
+	if blocked, ok := errors.AsType[*notWritableError](err); ok {
+		return blocked.what
+	}
+	pgErr, _ := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case pgErr == nil:
+		return "does not answer"
+	case pgErr.Code == "25006":
+		return "is read-only"
+	case pgErr.Code == "53100":
+		return "has no space left"
+	case pgErr.Code == "53300":
+		return "has no connection left"
+	case strings.HasPrefix(pgErr.Code, "53"):
+		return "has no resources left"
+	case strings.HasPrefix(pgErr.Code, "57P"):
+		return "is starting or shutting down"
+	}
+	return "takes no connections"
+}
+
+// notWritableError says why a database that answers cannot be worked with.
+type notWritableError struct{ what, remedy string }
+
+func (e *notWritableError) Error() string {
+	return ErrNotWritable.Error() + ": it " + e.what + "; " + e.remedy
+}
+func (e *notWritableError) Unwrap() error { return ErrNotWritable }
+
+// CheckWritable reports whether the database answers and can be written.
+func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
+	var standby, readOnly bool
+	if err := pool.QueryRow(ctx, `SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean`).Scan(&standby, &readOnly); err != nil {
+		return fmt.Errorf("look whether the database can be written: %w", err)
+	}
+	switch {
+	case standby:
+		return &notWritableError{"is a standby", "have DATABASE_URL name the primary, or add target_session_attrs=read-write with both hosts"}
+	case readOnly:
+		pool.Reset() // a new connection may find otherwise
+		return &notWritableError{"is read-only", "see default_transaction_read_only, of the database and of the role"}
+	}
+	return nil
 }

@@ -46,7 +46,7 @@ func (w *IngestFlight) billTogether(ctx context.Context, slot *slot, batch []*at
 			break
 		}
 		if _, err := w.books.Refresh(ctx); err != nil { // the save was stale
-			w.databaseFailed(ctx, batch, err)
+			w.decideAll(ctx, batch, err)
 		}
 	}
 	w.decideAll(ctx, batch, errStale)
@@ -146,7 +146,7 @@ func (w *IngestFlight) price(ctx context.Context, batch []*attempt) {
 	book, err := w.books.Current(ctx)
 	for range maxStale {
 		if err != nil {
-			w.databaseFailed(ctx, batch, err)
+			w.decideAll(ctx, batch, err)
 			return
 		}
 		refused := w.priceFrom(ctx, book, unknown(batch))
@@ -224,7 +224,7 @@ func (w *IngestFlight) reconsider(ctx context.Context, batch []*attempt) {
 	}
 	rows, err := dbsqlc.New(w.pool).BilledFlightStates(ctx, ids)
 	if err != nil {
-		w.databaseFailed(ctx, refused, fmt.Errorf("look for refused flights in the ledger: %w", err))
+		w.decideAll(ctx, refused, fmt.Errorf("look for refused flights in the ledger: %w", err))
 		return
 	}
 	voided := map[string]bool{}
@@ -251,7 +251,7 @@ func (w *IngestFlight) turn(ctx context.Context, slot *slot, batch []*attempt, c
 	t := db.Turn{Client: slot.client}
 	saved, ended := unknown(batch), unwritten(batch)
 	t.Saves, t.Ends = w.saves(saved), w.ends(ended)
-	if slot.mayClaim() && w.breaker.Closed() {
+	if slot.mayClaim() && w.breaker.Closed() && w.database.Closed() {
 		t.Claim = claim
 	}
 	if len(saved)+len(ended)+t.Claim == 0 {
@@ -262,6 +262,7 @@ func (w *IngestFlight) turn(ctx context.Context, slot *slot, batch []*attempt, c
 	if len(saved) > 0 {
 		w.stats.observe(stageSave, time.Since(started), len(saved))
 	}
+	w.database.Met(err)
 	if err != nil {
 		return nil, err
 	}
@@ -343,7 +344,7 @@ func (w *IngestFlight) saveApart(ctx context.Context, batch []*attempt, err erro
 	switch {
 	case len(byCustomer) == 1 && errors.Is(err, db.ErrCustomerLocked):
 		err = w.locked.note(batch[0].bill.Customer, err)
-	case db.Away(err) && !errors.Is(err, db.ErrJobLost):
+	case db.Away(err):
 	case len(byCustomer) > 1:
 		for _, theirs := range byCustomer {
 			apart = append(apart, theirs)
@@ -362,20 +363,7 @@ func (w *IngestFlight) saveApart(ctx context.Context, batch []*attempt, err erro
 		w.took(ctx, some, outcomes)
 	}
 	if len(apart) == 0 {
-		w.databaseFailed(ctx, batch, err)
-	}
-}
-
-// databaseFailed decides about flights that the database stands in the way of. Where it
-// is away, those that were claimed go back as they were.
-func (w *IngestFlight) databaseFailed(ctx context.Context, batch []*attempt, err error) {
-	var said *billing.Error
-	for _, a := range unknown(batch) {
-		if !a.own && !errors.As(err, &said) && !errors.Is(err, db.ErrJobLost) && db.Away(err) {
-			a.verdict = &verdict{ending: putBack, err: err}
-			continue
-		}
-		w.decide(ctx, a, err)
+		w.decideAll(ctx, batch, err)
 	}
 }
 
@@ -389,7 +377,11 @@ func (w *IngestFlight) finish(ctx context.Context, batch []*attempt) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
 	turned, err := w.queue.Take(ctx, db.Turn{Client: db.JobOf(left[0].JobRow).Client, Ends: w.ends(left), Wake: true})
+	w.database.Met(err)
 	if err != nil {
+		if db.Away(err) {
+			return
+		}
 		w.logger.WarnContext(ctx, "flights could not be given back; they will be within half a minute, or rescued within 2 minutes", "flights", len(left), "error", err)
 		return
 	}

@@ -39,6 +39,8 @@ type housekeeper struct {
 	source string // its name
 	logger *slog.Logger
 
+	database *database
+
 	overdue     atomic.Int64 // flights
 	overdueTold int64        // as many were told of last; 0: none
 
@@ -163,8 +165,17 @@ func (h *housekeeper) giveBackOrphans(ctx context.Context, age time.Duration) {
 	}
 }
 
+// takeUp gives back what could not be while the database was away, before River rescues
+// it, which spends an attempt.
+func (h *housekeeper) takeUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	h.giveBackOrphans(ctx, orphanAge)
+}
+
 func (h *housekeeper) warn(ctx context.Context, what string, err error) {
-	if err != nil && !errors.Is(err, context.Canceled) {
+	h.database.Met(err)
+	if err != nil && !errors.Is(err, context.Canceled) && !db.Away(err) {
 		h.logger.WarnContext(ctx, what, "error", err)
 	}
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -59,18 +60,19 @@ type FlightSource interface {
 type IngestFlight struct {
 	river.WorkerDefaults[IngestFlightArgs]
 
-	pool    *pgxpool.Pool
-	books   *db.PriceBooks
-	queue   *db.FlightQueue
-	source  FlightSource
-	breaker *breaker
-	slots   *slots
-	locked  *lockedCustomers
-	batch   int           // how many are claimed at once
-	lease   time.Duration // how long a claim is good for
-	wait    time.Duration // how long an unknown or unlanded flight is waited for
-	bounds  billing.Bounds
-	now     func() time.Time // what flights are judged and billed by
+	pool     *pgxpool.Pool
+	books    *db.PriceBooks
+	queue    *db.FlightQueue
+	source   FlightSource
+	breaker  *breaker
+	slots    *slots
+	locked   *lockedCustomers
+	database *database
+	batch    int           // how many are claimed at once
+	lease    time.Duration // how long a claim is good for
+	wait     time.Duration // how long an unknown or unlanded flight is waited for
+	bounds   billing.Bounds
+	now      func() time.Time // what flights are judged and billed by
 	// riverNow is what jobs are written by, and what their own times are compared with.
 	riverNow func() time.Time
 	stats    *Stats
@@ -90,7 +92,7 @@ type attempt struct {
 	bill    db.Bill        // once priced
 	refused error          // what keeps it from being priced
 	verdict *verdict       // once known
-	away    bool           // the source is away
+	away    bool           // the source, or the database, is away
 	written bool           // the database has its end
 }
 
@@ -121,13 +123,13 @@ func (w *IngestFlight) billFirst(ctx context.Context, slot *slot, own *attempt) 
 }
 
 // billOwn bills River's flight by itself, under its job's own timeout and cancel. While
-// the flight source is away it waits with it, outageWait at most.
+// the database or the flight source is away it waits with it, outageWait at most.
 func (w *IngestFlight) billOwn(ctx context.Context, slot *slot, own *attempt) (next []*attempt) {
 	patient, cancel := context.WithTimeout(ctx, outageWait)
 	defer cancel()
 	defer context.AfterFunc(w.slots.claiming, cancel)()
 	for {
-		if err := w.breaker.Wait(patient); err != nil {
+		if err := cmp.Or(w.database.Wait(patient), w.breaker.Wait(patient)); err != nil {
 			w.decide(ctx, own, err)
 			return nil
 		}

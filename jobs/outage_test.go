@@ -70,6 +70,12 @@ func (b *logBuffer) count(text string) int {
 	return strings.Count(b.buf.String(), text)
 }
 
+func (b *logBuffer) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
 func startAway(t *testing.T, b *testBundle, source jobs.FlightSource, change ...func(*jobs.Config)) (*jobs.Service, *logBuffer) {
 	t.Helper()
 	log := &logBuffer{}

@@ -81,6 +81,7 @@ type Service struct {
 	client      *river.Client[pgx.Tx]
 	books       *db.PriceBooks
 	breaker     *breaker
+	database    *database
 	slots       *slots
 	housekeeper *housekeeper
 	clock       *clockWatch
@@ -98,11 +99,12 @@ func New(cfg Config) (*Service, error) {
 	q := dbsqlc.New(cfg.Pool)
 	breaker := newBreaker(cfg.Source, q.QueueNextInLine, q.QueueCountReady, ingestion)
 	slots := newSlots()
+	database := newDatabase(cfg.Pool, cfg.Logger.With("component", "DATABASE"))
 	clock := newClockWatch(cfg, books, ingestion)
 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
-		pool: cfg.Pool, books: books, queue: queue, source: cfg.Source, breaker: breaker, slots: slots, locked: &lockedCustomers{},
+		pool: cfg.Pool, books: books, queue: queue, source: cfg.Source, breaker: breaker, database: database, slots: slots, locked: &lockedCustomers{},
 		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, bounds: cfg.Bounds, now: cfg.Now, riverNow: clock.now, stats: cfg.Stats, logger: ingestion,
 	})
 	consolidator := &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}
@@ -138,15 +140,16 @@ func New(cfg Config) (*Service, error) {
 		// It is how River is given a clock. Else what it writes of a job that ends while the
 		// machine's jumps ahead, a snooze for example, is as far in the future.
 		Test:   river.TestConfig{Time: clock.clock},
-		Logger: riverLogger(cfg.Logger),
+		Logger: riverLogger(cfg.Logger, database.LooksAway),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
 	service := &Service{
-		client: client, books: books, breaker: breaker, slots: slots, clock: clock, stopTime: cmp.Or(cfg.StopTime, stopTime),
-		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, slots: slots, wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), logger: ingestion},
+		client: client, books: books, breaker: breaker, database: database, slots: slots, clock: clock, stopTime: cmp.Or(cfg.StopTime, stopTime),
+		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, database: database, slots: slots, wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), logger: ingestion},
 	}
+	database.back = service.housekeeper.takeUp
 	clock.begin, clock.end = service.begin, service.stopNow
 	return service, nil
 }
@@ -166,6 +169,10 @@ func (s *Service) Client() *river.Client[pgx.Tx] { return s.client }
 // Outage returns since when the flight source has been away, nil while it
 // answers.
 func (s *Service) Outage() *Outage { return s.breaker.Outage() }
+
+// DatabaseOutage returns since when the database cannot be worked with, nil while it
+// can.
+func (s *Service) DatabaseOutage() *Outage { return s.database.Outage() }
 
 // Unfit says why this process does no work: its clock is not the database's, or it has
 // other rules for the billing zone. Nil while it works.
@@ -189,7 +196,7 @@ func (s *Service) Start(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	s.breaker.Start()
 	if err := s.clock.Start(ctx); err != nil {
-		s.breaker.Stop()
+		s.endWatching()
 		return err
 	}
 	return nil
@@ -218,7 +225,7 @@ func (s *Service) stopClaiming() {
 // database is away it ends all the same, with an error, and leaves jobs to be
 // rescued by whoever works then.
 func (s *Service) Stop(ctx context.Context) error {
-	defer s.breaker.Stop()
+	defer s.endWatching()
 	s.clock.Stop()
 	s.stopClaiming()
 	return s.stop(ctx, s.client.Stop)
@@ -226,7 +233,7 @@ func (s *Service) Stop(ctx context.Context) error {
 
 // StopNow cancels the running jobs at once.
 func (s *Service) StopNow(ctx context.Context) error {
-	defer s.breaker.Stop()
+	defer s.endWatching()
 	s.clock.Stop()
 	return s.stopNow(ctx)
 }
@@ -252,4 +259,9 @@ func (s *Service) stop(ctx context.Context, stop func(context.Context) error) er
 		return fmt.Errorf("stop the queue: %w", err)
 	}
 	return nil
+}
+
+func (s *Service) endWatching() {
+	s.breaker.Stop()
+	s.database.Stop()
 }

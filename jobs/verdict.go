@@ -73,6 +73,10 @@ func (w *IngestFlight) decide(ctx context.Context, a *attempt, err error) {
 		a.verdict = &verdict{ending: putBack, err: err} // the process stops, somebody cancels, or the lease is over: nothing has failed
 	case errors.Is(err, db.ErrJobLost):
 		a.verdict = &verdict{ending: lost, err: err}
+	case said == nil && db.TryAgain(err): // no attempt is spent
+		w.database.Met(err)
+		a.away = a.away || db.Away(err)
+		a.verdict = heldUp(a, databaseAway(err), w.riverNow())
 	case said == nil:
 		a.verdict = &verdict{ending: failed, err: err}
 	case said.Kind == billing.Refused:
@@ -239,6 +243,7 @@ func (w *IngestFlight) endOwn(ctx context.Context, own *attempt) error {
 	if own.written { // by a save
 		return nil
 	}
+	_ = w.database.Wait(w.slots.working) // what River writes would be lost, and the flight rescued
 	if !w.holds(ctx, own) {
 		// An error, since nil would complete a job that is claimed at this very moment.
 		own.verdict = lostTo(own)

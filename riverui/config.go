@@ -29,9 +29,11 @@ type Config struct {
 	User     string // with Password, or neither
 	Password string
 
-	Client  *river.Client[pgx.Tx]       // need not be started, nor have workers
-	Metrics http.Handler                // GET /metrics
-	Ready   func(context.Context) error // nil when the service can work; its message is shown to those with credentials
+	Client  *river.Client[pgx.Tx] // need not be started, nor have workers
+	Metrics http.Handler          // GET /metrics
+	// Ready is nil when the service can work. Its message is shown to those with
+	// credentials; to others what it says by a method Public() string.
+	Ready func(context.Context) error
 	// Degraded says what is wrong with a service that is ready: what waits for another
 	// system, and needs River UI to be seen. The details are for those with credentials.
 	// Optional.

@@ -2,6 +2,7 @@ package riverui
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -57,8 +58,20 @@ func (p *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case p.credentials.match(r):
 		answer(w, http.StatusServiceUnavailable, err.Error())
 	default:
-		answer(w, http.StatusServiceUnavailable, "not ready")
+		answer(w, http.StatusServiceUnavailable, publicText(err))
 	}
+}
+
+// publicText is what everybody may know of why a service is not ready: nothing, where
+// the error does not say what that is.
+func publicText(err error) string {
+	if reason, ok := errors.AsType[interface {
+		error
+		Public() string
+	}](err); ok {
+		return "not ready: " + reason.Public()
+	}
+	return "not ready"
 }
 
 // logChange tells the reason where it can be read without credentials, once.

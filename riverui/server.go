@@ -75,6 +75,25 @@ func New(config Config) (*Server, error) {
 	return s, nil
 }
 
+// NewWaiting makes a server that has /healthz and /readyz alone, for a service that waits
+// for its database.
+func NewWaiting(config Config) (*Server, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	logger := config.Logger.With(slog.String("component", "HTTP"))
+	credentials := newCredentials(config.User, config.Password)
+	probes := http.NewServeMux()
+	probes.HandleFunc("GET /healthz", healthz)
+	// The wait is told by who waits.
+	probes.Handle("GET /readyz", &readiness{check: config.Ready, credentials: credentials, logger: slog.New(slog.DiscardHandler)})
+	config.User, config.Password = "", ""
+	return &Server{
+		config: config, open: credentials == nil, logger: slog.New(slog.DiscardHandler), stopCounts: func() {},
+		http: &http.Server{Handler: withHeaders(probes), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)},
+	}, nil
+}
+
 // routes puts everything behind the credentials but what is named here.
 func (s *Server) routes(credentials *credentials) http.Handler {
 	private := http.NewServeMux()

@@ -35,6 +35,7 @@ type app struct {
 
 	lookEvery    time.Duration // see jobs.Config; tests
 	queryTimeout time.Duration // see db.Options; 0: none
+	databaseWait time.Duration // how long serve waits for a database as it starts; five minutes where it is 0
 }
 
 // usageError is a command line or a setting that cannot be understood.

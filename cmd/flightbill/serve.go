@@ -33,7 +33,7 @@ func (a *app) newServeCommand() *cobra.Command {
 				return usageError{err}
 			}
 			a.queryTimeout = serveQueryTimeout
-			return a.withCalendar(cmd.Context(), func(pool *pgxpool.Pool, calendar billing.Calendar) error {
+			return a.withPatience(cmd.Context(), func(pool *pgxpool.Pool, calendar billing.Calendar) error {
 				return a.serve(cmd.Context(), pool, calendar, noSchedules)
 			})
 		},
@@ -178,15 +178,7 @@ func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.S
 		return nil, err
 	}
 	config.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
-	config.Ready = func(ctx context.Context) error {
-		if err := db.CheckSchema(ctx, pool); err != nil {
-			return fmt.Errorf("database: %w", err)
-		}
-		if outage := service.Outage(); outage != nil && outage.Misfit() {
-			return outage.Err
-		}
-		return service.Unfit()
-	}
+	config.Ready = ready(readyChecks(pool, service))
 	config.Degraded = func() (note, details string) { return degraded(service) }
 	web, err := riverui.New(config)
 	if err != nil {

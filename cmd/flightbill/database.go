@@ -91,25 +91,14 @@ func (a *app) withPlannedCalendar(ctx context.Context, do func(*pgxpool.Pool, bi
 	})
 }
 
-// withRightClock is withCalendar for commands that write what has a date: where this
-// machine's clock or its zone rules are not the database's, they do nothing.
+// withRightClock is for commands that work by the billing settings, and write what has a
+// date: the first stores the settings. Where this machine's clock or its zone rules are
+// not the database's, they do nothing.
 func (a *app) withRightClock(ctx context.Context, do func(*pgxpool.Pool, billing.Calendar) error) error {
 	return a.withPlannedCalendar(ctx, func(pool *pgxpool.Pool, calendar billing.Calendar) error {
 		if err := a.clock.Check(ctx, pool, calendar.Location); err != nil {
 			return err
 		}
-		calendar, err := db.EnsureSettings(ctx, pool, a.config.Billing, a.now())
-		if err != nil {
-			return err
-		}
-		return do(pool, calendar)
-	})
-}
-
-// withCalendar is withDatabase for commands that work by the billing settings;
-// the first such command stores them.
-func (a *app) withCalendar(ctx context.Context, do func(*pgxpool.Pool, billing.Calendar) error) error {
-	return a.withDatabase(ctx, func(pool *pgxpool.Pool) error {
 		calendar, err := db.EnsureSettings(ctx, pool, a.config.Billing, a.now())
 		if err != nil {
 			return err

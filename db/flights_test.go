@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
@@ -65,8 +66,9 @@ func TestFlights(t *testing.T) {
 	}, answers)
 
 	require.NoError(t, source.Probe(t.Context()))
-	gone := open(t, b.url, 1)
-	gone.Close()
+	gone, err := pgxpool.New(t.Context(), "postgres://flightbill@127.0.0.1:1/flightbill?sslmode=disable")
+	require.NoError(t, err)
+	t.Cleanup(gone.Close)
 	var failure *billing.Error
 	_, err = db.NewFlights(gone).Flights(t.Context(), []string{"B"})
 	require.ErrorAs(t, err, &failure)

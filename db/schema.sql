@@ -1653,7 +1653,7 @@ CREATE VIEW flightbill.changed_flights AS
                     ELSE NULL::text
                 END,
                 CASE
-                    WHEN ((f.mtow_kg)::numeric IS DISTINCT FROM was.mtow_kg) THEN 'mtow_kg'::text
+                    WHEN ((NULLIF(f.mtow_kg, 0))::numeric IS DISTINCT FROM NULLIF(was.mtow_kg, (0)::numeric)) THEN 'mtow_kg'::text
                     ELSE NULL::text
                 END,
                 CASE
@@ -1673,11 +1673,11 @@ CREATE VIEW flightbill.changed_flights AS
                     ELSE NULL::text
                 END,
                 CASE
-                    WHEN (f.distance_km IS DISTINCT FROM was.distance_km) THEN 'distance_km'::text
+                    WHEN (NULLIF(f.distance_km, (0)::numeric) IS DISTINCT FROM NULLIF(was.distance_km, (0)::numeric)) THEN 'distance_km'::text
                     ELSE NULL::text
                 END,
                 CASE
-                    WHEN ((f.passengers)::numeric IS DISTINCT FROM was.passengers) THEN 'passengers'::text
+                    WHEN ((NULLIF(f.passengers, 0))::numeric IS DISTINCT FROM NULLIF(was.passengers, (0)::numeric)) THEN 'passengers'::text
                     ELSE NULL::text
                 END) AS changed) d)
   WHERE ((d.changed <> ''::text) AND (NOT (EXISTS ( SELECT
@@ -1851,7 +1851,7 @@ CREATE VIEW flightbill.overlapping_flights AS
          SELECT b.flight_id,
             b.customer_id,
             (b.facts ->> 'registration'::text) AS registration,
-            translate(upper((b.facts ->> 'registration'::text)), ' -'::text, ''::text) AS aircraft,
+            flightbill.code_form((b.facts ->> 'registration'::text)) AS aircraft,
             ((b.facts ->> 'departed_at'::text))::timestamp with time zone AS departed_at,
             ((b.facts ->> 'landed_at'::text))::timestamp with time zone AS landed_at
            FROM flightbill.billed_flights b

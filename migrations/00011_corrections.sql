@@ -297,7 +297,7 @@ REVOKE ALL ON FUNCTION flightbill.adjust_flight FROM PUBLIC;
 CREATE VIEW flightbill.overlapping_flights AS
 WITH flown AS (
     SELECT b.flight_id, b.customer_id, b.facts ->> 'registration' AS registration,
-        translate(upper(b.facts ->> 'registration'), ' -', '') AS aircraft,
+        flightbill.code_form(b.facts ->> 'registration') AS aircraft,
         (b.facts ->> 'departed_at')::timestamptz AS departed_at, (b.facts ->> 'landed_at')::timestamptz AS landed_at
     FROM flightbill.billed_flights b
     WHERE b.facts ->> 'registration' <> ''
@@ -323,7 +323,8 @@ WHERE f.same_minute IS NOT NULL OR f.began < f.last_landing[1];
 
 -- Billed flights whose facts in the table flights are others than those they were billed
 -- from: they were corrected there since. Only facts that flightbill reads count, numbers
--- by their value. What was voided and not billed again does not count.
+-- by their value; a 0 and a missing one are priced alike, and are no difference. What was
+-- voided and not billed again does not count.
 CREATE VIEW flightbill.changed_flights AS
 SELECT b.flight_id, c.code AS customer, b.landed_on, b.billed_at, d.changed
 FROM flightbill.billed_flights b
@@ -336,13 +337,13 @@ CROSS JOIN LATERAL (
         CASE WHEN nullif(f.operator, '') IS DISTINCT FROM was.operator THEN 'operator' END,
         CASE WHEN nullif(f.registration, '') IS DISTINCT FROM was.registration THEN 'registration' END,
         CASE WHEN nullif(f.aircraft_type, '') IS DISTINCT FROM was.aircraft_type THEN 'aircraft_type' END,
-        CASE WHEN f.mtow_kg IS DISTINCT FROM was.mtow_kg THEN 'mtow_kg' END,
+        CASE WHEN nullif(f.mtow_kg, 0) IS DISTINCT FROM nullif(was.mtow_kg, 0) THEN 'mtow_kg' END,
         CASE WHEN nullif(f.origin, '') IS DISTINCT FROM was.origin THEN 'origin' END,
         CASE WHEN nullif(f.destination, '') IS DISTINCT FROM was.destination THEN 'destination' END,
         CASE WHEN f.departed_at IS DISTINCT FROM was.departed_at THEN 'departed_at' END,
         CASE WHEN f.landed_at IS DISTINCT FROM was.landed_at THEN 'landed_at' END,
-        CASE WHEN f.distance_km IS DISTINCT FROM was.distance_km THEN 'distance_km' END,
-        CASE WHEN f.passengers IS DISTINCT FROM was.passengers THEN 'passengers' END) AS changed
+        CASE WHEN nullif(f.distance_km, 0) IS DISTINCT FROM nullif(was.distance_km, 0) THEN 'distance_km' END,
+        CASE WHEN nullif(f.passengers, 0) IS DISTINCT FROM nullif(was.passengers, 0) THEN 'passengers' END) AS changed
 ) AS d
 WHERE d.changed <> ''
     AND NOT EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = b.flight_id AND v.rebilled_at IS NULL);

@@ -20,7 +20,7 @@ const (
 	databaseEvery = time.Second
 )
 
-// withPatience is withCalendar for serve: a database of DATABASE_URL that is away, a
+// withPatience is for serve: a database of DATABASE_URL that is away, a
 // standby, read-only or full is waited for. Meanwhile /readyz says why.
 func (a *app) withPatience(ctx context.Context, do func(*pgxpool.Pool, billing.Calendar) error) error {
 	w := &waitForDatabase{app: a}

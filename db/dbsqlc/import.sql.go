@@ -383,14 +383,16 @@ SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.cod
     a.band_from AS a_band_from, a.band_to AS a_band_to, a.valid_from AS a_valid_from, a.valid_to AS a_valid_to,
     b.band_from AS b_band_from, b.band_to AS b_band_to, b.valid_from AS b_valid_from, b.valid_to AS b_valid_to
 FROM flightbill.tariffs a
-JOIN flightbill.tariffs b ON b.code = a.code AND coalesce(b.airport, '') = coalesce(a.airport, '')
+JOIN flightbill.tariffs b ON flightbill.code_form(b.code) = flightbill.code_form(a.code)
+    AND flightbill.code_form(coalesce(b.airport, '')) = flightbill.code_form(coalesce(a.airport, ''))
     AND coalesce(b.customer_id, 0) = coalesce(a.customer_id, 0)
     AND numrange(coalesce(b.band_from, 0), b.band_to, '(]') && numrange(coalesce(a.band_from, 0), a.band_to, '(]')
     AND b.valid_from > a.valid_to
 LEFT JOIN flightbill.customers c ON c.id = a.customer_id
-WHERE a.code = ANY($1::text[]) AND NOT EXISTS (
+WHERE flightbill.code_form(a.code) = ANY($1::text[]) AND NOT EXISTS (
     SELECT FROM flightbill.tariffs m
-    WHERE m.code = a.code AND coalesce(m.airport, '') = coalesce(a.airport, '') AND coalesce(m.customer_id, 0) = coalesce(a.customer_id, 0)
+    WHERE flightbill.code_form(m.code) = flightbill.code_form(a.code)
+        AND flightbill.code_form(coalesce(m.airport, '')) = flightbill.code_form(coalesce(a.airport, '')) AND coalesce(m.customer_id, 0) = coalesce(a.customer_id, 0)
         AND numrange(coalesce(m.band_from, 0), m.band_to, '(]')
             && (numrange(coalesce(a.band_from, 0), a.band_to, '(]') * numrange(coalesce(b.band_from, 0), b.band_to, '(]'))
         AND daterange(m.valid_from, m.valid_to) && daterange(a.valid_to, b.valid_from))
@@ -414,8 +416,8 @@ type TariffGapListRow struct {
 
 // Rules that follow one another with days between them on which none of that code,
 // customer, airport and band holds. A rule with part of the band may stand between.
-func (q *Queries) TariffGapList(ctx context.Context, codes []string) ([]TariffGapListRow, error) {
-	rows, err := q.db.Query(ctx, tariffGapList, codes)
+func (q *Queries) TariffGapList(ctx context.Context, forms []string) ([]TariffGapListRow, error) {
+	rows, err := q.db.Query(ctx, tariffGapList, forms)
 	if err != nil {
 		return nil, err
 	}

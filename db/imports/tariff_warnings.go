@@ -6,6 +6,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
@@ -16,15 +17,15 @@ var highTax = decimal.New(5, -1)
 // the file.
 func tariffWarnings(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tariffRow, lines map[tariffKey]int) ([]string, error) {
 	var warnings []string
-	var codes []string
+	var forms []string
 	for _, row := range rows {
-		codes = append(codes, row.tariff.Code)
+		forms = append(forms, billing.CodeForm(row.tariff.Code))
 		if row.tariff.TaxRate.GreaterThanOrEqual(highTax) {
 			warnings = append(warnings, fmt.Sprintf("%s: line %d: column tax_rate: %s is %s %%; write 20 %% as 0.20",
 				f.name, row.line, row.tariff.TaxRate, row.tariff.TaxRate.Shift(2)))
 		}
 	}
-	gaps, err := q.TariffGapList(ctx, codes)
+	gaps, err := q.TariffGapList(ctx, forms)
 	if err != nil {
 		return nil, fmt.Errorf("look for days without a tariff: %w", err)
 	}

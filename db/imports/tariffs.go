@@ -302,10 +302,10 @@ func rulesOf(p dbsqlc.TariffGapListRow) (a, b billing.Tariff, whose string) {
 	b.BandFrom, b.BandTo, b.ValidFrom, b.ValidTo = db.DecimalOrNil(p.BBandFrom), db.DecimalOrNil(p.BBandTo), p.BValidFrom, p.BValidTo
 	whom, where := "every customer", "every airport"
 	if p.Customer != "" {
-		whom = "customer " + p.Customer
+		whom = "customer " + shown(p.Customer)
 	}
 	if p.Airport != "" {
-		where = "airport " + p.Airport
+		where = "airport " + shown(p.Airport)
 	}
 	return a, b, fmt.Sprintf("tariff %q for %s at %s", p.Code, whom, where)
 }

@@ -194,9 +194,10 @@ func TestTariffsWarnsOfDaysWithoutARule(t *testing.T) {
 		return result.Warnings
 	}
 	require.Equal(t, []string{
-		`file.csv: tariff "LAND" for every customer at airport EIDW: no rule is valid on 2026-06-30, between the rule of line 2 (valid from 2026-01-01 to 2026-06-30) ` +
+		`file.csv: tariff "LAND" for every customer at airport "EIDW": no rule is valid on 2026-06-30, between the rule of line 2 (valid from 2026-01-01 to 2026-06-30) ` +
 			`and the rule of line 3 (valid from 2026-07-01), so flights then go without it; valid_to is the first day on which a rule is no longer valid`,
 	}, warnings("LAND EIDW . . . 2026-01-01 2026-06-30", "LAND EIDW . . . 2026-07-01 ."))
+	require.Len(t, warnings("TAXI EIDW . . . 2026-01-01 2026-06-30", "Taxi eidw . . . 2026-07-01 ."), 1, "however it is written")
 	require.Empty(t, warnings("PARK . . . . 2026-01-01 2026-07-01", "PARK . . . . 2026-07-01 ."), "another code's are not looked at")
 	require.Empty(t, warnings(
 		"A EIDW . . . 2026-01-01 2026-06-30", "A EGLL . . . 2026-07-01 .", // other airports,

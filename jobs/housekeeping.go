@@ -161,7 +161,7 @@ func (h *housekeeper) giveBackOrphans(ctx context.Context, age time.Duration) {
 	turned, err := h.queue.Take(ctx, t)
 	h.warn(ctx, "flights that no worker holds could not be given back", err)
 	if len(turned.Ended) > 0 {
-		h.logger.WarnContext(ctx, "flights that no worker held have been given back", "flights", len(turned.Ended))
+		h.logger.InfoContext(ctx, "flights that no worker held have been given back", "flights", len(turned.Ended))
 	}
 }
 

@@ -108,7 +108,7 @@ func TestCorrectionsFromTheCommandLine(t *testing.T) {
 	flightbill("correct", "W1")
 	flightbill("consolidate", "--run-date", "2013-01-20")
 	require.Regexp(t, `(?s)^Credit note WEEK-CN000002\nReason     what was taken back is more than what was charged\n.*Closes on  2013-01-20\n`, flightbill("invoices", "show", "WEEK-CN000002"))
-	require.Equal(t, "WEEK-CN000002 is void by WEEK-000003; of its flights, 1 go back to the queue\n", flightbill("void", "WEEK-CN000002", "--reason", "W1 was theirs", "--rebill"))
+	require.Equal(t, "WEEK-CN000002 is void by WEEK-000003; of its flights, 1 go back to the queue: EACH pays for 1\n", flightbill("void", "WEEK-CN000002", "--reason", "W1 was theirs", "--rebill"))
 	require.Regexp(t, `(?s)^Invoice WEEK-000003 for credit note WEEK-CN000002\nReason     W1 was theirs\n.*PENDING to PAID: set against WEEK-CN000002\n$`, flightbill("invoices", "show", "WEEK-000003"))
 	worked()
 	_, err = pool.Exec(t.Context(), `SELECT mark_invoice_paid('EACH-000002')`)

@@ -80,7 +80,7 @@ func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(str
 	var odd []string
 	defer func() {
 		for _, warning := range odd {
-			fmt.Fprintln(a.stderr, "warning:", warning)
+			fmt.Fprintln(a.stderr, "flightbill: warning:", warning)
 		}
 	}()
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {

@@ -41,7 +41,7 @@ func (a *app) newImportCommand() *cobra.Command {
 					return err
 				}
 				for _, warning := range result.Warnings {
-					fmt.Fprintln(a.stderr, "warning:", warning)
+					fmt.Fprintln(a.stderr, "flightbill: warning:", warning)
 				}
 				fmt.Fprintf(a.stdout, "%s: %s rows: %s added, %s changed, %s as they were\n",
 					kind, count(result.Rows), count(result.Added), count(result.Changed), count(result.Unchanged))

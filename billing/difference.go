@@ -45,7 +45,7 @@ func netted(charges []Charge) []Charge {
 }
 
 func (c *Charge) sameLine(d Charge) bool {
-	return c.TariffID == d.TariffID && c.Code == d.Code && c.Currency == d.Currency &&
+	return c.TariffID == d.TariffID && SameCode(c.Code, d.Code) && c.Currency == d.Currency &&
 		c.UnitRate.Equal(d.UnitRate) && c.TaxRate.Equal(d.TaxRate)
 }
 

@@ -115,7 +115,8 @@ func (f *BilledFlight) RebillAsked() bool {
 	return slices.ContainsFunc(f.Voids, func(v Void) bool { return v.Rebill })
 }
 
-// RebillPayer is who is to pay when it is billed again: what was said last counts.
+// RebillPayer is who is to pay when it is billed again: of several invoices that were
+// voided with re-billing, the one voided last counts.
 func (f *BilledFlight) RebillPayer() Payer {
 	for _, v := range slices.Backward(f.Voids) {
 		if v.Rebill {

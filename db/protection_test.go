@@ -291,11 +291,17 @@ func TestUnmarkInvoicePaid(t *testing.T) {
 	b.requireRefused(t, `UPDATE invoices SET status = 'PENDING', paid_at = NULL WHERE number = 'EACH-000001'`, "EACH-000001 is PAID", "unmark_invoice_paid")
 	require.Equal(t, before, b.all(t))
 
+	payments, _ := b.role(t)
+	b.exec(t, `GRANT USAGE ON SCHEMA flightbill TO `+payments+`; GRANT SELECT, UPDATE (status, paid_at) ON invoices TO `+payments)
+	teller := b.session(t, `SET ROLE `+payments, `SET flightbill.payment_taken_back = 'mine'`)
+	_, err := teller.Exec(t.Context(), `UPDATE flightbill.invoices SET status = 'PENDING', paid_at = NULL WHERE number = 'EACH-000001'`)
+	require.ErrorContains(t, err, "EACH-000001 is PAID", "whoever may mark payments cannot take them back")
+
 	b.exec(t, `SELECT unmark_invoice_paid('EACH-000001', ' another customer''s payment ')`)
 	b.exec(t, `UPDATE invoices SET status = 'OVERDUE' WHERE number = 'EACH-000001'`) // as the next run does
 	require.Equal(t, ">DRAFT; DRAFT>PENDING; PENDING>OVERDUE; OVERDUE>PAID paid on 2026-03-06; PAID>PENDING payment of 2026-03-06 taken back: another customer's payment; PENDING>OVERDUE",
 		get[string](t, b, `SELECT string_agg(coalesce(from_status, '') || '>' || to_status || coalesce(' ' || note, ''), '; ' ORDER BY id) FROM invoice_events WHERE invoice_id = 2`))
-	_, err := b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid('EACH-000001', 'why')`)
+	_, err = b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid('EACH-000001', 'why')`)
 	requireSQLError(t, err, "55000", "invoice EACH-000001 is OVERDUE and has no payment to take back")
 	b.exec(t, `SELECT void_invoice('EACH-000001', 'sent to the wrong customer')`)
 	require.Equal(t, "EACH-000001 VOID, EACH-CN000001 PAID", get[string](t, b, `SELECT string_agg(number || ' ' || status, ', ' ORDER BY number) FROM invoices WHERE status <> 'DRAFT'`))

@@ -129,4 +129,11 @@ func TestSubscription(t *testing.T) {
 	before := get[int](t, to, `SELECT version FROM price_book`)
 	from.exec(t, `UPDATE tariffs SET unit_rate = unit_rate + 1`)
 	eventually(t, "the version is raised", func() bool { return get[int](t, to, `SELECT version FROM price_book`) > before })
+
+	from.exec(t, `SELECT mark_invoice_paid('EACH-000001', '2026-03-06')`)
+	from.exec(t, `SELECT unmark_invoice_paid('EACH-000001', 'another invoice''s')`)
+	from.exec(t, `SELECT mark_invoice_paid('EACH-000001', '2026-03-07')`)
+	eventually(t, "a payment taken back is no obstacle", func() bool {
+		return get[int](t, to, `SELECT count(*) FROM invoices WHERE status = 'PAID' AND paid_at >= '2026-03-07'`) == 1
+	})
 }

@@ -730,7 +730,12 @@ BEGIN
     IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
         WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
         WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
-            OR OLD.status = 'PAID' AND coalesce(current_setting('flightbill.payment_taken_back', true), '') <> '' -- by unmark_invoice_paid, with its reason
+            -- By unmark_invoice_paid, with its reason and its owner's rights; or by a
+            -- subscription, which repeats what was done elsewhere.
+            OR OLD.status = 'PAID' AND (
+                coalesce(current_setting('flightbill.payment_taken_back', true), '') <> ''
+                    AND pg_get_userbyid((SELECT t.relowner FROM pg_class t WHERE t.oid = TG_RELID)) = current_user
+                OR EXISTS (SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%'))
         WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE') AND OLD.kind <> 'credit_note'
         WHEN 'PAID' THEN OLD.status IN ('PENDING', 'OVERDUE', 'PAID')
         WHEN 'VOID' THEN OLD.status <> 'DRAFT'
@@ -993,13 +998,13 @@ BEGIN
     WITH asked AS (
         UPDATE flightbill.voided_flights v SET rebill = true, payer = rebill_invoice.payer
         WHERE v.credit_note_id = (SELECT c.id FROM flightbill.invoices c WHERE c.credits_invoice_id = original.id)
-            AND v.rebilled_at IS NULL AND NOT v.rebill
+            AND v.rebilled_at IS NULL AND (NOT v.rebill OR v.payer <> rebill_invoice.payer)
         RETURNING v.flight_id
     )
     SELECT array_agg(flight_id) INTO flights FROM asked;
     IF flights IS NULL THEN
         RAISE EXCEPTION 'the flights of invoice % have been sent to be billed again already', invoice_number
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'flight_processing_queue shows those that wait, and why; enqueue what was taken back.';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'flight_processing_queue shows those that wait, and why; enqueue what was taken back; or give another payer.';
     END IF;
     PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
     UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
@@ -1608,11 +1613,16 @@ CREATE TABLE flightbill.flights (
     landed_at timestamp with time zone,
     distance_km numeric,
     passengers bigint,
+    CONSTRAINT flights_aircraft_type_is_clean CHECK ((aircraft_type = flightbill.clean_text(aircraft_type))),
+    CONSTRAINT flights_callsign_is_clean CHECK ((callsign = flightbill.clean_text(callsign))),
     CONSTRAINT flights_can_be_enqueued CHECK (((octet_length(flight_id) <= 128) AND (flight_id ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text) AND ("right"(flight_id, 1) <> ' '::text))),
     CONSTRAINT flights_departed_at_check CHECK (isfinite(departed_at)),
+    CONSTRAINT flights_destination_is_clean CHECK ((destination = flightbill.clean_text(destination))),
     CONSTRAINT flights_distance_km_check CHECK ((abs(distance_km) < 'Infinity'::numeric)),
     CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at)),
-    CONSTRAINT flights_text_is_clean CHECK (((callsign = flightbill.clean_text(callsign)) AND (operator = flightbill.clean_text(operator)) AND (registration = flightbill.clean_text(registration)) AND (aircraft_type = flightbill.clean_text(aircraft_type)) AND (origin = flightbill.clean_text(origin)) AND (destination = flightbill.clean_text(destination))))
+    CONSTRAINT flights_operator_is_clean CHECK ((operator = flightbill.clean_text(operator))),
+    CONSTRAINT flights_origin_is_clean CHECK ((origin = flightbill.clean_text(origin))),
+    CONSTRAINT flights_registration_is_clean CHECK ((registration = flightbill.clean_text(registration)))
 );
 
 CREATE TABLE flightbill.voided_flights (

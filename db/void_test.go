@@ -79,6 +79,19 @@ func TestVoidInvoiceRefusals(t *testing.T) {
 	b.requireRefused(t, `DELETE FROM voided_flights`, "kept for ever")
 }
 
+// While a flight waits to be billed again, another payer may be named for it.
+func TestRebillAnotherPayer(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	b.exec(t, voidInvoice)
+	b.exec(t, `SELECT rebill_invoice('EACH-000001')`)
+	_, err := b.pool.Exec(t.Context(), `SELECT rebill_invoice('EACH-000001')`)
+	requireSQLError(t, err, "55000", "sent to be billed again already", "another payer")
+	require.Equal(t, 1, get[int](t, b, `SELECT rebill_invoice('EACH-000001', 'register')`))
+	require.Equal(t, "register", get[string](t, b, `SELECT payer FROM voided_flights WHERE flight_id = 'F2'`))
+	require.Equal(t, "F2 available 0 1", b.queue(t))
+}
+
 // Whoever is allowed to call it needs no right on any table.
 func TestVoidInvoiceNeedsNoOtherRights(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -51,12 +52,19 @@ func (c *Corrector) correctTo(ctx context.Context, flight billing.Flight) (Corre
 		if outcome == db.Billed && err == nil {
 			return correction, nil
 		}
-		if err != nil && !db.BookChanged(err) {
+		_, refused := errors.AsType[*billing.Error](err)
+		if err != nil && !db.BookChanged(err) && !refused {
 			return Correction{}, err
 		}
-		if book, err = c.Books.Refresh(ctx); err != nil {
+		// A refusal counts only where it comes from the book now in force.
+		current, refreshErr := c.Books.Refresh(ctx)
+		switch {
+		case refreshErr != nil:
+			return Correction{}, refreshErr
+		case refused && current == book:
 			return Correction{}, err
 		}
+		book = current
 	}
 	return Correction{}, fmt.Errorf("flight %s: it, customers or tariffs changed %d times while it was being corrected", flight.ID, maxStale)
 }

@@ -72,14 +72,14 @@ func (c *Corrector) correctPage(ctx context.Context, billed []billing.Flight, ch
 			continue
 		}
 		correction, err := c.correctTo(ctx, answer.Flight)
-		if refusal, ok := errors.AsType[*billing.Error](err); ok {
-			changes.Refused = append(changes.Refused, refusal)
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			changes.Corrected = append(changes.Corrected, CorrectedFlight{kept.ID, correction})
+		case db.Away(err) || ctx.Err() != nil:
 			return err
+		default: // one that is locked, voided meanwhile or cannot be priced holds up no other
+			changes.Refused = append(changes.Refused, err)
 		}
-		changes.Corrected = append(changes.Corrected, CorrectedFlight{kept.ID, correction})
 	}
 	return nil
 }

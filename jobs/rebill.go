@@ -103,6 +103,12 @@ func fromKeptFacts(billed *db.BilledFlight, err error) error {
 	if !errors.As(err, &refusal) || refusal.Kind == billing.Outage {
 		return err
 	}
+	var asked db.Void
+	for _, void := range billed.Voids {
+		if void.Rebill {
+			asked = void
+		}
+	}
 	return &billing.Error{Kind: billing.Refused, Reason: refusal.Reason, Err: refusal, Message: fmt.Sprintf(
-		"voided invoice %s is to be billed again from the facts kept in billed_flights", billed.Voids[len(billed.Voids)-1].Number)}
+		"voided invoice %s is to be billed again from the facts kept in billed_flights (payer: %s)", asked.Number, billed.RebillPayer())}
 }

@@ -78,7 +78,7 @@ func TestRebillRefused(t *testing.T) {
 	b.exec(t, `UPDATE tariffs SET valid_from = '2026-04-01'`)
 	b.exec(t, `SELECT void_invoice('EACH-000001', 'why', true)`)
 	b.start(t)
-	require.Regexp(t, "^no_tariff: voided invoice EACH-000001 is to be billed again from the facts kept in billed_flights: flight E1 has no tariff", b.givenUp(t, "E1"))
+	require.Regexp(t, "^no_tariff: voided invoice EACH-000001 is to be billed again from the facts kept in billed_flights \\(payer: billed\\): flight E1 has no tariff", b.givenUp(t, "E1"))
 	b.exec(t, `UPDATE tariffs SET valid_from = '2020-01-01', unit_rate = 1`)
 	b.enqueue(t, "E1")
 	b.emptyQueue(t)

@@ -17,10 +17,12 @@ CREATE TABLE flightbill.flights (
     landed_at     timestamptz CHECK (isfinite(landed_at)),
     distance_km   numeric CHECK (abs(distance_km) < 'Infinity'), -- great circle, km
     passengers    bigint,      -- on board
-    CONSTRAINT flights_text_is_clean CHECK (
-        callsign = flightbill.clean_text(callsign) AND operator = flightbill.clean_text(operator)
-        AND registration = flightbill.clean_text(registration) AND aircraft_type = flightbill.clean_text(aircraft_type)
-        AND origin = flightbill.clean_text(origin) AND destination = flightbill.clean_text(destination)),
+    CONSTRAINT flights_callsign_is_clean CHECK (callsign = flightbill.clean_text(callsign)),
+    CONSTRAINT flights_operator_is_clean CHECK (operator = flightbill.clean_text(operator)),
+    CONSTRAINT flights_registration_is_clean CHECK (registration = flightbill.clean_text(registration)),
+    CONSTRAINT flights_aircraft_type_is_clean CHECK (aircraft_type = flightbill.clean_text(aircraft_type)),
+    CONSTRAINT flights_origin_is_clean CHECK (origin = flightbill.clean_text(origin)),
+    CONSTRAINT flights_destination_is_clean CHECK (destination = flightbill.clean_text(destination)),
     -- As flight_id_is_valid, which who writes here need not have the right to call.
     CONSTRAINT flights_can_be_enqueued CHECK (octet_length(flight_id) <= 128 AND flight_id ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$' AND right(flight_id, 1) <> ' ')
 );

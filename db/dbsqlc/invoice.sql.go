@@ -667,7 +667,7 @@ func (q *Queries) InvoicePlanChunks(ctx context.Context, arg InvoicePlanChunksPa
 }
 
 const invoicePreview = `-- name: InvoicePreview :many
-SELECT c.code AS customer, i.id, i.kind, i.closes_on, i.currency,
+SELECT c.code AS customer, i.id, (CASE WHEN i.closes_on IS NOT NULL AND s.subtotal + s.tax < 0 THEN 'credit_note' ELSE i.kind END)::text AS kind, i.closes_on, i.currency,
     s.lines::bigint AS charges, s.subtotal::numeric AS subtotal, s.tax::numeric AS tax, (s.subtotal + s.tax)::numeric AS total,
     c.billing_hold AS on_hold, coalesce(i.parked_reason, '')::text AS parked_reason, run.closes_on::date AS run_closes_on
 FROM flightbill.invoices i

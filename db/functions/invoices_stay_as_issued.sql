@@ -15,7 +15,12 @@ BEGIN
     IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
         WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
         WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
-            OR OLD.status = 'PAID' AND coalesce(current_setting('flightbill.payment_taken_back', true), '') <> '' -- by unmark_invoice_paid, with its reason
+            -- By unmark_invoice_paid, with its reason and its owner's rights; or by a
+            -- subscription, which repeats what was done elsewhere.
+            OR OLD.status = 'PAID' AND (
+                coalesce(current_setting('flightbill.payment_taken_back', true), '') <> ''
+                    AND pg_get_userbyid((SELECT t.relowner FROM pg_class t WHERE t.oid = TG_RELID)) = current_user
+                OR EXISTS (SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%'))
         WHEN 'OVERDUE' THEN OLD.status IN ('PENDING', 'OVERDUE') AND OLD.kind <> 'credit_note'
         WHEN 'PAID' THEN OLD.status IN ('PENDING', 'OVERDUE', 'PAID')
         WHEN 'VOID' THEN OLD.status <> 'DRAFT'

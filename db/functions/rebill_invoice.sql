@@ -30,13 +30,13 @@ BEGIN
     WITH asked AS (
         UPDATE flightbill.voided_flights v SET rebill = true, payer = rebill_invoice.payer
         WHERE v.credit_note_id = (SELECT c.id FROM flightbill.invoices c WHERE c.credits_invoice_id = original.id)
-            AND v.rebilled_at IS NULL AND NOT v.rebill
+            AND v.rebilled_at IS NULL AND (NOT v.rebill OR v.payer <> rebill_invoice.payer)
         RETURNING v.flight_id
     )
     SELECT array_agg(flight_id) INTO flights FROM asked;
     IF flights IS NULL THEN
         RAISE EXCEPTION 'the flights of invoice % have been sent to be billed again already', invoice_number
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'flight_processing_queue shows those that wait, and why; enqueue what was taken back.';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'flight_processing_queue shows those that wait, and why; enqueue what was taken back; or give another payer.';
     END IF;
     PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
     UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);

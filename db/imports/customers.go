@@ -78,10 +78,16 @@ func loadCustomers(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Resu
 		if err := load.checkRows(); err != nil {
 			return err
 		}
+		// Two imports that give an operator to two customers: the second one must see what
+		// the first did. After the customers' rows and before the price book's version,
+		// which the next statement raises, as everybody else.
+		if _, err := tx.Exec(ctx, `LOCK TABLE flightbill.customer_operators, flightbill.customer_aircraft IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+			return fmt.Errorf("lock operators and aircraft: %w", err)
+		}
 		if err := load.writeCustomers(ctx, q); err != nil {
 			return err
 		}
-		return load.writeHoldings(ctx, tx, q)
+		return load.writeHoldings(ctx, q)
 	})
 	if err != nil {
 		return Result{}, err
@@ -272,12 +278,7 @@ func (l *customerLoad) writeCustomers(ctx context.Context, q *dbsqlc.Queries) er
 }
 
 // writeHoldings makes each customer's operators and aircraft those of its row.
-func (l *customerLoad) writeHoldings(ctx context.Context, tx pgx.Tx, q *dbsqlc.Queries) error {
-	// Two imports that give an operator to two customers: the second one must
-	// see what the first did. After the customers' rows, as everybody else.
-	if _, err := tx.Exec(ctx, `LOCK TABLE flightbill.customer_operators, flightbill.customer_aircraft IN SHARE ROW EXCLUSIVE MODE`); err != nil {
-		return fmt.Errorf("lock operators and aircraft: %w", err)
-	}
+func (l *customerLoad) writeHoldings(ctx context.Context, q *dbsqlc.Queries) error {
 	var errs []error
 	for _, h := range []holding{operatorHolding(q), aircraftHolding(q)} {
 		if l.file.has(h.column) {

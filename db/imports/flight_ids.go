@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 )
 
@@ -61,8 +62,8 @@ func FlightIDs(name string, r io.Reader, yield func(id string) error) error {
 			return fmt.Errorf("%s: line %d: it has %d cells: write one id a line, or name the columns in the first line, flight_id among them, for all rows", name, line, len(record))
 		}
 		id := strings.TrimSpace(record[column])
-		if !db.ValidFlightID(id) {
-			return fmt.Errorf("%s: line %d: flight id %s cannot be enqueued: it is 1 to 128 of A-Z a-z 0-9 space . _ : / + # @ ~ -, the first a letter or digit", name, line, shown(id))
+		if !db.ValidFlightID(id) || billing.CleanText(id) == "" {
+			return fmt.Errorf("%s: line %d: flight id %s cannot be enqueued: it is 1 to 128 of A-Z a-z 0-9 space . _ : / + # @ ~ -, the first a letter or digit, and no word for nothing", name, line, shown(id))
 		}
 		if err := yield(id); err != nil {
 			return err

@@ -17,19 +17,19 @@ const (
 	pingTimeout = 3 * time.Second
 )
 
-// dial connects so that a dead connection is noticed by the system, within about
-// silence, whether something was sent on it or an answer is waited for.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{
+// newDialer connects so that a dead connection is noticed by the system, within about
+// silence, where an answer is waited for; for a process that has to go on by itself also
+// where something was sent on it. That ends one, too, whose server has stalled so long.
+func newDialer(goesOn bool) *net.Dialer {
+	return &net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 3, Interval: silence / 3, Count: 2},
 		Control: func(network, _ string, conn syscall.RawConn) error {
-			if network == "unix" {
+			if network == "unix" || !goesOn {
 				return nil
 			}
 			return limitSilence(conn, silence)
 		},
 	}
-	return dialer.DialContext(ctx, network, address)
 }
 
 // deadline is the time that queries have whose caller sets none. River's fetch does not,

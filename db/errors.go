@@ -60,13 +60,21 @@ func Away(err error) bool {
 		switch class := pgErr.Code[:min(2, len(pgErr.Code))]; {
 		case class == "08", class == "53", strings.HasPrefix(pgErr.Code, "57P"), pgErr.Code == "25006":
 			return true
-		default: // a password, or the database's name, is wrong until someone puts it right
-			return isConnecting && class != "28" && class != "3D"
+		default:
+			return isConnecting
 		}
 	}
 	_, network := errors.AsType[net.Error](err) // a deadline, too
 	return connecting != nil || network || pgconn.SafeToRetry(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// Refused reports whether an error of a connection says that its password, its role or
+// the database's name is wrong: so until someone puts it right.
+func Refused(err error) bool {
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	pgErr, answered := errors.AsType[*pgconn.PgError](err)
+	return connecting && answered && (strings.HasPrefix(pgErr.Code, "28") || strings.HasPrefix(pgErr.Code, "3D"))
 }
 
 // TryAgain reports whether the same may succeed at once: the database was away, or two
@@ -116,9 +124,10 @@ func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	switch {
 	case standby:
+		pool.Reset() // a new connection may find another server, or otherwise; so below
 		return &notWritableError{"is a standby", "have DATABASE_URL name the primary, or add target_session_attrs=read-write with both hosts"}
 	case readOnly:
-		pool.Reset() // a new connection may find otherwise
+		pool.Reset()
 		return &notWritableError{"is read-only", "see default_transaction_read_only, of the database and of the role"}
 	}
 	return nil

@@ -86,7 +86,9 @@ func TestAwayConnections(t *testing.T) {
 	require.NoError(t, closed.Close())
 	require.True(t, db.Away(connect(func(c *pgx.ConnConfig) { c.Host, c.Port, c.Fallbacks = "127.0.0.1", uint16(addr.Port), nil })))
 	require.True(t, db.Away(connect(func(c *pgx.ConnConfig) { c.Host, c.Fallbacks = "nowhere.invalid", nil })))
-	require.False(t, db.Away(connect(func(c *pgx.ConnConfig) { c.Database = "another" })), "nobody is to wait five minutes for a wrong name")
+	wrong := connect(func(c *pgx.ConnConfig) { c.Database = "another" })
+	require.True(t, db.Away(wrong), "a process at work waits")
+	require.True(t, db.Refused(wrong), "nobody is to wait five minutes for a wrong name")
 
 	conn, err := pgx.ConnectConfig(t.Context(), config)
 	require.NoError(t, err)

@@ -82,7 +82,7 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 	}
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = cmp.Or(params["application_name"], opts.ApplicationName, "flightbill")
-	config.ConnConfig.DialFunc = dial
+	config.ConnConfig.DialFunc = newDialer(opts.QueryTimeout > 0).DialContext
 	config.PingTimeout = pingTimeout
 	if opts.QueryTimeout > 0 {
 		config.ConnConfig.Tracer = deadline(opts.QueryTimeout)

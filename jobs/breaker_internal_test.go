@@ -55,10 +55,28 @@ func (s *probeStub) set(probe, read error) {
 
 var errAway = billing.SourceDown("stub", "is away", errors.New("connection refused"))
 
-// testBreaker has two flights in line. Its log is read after synctest.Wait alone.
-func testBreaker(t *testing.T) (*breaker, *probeStub, *bytes.Buffer) {
+// testLog may be read while it is written.
+type testLog struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *testLog) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(line)
+}
+
+func (l *testLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// testBreaker has two flights in line.
+func testBreaker(t *testing.T) (*breaker, *probeStub, *testLog) {
 	t.Helper()
-	log := &bytes.Buffer{}
+	log := &testLog{}
 	source := &probeStub{}
 	b := newBreaker(source, func(context.Context, int32) ([]string, error) { return []string{"F1", "F2"}, nil },
 		func(context.Context) (int64, error) { return 7, nil }, slog.New(slog.NewTextHandler(log, nil)))

@@ -87,19 +87,21 @@ func (w *clockWatch) keepLooking(ctx context.Context, working bool) {
 		if err != nil && !errors.Is(err, db.ErrClock) {
 			continue // the database is away: nothing is known
 		}
-		switch right := err == nil; {
+		right := err == nil
+		switch {
 		case right == working:
 			continue
 		case right:
 			err = w.begin(context.WithoutCancel(ctx))
 		default:
 			err = w.end(context.WithoutCancel(ctx))
+			working = false // whatever is left of it, begin sees to
 		}
 		if err != nil {
 			w.logger.WarnContext(ctx, "tried again in a moment", "error", err)
 			continue
 		}
-		working = !working
+		working = right
 	}
 }
 
@@ -143,12 +145,21 @@ func (w *clockWatch) ready(ctx context.Context) error {
 	if !errors.Is(err, db.ErrClock) {
 		return err
 	}
-	select {
-	case w.doubt <- struct{}{}:
-	default:
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for errors.Is(err, db.ErrClock) {
+		select {
+		case w.doubt <- struct{}{}:
+		default:
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+			err = w.look(ctx)
+		}
 	}
-	<-ctx.Done()
-	return ctx.Err()
+	return err
 }
 
 // now is the database's time, by which River and the workers write; the machine's where

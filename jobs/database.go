@@ -19,6 +19,9 @@ import (
 // databaseTimeout bounds the question whether the database can be worked with.
 const databaseTimeout = 2 * time.Second
 
+// tellAgain is how long what goes on is told of once.
+const tellAgain = time.Minute
+
 // database is the circuit breaker before the database: away, a standby, read-only or
 // full. While it is open, workers wait with the flights that they have, and one question
 // a second is asked for the whole process. An outage is told once, and its end once
@@ -38,6 +41,7 @@ type database struct {
 	closes chan struct{} // closed when it closes
 	outage *Outage       // as it has been told, until its end is
 	met    int           // how often it has opened
+	heldUp time.Time     // when a query without an answer was told of last
 }
 
 func newDatabase(pool *pgxpool.Pool, logger *slog.Logger) *database {
@@ -75,9 +79,13 @@ func (d *database) askUntilBack(met error) {
 		if d.ctx.Err() != nil {
 			return
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			d.tell(since, err)
-		} else if !first {
+		case first && errors.Is(met, context.DeadlineExceeded):
+			d.tellHeldUp(met)
+		}
+		if err == nil && !first {
 			break
 		}
 		d.pause(probeInterval)
@@ -115,6 +123,17 @@ func (d *database) tell(since time.Time, err error) {
 	}
 	d.outage = &Outage{Since: since, Err: err}
 	d.logger.Warn("database is away: flights wait, and no attempt is spent", "reason", db.AwayReason(err), "error", err)
+}
+
+// tellHeldUp tells of a database that answers, and yet not what was asked.
+func (d *database) tellHeldUp(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Since(d.heldUp) < tellAgain {
+		return
+	}
+	d.heldUp = time.Now()
+	d.logger.Warn("database answers, but a query has had no answer in its time, and flights wait: see pg_stat_activity for who holds a lock", "error", err)
 }
 
 func (d *database) tellBack(nth int, back time.Time) {

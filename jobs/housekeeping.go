@@ -36,7 +36,8 @@ type housekeeper struct {
 	slots  *slots
 	wait   time.Duration // how long an unknown flight is waited for
 	outage func() *Outage
-	source string // its name
+	source string           // its name
+	now    func() time.Time // River's clock
 	logger *slog.Logger
 
 	database *database
@@ -121,7 +122,7 @@ func (h *housekeeper) lookForOverdue(ctx context.Context) {
 	if h.wait <= 0 {
 		return
 	}
-	found, err := dbsqlc.New(h.pool).QueueCountOverdue(ctx, time.Now().Add(-h.wait/2)) // River's clock, as in since
+	found, err := dbsqlc.New(h.pool).QueueCountOverdue(ctx, h.now().Add(-h.wait/2))
 	if err != nil {
 		h.warn(ctx, "flights that are missing in the flight source could not be counted", err)
 		return

@@ -85,7 +85,7 @@ type Service struct {
 	slots       *slots
 	housekeeper *housekeeper
 	clock       *clockWatch
-	worked      atomic.Bool // it has begun to work once
+	working     atomic.Bool // River's client has been started, and not stopped to its end
 	stopTime    time.Duration
 }
 
@@ -147,7 +147,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	service := &Service{
 		client: client, books: books, breaker: breaker, database: database, slots: slots, clock: clock, stopTime: cmp.Or(cfg.StopTime, stopTime),
-		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, database: database, slots: slots, wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), logger: ingestion},
+		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, database: database, slots: slots, wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), now: clock.now, logger: ingestion},
 	}
 	database.back = service.housekeeper.takeUp
 	clock.begin, clock.end = service.begin, service.stopNow
@@ -202,15 +202,18 @@ func (s *Service) Start(ctx context.Context) error {
 	return nil
 }
 
-// begin works until stop. It may come after a stop.
+// begin works until stop. It may come after a stop, whose rest it waits for.
 func (s *Service) begin(ctx context.Context) error {
+	if err := s.stopNow(ctx); err != nil {
+		return err
+	}
 	s.slots.open()
 	s.housekeeper.Start(ctx)
-	s.worked.Store(true)
 	if err := s.client.Start(ctx); err != nil {
 		s.housekeeper.Stop(ctx)
 		return fmt.Errorf("start the queue: %w", err)
 	}
+	s.working.Store(true)
 	return nil
 }
 
@@ -244,7 +247,7 @@ func (s *Service) stopNow(ctx context.Context) error {
 }
 
 func (s *Service) stop(ctx context.Context, stop func(context.Context) error) error {
-	if !s.worked.Load() { // River's client has nothing to stop, and cannot bear it
+	if !s.working.Load() { // River's client has nothing to stop, and cannot bear it
 		return nil
 	}
 	defer s.housekeeper.Stop(ctx)
@@ -258,6 +261,7 @@ func (s *Service) stop(ctx context.Context, stop func(context.Context) error) er
 	if err != nil {
 		return fmt.Errorf("stop the queue: %w", err)
 	}
+	s.working.Store(false)
 	return nil
 }
 

@@ -299,6 +299,10 @@ func (w *IngestFlight) holds(ctx context.Context, own *attempt) bool {
 		if err == nil && (holder.Held || !holder.Running) {
 			return holder.Held
 		}
+		if w.database.Met(err); db.Away(err) { // it is asked again when it is back
+			_ = w.database.Wait(w.slots.working)
+			began = time.Now()
+		}
 		select {
 		case <-w.slots.working.Done():
 			return err != nil // the process stops, and the database cannot tell

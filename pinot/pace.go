@@ -16,6 +16,8 @@ const (
 	mostGap  = 30 * time.Second
 	// noGap is a pause that says nothing any more.
 	noGap = 5 * time.Millisecond
+	// pauseSaysNothing is how long after the last query: nothing waits for a turn.
+	pauseSaysNothing = time.Minute
 	// tellQuotaAgain is how long a quota that comes and goes is told of once.
 	tellQuotaAgain = 10 * time.Minute
 )
@@ -141,5 +143,8 @@ func latest(a, b time.Time) time.Time {
 func (s *Source) Pause() time.Duration {
 	s.pace.mu.Lock()
 	defer s.pace.mu.Unlock()
+	if time.Since(s.pace.next) > pauseSaysNothing {
+		return 0
+	}
 	return s.pace.gap
 }

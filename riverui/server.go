@@ -88,10 +88,9 @@ func NewWaiting(config Config) (*Server, error) {
 	// The wait is told by who waits.
 	probes.Handle("GET /readyz", &readiness{check: config.Ready, credentials: credentials, logger: slog.New(slog.DiscardHandler)})
 	config.User, config.Password = "", ""
-	return &Server{
-		config: config, open: credentials == nil, logger: slog.New(slog.DiscardHandler), stopCounts: func() {},
-		http: &http.Server{Handler: withHeaders(probes), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)},
-	}, nil
+	s := &Server{config: config, open: credentials == nil, logger: slog.New(slog.DiscardHandler), stopCounts: func() {}}
+	s.http = &http.Server{Handler: s.guarded(probes), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+	return s, nil
 }
 
 // routes puts everything behind the credentials but what is named here.
@@ -106,6 +105,11 @@ func (s *Server) routes(credentials *credentials) http.Handler {
 	public.Handle("GET /readyz", &readiness{check: s.config.Ready, degraded: s.config.Degraded, credentials: credentials, logger: s.logger})
 	public.Handle("/", credentials.require(private, s.logger))
 
+	return s.guarded(public)
+}
+
+// guarded lets no other site's pages in, nor, without credentials, other machines.
+func (s *Server) guarded(public http.Handler) http.Handler {
 	handler := sameOriginOnly(http.MaxBytesHandler(public, maxBody))
 	if s.open {
 		host, _, _ := net.SplitHostPort(s.config.addr())

@@ -21,8 +21,9 @@ const (
 )
 
 // withPatience is for serve: a database of DATABASE_URL that is away, a
-// standby, read-only or full is waited for. Meanwhile /readyz says why.
-func (a *app) withPatience(ctx context.Context, do func(*pgxpool.Pool, billing.Calendar) error) error {
+// standby, read-only or full is waited for, until do calls works. Meanwhile /readyz
+// says why.
+func (a *app) withPatience(ctx context.Context, do func(pool *pgxpool.Pool, calendar billing.Calendar, works func()) error) error {
 	w := &waitForDatabase{app: a}
 	defer w.end()
 	var began bool
@@ -35,14 +36,13 @@ func (a *app) withPatience(ctx context.Context, do func(*pgxpool.Pool, billing.C
 			if err != nil {
 				return err
 			}
-			began = true
 			w.end() // the address is wanted
-			return do(pool, calendar)
+			return do(pool, calendar, func() { began = true })
 		})
 	}
 	for {
 		err := start()
-		if err == nil || began || a.config.DatabaseURL == "" || !db.Away(err) || ctx.Err() != nil {
+		if err == nil || began || a.config.DatabaseURL == "" || !db.Away(err) || db.Refused(err) || ctx.Err() != nil {
 			return err
 		}
 		if err := w.goOn(ctx, err); err != nil {
@@ -63,8 +63,10 @@ type waitForDatabase struct {
 func (w *waitForDatabase) goOn(ctx context.Context, err error) error {
 	most := cmp.Or(w.app.databaseWait, databaseWait)
 	w.last.Store(&notReadyError{"database", err})
-	if w.since.IsZero() {
-		w.since = time.Now() // not the billing clock: a wait of this process
+	if w.web == nil {
+		if w.since.IsZero() {
+			w.since = time.Now() // not the billing clock: a wait of this process
+		}
 		w.app.logger.Warn("waiting for the database", componentKey, "DATABASE", "at_most", most.String(), "reason", db.AwayReason(err), "error", err)
 		config := w.app.httpConfig()
 		config.Ready = func(context.Context) error { return w.last.Load() }

@@ -33,8 +33,8 @@ func (a *app) newServeCommand() *cobra.Command {
 				return usageError{err}
 			}
 			a.queryTimeout = serveQueryTimeout
-			return a.withPatience(cmd.Context(), func(pool *pgxpool.Pool, calendar billing.Calendar) error {
-				return a.serve(cmd.Context(), pool, calendar, noSchedules)
+			return a.withPatience(cmd.Context(), func(pool *pgxpool.Pool, calendar billing.Calendar, works func()) error {
+				return a.serve(cmd.Context(), pool, calendar, noSchedules, works)
 			})
 		},
 	}
@@ -45,7 +45,8 @@ func (a *app) newServeCommand() *cobra.Command {
 // errDatabaseGone: so that a supervisor starts the process again.
 var errDatabaseGone = errors.New("the embedded Postgres, which another flightbill had started, has ended")
 
-func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, noSchedules bool) error {
+// serve calls works once it does.
+func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, noSchedules bool, works func()) error {
 	source, closeSource, err := a.openSource(ctx, pool)
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 	}
 	stopResults, err := a.keepResults(ctx, pool, stats)
 	if err != nil {
-		return err
+		return errors.Join(err, shutdownHTTP(web))
 	}
 
 	a.warnOfHistory(ctx, pool, calendar, schedules)
@@ -83,8 +84,10 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 	// Stopping is the service's own affair: cancelling its context would end
 	// running flights at once.
 	if err := service.Start(context.WithoutCancel(ctx)); err != nil {
-		return errors.Join(err, web.Shutdown(ctx))
+		stopResults()
+		return errors.Join(err, shutdownHTTP(web))
 	}
+	works()
 	if service.Unfit() == nil {
 		a.logger.Info("flightbill is working", componentKey, "INGESTION", "source", source.Name(), "workers", a.config.Workers, "batch", a.config.Batch,
 			"timezone", calendar.Location.String(), "close", calendar.Close, "schedules", !noSchedules, "client", service.Client().ID())

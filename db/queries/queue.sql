@@ -32,7 +32,7 @@ SELECT EXISTS (
         AND created_at <= @before::timestamptz AND now() - interval '30 minutes' < @before::timestamptz
         AND CASE -- a snooze takes its attempt back
             WHEN NOT metadata ? 'snoozes' THEN state <> 'scheduled' OR scheduled_at <= @before::timestamptz
-            ELSE metadata ->> 'reason' = 'source_down' AND metadata #> '{waiting,since}' IS NULL AND created_at + interval '1 day' > @before::timestamptz
+            ELSE metadata ->> 'reason' IN ('source_down', 'database_down') AND metadata #> '{waiting,since}' IS NULL AND created_at + interval '1 day' > @before::timestamptz
         END
         AND attempt - CASE WHEN state = 'running' THEN 1 ELSE 0 END <= CASE
             WHEN jsonb_typeof(metadata -> 'river:rescue_count') = 'number' THEN (metadata ->> 'river:rescue_count')::numeric ELSE 0 END);

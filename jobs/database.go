@@ -29,6 +29,7 @@ const tellAgain = time.Minute
 type database struct {
 	pool   *pgxpool.Pool
 	back   func(context.Context) // called as it comes back
+	beats  *heartbeats
 	logger *slog.Logger
 
 	//nolint:containedctx // of the question, which nobody waits for
@@ -44,8 +45,8 @@ type database struct {
 	heldUp time.Time     // when a query without an answer was told of last
 }
 
-func newDatabase(pool *pgxpool.Pool, logger *slog.Logger) *database {
-	d := &database{pool: pool, logger: logger, back: func(context.Context) {}}
+func newDatabase(pool *pgxpool.Pool, beats *heartbeats, logger *slog.Logger) *database {
+	d := &database{pool: pool, beats: beats, logger: logger, back: func(context.Context) {}}
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	return d
 }
@@ -74,7 +75,9 @@ func (d *database) askUntilBack(met error) {
 	if pgErr != nil && strings.HasPrefix(pgErr.Code, "53") {
 		d.tell(since, met)
 	}
+	defer d.beats.end(databaseBeat)
 	for first := true; ; first = false {
+		d.beats.expect(databaseBeat, "the question whether the database is back", databaseTimeout+probeInterval+finishTimeout)
 		err := d.ask(d.ctx, db.DiskFull(met))
 		if d.ctx.Err() != nil {
 			return

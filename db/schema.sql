@@ -2476,6 +2476,7 @@ ALTER TABLE ONLY flightbill.voided_flights
     ADD CONSTRAINT voided_flights_flight_id_fkey FOREIGN KEY (flight_id) REFERENCES flightbill.billed_flights(flight_id);
 
 GRANT USAGE ON SCHEMA flightbill TO flightbill_enqueuer;
+GRANT USAGE ON SCHEMA flightbill TO flightbill_queue_admin;
 
 REVOKE ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) FROM PUBLIC;
 
@@ -2486,6 +2487,8 @@ REVOKE ALL ON FUNCTION flightbill.billing_runs_only_forward() FROM PUBLIC;
 REVOKE ALL ON FUNCTION flightbill.charges_join_drafts_only() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.charges_stay_as_issued() FROM PUBLIC;
+
+GRANT SELECT ON TABLE flightbill.river_job TO flightbill_queue_reader;
 
 REVOKE ALL ON FUNCTION flightbill.claim_flights(client text, most integer, behind_scheduled_at timestamp with time zone[], behind_id bigint[]) FROM PUBLIC;
 
@@ -2499,6 +2502,7 @@ REVOKE ALL ON FUNCTION flightbill.enqueue_as_jobs(flight_ids text[], job_ids big
 
 REVOKE ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_enqueuer;
+GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_queue_admin;
 
 REVOKE ALL ON FUNCTION flightbill.flight_id_is_valid(flight_id text) FROM PUBLIC;
 
@@ -2562,4 +2566,7 @@ REVOKE ALL ON FUNCTION flightbill.voided_flight_message(flight_id text) FROM PUB
 
 REVOKE ALL ON FUNCTION flightbill.withdraw_promise(client text) FROM PUBLIC;
 
+GRANT SELECT ON TABLE flightbill.flight_source_outages TO flightbill_queue_reader;
+
 GRANT SELECT,INSERT,DELETE ON TABLE flightbill.flight_processing_queue TO flightbill_enqueuer;
+GRANT SELECT,INSERT,DELETE ON TABLE flightbill.flight_processing_queue TO flightbill_queue_admin;

@@ -93,12 +93,15 @@ func (s surroundings) notNewer() error {
 	return nil
 }
 
+// whole reports whether the database has all migrations of this binary.
+func (s surroundings) whole() bool { return s.applied == s.newest && s.river == RiverVersion }
+
 // canMigrate says what stands in the way of migrating up.
 func (s surroundings) canMigrate() error {
 	if err := s.notNewer(); err != nil {
 		return err
 	}
-	if s.applied == s.newest && s.river == RiverVersion {
+	if s.whole() {
 		return nil
 	}
 	switch {

@@ -53,7 +53,7 @@ DECLARE
     invoice bigint;
     why     text;
 BEGIN
-    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     PERFORM set_config('lock_timeout', '1s', true); -- see save_flights
     PERFORM FROM flightbill.customers c
     WHERE c.id IN (SELECT l.customer_id FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l WHERE l.closes_on IS NULL)
@@ -1130,7 +1130,7 @@ DECLARE
     own_invoice   bigint[];
     to_issue      bigint[];
 BEGIN
-    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     -- A customer whom somebody's transaction has locked holds up this one's flights: the
     -- caller then saves those of each customer apart.
     PERFORM set_config('lock_timeout', '1s', true);

@@ -23,7 +23,8 @@ type surroundings struct {
 	strangers    string // what is in the schema where flightbill has made nothing
 	noExtension  bool   // btree_gist is neither in the database nor at hand
 	newExtension bool   // it is not in the database
-	noRole       bool   // flightbill_enqueuer is missing and cannot be made
+	missingRoles string // what makes those of flightbill's that are missing, where this role may not
+	owner        string // of the schema, as SQL wants it
 }
 
 // lookAround reads the catalogs and the two tables of versions. It changes nothing.
@@ -46,19 +47,24 @@ func lookAround(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provide
 				AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = o.oid AND d.deptype = 'e')), ''), -- but for an extension's
 			NOT EXISTS (SELECT FROM pg_available_extensions e WHERE e.name = 'btree_gist'),
 			NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'btree_gist'),
-			NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'flightbill_enqueuer')
-				AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolcreaterole OR r.rolsuper))
+			coalesce((SELECT string_agg('CREATE ROLE ' || wanted || ' NOLOGIN', '; ') FROM unnest('{flightbill_enqueuer,flightbill_server,flightbill_reporter,flightbill_accountant}'::text[]) AS wanted
+				WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = wanted)
+				AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolcreaterole OR r.rolsuper))), ''),
+			coalesce((SELECT s.nspowner::regrole::text FROM pg_namespace s WHERE s.oid = n.oid), '')
 		FROM (SELECT to_regnamespace('flightbill') AS oid) AS n`).Scan(
-		&s.user, &s.readOnly, &s.schema, &s.mayMake, &s.mayUse, &s.owns, &goosed, &rivered, &s.strangers, &s.noExtension, &s.newExtension, &s.noRole)
+		&s.user, &s.readOnly, &s.schema, &s.mayMake, &s.mayUse, &s.owns, &goosed, &rivered, &s.strangers, &s.noExtension, &s.newExtension, &s.missingRoles, &s.owner)
 	if err != nil {
 		return s, fmt.Errorf("look at what the database has: %w", err)
+	}
+	if !s.mayUse && goosed {
+		return s, fmt.Errorf("%w: role %s may not use schema flightbill", ErrNoRight, s.user)
 	}
 	if !s.mayUse {
 		return s, fmt.Errorf("role %s may not use schema flightbill; work as its owner, or have that one run: GRANT USAGE ON SCHEMA flightbill TO %[1]s", s.user)
 	}
 	if goosed {
 		if err := pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM flightbill.goose_db_version WHERE is_applied`).Scan(&s.applied); err != nil {
-			return s, fmt.Errorf("read the migration version: %w", err)
+			return s, fmt.Errorf("role %s reads the migration version: %w", s.user, err)
 		}
 	}
 	if rivered {
@@ -69,6 +75,14 @@ func lookAround(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provide
 		}
 	}
 	return s, nil
+}
+
+// asOwner says who is to migrate, where this role may not.
+func (s surroundings) asOwner() string {
+	if s.owns {
+		return ""
+	}
+	return " as " + s.owner + ", who owns schema flightbill"
 }
 
 // notNewer refuses what a newer flightbill or a newer River has made.
@@ -108,9 +122,8 @@ func (s surroundings) canMigrate() error {
 		return fmt.Errorf("%w: the server lacks Postgres' extension btree_gist; install the package that brings it, such as postgresql-contrib", ErrCannotMigrate)
 	case s.applied == 0 && s.newExtension && !s.mayMake:
 		return fmt.Errorf("%w: role %s may not make the extension btree_gist; have an administrator run: CREATE EXTENSION btree_gist", ErrCannotMigrate, s.user)
-	case s.noRole:
-		return fmt.Errorf("%w: the role flightbill_enqueuer is missing and %s may not make it; have an administrator run: CREATE ROLE flightbill_enqueuer NOLOGIN",
-			ErrCannotMigrate, s.user)
+	case s.missingRoles != "":
+		return fmt.Errorf("%w: roles are missing and %s may not make them; have an administrator run: %s", ErrCannotMigrate, s.user, s.missingRoles)
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ var (
 	// ErrSettingsDiffer: the process was given other billing settings than the
 	// database has.
 	ErrSettingsDiffer = errors.New("billing settings differ")
+	// ErrNoRight: the role that is logged in lacks a right; see NoRight.
+	ErrNoRight = errors.New("a right is lacking")
 	// ErrClock: the machine's clock, or its zone database, is not the database's.
 	ErrClock = errors.New("wrong clock")
 )
@@ -75,6 +77,12 @@ func Refused(err error) bool {
 	_, connecting := errors.AsType[*pgconn.ConnectError](err)
 	pgErr, answered := errors.AsType[*pgconn.PgError](err)
 	return connecting && answered && (strings.HasPrefix(pgErr.Code, "28") || strings.HasPrefix(pgErr.Code, "3D"))
+}
+
+// NoRight reports whether an error says that the role which is logged in lacks a right.
+func NoRight(err error) bool {
+	pgErr, answered := errors.AsType[*pgconn.PgError](err)
+	return errors.Is(err, ErrNoRight) || answered && pgErr.Code == "42501"
 }
 
 // TryAgain reports whether the same may succeed at once: the database was away, or two

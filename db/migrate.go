@@ -134,11 +134,11 @@ func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	switch {
 	case found.applied < found.newest:
-		return fmt.Errorf("%w: the database is at migration %d, this flightbill needs %d; run flightbill migrate up",
-			ErrSchemaTooOld, found.applied, found.newest)
+		return fmt.Errorf("%w: the database is at migration %d, this flightbill needs %d; run flightbill migrate up%s",
+			ErrSchemaTooOld, found.applied, found.newest, found.asOwner())
 	case found.river < RiverVersion:
-		return fmt.Errorf("%w: the database has River's tables of migration %d, this flightbill needs %d; run flightbill migrate up",
-			ErrSchemaTooOld, found.river, RiverVersion)
+		return fmt.Errorf("%w: the database has River's tables of migration %d, this flightbill needs %d; run flightbill migrate up%s",
+			ErrSchemaTooOld, found.river, RiverVersion, found.asOwner())
 	}
 	return nil
 }

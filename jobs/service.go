@@ -47,6 +47,9 @@ type Config struct {
 	FlightWait time.Duration  // how long an unknown or unlanded flight is waited for
 	Bounds     billing.Bounds // of facts; fields that are 0: the defaults
 	Schedules  Schedules
+	// NoReindex leaves the indexes of River's jobs as they are: its login may not rebuild
+	// them.
+	NoReindex bool
 	// LookEvery is how often the leader looks for runs that are due and not done;
 	// a minute where it is 0.
 	LookEvery time.Duration
@@ -129,6 +132,10 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Schedules != NoSchedules {
 		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute))
 	}
+	reindexed := IndexNames()
+	if cfg.NoReindex {
+		reindexed = []string{} // nil: River's own
+	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema:               db.Schema,
 		Queues:               queues,
@@ -141,7 +148,7 @@ func New(cfg Config) (*Service, error) {
 		// A cancelled flight is an unbilled one: River must not forget it.
 		CancelledJobRetentionPeriod: -1,
 		DiscardedJobRetentionPeriod: -1,
-		ReindexerIndexNames:         indexNames(),
+		ReindexerIndexNames:         reindexed,
 		RetryPolicy:                 retryPolicy{clock.now},
 		// It is how River is given a clock. Else what it writes of a job that ends while the
 		// machine's jumps ahead, a snooze for example, is as far in the future.
@@ -162,9 +169,9 @@ func New(cfg Config) (*Service, error) {
 	return service, nil
 }
 
-// indexNames are River's, but for the two that the migrations drop, and
+// IndexNames are the indexes of River's jobs that are rebuilt: River's, but for the two that the migrations drop, and
 // flightbill's own on River's table.
-func indexNames() []string {
+func IndexNames() []string {
 	names := slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool {
 		return name == "river_job_args_index" || name == "river_job_metadata_index"
 	})

@@ -72,10 +72,9 @@ type Options struct {
 // Open connects to the database of a URL or of a keyword string and checks
 // that it answers and is new enough.
 func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(url)
+	config, err := parseAddress(url)
 	if err != nil {
-		// pgx's message leaves the password out.
-		return nil, fmt.Errorf("DATABASE_URL is not a Postgres address: %w", err)
+		return nil, err
 	}
 	if opts.MaxConns > 0 {
 		config.MaxConns = opts.MaxConns

@@ -197,7 +197,8 @@ func TestOpenGarbage(t *testing.T) {
 		"postgres://someone:hunter2@host:port/flights", "postgres://someone:hun/hunter2@host/flights",
 		"postgres://someone:hun hunter2@host/flights", "postgres://someone:%zzhunter2@host/flights",
 		"postgres://someone:hunter2@host/flights?pool_max_conns=many", "postgres://someone:hunter2@host/flights?sslmode=maybe",
-		"host=x password=hunter2 port=abc", "password='hunter2 host=x",
+		"host=x password=hunter2 port=abc", "password='hunter2 host=x", "postgres://someone:p@hunter2@host/flights", "postgres://someone:12/hunter2@host/flights",
+		"postgresql+psycopg://someone:hunter2@host/flights?sslmode=disable", "jdbc:postgresql://host/flights?user=someone&password=hunter2",
 	} {
 		_, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema})
 		require.ErrorContains(t, err, "DATABASE_URL is not a Postgres address", url)

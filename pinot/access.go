@@ -80,7 +80,7 @@ func parseHeaders(setting string) (http.Header, error) {
 		case headers.Get(name) != "":
 			return nil, configErrorf("PINOT_HEADERS", "header %s is there twice", name)
 		case value == "" || hasControl(value):
-			return nil, configErrorf("PINOT_HEADERS", "header %s has no value, or one with a line end or a control character", name)
+			return nil, configErrorf("PINOT_HEADERS", "header %d of %d has no value, or one with a line end or a control character", i+1, len(pairs)) // a name that may be a token in base64
 		}
 		headers.Set(name, value)
 	}

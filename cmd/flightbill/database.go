@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -50,6 +51,9 @@ func (a *app) openDatabase(ctx context.Context) (pool *pgxpool.Pool, closeDB fun
 	})
 	if err != nil {
 		stop()
+		if errors.Is(err, db.ErrAddress) {
+			err = usageError{err}
+		}
 		return nil, nil, err
 	}
 	err = a.clock.Measure(ctx, pool)

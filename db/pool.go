@@ -66,7 +66,9 @@ type Options struct {
 	MaxConns        int32         // at most so many connections; 0: pgx's default
 	ApplicationName string        // as pg_stat_activity shows it; empty: flightbill
 	QueryTimeout    time.Duration // of queries whose caller sets no deadline; 0: none
-	SearchPath      string        // for tests, whose SQL names no schema; empty: Postgres' own names alone
+	// ReadURL gives the URL of now: each new connection has its user and password. Optional.
+	ReadURL    func() (string, error)
+	SearchPath string // for tests, whose SQL names no schema; empty: Postgres' own names alone
 }
 
 // Open connects to the database of a URL or of a keyword string and checks
@@ -86,6 +88,9 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 	if opts.QueryTimeout > 0 {
 		config.ConnConfig.Tracer = deadline(opts.QueryTimeout)
 	}
+	if opts.ReadURL != nil {
+		config.BeforeConnect = withLogin(opts.ReadURL)
+	}
 	config.ConnConfig.AfterConnect = setSession(opts.SearchPath)
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 10 * time.Second
@@ -100,6 +105,21 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 		return nil, err
 	}
 	return pool, nil
+}
+
+// withLogin sets user and password to those of now. A file that is being replaced may be
+// unreadable for a moment: then those of the start are tried, and the server tells if they are wrong.
+func withLogin(readURL func() (string, error)) func(context.Context, *pgx.ConnConfig) error {
+	return func(_ context.Context, connect *pgx.ConnConfig) error {
+		address, err := readURL()
+		if err != nil {
+			return nil //nolint:nilerr // see above
+		}
+		if now, err := parseAddress(address); err == nil {
+			connect.User, connect.Password = now.ConnConfig.User, now.ConnConfig.Password
+		}
+		return nil
+	}
 }
 
 func checkServer(ctx context.Context, pool *pgxpool.Pool, config *pgx.ConnConfig) error {

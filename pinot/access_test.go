@@ -132,6 +132,8 @@ func TestAccessSettingsThatCannotWork(t *testing.T) {
 	nothing := filepath.Join(t.TempDir(), "none")
 	empty := filepath.Join(t.TempDir(), "empty")
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+	large := filepath.Join(t.TempDir(), "large")
+	require.NoError(t, os.WriteFile(large, []byte(strings.Repeat("s3cret", maxToken)), 0o600))
 	for name, tc := range map[string]struct {
 		cfg     Config
 		setting string
@@ -150,6 +152,7 @@ func TestAccessSettingsThatCannotWork(t *testing.T) {
 		"a token and a file":    {Config{Token: "s3cret", TokenFile: empty}, "PINOT_TOKEN_FILE"},
 		"a token of two lines":  {Config{Token: "s3cret\nX-B: c"}, "PINOT_TOKEN"},
 		"no token file":         {Config{TokenFile: nothing}, "PINOT_TOKEN_FILE"},
+		"a large token file":    {Config{TokenFile: large}, "PINOT_TOKEN_FILE"},
 		"an empty token file":   {Config{TokenFile: empty}, "PINOT_TOKEN_FILE"},
 		"a database with a lot": {Config{Database: "a b"}, "PINOT_DATABASE"},
 		"no CA file":            {Config{CAFile: nothing}, "PINOT_CA_FILE"},

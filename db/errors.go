@@ -14,6 +14,8 @@ import (
 )
 
 var (
+	// ErrAddress: what is to be connected to is not understood.
+	ErrAddress = errors.New("DATABASE_URL is not a Postgres address")
 	// ErrUnreachable: the database server did not answer.
 	ErrUnreachable = errors.New("database unreachable")
 	// ErrNotWritable: the database is a standby, or read-only.

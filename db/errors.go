@@ -20,6 +20,9 @@ var (
 	ErrNotWritable = errors.New("database cannot be written")
 	// ErrServerTooOld: the server is older than OldestPostgres.
 	ErrServerTooOld = errors.New("database server too old")
+	// ErrPooler: what stands before the database is not what it was said to be, or it is
+	// not set up for flightbill.
+	ErrPooler = errors.New("connection pooler")
 	// ErrNotUTF8: the database has another encoding.
 	ErrNotUTF8 = errors.New("database is not in UTF-8")
 	// ErrSchemaTooNew: a newer flightbill has migrated the database.
@@ -52,7 +55,7 @@ func Away(err error) bool {
 	switch {
 	case errors.Is(err, ErrNotWritable):
 		return true
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrPooler):
 		return false
 	}
 	connecting, isConnecting := errors.AsType[*pgconn.ConnectError](err)

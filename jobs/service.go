@@ -57,6 +57,7 @@ type Config struct {
 	Now        func() time.Time // what the rules go by: Clock's, but in tests
 	Stats      *Stats
 	Logger     *slog.Logger
+	PollOnly   bool // a connection that listens is not to be had: the queue is looked at each second
 }
 
 // Schedules says what a process does about scheduled runs.
@@ -129,6 +130,7 @@ func New(cfg Config) (*Service, error) {
 		Workers:              workers,
 		PeriodicJobs:         periodic,
 		FetchCooldown:        fetchCooldown,
+		PollOnly:             cfg.PollOnly,
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		SoftStopTimeout:      GracePeriod,

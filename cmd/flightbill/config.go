@@ -22,6 +22,7 @@ import (
 // config is every setting there is. Nothing else reads the environment.
 type config struct {
 	DatabaseURL  string
+	Pooler       db.Pooler
 	DataDir      string
 	Billing      db.Settings // as given; empty fields were not
 	FlightSource string
@@ -66,6 +67,8 @@ const (
 func settings() []setting {
 	return []setting{
 		{"DATABASE_URL", "", "Postgres to use; empty: an embedded one in FLIGHTBILL_DATA_DIR", text(func(c *config) *string { return &c.DatabaseURL })},
+		{"FLIGHTBILL_DATABASE_POOLER", string(db.NoPooler), "what DATABASE_URL leads to: none (the server itself), or the pool_mode of a pooler such as PgBouncer: session or transaction",
+			oneOf(func(c *config) *string { return (*string)(&c.Pooler) }, string(db.NoPooler), string(db.SessionPooler), string(db.TransactionPooler))},
 		{"FLIGHTBILL_DATA_DIR", embedded.DefaultDir(), "folder of the embedded Postgres", text(func(c *config) *string { return &c.DataDir })},
 		{"FLIGHTBILL_TIMEZONE", "", "billing time zone, an IANA name; UTC at the first start", func(c *config, v string) error {
 			if v == "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -48,6 +49,19 @@ var (
 	// ErrClock: the machine's clock, or its zone database, is not the database's.
 	ErrClock = errors.New("wrong clock")
 )
+
+// Unfit reports whether an error says that a process must not work with the database: by
+// its clock, or since others have migrated it.
+func Unfit(err error) bool {
+	return errors.Is(err, ErrClock) || errors.Is(err, ErrSchemaTooNew) || errors.Is(err, ErrSchemaTooOld)
+}
+
+// SchemaDiffers reports whether an error says that the database has not what it was asked
+// for, or has it otherwise: somebody migrates it.
+func SchemaDiffers(err error) bool {
+	pgErr, answered := errors.AsType[*pgconn.PgError](err)
+	return answered && slices.Contains([]string{"42P01", "42703", "42883", "0A000"}, pgErr.Code) // a relation, a column, a function; a prepared statement's result
+}
 
 // Away reports whether an error says that the database did not answer, or cannot be
 // written: nothing is wrong with what it was asked, and waiting helps.

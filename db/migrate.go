@@ -2,10 +2,13 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -25,6 +28,9 @@ const gooseTable = Schema + ".goose_db_version"
 // migrateLockKey is held by the one process that migrates; the others wait.
 const migrateLockKey = 4638707616191610990
 
+// migrateLockWait is how long a step waits for a lock, and flights behind it.
+const migrateLockWait = 5 * time.Second
+
 // Migration is one step, for people.
 type Migration struct {
 	Line    string `json:"line"` // river or flightbill
@@ -38,7 +44,7 @@ type Migration struct {
 // at once: one migrates, the others wait for it and find nothing to do.
 func MigrateUp(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 	var done []Migration
-	err := withMigrations(ctx, pool, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
+	err := withMigrations(ctx, pool, false, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
 		if err := found.canMigrate(); err != nil {
 			return err
 		}
@@ -73,12 +79,12 @@ func MigrateUp(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 // have been issued it refuses, with ErrInvoicesIssued, unless they are to be lost.
 func MigrateDown(ctx context.Context, pool *pgxpool.Pool, loseInvoices bool) (*Migration, error) {
 	var undone *Migration
-	err := withMigrations(ctx, pool, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
+	err := withMigrations(ctx, pool, loseInvoices, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
 		if err := found.canTakeBack(ctx, pool, loseInvoices); err != nil {
 			return err
 		}
 		if found.applied > 0 {
-			result, err := takeBack(ctx, pool, provider, loseInvoices)
+			result, err := provider.Down(ctx)
 			if err != nil {
 				return fmt.Errorf("take back flightbill's newest migration: %w", err)
 			}
@@ -154,29 +160,8 @@ func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// takeBack runs the newest migration's way down. That of the invoices looks for issued
-// ones itself, since another session may issue one after the look of before, and
-// since goose runs it too.
-func takeBack(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provider, loseInvoices bool) (*goose.MigrationResult, error) {
-	if !loseInvoices {
-		return provider.Down(ctx)
-	}
-	config := pool.Config()
-	config.ConnConfig.RuntimeParams["flightbill.lose_invoices"] = "on"
-	permissive, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("connect to migrate: %w", err)
-	}
-	defer permissive.Close()
-	provider, err = newProvider(permissive)
-	if err != nil {
-		return nil, err
-	}
-	defer provider.Close()
-	return provider.Down(ctx)
-}
-
-func withMigrations(ctx context.Context, pool *pgxpool.Pool, do func(*rivermigrate.Migrator[pgx.Tx], *goose.Provider, surroundings) error) error {
+// withMigrations calls do with the lock of all who migrate.
+func withMigrations(ctx context.Context, pool *pgxpool.Pool, loseInvoices bool, do func(*rivermigrate.Migrator[pgx.Tx], *goose.Provider, surroundings) error) error {
 	// Not one of the pool's: those that wait for the lock would take the
 	// connections which the one that holds it needs.
 	conn, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
@@ -189,6 +174,13 @@ func withMigrations(ctx context.Context, pool *pgxpool.Pool, do func(*rivermigra
 		return fmt.Errorf("wait for other migrations: %w", err)
 	}
 
+	config := pool.Config()
+	config.AfterConnect = prepareToMigrate(loseInvoices)
+	pool, err = pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("connect to migrate: %w", err)
+	}
+	defer pool.Close()
 	provider, err := newProvider(pool)
 	if err != nil {
 		return err
@@ -202,7 +194,28 @@ func withMigrations(ctx context.Context, pool *pgxpool.Pool, do func(*rivermigra
 	if err != nil {
 		return err
 	}
-	return do(river, provider, found)
+	err = do(river, provider, found)
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == sqlStateLocked {
+		return fmt.Errorf("%w now: another transaction has what it changes locked for more than %s, and flights are not to wait longer behind it; "+
+			"this step has changed nothing; see pg_stat_activity for who holds the lock, and run it again: %w", ErrCannotMigrate, migrateLockWait, err)
+	}
+	return err
+}
+
+// prepareToMigrate sets what a step is run with. One that waits for a table makes all who
+// come after it wait, too. The way down of the invoices looks for issued ones itself, since
+// another session may issue one after the look of before, and since goose runs it too.
+func prepareToMigrate(loseInvoices bool) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, conn *pgx.Conn) error {
+		sql := fmt.Sprintf("SET lock_timeout = %d;", migrateLockWait.Milliseconds())
+		if loseInvoices {
+			sql += "SET flightbill.lose_invoices = on;"
+		}
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("set how to migrate: %w", err)
+		}
+		return nil
+	}
 }
 
 func newProvider(pool *pgxpool.Pool) (*goose.Provider, error) {

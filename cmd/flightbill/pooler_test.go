@@ -80,7 +80,9 @@ func TestServeThroughPgBouncer(t *testing.T) {
 	eventually(t, "the draft is issued", func() bool {
 		return number(t, pool, `SELECT count(*) FROM invoices WHERE kind = 'consolidated' AND status = 'PENDING' AND number = 'WEEK-000001' AND total = 5`) == 1
 	})
-	eventually(t, "the old one is overdue", func() bool { return number(t, pool, `SELECT count(*) FROM invoices WHERE number = 'OLD-1' AND status = 'OVERDUE'`) == 1 })
+	eventually(t, "the old one is overdue", func() bool {
+		return number(t, pool, `SELECT count(*) FROM invoices WHERE number = 'OLD-1' AND status = 'OVERDUE'`) == 1
+	})
 	close(ends)
 	require.Greater(t, <-spoiled, 10)
 	require.Equal(t, 3001, number(t, pool, `SELECT count(*) FROM charges`))

@@ -62,6 +62,7 @@ type Config struct {
 	Now        func() time.Time // what the rules go by: Clock's, but in tests
 	Stats      *Stats
 	Logger     *slog.Logger
+	PollOnly   bool // a connection that listens is not to be had: the queue is looked at each second
 }
 
 // Schedules says what a process does about scheduled runs.
@@ -114,7 +115,7 @@ func New(cfg Config) (*Service, error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
 		pool: cfg.Pool, books: books, queue: queue, source: cfg.Source, breaker: breaker, database: database, slots: slots, locked: &lockedCustomers{},
-		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, bounds: cfg.Bounds, now: cfg.Now, riverNow: clock.now, stats: cfg.Stats, logger: ingestion,
+		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, bounds: cfg.Bounds, now: cfg.Now, riverNow: clock.now, lookNow: clock.lookNow, stats: cfg.Stats, logger: ingestion,
 	})
 	consolidator := &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}
 	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats, clock: clock})
@@ -142,6 +143,7 @@ func New(cfg Config) (*Service, error) {
 		Workers:              workers,
 		PeriodicJobs:         periodic,
 		FetchCooldown:        fetchCooldown,
+		PollOnly:             cfg.PollOnly,
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		SoftStopTimeout:      GracePeriod,
@@ -189,8 +191,8 @@ func (s *Service) Outage() *Outage { return s.breaker.Outage() }
 // can.
 func (s *Service) DatabaseOutage() *Outage { return s.database.Outage() }
 
-// Unfit says why this process does no work: its clock is not the database's, or it has
-// other rules for the billing zone. Nil while it works.
+// Unfit says why this process does no work: its clock is not the database's, it has
+// other rules for the billing zone, or others have migrated the database. Nil while it works.
 func (s *Service) Unfit() error { return s.clock.Wrong() }
 
 // Pause returns the time between two queries that the flight source's quota leaves this

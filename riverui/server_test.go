@@ -211,7 +211,7 @@ func TestRiverUIsOwnLog(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, res.StatusCode)
 	require.NotContains(t, b.log.String(), "API error response")
 
-	_, err := b.pool.Exec(t.Context(), "ALTER TABLE river_queue RENAME TO gone")
+	_, err := b.owner.Exec(t.Context(), "ALTER TABLE river_queue RENAME TO gone")
 	require.NoError(t, err)
 	res, body := b.do(t, "GET", "/api/queues", "")
 	require.Equal(t, http.StatusInternalServerError, res.StatusCode)

@@ -249,3 +249,28 @@ func refused(t *testing.T, base string) bool {
 	}
 	return err != nil
 }
+
+// With the rights of flightbill_server, which every test here has, each button works.
+func TestEveryButtonWorks(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.owner.Exec(t.Context(), `INSERT INTO river_queue (name) VALUES ('flights')`)
+	require.NoError(t, err)
+	for _, request := range [][3]string{
+		{"POST", "/api/jobs/cancel", ids(b.insert(t, "cancelled"))},
+		{"POST", "/api/jobs/retry", ids(b.insert(t, "retried"))},
+		{"POST", "/api/jobs/delete", ids(b.insert(t, "deleted"))},
+		{"PUT", "/api/queues/flights/pause", ""},
+		{"PUT", "/api/queues/flights/resume", ""},
+		{"PATCH", "/api/queues/flights", "{}"},
+		{"GET", "/api/queues", ""},
+		{"GET", "/api/queues/flights", ""},
+		{"GET", "/api/jobs?state=available", ""},
+		{"GET", "/api/states", ""},
+		{"GET", "/api/features", ""},
+	} {
+		res, body := b.do(t, request[0], request[1], request[2], header("Content-Type", "application/json"))
+		require.Equal(t, http.StatusOK, res.StatusCode, "%s: %s", request, body)
+	}
+	require.NotContains(t, b.log.String(), "permission denied")
+}

@@ -53,7 +53,7 @@ DECLARE
     invoice bigint;
     why     text;
 BEGIN
-    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     PERFORM set_config('lock_timeout', '1s', true); -- see save_flights
     PERFORM FROM flightbill.customers c
     WHERE c.id IN (SELECT l.customer_id FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l WHERE l.closes_on IS NULL)
@@ -1136,7 +1136,7 @@ DECLARE
     own_invoice   bigint[];
     to_issue      bigint[];
 BEGIN
-    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     -- A customer whom somebody's transaction has locked holds up this one's flights: the
     -- caller then saves those of each customer apart.
     PERFORM set_config('lock_timeout', '1s', true);
@@ -2482,6 +2482,7 @@ ALTER TABLE ONLY flightbill.voided_flights
     ADD CONSTRAINT voided_flights_flight_id_fkey FOREIGN KEY (flight_id) REFERENCES flightbill.billed_flights(flight_id);
 
 GRANT USAGE ON SCHEMA flightbill TO flightbill_enqueuer;
+GRANT USAGE ON SCHEMA flightbill TO flightbill_queue_admin;
 GRANT USAGE ON SCHEMA flightbill TO flightbill_server;
 GRANT USAGE ON SCHEMA flightbill TO flightbill_reporter;
 GRANT USAGE ON SCHEMA flightbill TO flightbill_accountant;
@@ -2498,6 +2499,7 @@ REVOKE ALL ON FUNCTION flightbill.charges_join_drafts_only() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.charges_stay_as_issued() FROM PUBLIC;
 
+GRANT SELECT ON TABLE flightbill.river_job TO flightbill_queue_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.river_job TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.claim_flights(client text, most integer, behind_scheduled_at timestamp with time zone[], behind_id bigint[]) FROM PUBLIC;
@@ -2515,6 +2517,7 @@ REVOKE ALL ON FUNCTION flightbill.enqueue_as_jobs(flight_ids text[], job_ids big
 
 REVOKE ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_enqueuer;
+GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_queue_admin;
 GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.flight_id_is_valid(flight_id text) FROM PUBLIC;
@@ -2740,9 +2743,11 @@ GRANT SELECT ON TABLE flightbill.customer_operators TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.customer_operators TO flightbill_reporter;
 GRANT SELECT,INSERT,DELETE ON TABLE flightbill.customer_operators TO flightbill_accountant;
 
+GRANT SELECT ON TABLE flightbill.flight_source_outages TO flightbill_queue_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.flight_source_outages TO flightbill_server;
 
 GRANT SELECT,INSERT,DELETE ON TABLE flightbill.flight_processing_queue TO flightbill_enqueuer;
+GRANT SELECT,INSERT,DELETE ON TABLE flightbill.flight_processing_queue TO flightbill_queue_admin;
 GRANT SELECT ON TABLE flightbill.flight_processing_queue TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.flight_processing_queue TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.flight_processing_queue TO flightbill_accountant;

@@ -262,7 +262,7 @@ func TestCorrectMeetsARun(t *testing.T) {
 	_, err = run.Exec(t.Context(), `INSERT INTO billing_runs (closes_on, run_date, due_at, trigger, started_at, finished_at) VALUES ('2026-03-15', '2026-03-15', now(), 'manual', now(), now())`)
 	require.NoError(t, err)
 	correction := inBackground(func() (jobs.Correction, error) { return b.corrector().Correct(context.Background(), "W1") })
-	b.waitForRunLock(t, 1, "ShareLock")
+	b.waitForRunLock(t, 1, "RowShareLock")
 	require.NoError(t, run.Commit(t.Context()))
 	require.NoError(t, (<-correction).err)
 	require.Equal(t, "2026-03-22", get[string](t, b, `SELECT closes_on::text FROM invoices WHERE status = 'DRAFT'`))

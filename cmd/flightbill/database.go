@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -45,11 +46,18 @@ func (a *app) openDatabase(ctx context.Context) (pool *pgxpool.Pool, closeDB fun
 			}
 		}
 	}
-	pool, err = db.Open(ctx, url, db.Options{
-		MaxConns: int32(a.config.Workers + spareConnections), QueryTimeout: a.queryTimeout, //nolint:gosec // at most 10,000 workers
-	})
+	opts := db.Options{
+		MaxConns: int32(a.config.Workers + spareConnections), QueryTimeout: a.queryTimeout, Pooler: a.pooler(), //nolint:gosec // at most 10,000 workers
+	}
+	if file := a.config.DatabaseFile; file != "" {
+		opts.ReadURL = func() (string, error) { return readSecret(file) }
+	}
+	pool, err = db.Open(ctx, url, opts)
 	if err != nil {
 		stop()
+		if errors.Is(err, db.ErrAddress) {
+			err = usageError{err}
+		}
 		return nil, nil, err
 	}
 	a.login = pool.Config().ConnConfig.User
@@ -65,6 +73,14 @@ func (a *app) openDatabase(ctx context.Context) (pool *pgxpool.Pool, closeDB fun
 		return nil, nil, err
 	}
 	return pool, func() { pool.Close(); stop() }, nil
+}
+
+// pooler is what stands before the database; nothing before the embedded one.
+func (a *app) pooler() db.Pooler {
+	if a.config.DatabaseURL == "" {
+		return db.NoPooler
+	}
+	return a.config.Pooler
 }
 
 // withDatabase opens the database, sees that it is migrated, and runs do.

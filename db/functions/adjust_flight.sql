@@ -27,7 +27,7 @@ DECLARE
     invoice bigint;
     why     text;
 BEGIN
-    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     PERFORM set_config('lock_timeout', '1s', true); -- see save_flights
     PERFORM FROM flightbill.customers c
     WHERE c.id IN (SELECT l.customer_id FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l WHERE l.closes_on IS NULL)

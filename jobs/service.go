@@ -133,10 +133,6 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Schedules != NoSchedules {
 		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute))
 	}
-	reindexed := IndexNames()
-	if cfg.NoReindex {
-		reindexed = []string{} // nil: River's own
-	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema:               db.Schema,
 		Queues:               queues,
@@ -150,7 +146,7 @@ func New(cfg Config) (*Service, error) {
 		// A cancelled flight is an unbilled one: River must not forget it.
 		CancelledJobRetentionPeriod: -1,
 		DiscardedJobRetentionPeriod: -1,
-		ReindexerIndexNames:         reindexed,
+		ReindexerIndexNames:         cfg.reindexed(),
 		RetryPolicy:                 retryPolicy{clock.now},
 		// It is how River is given a clock. Else what it writes of a job that ends while the
 		// machine's jumps ahead, a snooze for example, is as far in the future.
@@ -169,6 +165,13 @@ func New(cfg Config) (*Service, error) {
 	database.back = service.housekeeper.takeUp
 	clock.begin, clock.end = service.begin, service.stopNow
 	return service, nil
+}
+
+func (c Config) reindexed() []string {
+	if c.NoReindex {
+		return []string{} // nil: River's own
+	}
+	return IndexNames()
 }
 
 // IndexNames are the indexes of River's jobs that are rebuilt: River's, but for the two that the migrations drop, and

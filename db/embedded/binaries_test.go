@@ -11,7 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -128,25 +128,41 @@ func TestCacheOfAnotherUserIsNotUsed(t *testing.T) {
 	})
 }
 
-// The usual places are below folders that are one's own, none in the shared temporary folder.
-func TestUsualCacheIsNotShared(t *testing.T) {
-	t.Parallel()
-	temp, err := filepath.EvalSymlinks(os.TempDir())
-	require.NoError(t, err)
-	for _, dir := range ownerOf(t, "").cacheDirs() {
-		require.False(t, strings.HasPrefix(dir, temp+"/"), dir)
+// Not parallel: it sets environment variables. The shared temporary folder is no place, even where there is no other.
+func TestUsualCacheIsOnesOwn(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", "")
+	t.Setenv("HOME", "/home/someone")
+	want := map[string]string{"linux": "/home/someone/.cache/flightbill", "darwin": "/home/someone/Library/Caches/flightbill"}
+	if os.Geteuid() == 0 { // whose home may be another user's, as under sudo
+		want = map[string]string{"linux": "/var/cache/flightbill/1", "darwin": "/Library/Caches/flightbill/1"}
 	}
+	require.Equal(t, []string{want[runtime.GOOS]}, account{1, 1}.cacheDirs())
+
+	_, err := binaries(order{Version: defaultVersion}, func(string) {})
+	require.ErrorContains(t, err, "the home folder is unknown; set FLIGHTBILL_DATA_DIR, or XDG_CACHE_HOME")
 }
 
-func TestCacheInTheDataFolder(t *testing.T) {
+func TestVersionWithoutAChecksum(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(dataDir(t), "cache")
-	require.NoError(t, os.MkdirAll(dir, 0o755))
-	give(t, dir)
-	// What is asked for is a version that no platform has, so that nothing is downloaded.
-	_, err := binaries(order{Version: "1.0.0", CacheDirs: []string{dir}}, func(string) {})
+	_, err := binaries(order{Version: "1.0.0", CacheDirs: []string{t.TempDir()}}, func(string) {})
 	require.ErrorContains(t, err, "there is no embedded Postgres 1.0 for "+platform())
 	require.ErrorContains(t, err, "DATABASE_URL")
+}
+
+// Where the usual place is of no use, a data folder has its own.
+func TestCacheInTheDataFolder(t *testing.T) {
+	t.Parallel()
+	bad := emptyCache(t)
+	require.NoError(t, os.Chmod(bad.dir, 0o777))
+	good := emptyCache(t)
+	require.NoError(t, os.MkdirAll(good.tree(), 0o755))
+	give(t, good.dir)
+	if os.Geteuid() == 0 { // this process's user is not the server's here
+		require.NoError(t, os.Chown(good.dir, 0, 0))
+	}
+	tree, err := binaries(order{Version: defaultVersion, CacheDirs: []string{bad.dir, good.dir}}, func(string) {})
+	require.NoError(t, err)
+	require.Equal(t, good.tree(), tree)
 }
 
 func TestPackageThatIsNotTheOneKnown(t *testing.T) {

@@ -47,6 +47,9 @@ type Config struct {
 	FlightWait time.Duration  // how long an unknown or unlanded flight is waited for
 	Bounds     billing.Bounds // of facts; fields that are 0: the defaults
 	Schedules  Schedules
+	// NoReindex leaves the indexes of River's jobs as they are: its login may not rebuild
+	// them.
+	NoReindex bool
 	// LookEvery is how often the leader looks for runs that are due and not done;
 	// a minute where it is 0.
 	LookEvery time.Duration
@@ -59,6 +62,7 @@ type Config struct {
 	Now        func() time.Time // what the rules go by: Clock's, but in tests
 	Stats      *Stats
 	Logger     *slog.Logger
+	PollOnly   bool // a connection that listens is not to be had: the queue is looked at each second
 }
 
 // Schedules says what a process does about scheduled runs.
@@ -113,7 +117,7 @@ func New(cfg Config) (*Service, error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
 		pool: cfg.Pool, books: books, queue: queue, source: cfg.Source, breaker: breaker, database: database, slots: slots, locked: &lockedCustomers{},
-		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, bounds: cfg.Bounds, now: cfg.Now, riverNow: clock.now, stats: cfg.Stats, logger: ingestion,
+		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, bounds: cfg.Bounds, now: cfg.Now, riverNow: clock.now, lookNow: clock.lookNow, stats: cfg.Stats, logger: ingestion,
 	})
 	consolidator := &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}
 	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats, clock: clock})
@@ -137,13 +141,14 @@ func New(cfg Config) (*Service, error) {
 		Workers:              workers,
 		PeriodicJobs:         periodic,
 		FetchCooldown:        fetchCooldown,
+		PollOnly:             cfg.PollOnly,
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		SoftStopTimeout:      GracePeriod,
 		// A cancelled flight is an unbilled one: River must not forget it.
 		CancelledJobRetentionPeriod: -1,
 		DiscardedJobRetentionPeriod: -1,
-		ReindexerIndexNames:         indexNames(),
+		ReindexerIndexNames:         cfg.reindexed(),
 		RetryPolicy:                 retryPolicy{clock.now},
 		// It is how River is given a clock. Else what it writes of a job that ends while the
 		// machine's jumps ahead, a snooze for example, is as far in the future.
@@ -164,9 +169,16 @@ func New(cfg Config) (*Service, error) {
 	return service, nil
 }
 
-// indexNames are River's, but for the two that the migrations drop, and
+func (c Config) reindexed() []string {
+	if c.NoReindex {
+		return []string{} // nil: River's own
+	}
+	return IndexNames()
+}
+
+// IndexNames are the indexes of River's jobs that are rebuilt: River's, but for the two that the migrations drop, and
 // flightbill's own on River's table.
-func indexNames() []string {
+func IndexNames() []string {
 	names := slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool {
 		return name == "river_job_args_index" || name == "river_job_metadata_index"
 	})
@@ -184,8 +196,8 @@ func (s *Service) Outage() *Outage { return s.breaker.Outage() }
 // can.
 func (s *Service) DatabaseOutage() *Outage { return s.database.Outage() }
 
-// Unfit says why this process does no work: its clock is not the database's, or it has
-// other rules for the billing zone. Nil while it works.
+// Unfit says why this process does no work: its clock is not the database's, it has
+// other rules for the billing zone, or others have migrated the database. Nil while it works.
 func (s *Service) Unfit() error { return s.clock.Wrong() }
 
 // Pause returns the time between two queries that the flight source's quota leaves this

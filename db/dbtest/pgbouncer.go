@@ -78,7 +78,7 @@ func (b *PgBouncer) Start(t testing.TB) {
 	if os.Geteuid() == 0 { // it will not run as root
 		args = append([]string{"-u", "nobody"}, args...)
 	}
-	b.process = exec.Command(pgbouncer(), args...) //nolint:gosec // a program of this machine, and files of ours
+	b.process = exec.Command(pgbouncer(), args...) //nolint:gosec,noctx // a program of this machine, until Stop
 	b.process.Stdout, b.process.Stderr = &b.log, &b.log
 	if err := b.process.Start(); err != nil {
 		t.Fatal(err)

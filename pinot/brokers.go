@@ -50,7 +50,7 @@ func parseAddress(address string) (broker, error) {
 		return broker{}, errors.New("is not host:port or an http:// or https:// URL")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return broker{}, fmt.Errorf("has the scheme %s; only http and https are served", u.Scheme)
-	case plain && u.Port() == "":
+	case plain && u.Port() == "" || strings.HasSuffix(u.Host, ":"):
 		return broker{}, errors.New("has no port")
 	case u.RawQuery != "" || u.Fragment != "" || plain && u.Path != "":
 		return broker{}, errors.New("has more than a host and a port")

@@ -56,6 +56,7 @@ func (a *app) run(ctx context.Context, args []string, env func(string) (string, 
 	if a.now == nil {
 		a.now = a.clock.Now
 	}
+	a.stdout, a.stderr = screen{a.stdout}, screen{a.stderr}
 	root := a.newRootCommand(env)
 	root.SetArgs(args)
 	root.SetOut(a.stdout)
@@ -64,7 +65,7 @@ func (a *app) run(ctx context.Context, args []string, env func(string) (string, 
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(a.stderr, "flightbill:", err)
+	a.complain(err.Error())
 	if _, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintln(a.stderr, "Run 'flightbill --help' for usage.")
 		return exitUsage

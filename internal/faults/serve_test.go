@@ -116,6 +116,10 @@ func (s *slot) stop() error {
 	s.stopping = true
 	process := s.process
 	s.mu.Unlock()
+	if process == nil {
+		<-s.ended
+		return nil
+	}
 	_ = process.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.ended:

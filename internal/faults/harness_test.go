@@ -92,6 +92,9 @@ func TestFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes two minutes: not with -short")
 	}
+	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < time.Duration((*minutes+5)*float64(time.Minute)) {
+		t.Fatalf("-minutes=%v is more than go test has time for: give it -timeout 0", *minutes)
+	}
 	h := setup(t)
 	ctx, stop := context.WithTimeout(t.Context(), h.lasts)
 	defer stop()
@@ -452,5 +455,5 @@ func (h *harness) report(t *testing.T) {
 		FROM flightbill.invoices`).Scan(&story))
 	h.sayf("%s", story)
 	h.sayf("nothing lost, none twice, all to the cent")
-	h.sayf("again: go test ./internal/faults -run TestFaults -v -args -minutes=%v -seed=%d", *minutes, h.seed)
+	h.sayf("again: go test ./internal/faults -timeout 0 -run TestFaults -v -args -minutes=%v -seed=%d", *minutes, h.seed)
 }

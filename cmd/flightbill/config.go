@@ -23,6 +23,7 @@ import (
 type config struct {
 	DatabaseURL  string
 	DatabaseFile string // that DatabaseURL is from; or empty
+	Pooler       db.Pooler
 	DataDir      string
 	Billing      db.Settings // as given; empty fields were not
 	FlightSource string
@@ -75,6 +76,8 @@ func settings() []setting {
 			c.DatabaseFile = v
 			return fromFile("DATABASE_URL", func(c *config) *string { return &c.DatabaseURL })(c, v)
 		}},
+		{"FLIGHTBILL_DATABASE_POOLER", string(db.NoPooler), "what DATABASE_URL leads to: none (the server itself), or the pool_mode of a pooler such as PgBouncer: session or transaction",
+			oneOf(func(c *config) *string { return (*string)(&c.Pooler) }, string(db.NoPooler), string(db.SessionPooler), string(db.TransactionPooler))},
 		{"FLIGHTBILL_DATA_DIR", embedded.DefaultDir(), "folder of the embedded Postgres", text(func(c *config) *string { return &c.DataDir })},
 		{"FLIGHTBILL_TIMEZONE", "", "billing time zone, an IANA name; UTC at the first start", func(c *config, v string) error {
 			if v == "" {

@@ -173,7 +173,7 @@ func TestShutdownWaitsForNoWrongPassword(t *testing.T) {
 	var sent sync.WaitGroup
 	for range 8 {
 		sent.Go(func() {
-			req, err := http.NewRequest(http.MethodGet, b.base, nil)
+			req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, b.base, nil)
 			if err != nil {
 				return
 			}

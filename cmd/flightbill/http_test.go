@@ -41,7 +41,9 @@ func TestServeWithTLSPrefixAndSecretsInFiles(t *testing.T) {
 		"FLIGHTBILL_HTTP_TLS_KEY="+file("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))),
 		"FLIGHTBILL_HTTP_PREFIX=/billing", "FLIGHTBILL_METRICS_OPEN=true", "FLIGHTBILL_LOG_LEVEL=debug")
 	eventually(t, "serve works", func() bool { return strings.Contains(p.said(), "flightbill is working") || p.hasEnded() })
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: template.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, MinVersion: tls.VersionTLS12}}
+	roots := x509.NewCertPool()
+	roots.AddCert(template.Certificate())
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
 	defer transport.CloseIdleConnections()
 	ask := func(path, password string) (status int, text string) {
 		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "https://"+addr+path, nil)

@@ -58,6 +58,20 @@ CREATE INDEX river_job_flight_idx ON flightbill.river_job ((CASE WHEN kind = 'in
 CREATE INDEX river_job_stray_flight_idx ON flightbill.river_job (id)
     WHERE kind = 'ingest_flight' AND queue <> 'flights' AND state IN ('available', 'retryable', 'scheduled');
 
+-- +goose StatementBegin
+-- is_queue_admin: whether the session's login looks after everybody's flights. SET ROLE
+-- does not change that, nor does a function that runs with its owner's rights.
+CREATE OR REPLACE FUNCTION flightbill.is_queue_admin() RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    RETURN pg_has_role(session_user, current_user, 'MEMBER') OR pg_has_role(session_user, 'flightbill_queue_admin', 'MEMBER');
+END
+$$;
+-- +goose StatementEnd
+
 -- Processes that cannot read the flight source, and why. They say so every 15 s. Logged:
 -- the view below is read on standbys too.
 CREATE TABLE flightbill.flight_source_outages (
@@ -69,7 +83,9 @@ CREATE TABLE flightbill.flight_source_outages (
 
 -- What is waiting or failing, and why. A completed job is not shown. A flight that is
 -- ready, or in a worker's hand, and waits for the source with all others, has the reason
--- from a process that cannot read it. A security barrier: else a function in somebody's WHERE could be called with other jobs'
+-- from a process that cannot read it. What the flight source, the database or Go say of a
+-- failure may name hosts and users, and other words name customers and invoices: these are details,
+-- for who looks after the queue; others see what was written for them. A security barrier: else a function in somebody's WHERE could be called with other jobs'
 -- rows before they are left out.
 CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier) AS
 SELECT
@@ -77,10 +93,16 @@ SELECT
     state::text          AS state,
     attempt              AS attempts,
     CASE WHEN metadata ? 'waiting' AND state IN ('available', 'scheduled', 'running')
-        THEN metadata #>> '{waiting,reason}'
-        ELSE coalesce(CASE WHEN state IN ('available', 'running') THEN
-            (SELECT reason FROM flightbill.flight_source_outages WHERE told_at > now() - interval '1 minute' ORDER BY since, client LIMIT 1) END,
-            regexp_replace(errors[array_upper(errors, 1)] ->> 'error', '^JobCancelError: ', ''))
+        THEN metadata ->> 'said'
+        WHEN state IN ('available', 'running') AND EXISTS (SELECT FROM flightbill.flight_source_outages WHERE told_at > now() - interval '1 minute')
+        THEN 'the flight source cannot be read; flights wait until it is back'
+        WHEN array_upper(errors, 1) IS NULL
+        THEN NULL
+        WHEN errors[array_upper(errors, 1)] ->> 'error' = 'JobCancelError: job cancelled remotely'
+        THEN 'the flight was cancelled by hand'
+        WHEN metadata ? 'said' AND state NOT IN ('retryable', 'discarded')
+        THEN metadata ->> 'said'
+        ELSE 'something failed that should not; who looks after flightbill sees what'
     END                  AS last_error,
     CASE WHEN state IN ('available', 'running') AND NOT metadata ? 'waiting'
             AND EXISTS (SELECT FROM flightbill.flight_source_outages WHERE told_at > now() - interval '1 minute')
@@ -91,7 +113,16 @@ SELECT
     priority,
     scheduled_at         AS process_after,
     created_at           AS enqueued_at,
-    id                   AS job_id
+    id                   AS job_id,
+    metadata ->> 'enqueued_by' AS enqueued_by,
+    CASE WHEN NOT (SELECT flightbill.is_queue_admin())
+        THEN NULL
+        WHEN metadata ? 'waiting' AND state IN ('available', 'scheduled', 'running')
+        THEN metadata #>> '{waiting,reason}'
+        ELSE coalesce(CASE WHEN state IN ('available', 'running') THEN
+            (SELECT reason FROM flightbill.flight_source_outages WHERE told_at > now() - interval '1 minute' ORDER BY since, client LIMIT 1) END,
+            regexp_replace(errors[array_upper(errors, 1)] ->> 'error', '^JobCancelError: ', ''))
+    END                  AS details
 FROM flightbill.river_job
 WHERE flightbill.queued_flight(kind, state, args) IS NOT NULL;
 
@@ -100,6 +131,14 @@ WHERE flightbill.queued_flight(kind, state, args) IS NOT NULL;
 -- the commit where a statement was ended early, by a limit on the rows that its
 -- client wanted.
 CREATE UNLOGGED TABLE flightbill.gathered_flights (transaction xid8 PRIMARY KEY);
+
+-- Proves which job ids those flights have been promised: the setting can be written by
+-- anybody. Drawn once, of 244 random bits.
+CREATE TABLE flightbill.queue_secret (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    secret    bytea NOT NULL
+);
+INSERT INTO flightbill.queue_secret (secret) SELECT decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex');
 
 -- Processes that look at the queue again later, and need no notices until then: see
 -- promise_to_look. An index by time costs the HOT updates, one a second, and saves each
@@ -128,6 +167,15 @@ CREATE OR REPLACE FUNCTION flightbill.flight_job_unique_states() RETURNS bit(8)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN B'11110101'::bit(8);
 REVOKE ALL ON FUNCTION flightbill.flight_job_unique_states FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- job_id_proof shows that a job id was taken for a flight in this transaction: only
+-- flightbill's functions know the secret.
+CREATE OR REPLACE FUNCTION flightbill.job_id_proof(secret bytea, flight_id text, job_id bigint) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN left(encode(sha256(secret || convert_to(concat_ws(' ', pg_current_xact_id(), job_id, flight_id), 'UTF8')), 'base64'), 12);
+REVOKE ALL ON FUNCTION flightbill.job_id_proof FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
@@ -171,7 +219,8 @@ $$;
 -- revive_flight_jobs puts jobs that were cancelled or discarded back to work,
 -- each in place of the new job that was inserted for its flight. The new rows
 -- hold the unique keys until the transaction ends, so nobody else can take them
--- while the old rows come back. An old job that has been taken back or retried
+-- while the old rows come back. The flight stays with who enqueued it first: else anybody
+-- could take over what others have enqueued, and then take it back. An old job that has been taken back or retried
 -- meanwhile is left alone, and its flight keeps the new one. Returns how many
 -- came back.
 CREATE OR REPLACE FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) RETURNS bigint
@@ -193,7 +242,7 @@ BEGIN
             attempt = 0, -- a run lets it have its first try like a new one
             max_attempts = n.max_attempts,
             created_at = n.created_at,
-            metadata = (o.metadata - '{waiting,reason,snoozes,cancel_attempted_at,river:rescue_count}'::text[]) || n.metadata,
+            metadata = (o.metadata - '{waiting,reason,snoozes,cancel_attempted_at,river:rescue_count}'::text[]) || (n.metadata - 'enqueued_by'),
             unique_key = NULL, -- until the new row is gone
             unique_states = n.unique_states
         FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
@@ -239,14 +288,23 @@ CREATE OR REPLACE FUNCTION flightbill.refuse_voided_flights(flight_ids text[], p
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    before  jsonb; -- who had enqueued them
     refused bigint;
 BEGIN
-    DELETE FROM flightbill.river_job j
-    WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded');
+    WITH gone AS (
+        DELETE FROM flightbill.river_job j
+        WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded')
+        RETURNING j.args ->> 'flight_id' AS flight_id, j.metadata -> 'enqueued_by' AS enqueued_by
+    )
+    SELECT coalesce(jsonb_object_agg(gone.flight_id, gone.enqueued_by), '{}') INTO before FROM gone;
     INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
         ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id))],
-        '{"billed_before": true, "reason": "invoice_voided"}', flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states()
+        jsonb_build_object('billed_before', true, 'reason', 'invoice_voided',
+            'enqueued_by', CASE WHEN before ? f.flight_id THEN before -> f.flight_id ELSE to_jsonb(session_user) END,
+            'said', format('flight %s is not billed again: its invoice was voided without that; take the flight off the queue, '
+                'or have the invoice''s flights billed again', f.flight_id)),
+        flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states()
     FROM unnest(flight_ids) AS f (flight_id)
     WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
     GET DIAGNOSTICS refused = ROW_COUNT;
@@ -385,6 +443,7 @@ DECLARE
     voided   text[]; -- billed before, and neither to be billed again nor to be kept quiet about
     held     bytea[];
     given_up boolean;
+    origin   jsonb := jsonb_build_object('enqueued_by', session_user);
     new_ids  bigint[]; -- inserted for flights that had been given up,
     old_ids  bigint[]; -- and their jobs of then
 BEGIN
@@ -424,7 +483,7 @@ BEGIN
                 coalesce(enqueue_as_jobs.process_after, now()),
                 CASE WHEN enqueue_as_jobs.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
                 flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states(),
-                CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}'::jsonb ELSE '{}' END
+                CASE WHEN f.flight_id = ANY (again) THEN origin || '{"billed_before": true}' ELSE origin END
             FROM unnest(unbilled) AS f (flight_id)
             ON CONFLICT (unique_key)
                 WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
@@ -507,7 +566,8 @@ REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_finish FROM PUBLIC;
 
 -- +goose StatementBegin
 -- flight_processing_queue_flush enqueues the flights that a statement has
--- gathered: the setting holds one a line, between line ends, each with the id of its job.
+-- gathered: the setting holds one a line, between line ends, each with the id of its job
+-- and the proof that this was taken for it.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_flush() RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -521,10 +581,13 @@ BEGIN
         PERFORM set_config('flightbill.gathered', '', true);
         DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id();
         IF FOUND THEN
-            -- The setting is anybody's: a job id that nobody has taken would be somebody else's later.
-            PERFORM flightbill.enqueue_as_jobs(array_agg(split_part(g.line, E'\t', 1)),
-                array_agg(CASE WHEN split_part(g.line, E'\t', 2)::bigint BETWEEN 1 AND s.last_value THEN split_part(g.line, E'\t', 2)::bigint END), 1::smallint, NULL)
-            FROM unnest(string_to_array(btrim(gathered, E'\n'), E'\n')) AS g (line), flightbill.river_job_id_seq AS s;
+            -- The setting is anybody's: a job id may be one that somebody else has taken, or will take.
+            PERFORM flightbill.enqueue_as_jobs(array_agg(g.flight_id),
+                array_agg(CASE WHEN g.proof = flightbill.job_id_proof(s.secret, g.flight_id, g.job_id) THEN g.job_id END), 1::smallint, NULL)
+            FROM (
+                SELECT split_part(u.line, E'\t', 1) AS flight_id, nullif(split_part(u.line, E'\t', 2), '')::bigint AS job_id, split_part(u.line, E'\t', 3) AS proof
+                FROM unnest(string_to_array(btrim(gathered, E'\n'), E'\n')) AS u (line)
+            ) AS g, flightbill.queue_secret AS s;
         END IF;
     END IF;
 END
@@ -564,6 +627,7 @@ DECLARE
     new_id       bigint;
     given_up_id  bigint;  -- its job of then, where the flight was given up before
     added        flightbill.flight_processing_queue; -- as the view shows it, for RETURNING
+    given_up     flightbill.flight_processing_queue;
     promised     boolean; -- to be looked for
     gathered     text;
     begun        boolean; -- something has been gathered before
@@ -589,38 +653,44 @@ BEGIN
             AND NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.unique_key = flightbill.flight_job_key(NEW.flight_id)
                 AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(j.unique_states, j.state))
         THEN
-            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), nextval('flightbill.river_job_id_seq'));
+            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), nextval('flightbill.river_job_id_seq'), session_user, NULL);
             new_id := added.job_id;
-            SELECT o.id, regexp_replace(o.errors[array_upper(o.errors, 1)] ->> 'error', '^JobCancelError: ', '') INTO given_up_id, added.last_error
-            FROM flightbill.river_job o
+            SELECT o.id INTO given_up_id FROM flightbill.river_job o
             WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
             ORDER BY o.finalized_at DESC LIMIT 1;
-            added.job_id := coalesce(given_up_id, new_id);
+            IF FOUND THEN
+                SELECT q.* INTO given_up FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+                added.job_id := given_up_id;
+                added.last_error := given_up.last_error;
+                added.enqueued_by := given_up.enqueued_by;
+                added.details := given_up.details;
+            END IF;
             begun := coalesce(gathered, '') <> '';
-            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\n';
+            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\t'
+                || (SELECT flightbill.job_id_proof(s.secret, NEW.flight_id, new_id) FROM flightbill.queue_secret s) || E'\n';
             PERFORM set_config('flightbill.gathered', gathered, true);
             IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
                 INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING;
             END IF;
-            IF octet_length(gathered) > 5000 THEN
+            IF octet_length(gathered) > 6500 THEN
                 PERFORM flightbill.flight_processing_queue_flush();
             END IF;
             RETURN added;
         END IF;
     END IF;
-    INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
+    INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', NEW.flight_id), 'flights', coalesce(NEW.priority, 1), 25,
         coalesce(NEW.process_after, now()),
         CASE WHEN NEW.process_after > now() THEN 'scheduled' ELSE 'available' END::flightbill.river_job_state,
-        flightbill.flight_job_key(NEW.flight_id), flightbill.flight_job_unique_states()
+        flightbill.flight_job_key(NEW.flight_id), flightbill.flight_job_unique_states(), jsonb_build_object('enqueued_by', session_user)
     WHERE NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.flight_id)
     ON CONFLICT (unique_key)
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
         DO NOTHING
     RETURNING j.id, EXISTS (SELECT FROM flightbill.queue_promises WHERE until > now() AND until > clock_timestamp()),
-        NEW.flight_id, j.state, j.attempt, j.priority, j.scheduled_at, j.created_at, j.id
+        NEW.flight_id, j.state, j.attempt, j.priority, j.scheduled_at, j.created_at, j.id, session_user
     INTO new_id, promised,
-        added.flight_id, added.state, added.attempts, added.priority, added.process_after, added.enqueued_at, added.job_id;
+        added.flight_id, added.state, added.attempts, added.priority, added.process_after, added.enqueued_at, added.job_id, added.enqueued_by;
     IF new_id IS NULL THEN -- queued or billed
         IF EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
             PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1), NEW.process_after) AS e
@@ -652,6 +722,7 @@ REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_insert FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- Taken back is by whom it was enqueued, or by who looks after the queue.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -660,7 +731,8 @@ CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_delete() RETURNS t
     SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
-    DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed');
+    DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed')
+        AND (metadata ->> 'enqueued_by' = session_user OR flightbill.is_queue_admin());
     RETURN CASE WHEN FOUND THEN OLD END;
 END
 $$;
@@ -739,6 +811,7 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 DROP VIEW flightbill.flight_processing_queue;
 DROP TABLE flightbill.flight_source_outages;
 DROP TABLE flightbill.queue_promises;
+DROP TABLE flightbill.queue_secret;
 DROP TABLE flightbill.gathered_flights;
 DROP FUNCTION flightbill.flight_processing_queue_update;
 DROP FUNCTION flightbill.flight_processing_queue_delete;
@@ -758,10 +831,12 @@ DROP FUNCTION flightbill.revive_flight_jobs;
 DROP FUNCTION flightbill.refuse_replica;
 DROP FUNCTION flightbill.refuse_flight_id;
 DROP FUNCTION flightbill.flight_id_is_valid;
+DROP FUNCTION flightbill.job_id_proof;
 DROP FUNCTION flightbill.flight_job_unique_states;
 DROP FUNCTION flightbill.flight_job_key;
 DROP INDEX flightbill.river_job_stray_flight_idx;
 DROP INDEX flightbill.river_job_flight_idx;
+DROP FUNCTION flightbill.is_queue_admin;
 DROP FUNCTION flightbill.queued_flight;
 REVOKE SELECT ON flightbill.river_job FROM flightbill_queue_reader;
 REVOKE USAGE ON SCHEMA flightbill FROM flightbill_enqueuer, flightbill_queue_admin;

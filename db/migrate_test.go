@@ -137,7 +137,7 @@ func TestMigrateDownAndUpAgain(t *testing.T) {
 	for line := range strings.Lines(schemaOf(t, b, db.Schema)) {
 		require.Contains(t, line, "goose_db_version", "all else is gone")
 	}
-	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM pg_roles WHERE rolname = 'flightbill_enqueuer'`), "roles belong to the server")
+	require.Equal(t, 3, get[int](t, b, `SELECT count(*) FROM pg_roles WHERE rolname IN ('flightbill_enqueuer', 'flightbill_queue_admin', 'flightbill_queue_reader')`), "roles belong to the server")
 
 	done, err := db.MigrateUp(t.Context(), b.pool)
 	require.NoError(t, err)

@@ -526,19 +526,14 @@ CREATE FUNCTION flightbill.flight_processing_queue_flush() RETURNS void
     SET jit TO 'off'
     AS $$
 DECLARE
-    gathered text := current_setting('flightbill.gathered', true);
+    gathered     text := current_setting('flightbill.gathered', true);
+    promised_ids bigint[];
 BEGIN
     IF gathered <> '' THEN
         PERFORM set_config('flightbill.gathered', '', true);
-        DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id();
+        DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id() RETURNING job_ids INTO promised_ids;
         IF FOUND THEN
-            -- The setting is anybody's: a job id may be one that somebody else has taken, or will take.
-            PERFORM flightbill.enqueue_as_jobs(array_agg(g.flight_id),
-                array_agg(CASE WHEN g.proof = flightbill.job_id_proof(s.secret, g.flight_id, g.job_id) THEN g.job_id END), 1::smallint, NULL)
-            FROM (
-                SELECT split_part(u.line, E'\t', 1) AS flight_id, nullif(split_part(u.line, E'\t', 2), '')::bigint AS job_id, split_part(u.line, E'\t', 3) AS proof
-                FROM unnest(string_to_array(btrim(gathered, E'\n'), E'\n')) AS u (line)
-            ) AS g, flightbill.queue_secret AS s;
+            PERFORM flightbill.enqueue_as_jobs(string_to_array(btrim(gathered, E'\n'), E'\n'), promised_ids, 1::smallint, NULL);
         END IF;
     END IF;
 END
@@ -558,6 +553,8 @@ DECLARE
     given_up     flightbill.flight_processing_queue;
     promised     boolean; -- to be looked for
     gathered     text;
+    promised_ids bigint[];
+    ids_left     text; -- of these, for RETURNING
     begun        boolean; -- something has been gathered before
 BEGIN
     IF NOT flightbill.flight_id_is_valid(NEW.flight_id) OR NEW.priority NOT BETWEEN 1 AND 4 OR NOT isfinite(NEW.process_after) THEN
@@ -573,7 +570,7 @@ BEGIN
     END IF;
     IF set_config('flightbill.singles_left', (coalesce(nullif(current_setting('flightbill.singles_left', true), ''), '100')::int - 1)::text, true)::int < 0 THEN
         gathered := current_setting('flightbill.gathered', true);
-        IF position(E'\n' || NEW.flight_id || E'\t' IN gathered) > 0 THEN
+        IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
             RETURN NULL;
         END IF;
         IF NEW.priority IS NULL AND NEW.process_after IS NULL
@@ -581,26 +578,31 @@ BEGIN
             AND NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.unique_key = flightbill.flight_job_key(NEW.flight_id)
                 AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(j.unique_states, j.state))
         THEN
-            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), nextval('flightbill.river_job_id_seq'), session_user, NULL);
-            new_id := added.job_id;
+            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), NULL, session_user, NULL);
             SELECT o.id INTO given_up_id FROM flightbill.river_job o
             WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
             ORDER BY o.finalized_at DESC LIMIT 1;
             IF FOUND THEN
                 SELECT q.* INTO given_up FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
-                added.job_id := given_up_id;
                 added.last_error := given_up.last_error;
                 added.enqueued_by := given_up.enqueued_by;
                 added.details := given_up.details;
             END IF;
             begun := coalesce(gathered, '') <> '';
-            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\t'
-                || (SELECT flightbill.job_id_proof(s.secret, NEW.flight_id, new_id) FROM flightbill.queue_secret s) || E'\n';
-            PERFORM set_config('flightbill.gathered', gathered, true);
-            IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
-                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING;
+            IF begun THEN
+                ids_left := current_setting('flightbill.job_ids', true);
+            ELSE
+                gathered := E'\n';
+                promised_ids := ARRAY(SELECT nextval('flightbill.river_job_id_seq') FROM generate_series(1, 120));
+                ids_left := (SELECT string_agg(lpad(p.id::text, 19), '' ORDER BY p.nr) FROM unnest(promised_ids) WITH ORDINALITY AS p (id, nr));
             END IF;
-            IF octet_length(gathered) > 6500 THEN
+            added.job_id := coalesce(given_up_id, left(ids_left, 19)::bigint);
+            ids_left := substr(ids_left, 20);
+            PERFORM set_config('flightbill.gathered', gathered || NEW.flight_id || E'\n', true), set_config('flightbill.job_ids', ids_left, true);
+            IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
+                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id(), promised_ids) ON CONFLICT DO NOTHING;
+            END IF;
+            IF ids_left = '' THEN
                 PERFORM flightbill.flight_processing_queue_flush();
             END IF;
             RETURN added;
@@ -846,10 +848,6 @@ BEGIN
     END IF;
 END
 $$;
-
-CREATE FUNCTION flightbill.job_id_proof(secret bytea, flight_id text, job_id bigint) RETURNS text
-    LANGUAGE sql STABLE
-    RETURN "left"(encode(sha256((secret || convert_to(concat_ws(' '::text, pg_current_xact_id(), job_id, flight_id), 'UTF8'::name))), 'base64'::text), 12);
 
 CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date DEFAULT NULL::date) RETURNS void
     LANGUAGE plpgsql
@@ -1857,7 +1855,8 @@ CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
   WHERE (flightbill.queued_flight(river_job.kind, river_job.state, river_job.args) IS NOT NULL);
 
 CREATE UNLOGGED TABLE flightbill.gathered_flights (
-    transaction xid8 NOT NULL
+    transaction xid8 NOT NULL,
+    job_ids bigint[] NOT NULL
 );
 
 CREATE TABLE flightbill.goose_db_version (
@@ -1955,12 +1954,6 @@ CREATE TABLE flightbill.price_book (
 CREATE UNLOGGED TABLE flightbill.queue_promises (
     client text NOT NULL COLLATE pg_catalog."C",
     until timestamp with time zone NOT NULL
-);
-
-CREATE TABLE flightbill.queue_secret (
-    singleton boolean DEFAULT true NOT NULL,
-    secret bytea NOT NULL,
-    CONSTRAINT queue_secret_singleton_check CHECK (singleton)
 );
 
 CREATE SEQUENCE flightbill.river_job_id_seq
@@ -2301,9 +2294,6 @@ ALTER TABLE ONLY flightbill.price_book
 ALTER TABLE ONLY flightbill.queue_promises
     ADD CONSTRAINT queue_promises_pkey PRIMARY KEY (client);
 
-ALTER TABLE ONLY flightbill.queue_secret
-    ADD CONSTRAINT queue_secret_pkey PRIMARY KEY (singleton);
-
 ALTER TABLE ONLY flightbill.river_job
     ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
 
@@ -2587,8 +2577,6 @@ REVOKE ALL ON FUNCTION flightbill.invoices_stay_as_issued() FROM PUBLIC;
 REVOKE ALL ON FUNCTION flightbill.issue_credit_note(draft bigint, at timestamp with time zone, today date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION flightbill.job_id_proof(secret bytea, flight_id text, job_id bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date) FROM PUBLIC;
 

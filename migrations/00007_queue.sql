@@ -129,16 +129,8 @@ WHERE flightbill.queued_flight(kind, state, args) IS NOT NULL;
 -- A transaction that has gathered flights and not enqueued them yet: one row a
 -- batch, while it lasts. It shows that the setting is ours, and enqueues them at
 -- the commit where a statement was ended early, by a limit on the rows that its
--- client wanted.
-CREATE UNLOGGED TABLE flightbill.gathered_flights (transaction xid8 PRIMARY KEY);
-
--- Proves which job ids those flights have been promised: the setting can be written by
--- anybody. Drawn once, of 244 random bits.
-CREATE TABLE flightbill.queue_secret (
-    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-    secret    bytea NOT NULL
-);
-INSERT INTO flightbill.queue_secret (secret) SELECT decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex');
+-- client wanted. The jobs of the flights get these ids, in their order.
+CREATE UNLOGGED TABLE flightbill.gathered_flights (transaction xid8 PRIMARY KEY, job_ids bigint[] NOT NULL);
 
 -- Processes that look at the queue again later, and need no notices until then: see
 -- promise_to_look. An index by time costs the HOT updates, one a second, and saves each
@@ -167,15 +159,6 @@ CREATE OR REPLACE FUNCTION flightbill.flight_job_unique_states() RETURNS bit(8)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN B'11110101'::bit(8);
 REVOKE ALL ON FUNCTION flightbill.flight_job_unique_states FROM PUBLIC;
--- +goose StatementEnd
-
--- +goose StatementBegin
--- job_id_proof shows that a job id was taken for a flight in this transaction: only
--- flightbill's functions know the secret.
-CREATE OR REPLACE FUNCTION flightbill.job_id_proof(secret bytea, flight_id text, job_id bigint) RETURNS text
-    LANGUAGE sql STABLE
-    RETURN left(encode(sha256(secret || convert_to(concat_ws(' ', pg_current_xact_id(), job_id, flight_id), 'UTF8')), 'base64'), 12);
-REVOKE ALL ON FUNCTION flightbill.job_id_proof FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
@@ -566,8 +549,8 @@ REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_finish FROM PUBLIC;
 
 -- +goose StatementBegin
 -- flight_processing_queue_flush enqueues the flights that a statement has
--- gathered: the setting holds one a line, between line ends, each with the id of its job
--- and the proof that this was taken for it.
+-- gathered. The setting that holds them, one a line, between line ends, is anybody's to
+-- write; the ids of their jobs are not, or a transaction could use those of another.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_flush() RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -575,19 +558,14 @@ CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_flush() RETURNS vo
     SET jit = off
 AS $$
 DECLARE
-    gathered text := current_setting('flightbill.gathered', true);
+    gathered     text := current_setting('flightbill.gathered', true);
+    promised_ids bigint[];
 BEGIN
     IF gathered <> '' THEN
         PERFORM set_config('flightbill.gathered', '', true);
-        DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id();
+        DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id() RETURNING job_ids INTO promised_ids;
         IF FOUND THEN
-            -- The setting is anybody's: a job id may be one that somebody else has taken, or will take.
-            PERFORM flightbill.enqueue_as_jobs(array_agg(g.flight_id),
-                array_agg(CASE WHEN g.proof = flightbill.job_id_proof(s.secret, g.flight_id, g.job_id) THEN g.job_id END), 1::smallint, NULL)
-            FROM (
-                SELECT split_part(u.line, E'\t', 1) AS flight_id, nullif(split_part(u.line, E'\t', 2), '')::bigint AS job_id, split_part(u.line, E'\t', 3) AS proof
-                FROM unnest(string_to_array(btrim(gathered, E'\n'), E'\n')) AS u (line)
-            ) AS g, flightbill.queue_secret AS s;
+            PERFORM flightbill.enqueue_as_jobs(string_to_array(btrim(gathered, E'\n'), E'\n'), promised_ids, 1::smallint, NULL);
         END IF;
     END IF;
 END
@@ -611,8 +589,8 @@ REVOKE ALL ON FUNCTION flightbill.gathered_flights_commit FROM PUBLIC;
 
 -- +goose StatementBegin
 -- A statement's first flights are enqueued one by one, which tells exactly how
--- many it has enqueued. Those after them are gathered and enqueued together, 4,000
--- characters of ids at a time, which takes half as long: most of a job's own INSERT
+-- many it has enqueued. Those after them are gathered and enqueued together, 120
+-- at a time, which takes half as long: most of a job's own INSERT
 -- is Postgres making River's five constraints ready. Where another transaction
 -- enqueues one of these at the same moment, both count it. The job ids of those
 -- gathered are taken at once: RETURNING gives them, and what the view will show.
@@ -630,6 +608,8 @@ DECLARE
     given_up     flightbill.flight_processing_queue;
     promised     boolean; -- to be looked for
     gathered     text;
+    promised_ids bigint[];
+    ids_left     text; -- of these, for RETURNING
     begun        boolean; -- something has been gathered before
 BEGIN
     IF NOT flightbill.flight_id_is_valid(NEW.flight_id) OR NEW.priority NOT BETWEEN 1 AND 4 OR NOT isfinite(NEW.process_after) THEN
@@ -645,7 +625,7 @@ BEGIN
     END IF;
     IF set_config('flightbill.singles_left', (coalesce(nullif(current_setting('flightbill.singles_left', true), ''), '100')::int - 1)::text, true)::int < 0 THEN
         gathered := current_setting('flightbill.gathered', true);
-        IF position(E'\n' || NEW.flight_id || E'\t' IN gathered) > 0 THEN
+        IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
             RETURN NULL;
         END IF;
         IF NEW.priority IS NULL AND NEW.process_after IS NULL
@@ -653,26 +633,31 @@ BEGIN
             AND NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.unique_key = flightbill.flight_job_key(NEW.flight_id)
                 AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(j.unique_states, j.state))
         THEN
-            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), nextval('flightbill.river_job_id_seq'), session_user, NULL);
-            new_id := added.job_id;
+            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), NULL, session_user, NULL);
             SELECT o.id INTO given_up_id FROM flightbill.river_job o
             WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
             ORDER BY o.finalized_at DESC LIMIT 1;
             IF FOUND THEN
                 SELECT q.* INTO given_up FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
-                added.job_id := given_up_id;
                 added.last_error := given_up.last_error;
                 added.enqueued_by := given_up.enqueued_by;
                 added.details := given_up.details;
             END IF;
             begun := coalesce(gathered, '') <> '';
-            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\t'
-                || (SELECT flightbill.job_id_proof(s.secret, NEW.flight_id, new_id) FROM flightbill.queue_secret s) || E'\n';
-            PERFORM set_config('flightbill.gathered', gathered, true);
-            IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
-                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING;
+            IF begun THEN
+                ids_left := current_setting('flightbill.job_ids', true);
+            ELSE
+                gathered := E'\n';
+                promised_ids := ARRAY(SELECT nextval('flightbill.river_job_id_seq') FROM generate_series(1, 120));
+                ids_left := (SELECT string_agg(lpad(p.id::text, 19), '' ORDER BY p.nr) FROM unnest(promised_ids) WITH ORDINALITY AS p (id, nr));
             END IF;
-            IF octet_length(gathered) > 6500 THEN
+            added.job_id := coalesce(given_up_id, left(ids_left, 19)::bigint);
+            ids_left := substr(ids_left, 20);
+            PERFORM set_config('flightbill.gathered', gathered || NEW.flight_id || E'\n', true), set_config('flightbill.job_ids', ids_left, true);
+            IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
+                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id(), promised_ids) ON CONFLICT DO NOTHING;
+            END IF;
+            IF ids_left = '' THEN
                 PERFORM flightbill.flight_processing_queue_flush();
             END IF;
             RETURN added;
@@ -811,7 +796,6 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 DROP VIEW flightbill.flight_processing_queue;
 DROP TABLE flightbill.flight_source_outages;
 DROP TABLE flightbill.queue_promises;
-DROP TABLE flightbill.queue_secret;
 DROP TABLE flightbill.gathered_flights;
 DROP FUNCTION flightbill.flight_processing_queue_update;
 DROP FUNCTION flightbill.flight_processing_queue_delete;
@@ -831,7 +815,6 @@ DROP FUNCTION flightbill.revive_flight_jobs;
 DROP FUNCTION flightbill.refuse_replica;
 DROP FUNCTION flightbill.refuse_flight_id;
 DROP FUNCTION flightbill.flight_id_is_valid;
-DROP FUNCTION flightbill.job_id_proof;
 DROP FUNCTION flightbill.flight_job_unique_states;
 DROP FUNCTION flightbill.flight_job_key;
 DROP INDEX flightbill.river_job_stray_flight_idx;

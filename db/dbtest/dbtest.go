@@ -4,8 +4,8 @@
 //   - One database for each test, cloned from a template that is filled once, dropped when the test ends.
 //   - FLIGHTBILL_TEST_POSTGRES (15, 16, 17, 18) chooses the version; 18 where it is not set.
 //   - FLIGHTBILL_TEST_DATABASE_URL names a running server to use instead: a superuser's URL of any database on it. Test
-//     binaries may share it. Each drops its databases at the end, and those of a binary that was killed. The role
-//     flightbill_enqueuer stays: it belongs to the whole server, and others may use it.
+//     binaries may share it. Each drops its databases at the end, and those of a binary that was killed. flightbill's
+//     roles stay: they belong to the whole server, and others may use them.
 //
 // The throwaway server is set for speed, with the locale C. One that is named keeps its own settings and its own locale.
 //

@@ -28,6 +28,7 @@ type surroundings struct {
 	newExtension bool   // it is not in the database
 	noReader     bool   // the queue view cannot be handed over to flightbill_queue_reader
 	missingRoles string // what makes those of flightbill's that are missing, where this role may not
+	owner        string // of the schema, as SQL wants it
 }
 
 // lookAround reads the catalogs and the two tables of versions. It changes nothing.
@@ -50,24 +51,28 @@ func lookAround(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provide
 				AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = o.oid AND d.deptype = 'e')), ''), -- but for an extension's
 			NOT EXISTS (SELECT FROM pg_available_extensions e WHERE e.name = 'btree_gist'),
 			NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'btree_gist'),
-			coalesce((SELECT string_agg('CREATE ROLE ' || wanted || ' NOLOGIN', '; ') FROM unnest('{flightbill_enqueuer,flightbill_queue_admin,flightbill_queue_reader}'::text[]) AS wanted
+			coalesce((SELECT string_agg('CREATE ROLE ' || wanted || ' NOLOGIN', '; ') FROM unnest('{flightbill_enqueuer,flightbill_queue_admin,flightbill_queue_reader,flightbill_server,flightbill_reporter,flightbill_accountant}'::text[]) AS wanted
 				WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = wanted)
 				AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolcreaterole OR r.rolsuper))), ''),
 			-- From Postgres 16 on, to make roles is not enough: it takes to have made this one.
 			NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolsuper OR r.rolcreaterole AND current_setting('server_version_num')::int < 160000))
 				AND EXISTS (SELECT FROM pg_roles q WHERE q.rolname = 'flightbill_queue_reader' AND NOT pg_has_role(q.oid, 'MEMBER WITH ADMIN OPTION')
-					AND NOT pg_has_role(q.oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END))
+					AND NOT pg_has_role(q.oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)),
+			coalesce((SELECT s.nspowner::regrole::text FROM pg_namespace s WHERE s.oid = n.oid), '')
 		FROM (SELECT to_regnamespace('flightbill') AS oid) AS n`).Scan(
-		&s.user, &s.readOnly, &s.schema, &s.mayMake, &s.mayUse, &s.owns, &goosed, &rivered, &s.strangers, &s.noExtension, &s.newExtension, &s.missingRoles, &s.noReader)
+		&s.user, &s.readOnly, &s.schema, &s.mayMake, &s.mayUse, &s.owns, &goosed, &rivered, &s.strangers, &s.noExtension, &s.newExtension, &s.missingRoles, &s.noReader, &s.owner)
 	if err != nil {
 		return s, fmt.Errorf("look at what the database has: %w", err)
+	}
+	if !s.mayUse && goosed {
+		return s, fmt.Errorf("%w: role %s may not use schema flightbill", ErrNoRight, s.user)
 	}
 	if !s.mayUse {
 		return s, fmt.Errorf("role %s may not use schema flightbill; work as its owner, or have that one run: GRANT USAGE ON SCHEMA flightbill TO %[1]s", s.user)
 	}
 	if goosed {
 		if err := pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM flightbill.goose_db_version WHERE is_applied`).Scan(&s.applied); err != nil {
-			return s, fmt.Errorf("read the migration version: %w", err)
+			return s, fmt.Errorf("role %s reads the migration version: %w", s.user, err)
 		}
 	}
 	if rivered {
@@ -78,6 +83,14 @@ func lookAround(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provide
 		}
 	}
 	return s, nil
+}
+
+// asOwner says who is to migrate, where this role may not.
+func (s surroundings) asOwner() string {
+	if s.owns {
+		return ""
+	}
+	return " as " + s.owner + ", who owns schema flightbill"
 }
 
 // notNewer refuses what a newer flightbill or a newer River has made.
@@ -93,12 +106,15 @@ func (s surroundings) notNewer() error {
 	return nil
 }
 
+// whole reports whether the database has all migrations of this binary.
+func (s surroundings) whole() bool { return s.applied == s.newest && s.river == RiverVersion }
+
 // canMigrate says what stands in the way of migrating up.
 func (s surroundings) canMigrate() error {
 	if err := s.notNewer(); err != nil {
 		return err
 	}
-	if s.applied == s.newest && s.river == RiverVersion {
+	if s.whole() {
 		return nil
 	}
 	switch {

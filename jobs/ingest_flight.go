@@ -75,6 +75,7 @@ type IngestFlight struct {
 	now      func() time.Time // what flights are judged and billed by
 	// riverNow is what jobs are written by, and what their own times are compared with.
 	riverNow func() time.Time
+	lookNow  func() // at whether this process may work
 	stats    *Stats
 	logger   *slog.Logger
 }

@@ -77,6 +77,10 @@ func (w *IngestFlight) decide(ctx context.Context, a *attempt, err error) {
 		w.database.Met(err)
 		a.away = a.away || db.Away(err)
 		a.verdict = heldUp(a, databaseAway(err), w.riverNow())
+	case said == nil && db.SchemaDiffers(err): // another flightbill's turn
+		w.lookNow()
+		a.away = true
+		a.verdict = heldUp(a, &billing.Error{Kind: billing.Blocked, Reason: billing.ReasonDatabaseDown, Message: "the database is being migrated; flights wait"}, w.riverNow())
 	case said == nil:
 		a.verdict = &verdict{ending: failed, err: err}
 	case said.Kind == billing.Refused:

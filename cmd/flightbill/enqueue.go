@@ -55,7 +55,7 @@ func (a *app) newEnqueueCommand() *cobra.Command {
 					return imports.FlightIDs(filepath.Base(file), input, yield)
 				}
 			}
-			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
+			return a.withQueue(cmd.Context(), func(pool *pgxpool.Pool) error {
 				total, err := a.enqueue(cmd.Context(), pool, ids)
 				if err != nil {
 					return err
@@ -83,7 +83,7 @@ func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(str
 			fmt.Fprintln(a.stderr, "flightbill: warning:", warning)
 		}
 	}()
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, pool, db.ReadCommitted, func(tx pgx.Tx) error {
 		// Whoever writes the ids may take a while over each.
 		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
 			return fmt.Errorf("begin to enqueue: %w", err)

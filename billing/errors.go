@@ -70,13 +70,23 @@ type Error struct {
 	Reason  Reason
 	Cause   Cause // of an Outage
 	Message string
-	Err     error // the cause, where there is one
+	Public  string // the message without names of customers and invoices, where it has any
+	Err     error  // the cause, where there is one
 }
 
 // Error returns the message for people, with the cause where there is one.
 func (e *Error) Error() string {
 	if e.Err != nil {
 		return e.Message + ": " + e.Err.Error()
+	}
+	return e.Message
+}
+
+// ForQueue returns the message for every application that looks into the queue: without
+// the cause, which may name hosts and users.
+func (e *Error) ForQueue() string {
+	if e.Public != "" {
+		return e.Public
 	}
 	return e.Message
 }
@@ -172,11 +182,13 @@ func noTariff(f *Flight, cust Customer, landedOn Date) *Error {
 	if f.MTOWKg != nil {
 		mass = fmt.Sprintf("of %d kg", *f.MTOWKg)
 	}
-	return &Error{Kind: Refused, Reason: ReasonNoTariff, Message: fmt.Sprintf(
-		"flight %s has no tariff: none applies to customer %s, from %s to %s, landed on %s, %s; "+
+	message := func(customer string) string {
+		return fmt.Sprintf("flight %s has no tariff: none applies to %s, from %s to %s, landed on %s, %s; "+
 			"add a tariff or correct the flight, and enqueue the flight again",
-		f.ID, cust.Code, quotedOr(f.Origin, "an unknown airport"), quotedOr(f.Destination, "an unknown airport"),
-		landedOn, mass)}
+			f.ID, customer, quotedOr(f.Origin, "an unknown airport"), quotedOr(f.Destination, "an unknown airport"),
+			landedOn, mass)
+	}
+	return &Error{Kind: Refused, Reason: ReasonNoTariff, Message: message("customer " + cust.Code), Public: message("its customer")}
 }
 
 // quotedOr shows a code with its blanks and its case.

@@ -161,7 +161,7 @@ func TestCancelledWhileInWork(t *testing.T) {
 	require.NoError(t, cancel.Commit(t.Context()))
 	require.Equal(t, 1, giveBack())
 
-	const view = `SELECT string_agg(concat_ws(' ', flight_id, state, attempts, coalesce(reason, '-'), last_error), ', ' ORDER BY flight_id) FROM flight_processing_queue`
+	const view = `SELECT string_agg(concat_ws(' ', flight_id, state, attempts, coalesce(reason, '-'), details), ', ' ORDER BY flight_id) FROM flight_processing_queue`
 	require.Equal(t, "F1 cancelled 1 - job cancelled remotely, F2 cancelled 1 - job cancelled remotely, F3 available 0 not_landed it has not landed",
 		get[string](t, b, view))
 	b.enqueue(t, "F1")

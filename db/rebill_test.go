@@ -12,7 +12,7 @@ import (
 const (
 	voidToRebill = `SELECT void_invoice('EACH-000001', 'why', true)`
 	// marked lists the unfinished jobs that bill again, and whether they do.
-	marked = `SELECT string_agg(concat_ws(' ', flight_id, j.state, j.metadata), ', ') FROM flight_processing_queue q JOIN river_job j ON j.id = job_id`
+	marked = `SELECT string_agg(concat_ws(' ', flight_id, j.state, j.metadata - 'enqueued_by'), ', ') FROM flight_processing_queue q JOIN river_job j ON j.id = job_id`
 )
 
 // An invoice is voided, its flight to be billed again, while a job of that flight

@@ -117,6 +117,7 @@ gathered_flights_commit(): of a trigger
 hold_flight_jobs(): 
 invoices_record_event(): of a trigger
 invoices_stay_as_issued(): of a trigger
+is_queue_admin(): everybody
 issue_credit_note(): 
 issue_drafts(): server
 mark_invoice_paid(): accountant

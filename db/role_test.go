@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -23,7 +24,13 @@ func (b *testBundle) enqueuer(t *testing.T) *pgx.Conn {
 // it logs in.
 func (b *testBundle) role(t *testing.T) (name, login string) {
 	t.Helper()
-	name = "role_" + get[string](t, b, `SELECT current_database()`)
+	return b.roleCalled(t, "role")
+}
+
+// roleCalled is role, where a test has several.
+func (b *testBundle) roleCalled(t *testing.T, prefix string) (name, login string) {
+	t.Helper()
+	name = prefix + "_" + get[string](t, b, `SELECT current_database()`)
 	b.exec(t, `CREATE ROLE `+name+` LOGIN PASSWORD 'secret'`)
 	t.Cleanup(func() {
 		_, err := b.pool.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+name+` CASCADE; DROP ROLE `+name)
@@ -50,29 +57,6 @@ func TestEnqueuerMay(t *testing.T) {
 	require.Equal(t, "F1 available, F3 available", seen)
 }
 
-// Of each kind of statement one: TestEnqueuerHasNothingElse asks for every right.
-func TestEnqueuerMayNot(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.enqueue(t, "F1")
-	app := b.enqueuer(t)
-	for _, sql := range []string{
-		`SELECT FROM flightbill.river_job`, `UPDATE flightbill.flight_processing_queue SET priority = 1`, `SELECT flightbill.announce_flights()`,
-		`SELECT nextval('flightbill.river_job_id_seq')`, `TRUNCATE flightbill.river_job`, `COPY flightbill.river_job TO STDOUT`,
-		`CREATE TABLE public.mine ()`, `CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql RETURN 1`, `CREATE SCHEMA mine`,
-		`CREATE OR REPLACE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true`,
-		`CREATE TRIGGER mine BEFORE INSERT ON flightbill.river_job EXECUTE FUNCTION flightbill.flight_processing_queue_insert()`,
-		`CREATE TEMP TABLE mine (flight_id text); CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_insert()`,
-		`ALTER VIEW flightbill.flight_processing_queue RENAME TO mine`, `DROP VIEW flightbill.flight_processing_queue`,
-	} {
-		_, err := app.Exec(t.Context(), sql)
-		var pgErr *pgconn.PgError
-		require.ErrorAs(t, err, &pgErr, sql)
-		require.Equal(t, noPrivilege, pgErr.Code, "%s: %s", sql, pgErr.Message)
-	}
-	require.Equal(t, "F1 available 0 1", b.queue(t))
-}
-
 // Whatever is added to the schema: nothing but the view and enqueue_flights is
 // open to the role, and nothing that changes data to everybody.
 func TestEnqueuerHasNothingElse(t *testing.T) {
@@ -96,14 +80,14 @@ func TestEnqueuerHasNothingElse(t *testing.T) {
 		SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc p
 		WHERE pronamespace = 'flightbill'::regnamespace AND prorettype <> 'trigger'::regtype AND has_function_privilege($1, oid, 'EXECUTE')
 			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')`
-	require.Equal(t, "clean_text code_form enqueue_flights queued_flight refuse_replica river_job_state_in_bitmask", get[string](t, b, callable, "flightbill_enqueuer"))
-	require.Equal(t, "clean_text code_form queued_flight refuse_replica river_job_state_in_bitmask", get[string](t, b, callable, "public"))
+	require.Equal(t, "clean_text code_form enqueue_flights is_queue_admin queued_flight refuse_replica river_job_state_in_bitmask", get[string](t, b, callable, "flightbill_enqueuer"))
+	require.Equal(t, "clean_text code_form is_queue_admin queued_flight refuse_replica river_job_state_in_bitmask", get[string](t, b, callable, "public"))
 }
 
 func TestDefinersFixTheirSearchPath(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.Equal(t, "adjust_flight enqueue_flights flight_processing_queue_delete flight_processing_queue_finish flight_processing_queue_insert gathered_flights_commit invoices_record_event issue_drafts mark_invoice_paid price_book_changed rebill_invoice unmark_invoice_paid void_invoice", get[string](t, b,
+	require.Equal(t, "adjust_flight enqueue_flights flight_processing_queue_delete flight_processing_queue_finish flight_processing_queue_insert gathered_flights_commit invoices_record_event is_queue_admin issue_drafts mark_invoice_paid price_book_changed rebill_invoice unmark_invoice_paid void_invoice", get[string](t, b,
 		`SELECT string_agg(DISTINCT proname, ' ' ORDER BY proname) FROM pg_proc WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace`))
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_proc
 		WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))`))
@@ -201,4 +185,141 @@ func TestRiverClientNeedsNoOtherRights(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, "F1 available 0 1", b.queue(t))
+}
+
+// login is a session of an application's own login, which has been granted a role.
+func (b *testBundle) login(t *testing.T, prefix, granted string) (session *pgx.Conn, name string) {
+	t.Helper()
+	name, address := b.roleCalled(t, prefix)
+	b.exec(t, `GRANT `+granted+` TO `+name)
+	session, err := pgx.Connect(t.Context(), address)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = session.Close(context.WithoutCancel(t.Context())) })
+	return session, name
+}
+
+// An application takes back what it has enqueued, whatever role it works under; and who
+// looks after the queue, all of it.
+func TestFlightsAreTakenBackByTheirs(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	b.exec(t, voidInvoice) // F2 is refused
+	one, oneName := b.login(t, "one", "flightbill_enqueuer")
+	two, _ := b.login(t, "two", "flightbill_enqueuer")
+	admin, _ := b.login(t, "admin", "flightbill_queue_admin")
+	b.exec(t, `CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO PUBLIC;
+		CREATE FUNCTION app.enqueue(flight text) RETURNS void LANGUAGE sql SECURITY DEFINER AS 'INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ($1)'`)
+	exec := func(app *pgx.Conn, sql string) int64 {
+		tag, err := app.Exec(t.Context(), sql)
+		require.NoError(t, err, sql)
+		return tag.RowsAffected()
+	}
+	const (
+		takeBack = `DELETE FROM flightbill.flight_processing_queue`
+		whose    = `SELECT coalesce(string_agg(DISTINCT coalesce(enqueued_by, '-'), ' '), '') FROM flight_processing_queue`
+	)
+	for name, enqueue := range map[string]string{
+		"one":           `INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('A1')`,
+		"gathered":      `INSERT INTO flightbill.flight_processing_queue (flight_id) SELECT 'A' || n FROM generate_series(1, 150) AS n`,
+		"in a call":     `SELECT flightbill.enqueue_flights(ARRAY['A1', 'A2'])`,
+		"refused":       `INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('F2')`,
+		"through a app": `SELECT app.enqueue('A1')`,
+		"another role":  `SET ROLE flightbill_enqueuer; INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('A1'); RESET ROLE`,
+	} {
+		exec(one, enqueue)
+		require.Equal(t, oneName, get[string](t, b, whose), name)
+		for _, state := range []string{"available", "scheduled", "retryable", "discarded", "cancelled"} {
+			b.exec(t, `UPDATE river_job SET state = $1::river_job_state, finalized_at = CASE WHEN $1 IN ('cancelled', 'discarded') THEN now() END`, state)
+			require.Zero(t, exec(two, takeBack), "%s %s", name, state)
+		}
+		// The other has them work again, and even so they are not its own.
+		exec(two, `INSERT INTO flightbill.flight_processing_queue (flight_id) SELECT flight_id FROM flightbill.flight_processing_queue`)
+		require.Zero(t, exec(two, takeBack), name)
+		exec(two, `SELECT flightbill.enqueue_flights(ARRAY(SELECT flight_id FROM flightbill.flight_processing_queue))`)
+		require.Zero(t, exec(two, takeBack), name)
+		require.Equal(t, oneName, get[string](t, b, whose), name)
+		jobs := get[int64](t, b, `SELECT count(*) FROM flight_processing_queue`)
+		if name == "one" {
+			exec(one, `SET ROLE flightbill_enqueuer`)
+			require.Equal(t, jobs, exec(one, takeBack))
+			exec(one, `RESET ROLE`)
+			continue
+		}
+		require.Equal(t, jobs, exec(one, takeBack), name)
+	}
+
+	// What a River client enqueued is nobody's.
+	b.raw(t, "R1")
+	require.Equal(t, "-", get[string](t, b, whose))
+	b.setState(t, "R1", "cancelled")
+	require.EqualValues(t, 1, exec(two, `INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('R1')`))
+	require.Zero(t, exec(two, takeBack))
+	exec(one, `INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('A1'), ('A2')`)
+	b.setState(t, "A2", "running")
+	require.EqualValues(t, 2, exec(admin, takeBack), "but what is running")
+}
+
+// What is written for who looks after flightbill is not for every application.
+func TestEnqueuerSeesNoDetails(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	b.exec(t, voidInvoice)
+	app, _ := b.login(t, "app", "flightbill_enqueuer")
+	admin, _ := b.login(t, "admin", "flightbill_queue_admin")
+	const secret = "broker-7.internal"
+	jobs := map[string]string{ // of each kind that a job's row can be of
+		"WAITS":     `state = 'scheduled', metadata = '{"reason": "source_down", "said": "shown", "waiting": {"reason": "` + secret + `"}}'`,
+		"CANCELLED": `state = 'cancelled', finalized_at = now(), metadata = '{"reason": "no_tariff", "said": "shown"}', errors = ARRAY['{"error": "JobCancelError: ` + secret + `"}']::jsonb[]`,
+		"BYHAND":    `state = 'cancelled', finalized_at = now(), errors = ARRAY['{"error": "` + secret + `"}', '{"error": "JobCancelError: job cancelled remotely"}']::jsonb[]`,
+		"FAILED":    `state = 'retryable', metadata = '{"reason": "not_landed", "said": "old"}', errors = ARRAY['{"error": "` + secret + `"}']::jsonb[]`,
+		"DISCARDED": `state = 'discarded', finalized_at = now(), metadata = '{"said": "old"}', errors = ARRAY['{"error": "` + secret + `"}']::jsonb[]`,
+		"UNTOLD":    `state = 'cancelled', finalized_at = now(), errors = ARRAY['{"error": "JobCancelError: ` + secret + `"}']::jsonb[]`,
+		"STALE":     `state = 'running', metadata = '{"reason": "no_customer"}', errors = ARRAY['{"error": "` + secret + `"}']::jsonb[]`,
+		"READY":     `state = 'available'`,
+	}
+	for id, set := range jobs {
+		b.enqueue(t, id)
+		b.exec(t, `UPDATE river_job SET `+set+` WHERE args ->> 'flight_id' = $1`, id)
+	}
+	b.enqueue(t, "F2") // whose invoice was voided
+	const (
+		shown = `SELECT string_agg(concat_ws(': ', flight_id, last_error), E'\n' ORDER BY flight_id) FROM flightbill.flight_processing_queue`
+		all   = `SELECT string_agg(q::text, E'\n') FROM flightbill.flight_processing_queue AS q`
+	)
+	row := func(session *pgx.Conn, sql string) (value string) {
+		require.NoError(t, session.QueryRow(t.Context(), `SELECT (`+sql+`)::text`).Scan(&value))
+		return value
+	}
+	require.Equal(t, `BYHAND: the flight was cancelled by hand
+CANCELLED: shown
+DISCARDED: something failed that should not; who looks after flightbill sees what
+F2: flight F2 is not billed again: its invoice was voided without that; take the flight off the queue, or have the invoice's flights billed again
+FAILED: something failed that should not; who looks after flightbill sees what
+READY
+STALE: something failed that should not; who looks after flightbill sees what
+UNTOLD: something failed that should not; who looks after flightbill sees what
+WAITS: shown`, row(app, shown))
+	b.exec(t, `INSERT INTO flight_source_outages VALUES ('a client', now(), 'pinot: `+secret+`', now())`)
+	require.Contains(t, row(app, shown), "READY: the flight source cannot be read; flights wait until it is back")
+	require.Equal(t, "0", row(app, `SELECT count(details) FROM flightbill.flight_processing_queue`))
+	require.Equal(t, 7, strings.Count(row(admin, all), secret), "of all but those by hand and refused")
+	require.Contains(t, row(admin, all), "EACH-000001")
+	for _, sql := range []string{all, `SELECT jsonb_agg(q) FROM flightbill.flight_processing_queue AS q`} {
+		require.NotRegexp(t, secret+"|EACH-|wrong tariff", row(app, sql))
+	}
+	for _, sql := range []string{
+		`INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('CANCELLED'), ('F2') RETURNING *`,
+		`INSERT INTO flightbill.flight_processing_queue (flight_id) SELECT 'G' || n FROM generate_series(1, 120) AS n UNION ALL VALUES ('UNTOLD'), ('DISCARDED') RETURNING *`,
+		`DELETE FROM flightbill.flight_processing_queue WHERE flight_id = 'G1' RETURNING *`,
+	} {
+		rows, err := app.Query(t.Context(), sql)
+		require.NoError(t, err)
+		list, err := pgx.CollectRows(rows, pgx.RowToMap)
+		require.NoError(t, err)
+		require.NotEmpty(t, list)
+		for _, r := range list {
+			require.Nil(t, r["details"])
+			require.NotContains(t, fmt.Sprint(r), secret)
+		}
+	}
 }

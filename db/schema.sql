@@ -391,6 +391,7 @@ DECLARE
     voided   text[]; -- billed before, and neither to be billed again nor to be kept quiet about
     held     bytea[];
     given_up boolean;
+    origin   jsonb := jsonb_build_object('enqueued_by', session_user);
     new_ids  bigint[]; -- inserted for flights that had been given up,
     old_ids  bigint[]; -- and their jobs of then
 BEGIN
@@ -430,7 +431,7 @@ BEGIN
                 coalesce(enqueue_as_jobs.process_after, now()),
                 CASE WHEN enqueue_as_jobs.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
                 flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states(),
-                CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}'::jsonb ELSE '{}' END
+                CASE WHEN f.flight_id = ANY (again) THEN origin || '{"billed_before": true}' ELSE origin END
             FROM unnest(unbilled) AS f (flight_id)
             ON CONFLICT (unique_key)
                 WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
@@ -503,7 +504,8 @@ CREATE FUNCTION flightbill.flight_processing_queue_delete() RETURNS trigger
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 BEGIN
-    DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed');
+    DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed')
+        AND (metadata ->> 'enqueued_by' = session_user OR flightbill.is_queue_admin());
     RETURN CASE WHEN FOUND THEN OLD END;
 END
 $$;
@@ -528,16 +530,14 @@ CREATE FUNCTION flightbill.flight_processing_queue_flush() RETURNS void
     SET jit TO 'off'
     AS $$
 DECLARE
-    gathered text := current_setting('flightbill.gathered', true);
+    gathered     text := current_setting('flightbill.gathered', true);
+    promised_ids bigint[];
 BEGIN
     IF gathered <> '' THEN
         PERFORM set_config('flightbill.gathered', '', true);
-        DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id();
+        DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id() RETURNING job_ids INTO promised_ids;
         IF FOUND THEN
-            -- The setting is anybody's: a job id that nobody has taken would be somebody else's later.
-            PERFORM flightbill.enqueue_as_jobs(array_agg(split_part(g.line, E'\t', 1)),
-                array_agg(CASE WHEN split_part(g.line, E'\t', 2)::bigint BETWEEN 1 AND s.last_value THEN split_part(g.line, E'\t', 2)::bigint END), 1::smallint, NULL)
-            FROM unnest(string_to_array(btrim(gathered, E'\n'), E'\n')) AS g (line), flightbill.river_job_id_seq AS s;
+            PERFORM flightbill.enqueue_as_jobs(string_to_array(btrim(gathered, E'\n'), E'\n'), promised_ids, 1::smallint, NULL);
         END IF;
     END IF;
 END
@@ -554,8 +554,11 @@ DECLARE
     new_id       bigint;
     given_up_id  bigint;  -- its job of then, where the flight was given up before
     added        flightbill.flight_processing_queue; -- as the view shows it, for RETURNING
+    given_up     flightbill.flight_processing_queue;
     promised     boolean; -- to be looked for
     gathered     text;
+    promised_ids bigint[];
+    ids_left     text; -- of these, for RETURNING
     begun        boolean; -- something has been gathered before
 BEGIN
     IF NOT flightbill.flight_id_is_valid(NEW.flight_id) OR NEW.priority NOT BETWEEN 1 AND 4 OR NOT isfinite(NEW.process_after) THEN
@@ -571,7 +574,7 @@ BEGIN
     END IF;
     IF set_config('flightbill.singles_left', (coalesce(nullif(current_setting('flightbill.singles_left', true), ''), '100')::int - 1)::text, true)::int < 0 THEN
         gathered := current_setting('flightbill.gathered', true);
-        IF position(E'\n' || NEW.flight_id || E'\t' IN gathered) > 0 THEN
+        IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
             RETURN NULL;
         END IF;
         IF NEW.priority IS NULL AND NEW.process_after IS NULL
@@ -579,38 +582,49 @@ BEGIN
             AND NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.unique_key = flightbill.flight_job_key(NEW.flight_id)
                 AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(j.unique_states, j.state))
         THEN
-            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), nextval('flightbill.river_job_id_seq'));
-            new_id := added.job_id;
-            SELECT o.id, regexp_replace(o.errors[array_upper(o.errors, 1)] ->> 'error', '^JobCancelError: ', '') INTO given_up_id, added.last_error
-            FROM flightbill.river_job o
+            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), NULL, session_user, NULL);
+            SELECT o.id INTO given_up_id FROM flightbill.river_job o
             WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
             ORDER BY o.finalized_at DESC LIMIT 1;
-            added.job_id := coalesce(given_up_id, new_id);
-            begun := coalesce(gathered, '') <> '';
-            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\n';
-            PERFORM set_config('flightbill.gathered', gathered, true);
-            IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
-                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING;
+            IF FOUND THEN
+                SELECT q.* INTO given_up FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+                added.last_error := given_up.last_error;
+                added.enqueued_by := given_up.enqueued_by;
+                added.details := given_up.details;
             END IF;
-            IF octet_length(gathered) > 5000 THEN
+            begun := coalesce(gathered, '') <> '';
+            IF begun THEN
+                ids_left := current_setting('flightbill.job_ids', true);
+            ELSE
+                gathered := E'\n';
+                promised_ids := ARRAY(SELECT nextval('flightbill.river_job_id_seq') FROM generate_series(1, 120));
+                ids_left := (SELECT string_agg(lpad(p.id::text, 19), '' ORDER BY p.nr) FROM unnest(promised_ids) WITH ORDINALITY AS p (id, nr));
+            END IF;
+            added.job_id := coalesce(given_up_id, left(ids_left, 19)::bigint);
+            ids_left := substr(ids_left, 20);
+            PERFORM set_config('flightbill.gathered', gathered || NEW.flight_id || E'\n', true), set_config('flightbill.job_ids', ids_left, true);
+            IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
+                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id(), promised_ids) ON CONFLICT DO NOTHING;
+            END IF;
+            IF ids_left = '' THEN
                 PERFORM flightbill.flight_processing_queue_flush();
             END IF;
             RETURN added;
         END IF;
     END IF;
-    INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
+    INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', NEW.flight_id), 'flights', coalesce(NEW.priority, 1), 25,
         coalesce(NEW.process_after, now()),
         CASE WHEN NEW.process_after > now() THEN 'scheduled' ELSE 'available' END::flightbill.river_job_state,
-        flightbill.flight_job_key(NEW.flight_id), flightbill.flight_job_unique_states()
+        flightbill.flight_job_key(NEW.flight_id), flightbill.flight_job_unique_states(), jsonb_build_object('enqueued_by', session_user)
     WHERE NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.flight_id)
     ON CONFLICT (unique_key)
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
         DO NOTHING
     RETURNING j.id, EXISTS (SELECT FROM flightbill.queue_promises WHERE until > now() AND until > clock_timestamp()),
-        NEW.flight_id, j.state, j.attempt, j.priority, j.scheduled_at, j.created_at, j.id
+        NEW.flight_id, j.state, j.attempt, j.priority, j.scheduled_at, j.created_at, j.id, session_user
     INTO new_id, promised,
-        added.flight_id, added.state, added.attempts, added.priority, added.process_after, added.enqueued_at, added.job_id;
+        added.flight_id, added.state, added.attempts, added.priority, added.process_after, added.enqueued_at, added.job_id, added.enqueued_by;
     IF new_id IS NULL THEN -- queued or billed
         IF EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
             PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1), NEW.process_after) AS e
@@ -751,6 +765,16 @@ BEGIN
             USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID; flightbill.unmark_invoice_paid takes a payment back.';
     END IF;
     RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION flightbill.is_queue_admin() RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    RETURN pg_has_role(session_user, current_user, 'MEMBER') OR pg_has_role(session_user, 'flightbill_queue_admin', 'MEMBER');
 END
 $$;
 
@@ -1054,14 +1078,23 @@ CREATE FUNCTION flightbill.refuse_voided_flights(flight_ids text[], priority sma
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
+    before  jsonb; -- who had enqueued them
     refused bigint;
 BEGIN
-    DELETE FROM flightbill.river_job j
-    WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded');
+    WITH gone AS (
+        DELETE FROM flightbill.river_job j
+        WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded')
+        RETURNING j.args ->> 'flight_id' AS flight_id, j.metadata -> 'enqueued_by' AS enqueued_by
+    )
+    SELECT coalesce(jsonb_object_agg(gone.flight_id, gone.enqueued_by), '{}') INTO before FROM gone;
     INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
         ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id))],
-        '{"billed_before": true, "reason": "invoice_voided"}', flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states()
+        jsonb_build_object('billed_before', true, 'reason', 'invoice_voided',
+            'enqueued_by', CASE WHEN before ? f.flight_id THEN before -> f.flight_id ELSE to_jsonb(session_user) END,
+            'said', format('flight %s is not billed again: its invoice was voided without that; take the flight off the queue, '
+                'or have the invoice''s flights billed again', f.flight_id)),
+        flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states()
     FROM unnest(flight_ids) AS f (flight_id)
     WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
     GET DIAGNOSTICS refused = ROW_COUNT;
@@ -1088,7 +1121,7 @@ BEGIN
             attempt = 0, -- a run lets it have its first try like a new one
             max_attempts = n.max_attempts,
             created_at = n.created_at,
-            metadata = (o.metadata - '{waiting,reason,snoozes,cancel_attempted_at,river:rescue_count}'::text[]) || n.metadata,
+            metadata = (o.metadata - '{waiting,reason,snoozes,cancel_attempted_at,river:rescue_count}'::text[]) || (n.metadata - 'enqueued_by'),
             unique_key = NULL, -- until the new row is gone
             unique_states = n.unique_states
         FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
@@ -1790,16 +1823,14 @@ CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
     (river_job.state)::text AS state,
     river_job.attempt AS attempts,
         CASE
-            WHEN ((river_job.metadata ? 'waiting'::text) AND (river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'scheduled'::flightbill.river_job_state, 'running'::flightbill.river_job_state]))) THEN (river_job.metadata #>> '{waiting,reason}'::text[])
-            ELSE COALESCE(
-            CASE
-                WHEN (river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'running'::flightbill.river_job_state])) THEN ( SELECT flight_source_outages.reason
-                   FROM flightbill.flight_source_outages
-                  WHERE (flight_source_outages.told_at > (now() - '00:01:00'::interval))
-                  ORDER BY flight_source_outages.since, flight_source_outages.client
-                 LIMIT 1)
-                ELSE NULL::text
-            END, regexp_replace((river_job.errors[array_upper(river_job.errors, 1)] ->> 'error'::text), '^JobCancelError: '::text, ''::text))
+            WHEN ((river_job.metadata ? 'waiting'::text) AND (river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'scheduled'::flightbill.river_job_state, 'running'::flightbill.river_job_state]))) THEN (river_job.metadata ->> 'said'::text)
+            WHEN ((river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'running'::flightbill.river_job_state])) AND (EXISTS ( SELECT
+               FROM flightbill.flight_source_outages
+              WHERE (flight_source_outages.told_at > (now() - '00:01:00'::interval))))) THEN 'the flight source cannot be read; flights wait until it is back'::text
+            WHEN (array_upper(river_job.errors, 1) IS NULL) THEN NULL::text
+            WHEN ((river_job.errors[array_upper(river_job.errors, 1)] ->> 'error'::text) = 'JobCancelError: job cancelled remotely'::text) THEN 'the flight was cancelled by hand'::text
+            WHEN ((river_job.metadata ? 'said'::text) AND (river_job.state <> ALL (ARRAY['retryable'::flightbill.river_job_state, 'discarded'::flightbill.river_job_state]))) THEN (river_job.metadata ->> 'said'::text)
+            ELSE 'something failed that should not; who looks after flightbill sees what'::text
         END AS last_error,
         CASE
             WHEN ((river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'running'::flightbill.river_job_state])) AND (NOT (river_job.metadata ? 'waiting'::text)) AND (EXISTS ( SELECT
@@ -1811,12 +1842,27 @@ CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
     river_job.priority,
     river_job.scheduled_at AS process_after,
     river_job.created_at AS enqueued_at,
-    river_job.id AS job_id
+    river_job.id AS job_id,
+    (river_job.metadata ->> 'enqueued_by'::text) AS enqueued_by,
+        CASE
+            WHEN (NOT ( SELECT flightbill.is_queue_admin() AS is_queue_admin)) THEN NULL::text
+            WHEN ((river_job.metadata ? 'waiting'::text) AND (river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'scheduled'::flightbill.river_job_state, 'running'::flightbill.river_job_state]))) THEN (river_job.metadata #>> '{waiting,reason}'::text[])
+            ELSE COALESCE(
+            CASE
+                WHEN (river_job.state = ANY (ARRAY['available'::flightbill.river_job_state, 'running'::flightbill.river_job_state])) THEN ( SELECT flight_source_outages.reason
+                   FROM flightbill.flight_source_outages
+                  WHERE (flight_source_outages.told_at > (now() - '00:01:00'::interval))
+                  ORDER BY flight_source_outages.since, flight_source_outages.client
+                 LIMIT 1)
+                ELSE NULL::text
+            END, regexp_replace((river_job.errors[array_upper(river_job.errors, 1)] ->> 'error'::text), '^JobCancelError: '::text, ''::text))
+        END AS details
    FROM flightbill.river_job
   WHERE (flightbill.queued_flight(river_job.kind, river_job.state, river_job.args) IS NOT NULL);
 
 CREATE UNLOGGED TABLE flightbill.gathered_flights (
-    transaction xid8 NOT NULL
+    transaction xid8 NOT NULL,
+    job_ids bigint[] NOT NULL
 );
 
 CREATE TABLE flightbill.goose_db_version (

@@ -126,7 +126,7 @@ func TestMarkInvoicePaidTakesGoTimes(t *testing.T) {
 // one, gathered, brought back to work, and refused.
 func TestQueueInsertReturning(t *testing.T) {
 	t.Parallel()
-	const columns = `flight_id, state, attempts, coalesce(last_error, ''), coalesce(reason, ''), priority, process_after, enqueued_at, job_id`
+	const columns = `flight_id, state, attempts, coalesce(last_error, ''), coalesce(reason, ''), priority, process_after, enqueued_at, job_id, coalesce(enqueued_by, ''), coalesce(details, '')`
 	type row struct {
 		FlightID, State   string
 		Attempts          int
@@ -135,11 +135,13 @@ func TestQueueInsertReturning(t *testing.T) {
 		ProcessAfter      time.Time
 		EnqueuedAt        time.Time
 		JobID             int64
+		EnqueuedBy        string
+		Details           string
 	}
 	b := setupInvoices(t)
 	b.exec(t, voidInvoice) // F2 is refused
 	b.exec(t, `SELECT enqueue_flights(array_agg('F' || n)) FROM generate_series(10, 400, 10) AS n`)
-	b.exec(t, `UPDATE river_job SET state = 'cancelled', finalized_at = now(), attempt = 3, metadata = '{"reason": "no_tariff"}',
+	b.exec(t, `UPDATE river_job SET state = 'cancelled', finalized_at = now(), attempt = 3, metadata = '{"reason": "no_tariff", "said": "none", "enqueued_by": "first"}',
 		errors = ARRAY['{"error": "JobCancelError: no tariff"}'::jsonb] WHERE id % 2 = 0`)
 	b.exec(t, `UPDATE river_job SET state = 'running' WHERE id % 2 = 1`)
 	tx := b.begin(t)
@@ -148,7 +150,7 @@ func TestQueueInsertReturning(t *testing.T) {
 		`INSERT INTO flight_processing_queue (flight_id) SELECT 'F' || n FROM generate_series(1, 400) AS n RETURNING `,
 		`INSERT INTO flight_processing_queue (flight_id, priority) VALUES ('G1', 3), ('G2', NULL) RETURNING `,
 		`INSERT INTO flight_processing_queue (flight_id, priority, process_after) VALUES ('G3', 2, now() + interval '1 hour'), ('G4', NULL, '2020-01-01') RETURNING `,
-		`INSERT INTO flight_processing_queue (flight_id, state, job_id, reason) VALUES ('G5', 'running', 1, 'mine') RETURNING `,
+		`INSERT INTO flight_processing_queue (flight_id, state, job_id, reason, enqueued_by) VALUES ('G5', 'running', 1, 'mine', 'somebody') RETURNING `,
 	} {
 		rows, err := tx.Query(t.Context(), sql+columns)
 		require.NoError(t, err)
@@ -168,7 +170,7 @@ func TestQueueInsertReturning(t *testing.T) {
 	var revived, refused int
 	for _, r := range shown {
 		require.Equal(t, r, returned[r.JobID])
-		if r.LastError == "no tariff" {
+		if r.Details == "no tariff" && r.LastError == "none" {
 			revived++
 		}
 		if r.Reason == "invoice_voided" {

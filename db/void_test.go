@@ -235,7 +235,7 @@ func TestVoidMeetsOthers(t *testing.T) {
 // refused, and all others are enqueued.
 func TestEnqueueOfVoidedFlights(t *testing.T) {
 	t.Parallel()
-	const reasons = `SELECT string_agg(concat_ws(' ', flight_id, state, reason, last_error), '; ' ORDER BY flight_id) FROM flight_processing_queue`
+	const reasons = `SELECT string_agg(concat_ws(' ', flight_id, state, reason, details), '; ' ORDER BY flight_id) FROM flight_processing_queue`
 	const refused = "F2 cancelled invoice_voided flight F2 is not billed again: its invoice EACH-000001 was voided by EACH-CN000001 without that (wrong tariff); " +
 		"take the flight off the queue, or have the invoice's flights billed again: SELECT flightbill.rebill_invoice('EACH-000001')"
 	b := setupInvoices(t)
@@ -246,6 +246,8 @@ func TestEnqueueOfVoidedFlights(t *testing.T) {
 		require.LessOrEqual(t, tag.RowsAffected(), int64(2))
 		require.Equal(t, refused+"; F3 available", get[string](t, b, reasons))
 	}
+	require.Equal(t, "flight F2 is not billed again: its invoice was voided without that; take the flight off the queue, or have the invoice's flights billed again",
+		get[string](t, b, `SELECT last_error FROM flight_processing_queue WHERE flight_id = 'F2'`))
 	b.exec(t, `DELETE FROM flight_processing_queue`)
 	require.Equal(t, "2 0 0 1 1", get[string](t, b, `SELECT concat_ws(' ', enqueued, revived, already_queued, already_billed, refused)
 		FROM enqueue_flights(ARRAY['F0', 'F1', 'F2', 'F3'])`))
@@ -253,7 +255,7 @@ func TestEnqueueOfVoidedFlights(t *testing.T) {
 
 	// Once it is to be billed again it goes back to work, marked; and again where it
 	// was taken back.
-	const marked = `SELECT string_agg(flight_id || ' ' || j.state || ' ' || j.metadata, ', ') FROM flight_processing_queue q JOIN river_job j ON j.id = job_id WHERE flight_id = 'F2'`
+	const marked = `SELECT string_agg(flight_id || ' ' || j.state || ' ' || j.metadata - 'enqueued_by' - 'said', ', ') FROM flight_processing_queue q JOIN river_job j ON j.id = job_id WHERE flight_id = 'F2'`
 	require.Equal(t, 1, get[int](t, b, `SELECT rebill_invoice('EACH-000001')`))
 	require.Equal(t, `F2 available {"billed_before": true}`, get[string](t, b, marked))
 	_, err := b.pool.Exec(t.Context(), `SELECT rebill_invoice('EACH-000001')`)
@@ -279,5 +281,5 @@ func TestVoidWithRebillEnqueues(t *testing.T) {
 	b.exec(t, `SELECT void_invoice('EACH-000001', 'why', true)`)
 	require.Equal(t, "F2 available 0 1", b.queue(t))
 	require.True(t, get[bool](t, b, `SELECT unique_key = flight_job_key('F2') AND unique_states = B'11110101' AND queue = 'flights' AND max_attempts = 25
-		AND metadata = '{"billed_before": true}' FROM river_job`))
+		AND metadata = jsonb_build_object('billed_before', true, 'enqueued_by', session_user) FROM river_job`))
 }

@@ -190,7 +190,7 @@ func TestOneBadFlightTakesNoneWithIt(t *testing.T) {
 			}
 			b.start(t, source.record, workers(1))
 			b.waitForBilled(t, 59)
-			b.waitFor(t, "the bad one is tried again at River's intervals", 1, `SELECT count(*) FROM flight_processing_queue WHERE flight_id = 'F33' AND attempts >= 1 AND last_error LIKE '%not this one%'`)
+			b.waitFor(t, "the bad one is tried again at River's intervals", 1, `SELECT count(*) FROM flight_processing_queue WHERE flight_id = 'F33' AND attempts >= 1 AND details LIKE '%not this one%' AND last_error LIKE 'something failed%'`)
 			require.Equal(t, 59, get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'completed' AND attempt = 1`), "no other has spent an attempt")
 			for id, n := range source.times() {
 				require.True(t, n <= 2 || id == "F33", "%s was asked for %d times: together, and once apart", id, n)
@@ -216,7 +216,7 @@ func TestLockedCustomerHoldsUpItsOwnFlights(t *testing.T) {
 	b.waitForBilled(t, 150)
 	require.Less(t, time.Since(began), 6*time.Second, "the lock is waited for once, together and apart, and not by each batch")
 	const theirs = `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'locked' AND attempts = 0
-		AND last_error LIKE 'customer EACH is locked by another transaction%'`
+		AND details LIKE 'customer EACH is locked by another transaction%' AND last_error LIKE 'the flight''s customer is locked by another transaction%'`
 	eventually(t, "the locked customer's flights wait", func() bool { return get[int](t, b, theirs) == 50 })
 	require.NoError(t, holder.Rollback(t.Context()))
 	b.waitForBilled(t, 200)
@@ -316,7 +316,7 @@ func TestCancelOfAClaimedFlight(t *testing.T) {
 	service = b.start(t, source.record, workers(1))
 	require.NoError(t, service.Client().QueueResume(t.Context(), jobs.FlightsQueue, nil))
 	b.waitForBilled(t, 9)
-	b.waitFor(t, "it is cancelled", 1, `SELECT count(*) FROM flight_processing_queue WHERE flight_id = 'F10' AND state = 'cancelled' AND last_error = 'job cancelled remotely'`)
+	b.waitFor(t, "it is cancelled", 1, `SELECT count(*) FROM flight_processing_queue WHERE flight_id = 'F10' AND state = 'cancelled' AND details = 'job cancelled remotely' AND last_error = 'the flight was cancelled by hand'`)
 }
 
 // StopNow gives a batch in work back as it was.

@@ -44,13 +44,15 @@ func (l *lockedCustomers) check(customer billing.Customer) error {
 }
 
 func customerLocked(customer billing.Customer, cause error) error {
-	return blocked(fmt.Sprintf("customer %s is locked by another transaction; the customer's flights wait until that ends", customer.Code), cause)
+	err := blocked(fmt.Sprintf("customer %s is locked by another transaction; the customer's flights wait until that ends", customer.Code), cause)
+	err.Public = "the flight's customer is locked by another transaction; the customer's flights wait until that ends"
+	return err
 }
 
 func flightLocked(a *attempt, cause error) error {
 	return blocked(fmt.Sprintf("flight %s waits for another transaction, which has locked something of it", a.flightID), cause)
 }
 
-func blocked(message string, cause error) error {
+func blocked(message string, cause error) *billing.Error {
 	return &billing.Error{Kind: billing.Blocked, Reason: billing.ReasonLocked, Err: cause, Message: message + " (pg_stat_activity shows it)"}
 }

@@ -105,9 +105,9 @@ func TestOutage(t *testing.T) {
 	require.LessOrEqual(t, source.total()-asked, 5, "only the flights in hand met the outage")
 	require.EqualValues(t, 5, get[int64](t, b, `SELECT count(*) FROM river_job WHERE state = 'running'`), "the workers wait with theirs")
 	eventually(t, "all others show the reason, too", func() bool {
-		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'available' AND reason = 'source_down' AND last_error LIKE '%connection refused%'`) >= flights-11
+		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'available' AND reason = 'source_down' AND details LIKE '%connection refused%'`) >= flights-11
 	})
-	b.waitFor(t, "those are put back, with the reason in their row", 5, `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'source_down' AND last_error LIKE '%connection refused%'`)
+	b.waitFor(t, "those are put back, with the reason in their row", 5, `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'source_down' AND details LIKE '%connection refused%'`)
 
 	source.away.Store(false)
 	back := time.Now()
@@ -146,7 +146,7 @@ func TestOutageUnderABatch(t *testing.T) {
 	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
 	eventually(t, "the batch is given back", func() bool {
 		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue JOIN river_job j ON j.id = job_id
-			WHERE reason = 'source_down' AND last_error LIKE '%connection refused%' AND attempts = 0 AND NOT j.metadata ? 'snoozes'`) >= flights-2
+			WHERE reason = 'source_down' AND details LIKE '%connection refused%' AND attempts = 0 AND NOT j.metadata ? 'snoozes'`) >= flights-2
 	})
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT count(*) FROM billed_flights`))
 	source.before = source.answer
@@ -224,7 +224,7 @@ func TestMisfitWhileFlightsWait(t *testing.T) {
 	service, log := startAway(t, b, source)
 	eventually(t, "it is found out", func() bool { return service.Outage() != nil && service.Outage().Misfit() })
 	eventually(t, "each flight shows it", func() bool {
-		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'source_down' AND last_error LIKE '%PINOT_TOKEN: broker a answers%'`) == 30
+		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'source_down' AND details LIKE '%PINOT_TOKEN: broker a answers%'`) == 30
 	})
 	require.Less(t, source.probed.Load(), int64(10), "it is probed slowly")
 	require.Equal(t, 1, log.count("level=ERROR"))

@@ -30,7 +30,7 @@ func TestEnqueuedAlikeBySQLAndRiver(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	service := b.service(t)
-	const jobSQL = `SELECT (to_jsonb(j) - ARRAY['id', 'created_at', 'scheduled_at'])::text FROM river_job j`
+	const jobSQL = `SELECT (to_jsonb(j) - ARRAY['id', 'created_at', 'scheduled_at'] || jsonb_build_object('metadata', metadata - 'enqueued_by'))::text FROM river_job j`
 	byRiver := func(tx pgx.Tx, id string) (*rivertype.JobInsertResult, error) {
 		return service.Client().InsertTx(t.Context(), tx, jobs.IngestFlightArgs{FlightID: id}, nil)
 	}
@@ -49,6 +49,9 @@ func TestEnqueuedAlikeBySQLAndRiver(t *testing.T) {
 			_, err = tx.Exec(t.Context(), `INSERT INTO flight_processing_queue (flight_id) VALUES ($1)`, id)
 			require.NoError(rt, err)
 			require.NoError(rt, tx.QueryRow(t.Context(), jobSQL).Scan(&made[i]))
+			var marked bool // by SQL alone
+			require.NoError(rt, tx.QueryRow(t.Context(), `SELECT metadata = jsonb_build_object('enqueued_by', session_user) FROM river_job`).Scan(&marked))
+			require.Equal(rt, sqlFirst, marked)
 			if sqlFirst {
 				result, err := byRiver(tx, id)
 				require.NoError(rt, err)

@@ -17,7 +17,7 @@ import (
 // billedBefore reports whether a job is marked as that of a flight of a voided
 // invoice: enqueue_flights does so.
 func billedBefore(job *rivertype.JobRow) bool {
-	return bytes.Contains(job.Metadata, []byte(`"billed_before"`))
+	return bytes.Contains(job.Metadata, []byte(`"billed_before":`))
 }
 
 // rebill bills a flight of a voided invoice again, from the facts that were kept:
@@ -93,7 +93,8 @@ func (w *IngestFlight) refuseVoided(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("look why flight %s is not billed again: %w", id, err)
 	}
-	return &billing.Error{Kind: billing.Refused, Reason: billing.ReasonInvoiceVoided, Message: message}
+	return &billing.Error{Kind: billing.Refused, Reason: billing.ReasonInvoiceVoided, Message: message, Public: fmt.Sprintf(
+		"flight %s is not billed again: its invoice was voided without that; take the flight off the queue, or have the invoice's flights billed again", id)}
 }
 
 // fromKeptFacts says of a refusal that it is about the facts in the ledger: to
@@ -110,5 +111,6 @@ func fromKeptFacts(billed *db.BilledFlight, err error) error {
 		}
 	}
 	return &billing.Error{Kind: billing.Refused, Reason: refusal.Reason, Err: refusal, Message: fmt.Sprintf(
-		"voided invoice %s is to be billed again from the facts kept in billed_flights (payer: %s)", asked.Number, billed.RebillPayer())}
+		"voided invoice %s is to be billed again from the facts kept in billed_flights (payer: %s)", asked.Number, billed.RebillPayer()),
+		Public: "its voided invoice is to be billed again from the facts that were kept: " + refusal.ForQueue()}
 }

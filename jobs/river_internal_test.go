@@ -36,13 +36,13 @@ func TestEndsAreRivers(t *testing.T) {
 		until := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 		return &verdict{ending: waits, reason: billing.ReasonNotLanded, wait: wait, waiting: &waiting{Reason: "it has not landed", Since: &until, Until: &until}}
 	}
-	gaveUp := &verdict{ending: cancelled, reason: billing.ReasonNoTariff, err: errors.New("flight F1 has no tariff")}
+	gaveUp := &verdict{ending: cancelled, reason: billing.ReasonNoTariff, err: &billing.Error{Message: "flight F1 of ACME has no tariff", Public: "flight F1 has no tariff"}}
 	failure := &verdict{ending: failed, err: errors.New("connection reset")}
 	const (
 		unspent       = `attempt = 0`
 		fourth        = `attempt = 3, errors = ARRAY['{"at": "2026-03-01T10:00:00Z", "attempt": 3, "error": "no", "trace": ""}'::jsonb]`
 		last          = `attempt = 24`
-		snoozed       = `metadata = '{"snoozes": 3, "waiting": {"reason": "another"}, "tenant": "x"}'`
+		snoozed       = `metadata = '{"snoozes": 3, "waiting": {"reason": "another"}, "tenant": "x", "enqueued_by": "app"}'`
 		snoozedOddly  = `metadata = '{"snoozes": "often"}'`
 		toBeCancelled = `metadata = '{"cancel_attempted_at": "2026-03-01T10:00:00Z"}'`
 	)

@@ -55,8 +55,8 @@ type verdict struct {
 	facts   *billing.Flight
 }
 
-// waiting is what a job's metadata says of a flight that waits: the queue view
-// and River UI show the reason.
+// waiting is what a job's metadata says of a flight that waits: River UI shows the
+// reason, and the queue view, to who looks after the queue.
 type waiting struct {
 	Reason string     `json:"reason"`
 	Since  *time.Time `json:"since,omitempty"`        // the first "not yet" since it was enqueued or retried
@@ -146,6 +146,7 @@ func (w *IngestFlight) notYet(a *attempt, said *billing.Error) *verdict {
 		return &verdict{ending: cancelled, reason: said.Reason, err: &billing.Error{
 			Kind: billing.Refused, Reason: said.Reason,
 			Message: fmt.Sprintf("%s (waited %s for it)", said.Error(), limit),
+			Public:  fmt.Sprintf("%s (waited %s for it)", said.ForQueue(), limit),
 		}}
 	}
 	wait := min(max(waited/2, firstWait), longestWait, limit-waited)
@@ -191,6 +192,9 @@ func (v *verdict) metadata() map[string]any {
 	m := map[string]any{}
 	if v.reason != "" {
 		m["reason"] = v.reason
+	}
+	if said, ok := errors.AsType[*billing.Error](v.err); ok {
+		m["said"] = said.ForQueue()
 	}
 	if v.waiting != nil {
 		m["waiting"] = v.waiting

@@ -58,6 +58,20 @@ CREATE INDEX river_job_flight_idx ON flightbill.river_job ((CASE WHEN kind = 'in
 CREATE INDEX river_job_stray_flight_idx ON flightbill.river_job (id)
     WHERE kind = 'ingest_flight' AND queue <> 'flights' AND state IN ('available', 'retryable', 'scheduled');
 
+-- +goose StatementBegin
+-- is_queue_admin: whether the session's login looks after everybody's flights. SET ROLE
+-- does not change that, nor does a function that runs with its owner's rights.
+CREATE OR REPLACE FUNCTION flightbill.is_queue_admin() RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    RETURN pg_has_role(session_user, current_user, 'MEMBER') OR pg_has_role(session_user, 'flightbill_queue_admin', 'MEMBER');
+END
+$$;
+-- +goose StatementEnd
+
 -- Processes that cannot read the flight source, and why. They say so every 15 s. Logged:
 -- the view below is read on standbys too.
 CREATE TABLE flightbill.flight_source_outages (
@@ -69,7 +83,9 @@ CREATE TABLE flightbill.flight_source_outages (
 
 -- What is waiting or failing, and why. A completed job is not shown. A flight that is
 -- ready, or in a worker's hand, and waits for the source with all others, has the reason
--- from a process that cannot read it. A security barrier: else a function in somebody's WHERE could be called with other jobs'
+-- from a process that cannot read it. What the flight source, the database or Go say of a
+-- failure may name hosts and users, and other words name customers and invoices: these are details,
+-- for who looks after the queue; others see what was written for them. A security barrier: else a function in somebody's WHERE could be called with other jobs'
 -- rows before they are left out.
 CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier) AS
 SELECT
@@ -77,10 +93,16 @@ SELECT
     state::text          AS state,
     attempt              AS attempts,
     CASE WHEN metadata ? 'waiting' AND state IN ('available', 'scheduled', 'running')
-        THEN metadata #>> '{waiting,reason}'
-        ELSE coalesce(CASE WHEN state IN ('available', 'running') THEN
-            (SELECT reason FROM flightbill.flight_source_outages WHERE told_at > now() - interval '1 minute' ORDER BY since, client LIMIT 1) END,
-            regexp_replace(errors[array_upper(errors, 1)] ->> 'error', '^JobCancelError: ', ''))
+        THEN metadata ->> 'said'
+        WHEN state IN ('available', 'running') AND EXISTS (SELECT FROM flightbill.flight_source_outages WHERE told_at > now() - interval '1 minute')
+        THEN 'the flight source cannot be read; flights wait until it is back'
+        WHEN array_upper(errors, 1) IS NULL
+        THEN NULL
+        WHEN errors[array_upper(errors, 1)] ->> 'error' = 'JobCancelError: job cancelled remotely'
+        THEN 'the flight was cancelled by hand'
+        WHEN metadata ? 'said' AND state NOT IN ('retryable', 'discarded')
+        THEN metadata ->> 'said'
+        ELSE 'something failed that should not; who looks after flightbill sees what'
     END                  AS last_error,
     CASE WHEN state IN ('available', 'running') AND NOT metadata ? 'waiting'
             AND EXISTS (SELECT FROM flightbill.flight_source_outages WHERE told_at > now() - interval '1 minute')
@@ -91,15 +113,24 @@ SELECT
     priority,
     scheduled_at         AS process_after,
     created_at           AS enqueued_at,
-    id                   AS job_id
+    id                   AS job_id,
+    metadata ->> 'enqueued_by' AS enqueued_by,
+    CASE WHEN NOT (SELECT flightbill.is_queue_admin())
+        THEN NULL
+        WHEN metadata ? 'waiting' AND state IN ('available', 'scheduled', 'running')
+        THEN metadata #>> '{waiting,reason}'
+        ELSE coalesce(CASE WHEN state IN ('available', 'running') THEN
+            (SELECT reason FROM flightbill.flight_source_outages WHERE told_at > now() - interval '1 minute' ORDER BY since, client LIMIT 1) END,
+            regexp_replace(errors[array_upper(errors, 1)] ->> 'error', '^JobCancelError: ', ''))
+    END                  AS details
 FROM flightbill.river_job
 WHERE flightbill.queued_flight(kind, state, args) IS NOT NULL;
 
 -- A transaction that has gathered flights and not enqueued them yet: one row a
 -- batch, while it lasts. It shows that the setting is ours, and enqueues them at
 -- the commit where a statement was ended early, by a limit on the rows that its
--- client wanted.
-CREATE UNLOGGED TABLE flightbill.gathered_flights (transaction xid8 PRIMARY KEY);
+-- client wanted. The jobs of the flights get these ids, in their order.
+CREATE UNLOGGED TABLE flightbill.gathered_flights (transaction xid8 PRIMARY KEY, job_ids bigint[] NOT NULL);
 
 -- Processes that look at the queue again later, and need no notices until then: see
 -- promise_to_look. An index by time costs the HOT updates, one a second, and saves each
@@ -171,7 +202,8 @@ $$;
 -- revive_flight_jobs puts jobs that were cancelled or discarded back to work,
 -- each in place of the new job that was inserted for its flight. The new rows
 -- hold the unique keys until the transaction ends, so nobody else can take them
--- while the old rows come back. An old job that has been taken back or retried
+-- while the old rows come back. The flight stays with who enqueued it first: else anybody
+-- could take over what others have enqueued, and then take it back. An old job that has been taken back or retried
 -- meanwhile is left alone, and its flight keeps the new one. Returns how many
 -- came back.
 CREATE OR REPLACE FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) RETURNS bigint
@@ -193,7 +225,7 @@ BEGIN
             attempt = 0, -- a run lets it have its first try like a new one
             max_attempts = n.max_attempts,
             created_at = n.created_at,
-            metadata = (o.metadata - '{waiting,reason,snoozes,cancel_attempted_at,river:rescue_count}'::text[]) || n.metadata,
+            metadata = (o.metadata - '{waiting,reason,snoozes,cancel_attempted_at,river:rescue_count}'::text[]) || (n.metadata - 'enqueued_by'),
             unique_key = NULL, -- until the new row is gone
             unique_states = n.unique_states
         FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)
@@ -239,14 +271,23 @@ CREATE OR REPLACE FUNCTION flightbill.refuse_voided_flights(flight_ids text[], p
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    before  jsonb; -- who had enqueued them
     refused bigint;
 BEGIN
-    DELETE FROM flightbill.river_job j
-    WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded');
+    WITH gone AS (
+        DELETE FROM flightbill.river_job j
+        WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded')
+        RETURNING j.args ->> 'flight_id' AS flight_id, j.metadata -> 'enqueued_by' AS enqueued_by
+    )
+    SELECT coalesce(jsonb_object_agg(gone.flight_id, gone.enqueued_by), '{}') INTO before FROM gone;
     INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
         ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id))],
-        '{"billed_before": true, "reason": "invoice_voided"}', flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states()
+        jsonb_build_object('billed_before', true, 'reason', 'invoice_voided',
+            'enqueued_by', CASE WHEN before ? f.flight_id THEN before -> f.flight_id ELSE to_jsonb(session_user) END,
+            'said', format('flight %s is not billed again: its invoice was voided without that; take the flight off the queue, '
+                'or have the invoice''s flights billed again', f.flight_id)),
+        flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states()
     FROM unnest(flight_ids) AS f (flight_id)
     WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
     GET DIAGNOSTICS refused = ROW_COUNT;
@@ -385,6 +426,7 @@ DECLARE
     voided   text[]; -- billed before, and neither to be billed again nor to be kept quiet about
     held     bytea[];
     given_up boolean;
+    origin   jsonb := jsonb_build_object('enqueued_by', session_user);
     new_ids  bigint[]; -- inserted for flights that had been given up,
     old_ids  bigint[]; -- and their jobs of then
 BEGIN
@@ -424,7 +466,7 @@ BEGIN
                 coalesce(enqueue_as_jobs.process_after, now()),
                 CASE WHEN enqueue_as_jobs.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
                 flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states(),
-                CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}'::jsonb ELSE '{}' END
+                CASE WHEN f.flight_id = ANY (again) THEN origin || '{"billed_before": true}' ELSE origin END
             FROM unnest(unbilled) AS f (flight_id)
             ON CONFLICT (unique_key)
                 WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
@@ -507,7 +549,8 @@ REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_finish FROM PUBLIC;
 
 -- +goose StatementBegin
 -- flight_processing_queue_flush enqueues the flights that a statement has
--- gathered: the setting holds one a line, between line ends, each with the id of its job.
+-- gathered. The setting that holds them, one a line, between line ends, is anybody's to
+-- write; the ids of their jobs are not, or a transaction could use those of another.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_flush() RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -515,16 +558,14 @@ CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_flush() RETURNS vo
     SET jit = off
 AS $$
 DECLARE
-    gathered text := current_setting('flightbill.gathered', true);
+    gathered     text := current_setting('flightbill.gathered', true);
+    promised_ids bigint[];
 BEGIN
     IF gathered <> '' THEN
         PERFORM set_config('flightbill.gathered', '', true);
-        DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id();
+        DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id() RETURNING job_ids INTO promised_ids;
         IF FOUND THEN
-            -- The setting is anybody's: a job id that nobody has taken would be somebody else's later.
-            PERFORM flightbill.enqueue_as_jobs(array_agg(split_part(g.line, E'\t', 1)),
-                array_agg(CASE WHEN split_part(g.line, E'\t', 2)::bigint BETWEEN 1 AND s.last_value THEN split_part(g.line, E'\t', 2)::bigint END), 1::smallint, NULL)
-            FROM unnest(string_to_array(btrim(gathered, E'\n'), E'\n')) AS g (line), flightbill.river_job_id_seq AS s;
+            PERFORM flightbill.enqueue_as_jobs(string_to_array(btrim(gathered, E'\n'), E'\n'), promised_ids, 1::smallint, NULL);
         END IF;
     END IF;
 END
@@ -548,8 +589,8 @@ REVOKE ALL ON FUNCTION flightbill.gathered_flights_commit FROM PUBLIC;
 
 -- +goose StatementBegin
 -- A statement's first flights are enqueued one by one, which tells exactly how
--- many it has enqueued. Those after them are gathered and enqueued together, 4,000
--- characters of ids at a time, which takes half as long: most of a job's own INSERT
+-- many it has enqueued. Those after them are gathered and enqueued together, 120
+-- at a time, which takes half as long: most of a job's own INSERT
 -- is Postgres making River's five constraints ready. Where another transaction
 -- enqueues one of these at the same moment, both count it. The job ids of those
 -- gathered are taken at once: RETURNING gives them, and what the view will show.
@@ -564,8 +605,11 @@ DECLARE
     new_id       bigint;
     given_up_id  bigint;  -- its job of then, where the flight was given up before
     added        flightbill.flight_processing_queue; -- as the view shows it, for RETURNING
+    given_up     flightbill.flight_processing_queue;
     promised     boolean; -- to be looked for
     gathered     text;
+    promised_ids bigint[];
+    ids_left     text; -- of these, for RETURNING
     begun        boolean; -- something has been gathered before
 BEGIN
     IF NOT flightbill.flight_id_is_valid(NEW.flight_id) OR NEW.priority NOT BETWEEN 1 AND 4 OR NOT isfinite(NEW.process_after) THEN
@@ -581,7 +625,7 @@ BEGIN
     END IF;
     IF set_config('flightbill.singles_left', (coalesce(nullif(current_setting('flightbill.singles_left', true), ''), '100')::int - 1)::text, true)::int < 0 THEN
         gathered := current_setting('flightbill.gathered', true);
-        IF position(E'\n' || NEW.flight_id || E'\t' IN gathered) > 0 THEN
+        IF position(E'\n' || NEW.flight_id || E'\n' IN gathered) > 0 THEN
             RETURN NULL;
         END IF;
         IF NEW.priority IS NULL AND NEW.process_after IS NULL
@@ -589,38 +633,49 @@ BEGIN
             AND NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.unique_key = flightbill.flight_job_key(NEW.flight_id)
                 AND j.unique_key IS NOT NULL AND j.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(j.unique_states, j.state))
         THEN
-            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), nextval('flightbill.river_job_id_seq'));
-            new_id := added.job_id;
-            SELECT o.id, regexp_replace(o.errors[array_upper(o.errors, 1)] ->> 'error', '^JobCancelError: ', '') INTO given_up_id, added.last_error
-            FROM flightbill.river_job o
+            added := (NEW.flight_id, 'available', 0, NULL, NULL, 1, now(), now(), NULL, session_user, NULL);
+            SELECT o.id INTO given_up_id FROM flightbill.river_job o
             WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
             ORDER BY o.finalized_at DESC LIMIT 1;
-            added.job_id := coalesce(given_up_id, new_id);
-            begun := coalesce(gathered, '') <> '';
-            gathered := CASE WHEN begun THEN gathered ELSE E'\n' END || NEW.flight_id || E'\t' || new_id || E'\n';
-            PERFORM set_config('flightbill.gathered', gathered, true);
-            IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
-                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING;
+            IF FOUND THEN
+                SELECT q.* INTO given_up FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+                added.last_error := given_up.last_error;
+                added.enqueued_by := given_up.enqueued_by;
+                added.details := given_up.details;
             END IF;
-            IF octet_length(gathered) > 5000 THEN
+            begun := coalesce(gathered, '') <> '';
+            IF begun THEN
+                ids_left := current_setting('flightbill.job_ids', true);
+            ELSE
+                gathered := E'\n';
+                promised_ids := ARRAY(SELECT nextval('flightbill.river_job_id_seq') FROM generate_series(1, 120));
+                ids_left := (SELECT string_agg(lpad(p.id::text, 19), '' ORDER BY p.nr) FROM unnest(promised_ids) WITH ORDINALITY AS p (id, nr));
+            END IF;
+            added.job_id := coalesce(given_up_id, left(ids_left, 19)::bigint);
+            ids_left := substr(ids_left, 20);
+            PERFORM set_config('flightbill.gathered', gathered || NEW.flight_id || E'\n', true), set_config('flightbill.job_ids', ids_left, true);
+            IF NOT begun THEN -- last: with SET CONSTRAINTS ALL IMMEDIATE its trigger enqueues at once
+                INSERT INTO flightbill.gathered_flights VALUES (pg_current_xact_id(), promised_ids) ON CONFLICT DO NOTHING;
+            END IF;
+            IF ids_left = '' THEN
                 PERFORM flightbill.flight_processing_queue_flush();
             END IF;
             RETURN added;
         END IF;
     END IF;
-    INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states)
+    INSERT INTO flightbill.river_job AS j (kind, args, queue, priority, max_attempts, scheduled_at, state, unique_key, unique_states, metadata)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', NEW.flight_id), 'flights', coalesce(NEW.priority, 1), 25,
         coalesce(NEW.process_after, now()),
         CASE WHEN NEW.process_after > now() THEN 'scheduled' ELSE 'available' END::flightbill.river_job_state,
-        flightbill.flight_job_key(NEW.flight_id), flightbill.flight_job_unique_states()
+        flightbill.flight_job_key(NEW.flight_id), flightbill.flight_job_unique_states(), jsonb_build_object('enqueued_by', session_user)
     WHERE NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.flight_id)
     ON CONFLICT (unique_key)
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)
         DO NOTHING
     RETURNING j.id, EXISTS (SELECT FROM flightbill.queue_promises WHERE until > now() AND until > clock_timestamp()),
-        NEW.flight_id, j.state, j.attempt, j.priority, j.scheduled_at, j.created_at, j.id
+        NEW.flight_id, j.state, j.attempt, j.priority, j.scheduled_at, j.created_at, j.id, session_user
     INTO new_id, promised,
-        added.flight_id, added.state, added.attempts, added.priority, added.process_after, added.enqueued_at, added.job_id;
+        added.flight_id, added.state, added.attempts, added.priority, added.process_after, added.enqueued_at, added.job_id, added.enqueued_by;
     IF new_id IS NULL THEN -- queued or billed
         IF EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = NEW.flight_id AND v.rebilled_at IS NULL) THEN
             PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1), NEW.process_after) AS e
@@ -652,6 +707,7 @@ REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_insert FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- Taken back is by whom it was enqueued, or by who looks after the queue.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -660,7 +716,8 @@ CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_delete() RETURNS t
     SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
-    DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed');
+    DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed')
+        AND (metadata ->> 'enqueued_by' = session_user OR flightbill.is_queue_admin());
     RETURN CASE WHEN FOUND THEN OLD END;
 END
 $$;
@@ -762,6 +819,7 @@ DROP FUNCTION flightbill.flight_job_unique_states;
 DROP FUNCTION flightbill.flight_job_key;
 DROP INDEX flightbill.river_job_stray_flight_idx;
 DROP INDEX flightbill.river_job_flight_idx;
+DROP FUNCTION flightbill.is_queue_admin;
 DROP FUNCTION flightbill.queued_flight;
 REVOKE SELECT ON flightbill.river_job FROM flightbill_queue_reader;
 REVOKE USAGE ON SCHEMA flightbill FROM flightbill_enqueuer, flightbill_queue_admin;

@@ -20,6 +20,7 @@ DECLARE
     voided   text[]; -- billed before, and neither to be billed again nor to be kept quiet about
     held     bytea[];
     given_up boolean;
+    origin   jsonb := jsonb_build_object('enqueued_by', session_user);
     new_ids  bigint[]; -- inserted for flights that had been given up,
     old_ids  bigint[]; -- and their jobs of then
 BEGIN
@@ -59,7 +60,7 @@ BEGIN
                 coalesce(enqueue_as_jobs.process_after, now()),
                 CASE WHEN enqueue_as_jobs.process_after > now() THEN 'scheduled'::flightbill.river_job_state ELSE 'available' END,
                 flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states(),
-                CASE WHEN f.flight_id = ANY (again) THEN '{"billed_before": true}'::jsonb ELSE '{}' END
+                CASE WHEN f.flight_id = ANY (again) THEN origin || '{"billed_before": true}' ELSE origin END
             FROM unnest(unbilled) AS f (flight_id)
             ON CONFLICT (unique_key)
                 WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(unique_states, state)

@@ -1,3 +1,4 @@
+-- Taken back is by whom it was enqueued, or by who looks after the queue.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -6,7 +7,8 @@ CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_delete() RETURNS t
     SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
-    DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed');
+    DELETE FROM flightbill.river_job WHERE id = OLD.job_id AND kind = 'ingest_flight' AND state NOT IN ('running', 'completed')
+        AND (metadata ->> 'enqueued_by' = session_user OR flightbill.is_queue_admin());
     RETURN CASE WHEN FOUND THEN OLD END;
 END
 $$;

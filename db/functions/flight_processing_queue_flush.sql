@@ -1,5 +1,6 @@
 -- flight_processing_queue_flush enqueues the flights that a statement has
--- gathered: the setting holds one a line, between line ends, each with the id of its job.
+-- gathered. The setting that holds them, one a line, between line ends, is anybody's to
+-- write; the ids of their jobs are not, or a transaction could use those of another.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_flush() RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -7,16 +8,14 @@ CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_flush() RETURNS vo
     SET jit = off
 AS $$
 DECLARE
-    gathered text := current_setting('flightbill.gathered', true);
+    gathered     text := current_setting('flightbill.gathered', true);
+    promised_ids bigint[];
 BEGIN
     IF gathered <> '' THEN
         PERFORM set_config('flightbill.gathered', '', true);
-        DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id();
+        DELETE FROM flightbill.gathered_flights WHERE transaction = pg_current_xact_id() RETURNING job_ids INTO promised_ids;
         IF FOUND THEN
-            -- The setting is anybody's: a job id that nobody has taken would be somebody else's later.
-            PERFORM flightbill.enqueue_as_jobs(array_agg(split_part(g.line, E'\t', 1)),
-                array_agg(CASE WHEN split_part(g.line, E'\t', 2)::bigint BETWEEN 1 AND s.last_value THEN split_part(g.line, E'\t', 2)::bigint END), 1::smallint, NULL)
-            FROM unnest(string_to_array(btrim(gathered, E'\n'), E'\n')) AS g (line), flightbill.river_job_id_seq AS s;
+            PERFORM flightbill.enqueue_as_jobs(string_to_array(btrim(gathered, E'\n'), E'\n'), promised_ids, 1::smallint, NULL);
         END IF;
     END IF;
 END

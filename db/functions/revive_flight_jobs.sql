@@ -1,7 +1,8 @@
 -- revive_flight_jobs puts jobs that were cancelled or discarded back to work,
 -- each in place of the new job that was inserted for its flight. The new rows
 -- hold the unique keys until the transaction ends, so nobody else can take them
--- while the old rows come back. An old job that has been taken back or retried
+-- while the old rows come back. The flight stays with who enqueued it first: else anybody
+-- could take over what others have enqueued, and then take it back. An old job that has been taken back or retried
 -- meanwhile is left alone, and its flight keeps the new one. Returns how many
 -- came back.
 CREATE OR REPLACE FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) RETURNS bigint
@@ -23,7 +24,7 @@ BEGIN
             attempt = 0, -- a run lets it have its first try like a new one
             max_attempts = n.max_attempts,
             created_at = n.created_at,
-            metadata = (o.metadata - '{waiting,reason,snoozes,cancel_attempted_at,river:rescue_count}'::text[]) || n.metadata,
+            metadata = (o.metadata - '{waiting,reason,snoozes,cancel_attempted_at,river:rescue_count}'::text[]) || (n.metadata - 'enqueued_by'),
             unique_key = NULL, -- until the new row is gone
             unique_states = n.unique_states
         FROM unnest(new_ids, old_ids) AS pair (new_id, old_id)

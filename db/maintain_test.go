@@ -1,8 +1,10 @@
 package db_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,7 +32,9 @@ func TestMaintain(t *testing.T) {
 	// Somebody else is at it: what there is may be in the making.
 	other := b.begin(t, `LOCK TABLE flightbill.river_job IN SHARE UPDATE EXCLUSIVE MODE`)
 	var told []string
-	err = db.Maintain(t.Context(), b.pool, []string{"river_job_pkey", "river_job_flight_idx"}, func(line string) {
+	bounded, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err = db.Maintain(bounded, b.pool, []string{"river_job_pkey", "river_job_flight_idx"}, func(line string) {
 		told = append(told, line)
 		if strings.HasPrefix(line, "waiting") {
 			require.Equal(t, "river_job_pkey_ccnew", get[string](t, b, invalidIndexes))

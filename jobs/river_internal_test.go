@@ -186,13 +186,13 @@ func TestRiverReindexes(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
+	t.Cleanup(func() { require.NoError(t, client.Stop(context.WithoutCancel(t.Context()))) })
 	if rights.Reindex {
 		require.Eventually(t, func() bool { return strings.Count(said.String(), "Initiated reindex") >= len(IndexNames()) }, 30*time.Second, 10*time.Millisecond)
 	} else {
 		require.Never(t, func() bool { return strings.Contains(said.String(), "reindex") }, 3*time.Second, 50*time.Millisecond)
 	}
-	require.NoError(t, client.Stop(context.WithoutCancel(t.Context())))
-	require.NotContains(t, said.String(), "permission denied")
+	require.NotContains(t, said.String(), "Error reindexing")
 	require.NotContains(t, said.String(), "do not exist")
 }
 

@@ -29,6 +29,17 @@ type IngestFlightArgs struct {
 	FlightID string `json:"flight_id"`
 }
 
+// UnmarshalJSON never fails: arguments that name no flight are refused by Work, at once;
+// those that cannot be read River tries for three weeks.
+func (a *IngestFlightArgs) UnmarshalJSON(text []byte) error {
+	var args struct {
+		FlightID any `json:"flight_id"`
+	}
+	_ = json.Unmarshal(text, &args)
+	a.FlightID, _ = args.FlightID.(string)
+	return nil
+}
+
 // Kind is the name of the job kind in the database: the SQL interface and
 // other applications rely on it.
 func (IngestFlightArgs) Kind() string { return "ingest_flight" }

@@ -64,7 +64,7 @@ func (a *app) newEnqueueCommand() *cobra.Command {
 				if total.Refused > 0 {
 					refused = fmt.Sprintf(", %s refused since their invoice was voided", count(total.Refused))
 				}
-				fmt.Fprintf(a.stdout, "%s enqueued, %s brought back to work, %s already queued, %s already billed%s\n",
+				a.say("%s enqueued, %s brought back to work, %s already queued, %s already billed%s",
 					count(total.Enqueued), count(total.Revived), count(total.AlreadyQueued), count(total.AlreadyBilled), refused)
 				return nil
 			})
@@ -80,7 +80,7 @@ func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(str
 	var odd []string
 	defer func() {
 		for _, warning := range odd {
-			fmt.Fprintln(a.stderr, "flightbill: warning:", warning)
+			a.complain("warning: " + warning)
 		}
 	}()
 	// All are read before the first is enqueued: whoever writes the ids may take a while over

@@ -214,7 +214,7 @@ func TestServiceOnSilentConnections(t *testing.T) {
 	b.landed(t, 1, 2)
 	far := newWire(t, b.pool.Config().ConnConfig)
 	config := b.pool.Config().ConnConfig
-	address := fmt.Sprintf("postgres://%s:%s@%s:%d/%s?sslmode=disable", config.User, config.Password, far.host, far.port, config.Database)
+	address := fmt.Sprintf("user=%s password=%s host=%s port=%d dbname=%s sslmode=disable", config.User, config.Password, far.host, far.port, config.Database)
 	pool, err := db.Open(t.Context(), address, db.Options{SearchPath: db.Schema, MaxConns: 8, QueryTimeout: 30 * time.Second}) // as serve does
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)

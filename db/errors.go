@@ -6,20 +6,27 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 var (
+	// ErrAddress: what is to be connected to is not understood.
+	ErrAddress = errors.New("DATABASE_URL is not a Postgres address")
 	// ErrUnreachable: the database server did not answer.
 	ErrUnreachable = errors.New("database unreachable")
 	// ErrNotWritable: the database is a standby, or read-only.
 	ErrNotWritable = errors.New("database cannot be written")
 	// ErrServerTooOld: the server is older than OldestPostgres.
 	ErrServerTooOld = errors.New("database server too old")
+	// ErrPooler: what stands before the database is not what it was said to be, or it is
+	// not set up for flightbill.
+	ErrPooler = errors.New("connection pooler")
 	// ErrNotUTF8: the database has another encoding.
 	ErrNotUTF8 = errors.New("database is not in UTF-8")
 	// ErrSchemaTooNew: a newer flightbill has migrated the database.
@@ -42,9 +49,24 @@ var (
 	// ErrSettingsDiffer: the process was given other billing settings than the
 	// database has.
 	ErrSettingsDiffer = errors.New("billing settings differ")
+	// ErrNoRight: the role that is logged in lacks a right; see NoRight.
+	ErrNoRight = errors.New("a right is lacking")
 	// ErrClock: the machine's clock, or its zone database, is not the database's.
 	ErrClock = errors.New("wrong clock")
 )
+
+// Unfit reports whether an error says that a process must not work with the database: by
+// its clock, or since others have migrated it.
+func Unfit(err error) bool {
+	return errors.Is(err, ErrClock) || errors.Is(err, ErrSchemaTooNew) || errors.Is(err, ErrSchemaTooOld)
+}
+
+// SchemaDiffers reports whether an error says that the database has not what it was asked
+// for, or has it otherwise: somebody migrates it.
+func SchemaDiffers(err error) bool {
+	pgErr, answered := errors.AsType[*pgconn.PgError](err)
+	return answered && slices.Contains([]string{"42P01", "42703", "42883", "0A000"}, pgErr.Code) // a relation, a column, a function; a prepared statement's result
+}
 
 // Away reports whether an error says that the database did not answer, or cannot be
 // written: nothing is wrong with what it was asked, and waiting helps.
@@ -52,7 +74,7 @@ func Away(err error) bool {
 	switch {
 	case errors.Is(err, ErrNotWritable):
 		return true
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrPooler):
 		return false
 	}
 	connecting, isConnecting := errors.AsType[*pgconn.ConnectError](err)
@@ -75,6 +97,12 @@ func Refused(err error) bool {
 	_, connecting := errors.AsType[*pgconn.ConnectError](err)
 	pgErr, answered := errors.AsType[*pgconn.PgError](err)
 	return connecting && answered && (strings.HasPrefix(pgErr.Code, "28") || strings.HasPrefix(pgErr.Code, "3D"))
+}
+
+// NoRight reports whether an error says that the role which is logged in lacks a right.
+func NoRight(err error) bool {
+	pgErr, answered := errors.AsType[*pgconn.PgError](err)
+	return errors.Is(err, ErrNoRight) || answered && pgErr.Code == "42501"
 }
 
 // TryAgain reports whether the same may succeed at once: the database was away, or two
@@ -131,4 +159,26 @@ func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
 		return &notWritableError{"is read-only", "see default_transaction_read_only, of the database and of the role"}
 	}
 	return nil
+}
+
+// CheckSpace reports whether the database's disk takes what is written, by a temporary
+// file of a megabyte. A full one answers questions all the same.
+func CheckSpace(ctx context.Context, pool *pgxpool.Pool) error {
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '64kB'; SET LOCAL temp_tablespaces = ''`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `SELECT count(*) FROM generate_series(1, 60000)`)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look whether the database's disk can be written: %w", err)
+	}
+	return nil
+}
+
+// DiskFull reports whether an error says that there is no space on the database's disk.
+func DiskFull(err error) bool {
+	pgErr, answered := errors.AsType[*pgconn.PgError](err)
+	return answered && pgErr.Code == "53100"
 }

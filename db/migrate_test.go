@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -23,7 +24,7 @@ import (
 )
 
 // steps is how many migrations there are in all.
-const steps = db.RiverVersion + 13
+const steps = db.RiverVersion + 14
 
 func setupEmpty(t *testing.T) *testBundle {
 	t.Helper()
@@ -137,7 +138,8 @@ func TestMigrateDownAndUpAgain(t *testing.T) {
 	for line := range strings.Lines(schemaOf(t, b, db.Schema)) {
 		require.Contains(t, line, "goose_db_version", "all else is gone")
 	}
-	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM pg_roles WHERE rolname = 'flightbill_enqueuer'`), "roles belong to the server")
+	require.Equal(t, "flightbill_accountant flightbill_enqueuer flightbill_reporter flightbill_server", get[string](t, b, `SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles
+		WHERE rolname IN ('flightbill_enqueuer', 'flightbill_server', 'flightbill_reporter', 'flightbill_accountant')`), "roles belong to the server")
 
 	done, err := db.MigrateUp(t.Context(), b.pool)
 	require.NoError(t, err)
@@ -229,6 +231,28 @@ func TestSchemaTooNew(t *testing.T) {
 		}
 		require.Equal(t, before, schemaOf(t, b, db.Schema))
 	}
+}
+
+// A step that has to wait for somebody's transaction gives up, before flights have waited
+// long behind it, and changes nothing.
+func TestMigrateUpGivesUpWaiting(t *testing.T) {
+	t.Parallel()
+	b := setupEmpty(t)
+	b.exec(t, `CREATE SCHEMA flightbill`)
+	river, err := rivermigrate.New(riverpgxv5.New(b.pool), &rivermigrate.Config{Schema: db.Schema})
+	require.NoError(t, err)
+	_, err = river.Migrate(t.Context(), rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: db.RiverVersion})
+	require.NoError(t, err)
+	report := b.begin(t, `SELECT FROM flightbill.river_job`)
+	began := time.Now()
+	_, err = db.MigrateUp(t.Context(), b.pool)
+	require.ErrorIs(t, err, db.ErrCannotMigrate)
+	require.ErrorContains(t, err, "has what it changes locked for more than 5s")
+	require.Less(t, time.Since(began), 20*time.Second)
+	require.Zero(t, get[int](t, b, `SELECT max(version_id)::int FROM goose_db_version`))
+	end(t, report, true)
+	_, err = db.MigrateUp(t.Context(), b.pool)
+	require.NoError(t, err)
 }
 
 func TestSchemaTooOld(t *testing.T) {

@@ -49,9 +49,11 @@ func parseAddress(address string) (broker, error) {
 	case err != nil, u.Hostname() == "":
 		return broker{}, errors.New("is not host:port or an http:// or https:// URL")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return broker{}, fmt.Errorf("has the scheme %s; only http and https are served", u.Scheme)
+		return broker{}, errors.New("has another scheme than http and https")
 	case plain && u.Port() == "" || strings.HasSuffix(u.Host, ":"):
 		return broker{}, errors.New("has no port")
+	case strings.Contains(u.Path, "@"): // then the host is what begins the password
+		return broker{}, errors.New("has an @ after a /; in the user and the password write %2F for / and %40 for @")
 	case u.RawQuery != "" || u.Fragment != "" || plain && u.Path != "":
 		return broker{}, errors.New("has more than a host and a port")
 	}

@@ -17,12 +17,16 @@
 //
 // Everybody takes them in one order, so that no two transactions wait for each other:
 //
-//	billing_run_lock   a save shared, a run alone; in a statement of its own, since each
-//	                   statement reads what was committed before it began
+//	goose_db_version   by a migration, SHARE UPDATE EXCLUSIVE, on a connection of its own
+//	billing_run_lock   a save in ROW SHARE mode, a run in EXCLUSIVE; in a statement of its
+//	                   own, since each statement reads what was committed before it began
 //	customers          by id
 //	billed_flights     by flight_id
 //	invoices           by id
 //	river_job          by id
+//
+// No advisory lock is taken: whoever may connect could hold it. To lock one of these, or
+// its rows, a role needs a right to write it (for LOCK TABLE, UPDATE will do).
 //
 // A save waits a second for a lock other than the first. Other ends and the claim, which
 // come behind it in its transaction, wait for nobody: they skip what is locked.

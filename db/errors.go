@@ -15,6 +15,8 @@ import (
 )
 
 var (
+	// ErrAddress: what is to be connected to is not understood.
+	ErrAddress = errors.New("DATABASE_URL is not a Postgres address")
 	// ErrUnreachable: the database server did not answer.
 	ErrUnreachable = errors.New("database unreachable")
 	// ErrNotWritable: the database is a standby, or read-only.
@@ -46,6 +48,8 @@ var (
 	// ErrSettingsDiffer: the process was given other billing settings than the
 	// database has.
 	ErrSettingsDiffer = errors.New("billing settings differ")
+	// ErrNoRight: the role that is logged in lacks a right; see NoRight.
+	ErrNoRight = errors.New("a right is lacking")
 	// ErrClock: the machine's clock, or its zone database, is not the database's.
 	ErrClock = errors.New("wrong clock")
 )
@@ -92,6 +96,12 @@ func Refused(err error) bool {
 	_, connecting := errors.AsType[*pgconn.ConnectError](err)
 	pgErr, answered := errors.AsType[*pgconn.PgError](err)
 	return connecting && answered && (strings.HasPrefix(pgErr.Code, "28") || strings.HasPrefix(pgErr.Code, "3D"))
+}
+
+// NoRight reports whether an error says that the role which is logged in lacks a right.
+func NoRight(err error) bool {
+	pgErr, answered := errors.AsType[*pgconn.PgError](err)
+	return errors.Is(err, ErrNoRight) || answered && pgErr.Code == "42501"
 }
 
 // TryAgain reports whether the same may succeed at once: the database was away, or two

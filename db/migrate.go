@@ -25,9 +25,6 @@ const RiverVersion = 8
 // gooseTable is where goose keeps which of flightbill's migrations are done.
 const gooseTable = Schema + ".goose_db_version"
 
-// migrateLockKey is held by the one process that migrates; the others wait.
-const migrateLockKey = 4638707616191610990
-
 // migrateLockWait is how long a step waits for a lock, and flights behind it.
 const migrateLockWait = 5 * time.Second
 
@@ -44,15 +41,8 @@ type Migration struct {
 // at once: one migrates, the others wait for it and find nothing to do.
 func MigrateUp(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 	var done []Migration
-	err := withMigrations(ctx, pool, false, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
-		if err := found.canMigrate(); err != nil {
-			return err
-		}
-		if !found.schema {
-			if _, err := pool.Exec(ctx, `CREATE SCHEMA `+Schema); err != nil {
-				return fmt.Errorf("make schema %s: %w", Schema, err)
-			}
-		}
+	look := func(found surroundings) (needed bool, err error) { return !found.whole(), found.canMigrate() }
+	err := withMigrations(ctx, pool, false, look, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
 		if found.river < RiverVersion {
 			res, err := river.Migrate(ctx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: RiverVersion})
 			if err != nil {
@@ -79,19 +69,16 @@ func MigrateUp(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 // have been issued it refuses, with ErrInvoicesIssued, unless they are to be lost.
 func MigrateDown(ctx context.Context, pool *pgxpool.Pool, loseInvoices bool) (*Migration, error) {
 	var undone *Migration
-	err := withMigrations(ctx, pool, loseInvoices, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
-		if err := found.canTakeBack(ctx, pool, loseInvoices); err != nil {
-			return err
-		}
+	look := func(found surroundings) (needed bool, err error) {
+		return found.applied > 0 || found.river > 0, found.canTakeBack(ctx, pool, loseInvoices)
+	}
+	err := withMigrations(ctx, pool, loseInvoices, look, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
 		if found.applied > 0 {
 			result, err := provider.Down(ctx)
 			if err != nil {
 				return fmt.Errorf("take back flightbill's newest migration: %w", err)
 			}
 			undone = &Migration{Line: "flightbill", Version: result.Source.Version, Name: result.Source.Path}
-			return nil
-		}
-		if found.river == 0 {
 			return nil
 		}
 		res, err := river.Migrate(ctx, rivermigrate.DirectionDown, &rivermigrate.MigrateOpts{MaxSteps: 1})
@@ -151,32 +138,23 @@ func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	switch {
 	case found.applied < found.newest:
-		return fmt.Errorf("%w: the database is at migration %d, this flightbill needs %d; run flightbill migrate up",
-			ErrSchemaTooOld, found.applied, found.newest)
+		return fmt.Errorf("%w: the database is at migration %d, this flightbill needs %d; run flightbill migrate up%s",
+			ErrSchemaTooOld, found.applied, found.newest, found.asOwner())
 	case found.river < RiverVersion:
-		return fmt.Errorf("%w: the database has River's tables of migration %d, this flightbill needs %d; run flightbill migrate up",
-			ErrSchemaTooOld, found.river, RiverVersion)
+		return fmt.Errorf("%w: the database has River's tables of migration %d, this flightbill needs %d; run flightbill migrate up%s",
+			ErrSchemaTooOld, found.river, RiverVersion, found.asOwner())
 	}
 	return nil
 }
 
-// withMigrations calls do with the lock of all who migrate.
-func withMigrations(ctx context.Context, pool *pgxpool.Pool, loseInvoices bool, do func(*rivermigrate.Migrator[pgx.Tx], *goose.Provider, surroundings) error) error {
-	// Not one of the pool's: those that wait for the lock would take the
-	// connections which the one that holds it needs.
-	conn, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
-	if err != nil {
-		return fmt.Errorf("connect to migrate: %w", err)
-	}
-	// To close the connection gives the lock back.
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(migrateLockKey)); err != nil {
-		return fmt.Errorf("wait for other migrations: %w", err)
-	}
-
+// withMigrations does what a look says is needed, in one process at a time.
+func withMigrations(
+	ctx context.Context, pool *pgxpool.Pool, loseInvoices bool, look func(surroundings) (needed bool, err error),
+	do func(*rivermigrate.Migrator[pgx.Tx], *goose.Provider, surroundings) error,
+) error {
 	config := pool.Config()
 	config.AfterConnect = prepareToMigrate(loseInvoices)
-	pool, err = pgxpool.NewWithConfig(ctx, config)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect to migrate: %w", err)
 	}
@@ -192,6 +170,20 @@ func withMigrations(ctx context.Context, pool *pgxpool.Pool, loseInvoices bool, 
 	}
 	found, err := lookAround(ctx, pool, provider)
 	if err != nil {
+		return err
+	}
+	if needed, err := look(found); err != nil || !needed {
+		return err
+	}
+	unlock, err := lockMigrations(ctx, pool, provider, found)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if found, err = lookAround(ctx, pool, provider); err != nil {
+		return err
+	}
+	if needed, err := look(found); err != nil || !needed {
 		return err
 	}
 	err = do(river, provider, found)
@@ -216,6 +208,35 @@ func prepareToMigrate(loseInvoices bool) func(context.Context, *pgx.Conn) error 
 		}
 		return nil
 	}
+}
+
+// lockMigrations waits for other migrations, and keeps them waiting until unlock, or the
+// end of this process. Whoever may connect can take an advisory lock; this one is for who
+// may write goose's table. goose's own work, readers and dumps do not meet it.
+func lockMigrations(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provider, found surroundings) (unlock func(), err error) {
+	if !found.schema {
+		_, err := pool.Exec(ctx, `CREATE SCHEMA `+Schema)
+		if pgErr, _ := errors.AsType[*pgconn.PgError](err); err != nil && (pgErr == nil || pgErr.Code != "42P06" && pgErr.Code != "23505") { // or another process just has
+			return nil, fmt.Errorf("make schema %s: %w", Schema, err)
+		}
+	}
+	if _, err := provider.GetDBVersion(ctx); err != nil { // which makes the table
+		return nil, fmt.Errorf("make table %s: %w", gooseTable, err)
+	}
+	// Not a connection of the pool's: those that wait for the lock would take the
+	// connections which the one that holds it needs.
+	config := pool.Config().ConnConfig
+	config.Tracer = nil // no deadline
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to migrate: %w", err)
+	}
+	unlock = func() { _ = conn.Close(context.WithoutCancel(ctx)) }
+	if _, err := conn.Exec(ctx, `BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE `+gooseTable+` IN SHARE UPDATE EXCLUSIVE MODE`); err != nil {
+		unlock()
+		return nil, fmt.Errorf("wait for other migrations: %w", err)
+	}
+	return unlock, nil
 }
 
 func newProvider(pool *pgxpool.Pool) (*goose.Provider, error) {

@@ -8,6 +8,9 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
+// queueMigration makes the queue view.
+const queueMigration = 7
+
 // surroundings are what a migration finds, looked at before it changes anything.
 type surroundings struct {
 	applied int64 // the newest of flightbill's migrations that the database has; 0: none
@@ -23,7 +26,9 @@ type surroundings struct {
 	strangers    string // what is in the schema where flightbill has made nothing
 	noExtension  bool   // btree_gist is neither in the database nor at hand
 	newExtension bool   // it is not in the database
-	noRole       bool   // flightbill_enqueuer is missing and cannot be made
+	noReader     bool   // the queue view cannot be handed over to flightbill_queue_reader
+	missingRoles string // what makes those of flightbill's that are missing, where this role may not
+	owner        string // of the schema, as SQL wants it
 }
 
 // lookAround reads the catalogs and the two tables of versions. It changes nothing.
@@ -35,7 +40,7 @@ func lookAround(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provide
 		SELECT quote_ident(current_user), pg_is_in_recovery() OR current_setting('transaction_read_only')::bool,
 			n.oid IS NOT NULL, has_database_privilege(current_database(), 'CREATE'), coalesce(has_schema_privilege(n.oid, 'USAGE'), true),
 			coalesce((SELECT pg_has_role(s.nspowner, 'USAGE') FROM pg_namespace s WHERE s.oid = n.oid), true)
-				AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND NOT pg_has_role(c.relowner, 'USAGE')),
+				AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND NOT pg_has_role(c.relowner, 'USAGE') AND c.relowner::regrole::text <> 'flightbill_queue_reader'),
 			EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'goose_db_version'),
 			EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'river_migration'),
 			coalesce((SELECT string_agg(o.name, ', ' ORDER BY o.name) FROM (
@@ -46,19 +51,28 @@ func lookAround(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provide
 				AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = o.oid AND d.deptype = 'e')), ''), -- but for an extension's
 			NOT EXISTS (SELECT FROM pg_available_extensions e WHERE e.name = 'btree_gist'),
 			NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'btree_gist'),
-			NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'flightbill_enqueuer')
-				AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolcreaterole OR r.rolsuper))
+			coalesce((SELECT string_agg('CREATE ROLE ' || wanted || ' NOLOGIN', '; ') FROM unnest('{flightbill_enqueuer,flightbill_queue_admin,flightbill_queue_reader,flightbill_server,flightbill_reporter,flightbill_accountant}'::text[]) AS wanted
+				WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = wanted)
+				AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolcreaterole OR r.rolsuper))), ''),
+			-- From Postgres 16 on, to make roles is not enough: it takes to have made this one.
+			NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolsuper OR r.rolcreaterole AND current_setting('server_version_num')::int < 160000))
+				AND EXISTS (SELECT FROM pg_roles q WHERE q.rolname = 'flightbill_queue_reader' AND NOT pg_has_role(q.oid, 'MEMBER WITH ADMIN OPTION')
+					AND NOT pg_has_role(q.oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)),
+			coalesce((SELECT s.nspowner::regrole::text FROM pg_namespace s WHERE s.oid = n.oid), '')
 		FROM (SELECT to_regnamespace('flightbill') AS oid) AS n`).Scan(
-		&s.user, &s.readOnly, &s.schema, &s.mayMake, &s.mayUse, &s.owns, &goosed, &rivered, &s.strangers, &s.noExtension, &s.newExtension, &s.noRole)
+		&s.user, &s.readOnly, &s.schema, &s.mayMake, &s.mayUse, &s.owns, &goosed, &rivered, &s.strangers, &s.noExtension, &s.newExtension, &s.missingRoles, &s.noReader, &s.owner)
 	if err != nil {
 		return s, fmt.Errorf("look at what the database has: %w", err)
+	}
+	if !s.mayUse && goosed {
+		return s, fmt.Errorf("%w: role %s may not use schema flightbill", ErrNoRight, s.user)
 	}
 	if !s.mayUse {
 		return s, fmt.Errorf("role %s may not use schema flightbill; work as its owner, or have that one run: GRANT USAGE ON SCHEMA flightbill TO %[1]s", s.user)
 	}
 	if goosed {
 		if err := pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM flightbill.goose_db_version WHERE is_applied`).Scan(&s.applied); err != nil {
-			return s, fmt.Errorf("read the migration version: %w", err)
+			return s, fmt.Errorf("role %s reads the migration version: %w", s.user, err)
 		}
 	}
 	if rivered {
@@ -69,6 +83,14 @@ func lookAround(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provide
 		}
 	}
 	return s, nil
+}
+
+// asOwner says who is to migrate, where this role may not.
+func (s surroundings) asOwner() string {
+	if s.owns {
+		return ""
+	}
+	return " as " + s.owner + ", who owns schema flightbill"
 }
 
 // notNewer refuses what a newer flightbill or a newer River has made.
@@ -84,12 +106,15 @@ func (s surroundings) notNewer() error {
 	return nil
 }
 
+// whole reports whether the database has all migrations of this binary.
+func (s surroundings) whole() bool { return s.applied == s.newest && s.river == RiverVersion }
+
 // canMigrate says what stands in the way of migrating up.
 func (s surroundings) canMigrate() error {
 	if err := s.notNewer(); err != nil {
 		return err
 	}
-	if s.applied == s.newest && s.river == RiverVersion {
+	if s.whole() {
 		return nil
 	}
 	switch {
@@ -108,8 +133,10 @@ func (s surroundings) canMigrate() error {
 		return fmt.Errorf("%w: the server lacks Postgres' extension btree_gist; install the package that brings it, such as postgresql-contrib", ErrCannotMigrate)
 	case s.applied == 0 && s.newExtension && !s.mayMake:
 		return fmt.Errorf("%w: role %s may not make the extension btree_gist; have an administrator run: CREATE EXTENSION btree_gist", ErrCannotMigrate, s.user)
-	case s.noRole:
-		return fmt.Errorf("%w: the role flightbill_enqueuer is missing and %s may not make it; have an administrator run: CREATE ROLE flightbill_enqueuer NOLOGIN",
+	case s.missingRoles != "":
+		return fmt.Errorf("%w: roles are missing and %s may not make them; have an administrator run: %s; GRANT flightbill_queue_reader TO %[2]s", ErrCannotMigrate, s.user, s.missingRoles)
+	case s.noReader && s.applied < queueMigration:
+		return fmt.Errorf("%w: %s is no member of flightbill_queue_reader, which the queue view is handed over to; have an administrator run: GRANT flightbill_queue_reader TO %[2]s",
 			ErrCannotMigrate, s.user)
 	}
 	return nil

@@ -14,7 +14,7 @@ func TestCanMigrate(t *testing.T) {
 	for want, change := range map[string]func(*surroundings){
 		"read-only":                            func(s *surroundings) { s.readOnly = true },
 		"lacks Postgres' extension btree_gist": func(s *surroundings) { s.newExtension, s.noExtension = true, true },
-		"CREATE ROLE flightbill_enqueuer":      func(s *surroundings) { s.noRole = true },
+		"CREATE ROLE flightbill_enqueuer":      func(s *surroundings) { s.missingRoles = "CREATE ROLE flightbill_enqueuer NOLOGIN" },
 	} {
 		s := fine
 		change(&s)

@@ -24,7 +24,7 @@ import (
 )
 
 // steps is how many migrations there are in all.
-const steps = db.RiverVersion + 13
+const steps = db.RiverVersion + 14
 
 func setupEmpty(t *testing.T) *testBundle {
 	t.Helper()
@@ -138,7 +138,8 @@ func TestMigrateDownAndUpAgain(t *testing.T) {
 	for line := range strings.Lines(schemaOf(t, b, db.Schema)) {
 		require.Contains(t, line, "goose_db_version", "all else is gone")
 	}
-	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM pg_roles WHERE rolname = 'flightbill_enqueuer'`), "roles belong to the server")
+	require.Equal(t, "flightbill_accountant flightbill_enqueuer flightbill_reporter flightbill_server", get[string](t, b, `SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles
+		WHERE rolname IN ('flightbill_enqueuer', 'flightbill_server', 'flightbill_reporter', 'flightbill_accountant')`), "roles belong to the server")
 
 	done, err := db.MigrateUp(t.Context(), b.pool)
 	require.NoError(t, err)

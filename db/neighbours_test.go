@@ -117,8 +117,46 @@ func TestMigrateAsAnyRole(t *testing.T) {
 	b.exec(t, `ALTER SCHEMA flightbill OWNER TO `+role)
 	require.ErrorContains(t, up(), "CREATE EXTENSION btree_gist")
 	b.exec(t, `CREATE EXTENSION btree_gist`)
+	require.ErrorContains(t, up(), "GRANT flightbill_queue_reader TO "+role)
+	// As where the role has made flightbill's roles.
+	before16 := get[bool](t, b, `SELECT current_setting('server_version_num')::int < 160000`)
+	if before16 {
+		b.exec(t, `ALTER ROLE `+role+` NOINHERIT CREATEROLE`)
+	} else {
+		b.exec(t, `ALTER ROLE `+role+` NOINHERIT; GRANT flightbill_queue_reader TO `+role+` WITH ADMIN TRUE, SET FALSE, INHERIT FALSE`)
+	}
 	require.NoError(t, up())
 	require.NoError(t, db.CheckSchema(t.Context(), own))
+	const reader = `SELECT count(*) FROM pg_auth_members WHERE roleid = 'flightbill_queue_reader'::regrole AND member = $1::regrole`
+	if before16 {
+		require.Zero(t, get[int](t, b, reader, role), "it is a member while it migrates")
+	} else {
+		require.Equal(t, 1, get[int](t, b, reader+` AND admin_option AND NOT set_option`, role), "it can use the role while it migrates only")
+	}
+	require.False(t, get[bool](t, b, `SELECT has_schema_privilege('flightbill_queue_reader', 'flightbill', 'USAGE') OR has_schema_privilege('flightbill_queue_reader', 'flightbill', 'CREATE')`))
+
+	// The view is another's; its owner before uses it, and can let others use it.
+	for _, sql := range []string{
+		`INSERT INTO flightbill.flight_processing_queue (flight_id) SELECT 'F' || n FROM generate_series(1, 200) AS n`,
+		`DELETE FROM flightbill.flight_processing_queue WHERE flight_id = 'F2'`, `SELECT FROM flightbill.flight_processing_queue`,
+		`GRANT SELECT ON ALL TABLES IN SCHEMA flightbill TO PUBLIC`, `REVOKE SELECT ON ALL TABLES IN SCHEMA flightbill FROM PUBLIC`,
+	} {
+		_, err := own.Exec(t.Context(), sql)
+		require.NoError(t, err, sql)
+	}
+	for range steps {
+		_, err := db.MigrateDown(t.Context(), own, false)
+		require.NoError(t, err)
+	}
+	if before16 {
+		b.exec(t, `ALTER ROLE `+role+` NOCREATEROLE`)
+	} else {
+		b.exec(t, `REVOKE flightbill_queue_reader FROM `+role)
+	}
+	require.ErrorContains(t, up(), "GRANT flightbill_queue_reader TO "+role)
+	b.exec(t, `GRANT flightbill_queue_reader TO `+role)
+	require.NoError(t, up())
+	require.Equal(t, 1, get[int](t, b, reader, role), "what an administrator granted stays")
 }
 
 func TestMigrateDownKeepsIssuedInvoices(t *testing.T) {

@@ -72,17 +72,18 @@ type Options struct {
 	MaxConns        int32         // at most so many connections; 0: pgx's default
 	ApplicationName string        // as pg_stat_activity shows it; empty: flightbill
 	QueryTimeout    time.Duration // of queries whose caller sets no deadline; 0: none
-	SearchPath      string        // for tests, whose SQL names no schema; empty: Postgres' own names alone
-	Pooler          Pooler        // what stands before the database; empty: NoPooler
+	// ReadURL gives the URL of now: each new connection has its user and password. Optional.
+	ReadURL    func() (string, error)
+	SearchPath string // for tests, whose SQL names no schema; empty: Postgres' own names alone
+	Pooler     Pooler // what stands before the database; empty: NoPooler
 }
 
 // Open connects to the database of a URL or of a keyword string and checks
 // that it answers and is new enough.
 func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(url)
+	config, err := parseAddress(url)
 	if err != nil {
-		// pgx's message leaves the password out.
-		return nil, fmt.Errorf("DATABASE_URL is not a Postgres address: %w", err)
+		return nil, err
 	}
 	if opts.MaxConns > 0 {
 		config.MaxConns = opts.MaxConns
@@ -94,6 +95,9 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 	config.PingTimeout = pingTimeout
 	if opts.QueryTimeout > 0 {
 		config.ConnConfig.Tracer = deadline(opts.QueryTimeout)
+	}
+	if opts.ReadURL != nil {
+		config.BeforeConnect = withLogin(opts.ReadURL)
 	}
 	opts.Pooler.prepare(config.ConnConfig, opts.SearchPath)
 	if config.ConnConfig.ConnectTimeout == 0 {
@@ -113,6 +117,21 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 		return nil, err
 	}
 	return pool, nil
+}
+
+// withLogin sets user and password to those of now. A file that is being replaced may be
+// unreadable for a moment: then those of the start are tried, and the server tells if they are wrong.
+func withLogin(readURL func() (string, error)) func(context.Context, *pgx.ConnConfig) error {
+	return func(_ context.Context, connect *pgx.ConnConfig) error {
+		address, err := readURL()
+		if err != nil {
+			return nil //nolint:nilerr // see above
+		}
+		if now, err := parseAddress(address); err == nil {
+			connect.User, connect.Password = now.ConnConfig.User, now.ConnConfig.Password
+		}
+		return nil
+	}
 }
 
 func checkServer(ctx context.Context, pool *pgxpool.Pool, config *pgx.ConnConfig) error {

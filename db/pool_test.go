@@ -190,6 +190,39 @@ func TestOpenRefusedByTheServer(t *testing.T) {
 	}
 }
 
+// A password that is replaced while flightbill runs: new connections have the new one.
+func TestOpenReadsThePasswordAnew(t *testing.T) {
+	t.Parallel()
+	b := setupEmpty(t)
+	role := get[string](t, b, `SELECT current_database()`) + "_clerk"
+	b.exec(t, `CREATE ROLE `+role+` LOGIN PASSWORD 'first'`)
+	t.Cleanup(func() {
+		_, err := b.pool.Exec(context.WithoutCancel(t.Context()), `DROP ROLE `+role)
+		require.NoError(t, err)
+	})
+	address, err := url.Parse(b.url)
+	require.NoError(t, err)
+	login := func(password string) string {
+		address.User = url.UserPassword(role, password)
+		return address.String()
+	}
+	file, reading := login("first"), error(nil)
+	pool, err := db.Open(t.Context(), file, db.Options{MaxConns: 1, ReadURL: func() (string, error) { return file, reading }})
+	require.NoError(t, err)
+	defer pool.Close()
+
+	file, reading = "", errors.New("it is being replaced")
+	pool.Reset()
+	require.NoError(t, pool.Ping(t.Context()), "with what it had")
+
+	b.exec(t, `ALTER ROLE `+role+` PASSWORD 'second'`)
+	require.NoError(t, pool.Ping(t.Context()), "connections stay")
+	pool.Reset()
+	require.ErrorContains(t, pool.Ping(t.Context()), "password authentication failed")
+	file, reading = login("second"), nil
+	require.NoError(t, pool.Ping(t.Context()))
+}
+
 func TestOpenGarbage(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{
@@ -197,7 +230,8 @@ func TestOpenGarbage(t *testing.T) {
 		"postgres://someone:hunter2@host:port/flights", "postgres://someone:hun/hunter2@host/flights",
 		"postgres://someone:hun hunter2@host/flights", "postgres://someone:%zzhunter2@host/flights",
 		"postgres://someone:hunter2@host/flights?pool_max_conns=many", "postgres://someone:hunter2@host/flights?sslmode=maybe",
-		"host=x password=hunter2 port=abc", "password='hunter2 host=x",
+		"host=x password=hunter2 port=abc", "password='hunter2 host=x", "postgres://someone:p@hunter2@host/flights", "postgres://someone:12/hunter2@host/flights",
+		"postgresql+psycopg://someone:hunter2@host/flights?sslmode=disable", "jdbc:postgresql://host/flights?user=someone&password=hunter2",
 	} {
 		_, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema})
 		require.ErrorContains(t, err, "DATABASE_URL is not a Postgres address", url)

@@ -103,8 +103,8 @@ func TestEnqueuerHasNothingElse(t *testing.T) {
 func TestDefinersFixTheirSearchPath(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.Equal(t, "enqueue_flights flight_processing_queue_delete flight_processing_queue_finish flight_processing_queue_insert gathered_flights_commit rebill_invoice unmark_invoice_paid void_invoice", get[string](t, b,
-		`SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace`))
+	require.Equal(t, "adjust_flight enqueue_flights flight_processing_queue_delete flight_processing_queue_finish flight_processing_queue_insert gathered_flights_commit invoices_record_event issue_drafts mark_invoice_paid price_book_changed rebill_invoice unmark_invoice_paid void_invoice", get[string](t, b,
+		`SELECT string_agg(DISTINCT proname, ' ' ORDER BY proname) FROM pg_proc WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace`))
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_proc
 		WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))`))
 	require.Empty(t, get[string](t, b, `SELECT coalesce(string_agg(proname, ' '), '') FROM pg_proc p JOIN pg_language l ON l.oid = prolang

@@ -42,7 +42,7 @@ CREATE TYPE flightbill.river_job_state AS ENUM (
 );
 
 CREATE FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) RETURNS text
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
@@ -53,7 +53,7 @@ DECLARE
     invoice bigint;
     why     text;
 BEGIN
-    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     PERFORM set_config('lock_timeout', '1s', true); -- see save_flights
     PERFORM FROM flightbill.customers c
     WHERE c.id IN (SELECT l.customer_id FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l WHERE l.closes_on IS NULL)
@@ -105,6 +105,10 @@ BEGIN
         END IF;
     END LOOP;
     IF job_id IS NOT NULL THEN
+        -- Its caller may have no rights on jobs: it completes none but the flight's own.
+        IF NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.id = job_id AND flightbill.queued_flight(j.kind, j.state, j.args) = adjust_flight.flight_id) THEN
+            RAISE EXCEPTION 'job % is not of flight %, or is gone', job_id, adjust_flight.flight_id USING ERRCODE = 'FB001', HINT = 'Nothing was saved.';
+        END IF;
         PERFORM flightbill.complete_flight_jobs(
             job_client, ARRAY[job_id], ARRAY[job_attempt], ARRAY[job_attempted_at], ARRAY[adjust_flight.flight_id], ARRAY[adjust_flight.flight_id]);
     END IF;
@@ -681,8 +685,9 @@ END
 $$;
 
 CREATE FUNCTION flightbill.invoices_record_event() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
     AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -774,7 +779,7 @@ END
 $$;
 
 CREATE FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) RETURNS TABLE(invoice_id bigint, charges bigint)
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
@@ -826,7 +831,7 @@ END
 $$;
 
 CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date DEFAULT NULL::date) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET jit TO 'off'
     AS $$
@@ -866,7 +871,7 @@ END
 $$;
 
 CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on text) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET jit TO 'off'
     SET "TimeZone" TO 'UTC'
@@ -889,7 +894,7 @@ END
 $_$;
 
 CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp without time zone) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET jit TO 'off'
     AS $$
@@ -899,7 +904,7 @@ END
 $$;
 
 CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp with time zone) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET jit TO 'off'
     AS $$
@@ -932,8 +937,9 @@ END
 $$;
 
 CREATE FUNCTION flightbill.price_book_changed() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
     AS $$
 BEGIN
     IF TG_LEVEL = 'ROW' THEN -- once a transaction: each UPDATE of one row walks past those before it
@@ -1130,7 +1136,7 @@ DECLARE
     own_invoice   bigint[];
     to_issue      bigint[];
 BEGIN
-    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     -- A customer whom somebody's transaction has locked holds up this one's flights: the
     -- caller then saves those of each customer apart.
     PERFORM set_config('lock_timeout', '1s', true);
@@ -2476,8 +2482,14 @@ ALTER TABLE ONLY flightbill.voided_flights
     ADD CONSTRAINT voided_flights_flight_id_fkey FOREIGN KEY (flight_id) REFERENCES flightbill.billed_flights(flight_id);
 
 GRANT USAGE ON SCHEMA flightbill TO flightbill_enqueuer;
+GRANT USAGE ON SCHEMA flightbill TO flightbill_queue_admin;
+GRANT USAGE ON SCHEMA flightbill TO flightbill_server;
+GRANT USAGE ON SCHEMA flightbill TO flightbill_reporter;
+GRANT USAGE ON SCHEMA flightbill TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) TO flightbill_server;
+GRANT ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.announce_flights() FROM PUBLIC;
 
@@ -2487,24 +2499,34 @@ REVOKE ALL ON FUNCTION flightbill.charges_join_drafts_only() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.charges_stay_as_issued() FROM PUBLIC;
 
+GRANT SELECT ON TABLE flightbill.river_job TO flightbill_queue_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.river_job TO flightbill_server;
+
 REVOKE ALL ON FUNCTION flightbill.claim_flights(client text, most integer, behind_scheduled_at timestamp with time zone[], behind_id bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.claim_flights(client text, most integer, behind_scheduled_at timestamp with time zone[], behind_id bigint[]) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], billed text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], billed text[]) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.customers_keep_numbers() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.end_flight_jobs(client text, job_ids bigint[], attempts smallint[], attempted_at timestamp with time zone[], states text[], scheduled_at timestamp with time zone[], spent boolean[], errors jsonb[], metadata jsonb[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.end_flight_jobs(client text, job_ids bigint[], attempts smallint[], attempted_at timestamp with time zone[], states text[], scheduled_at timestamp with time zone[], spent boolean[], errors jsonb[], metadata jsonb[]) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.enqueue_as_jobs(flight_ids text[], job_ids bigint[], priority smallint, process_after timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_enqueuer;
+GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_queue_admin;
+GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.flight_id_is_valid(flight_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.flight_id_is_valid(flight_id text) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.flight_job_key(flight_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.flight_job_unique_states() FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.flight_job_unique_states() TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_delete() FROM PUBLIC;
 
@@ -2527,22 +2549,30 @@ REVOKE ALL ON FUNCTION flightbill.invoices_stay_as_issued() FROM PUBLIC;
 REVOKE ALL ON FUNCTION flightbill.issue_credit_note(draft bigint, at timestamp with time zone, today date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date) TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on text) TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp without time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp without time zone) TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp with time zone) TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.price_book_changed() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.promise_to_look(client text, seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.promise_to_look(client text, seconds double precision) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.rebill_invoice(invoice_number text, payer text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.rebill_invoice(invoice_number text, payer text) TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.refuse_flight_id(flight_id text) FROM PUBLIC;
 
@@ -2553,13 +2583,207 @@ REVOKE ALL ON FUNCTION flightbill.refuse_voided_flights(flight_ids text[], prior
 REVOKE ALL ON FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean, payer text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean, payer text) TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.voided_flight_message(flight_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.voided_flight_message(flight_id text) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.withdraw_promise(client text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.withdraw_promise(client text) TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.billed_flights TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.billed_flights TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.billed_flights TO flightbill_accountant;
+
+GRANT INSERT(flight_id) ON TABLE flightbill.billed_flights TO flightbill_server;
+
+GRANT INSERT(customer_id) ON TABLE flightbill.billed_flights TO flightbill_server;
+
+GRANT INSERT(landed_on) ON TABLE flightbill.billed_flights TO flightbill_server;
+
+GRANT INSERT(facts) ON TABLE flightbill.billed_flights TO flightbill_server;
+
+GRANT INSERT(billed_at) ON TABLE flightbill.billed_flights TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.billing_runs TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.billing_runs TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.billing_runs TO flightbill_accountant;
+
+GRANT INSERT(closes_on) ON TABLE flightbill.billing_runs TO flightbill_server;
+
+GRANT INSERT(run_date) ON TABLE flightbill.billing_runs TO flightbill_server;
+
+GRANT INSERT(due_at) ON TABLE flightbill.billing_runs TO flightbill_server;
+
+GRANT INSERT(trigger) ON TABLE flightbill.billing_runs TO flightbill_server;
+
+GRANT INSERT(started_at) ON TABLE flightbill.billing_runs TO flightbill_server;
+
+GRANT INSERT(finished_at),UPDATE(finished_at) ON TABLE flightbill.billing_runs TO flightbill_server;
+
+GRANT UPDATE(invoices) ON TABLE flightbill.billing_runs TO flightbill_server;
+
+GRANT UPDATE(charges) ON TABLE flightbill.billing_runs TO flightbill_server;
+
+GRANT UPDATE(held) ON TABLE flightbill.billing_runs TO flightbill_server;
+
+GRANT UPDATE(parked) ON TABLE flightbill.billing_runs TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.billing_settings TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.billing_settings TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.billing_settings TO flightbill_accountant;
+
+GRANT INSERT(timezone) ON TABLE flightbill.billing_settings TO flightbill_server;
+
+GRANT INSERT(close) ON TABLE flightbill.billing_settings TO flightbill_server;
+
+GRANT INSERT(billing_start) ON TABLE flightbill.billing_settings TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.billing_days TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.billing_days TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.billing_days TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.customers TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.customers TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT INSERT(code) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT INSERT(name),UPDATE(name) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT INSERT(billing_frequency),UPDATE(billing_frequency) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT INSERT(week_ends_on),UPDATE(week_ends_on) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(payment_terms_days) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(billing_hold) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(held_through) ON TABLE flightbill.customers TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.invoices TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.invoices TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.invoices TO flightbill_accountant;
+
+GRANT INSERT(customer_id) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT INSERT(kind) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT INSERT(closes_on) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT INSERT(currency) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT UPDATE(status) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT INSERT(opened_at) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT UPDATE(parked_at) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT UPDATE(parked_reason) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT UPDATE(parked_by_run) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.billing_calendar TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.billing_calendar TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.billing_calendar TO flightbill_accountant;
+
+GRANT UPDATE ON TABLE flightbill.billing_run_lock TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.flights TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.flights TO flightbill_reporter;
+GRANT SELECT,INSERT,UPDATE ON TABLE flightbill.flights TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.voided_flights TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.voided_flights TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.voided_flights TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.changed_flights TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.changed_flights TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.changed_flights TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.charges TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.charges TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.charges TO flightbill_accountant;
+
+GRANT INSERT(invoice_id) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(flight_id) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(tariff_id) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(code) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(description) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(quantity) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(unit_rate) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(amount) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(tax_rate) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(tax_amount) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(flown_on) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(late) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.customer_aircraft TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.customer_aircraft TO flightbill_reporter;
+GRANT SELECT,INSERT,DELETE ON TABLE flightbill.customer_aircraft TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.customer_operators TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.customer_operators TO flightbill_reporter;
+GRANT SELECT,INSERT,DELETE ON TABLE flightbill.customer_operators TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.flight_source_outages TO flightbill_queue_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.flight_source_outages TO flightbill_server;
 
 GRANT SELECT,INSERT,DELETE ON TABLE flightbill.flight_processing_queue TO flightbill_enqueuer;
+GRANT SELECT,INSERT,DELETE ON TABLE flightbill.flight_processing_queue TO flightbill_queue_admin;
+GRANT SELECT ON TABLE flightbill.flight_processing_queue TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.flight_processing_queue TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.flight_processing_queue TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.goose_db_version TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.goose_db_version TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.goose_db_version TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.price_book TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.price_book TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.price_book TO flightbill_accountant;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.queue_promises TO flightbill_server;
+
+GRANT USAGE ON SEQUENCE flightbill.river_job_id_seq TO flightbill_server;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.river_leader TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.river_migration TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.river_migration TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.river_migration TO flightbill_accountant;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.river_queue TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.tariffs TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.tariffs TO flightbill_reporter;
+GRANT SELECT,INSERT,UPDATE ON TABLE flightbill.tariffs TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.unmatched_codes TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.unmatched_codes TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.unmatched_codes TO flightbill_accountant;

@@ -175,7 +175,7 @@ func TestChangeSettingsLeavesNoDraftBehind(t *testing.T) {
 func TestChangeSettingsWaitsForSaves(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	save := b.begin(t, `LOCK TABLE billing_run_lock IN SHARE MODE`)
+	save := b.begin(t, `LOCK TABLE billing_run_lock IN ROW SHARE MODE`)
 	changed := meanwhile(t, b, func() (db.Settings, error) {
 		_, after, err := db.ChangeSettings(t.Context(), b.pool, db.Settings{Close: billing.NextDay}, testNow)
 		return after, err

@@ -431,22 +431,6 @@ func TestOrphansGoBack(t *testing.T) {
 	require.Equal(t, "F1 completed 3, F2 running 3, F3 available 2", get[string](t, b, states), "a stop leaves nothing in work")
 }
 
-// Anybody who may connect can send River a notice to cancel a job. It ends nothing.
-func TestForgedCancelEndsNothing(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.landed(t, 1, 1)
-	source := b.blockingSource()
-	b.start(t, source.use)
-	b.enqueue(t, "F1")
-	<-source.entered
-	b.exec(t, `SELECT pg_notify('flightbill.river_control', json_build_object('action', 'cancel', 'queue', 'flights', 'job_id', job_id)::text) FROM flight_processing_queue`)
-	b.waitFor(t, "it is cancelled", 1, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled'`)
-	close(source.let)
-	b.waitForBilled(t, 1)
-	require.Equal(t, 1, get[int](t, b, `SELECT attempt FROM river_job`), "no attempt was spent")
-}
-
 // A flight that is due is worked though somebody has locked another's row: River's
 // scheduler waits for that.
 func TestDueFlightsAreSweptPastALock(t *testing.T) {

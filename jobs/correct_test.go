@@ -11,7 +11,7 @@ import (
 )
 
 func (b *testBundle) corrector() *jobs.Corrector {
-	return &jobs.Corrector{Pool: b.pool, Books: db.NewPriceBooks(b.pool), Source: db.NewFlights(b.pool), Now: b.clock.Now}
+	return &jobs.Corrector{Pool: b.clerk, Books: db.NewPriceBooks(b.clerk), Source: db.NewFlights(b.clerk), Now: b.clock.Now}
 }
 
 // correct corrects a flight and reports how many lines that took.
@@ -65,7 +65,7 @@ func TestCorrectToLess(t *testing.T) {
 		get[string](t, b, `SELECT string_agg(concat_ws(' ', number, kind, status, total, closes_on, reason), '; ' ORDER BY number) FROM invoices`))
 	require.True(t, get[bool](t, b, `SELECT due_on = (issued_at AT TIME ZONE 'UTC')::date FROM invoices WHERE kind = 'credit_note'`))
 	require.Equal(t, "issued WEEK-CN000001 -50.40", get[string](t, b, `SELECT string_agg(concat_ws(' ', status, number, total), ', ') FROM billing_calendar WHERE customer = 'WEEK' AND closes_on = '2026-03-15'`))
-	_, err := b.pool.Exec(t.Context(), `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, 'consolidated', closes_on, currency FROM invoices WHERE kind = 'credit_note'`)
+	_, err := b.owner.Exec(t.Context(), `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, 'consolidated', closes_on, currency FROM invoices WHERE kind = 'credit_note'`)
 	require.ErrorContains(t, err, "invoices_one_per_period")
 	marked, err := jobs.Overdue(t.Context(), b.pool, march(8).AddDays(1000))
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func TestCorrectToLess(t *testing.T) {
 	require.Equal(t, "144.00", get[string](t, b, `SELECT sum(total)::text FROM invoices i JOIN customers c ON c.id = customer_id WHERE code = 'EACH'`))
 
 	// Voided now, only with re-billing: what was corrected stands elsewhere.
-	_, err = b.pool.Exec(t.Context(), `SELECT void_invoice('EACH-000001', 'why')`)
+	_, err = b.owner.Exec(t.Context(), `SELECT void_invoice('EACH-000001', 'why')`)
 	require.ErrorContains(t, err, "flight E1 (EACH-000002, EACH-CN000001) has charges elsewhere too")
 	b.exec(t, `SELECT void_invoice('EACH-000001', 'why', true)`)
 	b.start(t)
@@ -239,7 +239,7 @@ func TestCorrectMeetsOthers(t *testing.T) {
 	_, err = db.AdjustFlight(t.Context(), first, nil, billed.Corrected(bill), b.clock.Now())
 	require.NoError(t, err)
 	voided := inBackground(func() (string, error) {
-		_, err := b.pool.Exec(context.Background(), `SELECT void_invoice('EACH-000002', 'why')`)
+		_, err := b.owner.Exec(context.Background(), `SELECT void_invoice('EACH-000002', 'why')`)
 		return "", err
 	})
 	eventually(t, "the void waits", waits)
@@ -262,7 +262,7 @@ func TestCorrectMeetsARun(t *testing.T) {
 	_, err = run.Exec(t.Context(), `INSERT INTO billing_runs (closes_on, run_date, due_at, trigger, started_at, finished_at) VALUES ('2026-03-15', '2026-03-15', now(), 'manual', now(), now())`)
 	require.NoError(t, err)
 	correction := inBackground(func() (jobs.Correction, error) { return b.corrector().Correct(context.Background(), "W1") })
-	b.waitForRunLock(t, 1, "ShareLock")
+	b.waitForRunLock(t, 1, "RowShareLock")
 	require.NoError(t, run.Commit(t.Context()))
 	require.NoError(t, (<-correction).err)
 	require.Equal(t, "2026-03-22", get[string](t, b, `SELECT closes_on::text FROM invoices WHERE status = 'DRAFT'`))
@@ -281,7 +281,7 @@ func TestVoidPeriodCreditNote(t *testing.T) {
 		if paidOut {
 			b.exec(t, `SELECT mark_invoice_paid('WEEK-CN000001')`)
 		}
-		_, err := b.pool.Exec(t.Context(), `SELECT void_invoice('WEEK-CN000001', 'why')`)
+		_, err := b.owner.Exec(t.Context(), `SELECT void_invoice('WEEK-CN000001', 'why')`)
 		require.ErrorContains(t, err, "flight W1 (WEEK-000001) has charges elsewhere too")
 		b.exec(t, `UPDATE tariffs SET unit_rate = 1`)
 		require.Equal(t, "WEEK-000002", get[string](t, b, `SELECT void_invoice('WEEK-CN000001', 'the mass was right', true)`))
@@ -296,7 +296,7 @@ func TestVoidPeriodCreditNote(t *testing.T) {
 			FROM invoices i JOIN customers c ON c.id = customer_id WHERE number = 'WEEK-000002'`))
 		require.Equal(t, "VOID WEEK-000002: the mass was right", get[string](t, b, `SELECT i.status || ' ' || e.note FROM invoices i
 			JOIN invoice_events e ON e.invoice_id = i.id AND e.to_status = 'VOID' WHERE number = 'WEEK-CN000001'`))
-		_, err = b.pool.Exec(t.Context(), `SELECT void_invoice('WEEK-CN000001', 'why', true)`)
+		_, err = b.owner.Exec(t.Context(), `SELECT void_invoice('WEEK-CN000001', 'why', true)`)
 		require.ErrorContains(t, err, "WEEK-CN000001 is VOID already, by WEEK-000002")
 
 		// Its flight is billed again, and comes to what it costs now.
@@ -324,7 +324,7 @@ func TestNothingDue(t *testing.T) {
 	b.exec(t, `SELECT void_invoice('EACH-000001', 'why'), void_invoice('WEEK-000001', 'why')`)
 	require.Equal(t, "EACH-000001 VOID 0.00 t EACH-CN000001: why; EACH-CN000001 PAID 0.00 t nothing due; WEEK-000001 VOID 0.00 t WEEK-CN000001: why; WEEK-CN000001 PAID 0.00 t nothing due",
 		get[string](t, b, story))
-	_, err := b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid('EACH-CN000001', 'why')`)
+	_, err := b.owner.Exec(t.Context(), `SELECT unmark_invoice_paid('EACH-CN000001', 'why')`)
 	require.ErrorContains(t, err, "EACH-CN000001 is PAID without a payment")
 
 	// Taken back and charged again within one period.

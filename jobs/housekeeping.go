@@ -42,6 +42,7 @@ type housekeeper struct {
 
 	database *database
 
+	undone      time.Time    // forged cancels until then have been looked for
 	overdue     atomic.Int64 // flights
 	overdueTold int64        // as many were told of last; 0: none
 
@@ -65,6 +66,7 @@ func (h *housekeeper) Stop(ctx context.Context) {
 	defer cancel()
 	h.warn(ctx, "notices of new flights are left out for two seconds more", h.queue.Withdraw(ctx, h.client))
 	h.giveBackOrphans(ctx, 0)
+	h.undoForgedCancels(ctx)
 	h.warn(ctx, "the queue shows for a minute more that flights wait for the flight source", h.tellOutage(ctx, nil))
 }
 
@@ -96,12 +98,7 @@ func (h *housekeeper) keepHouse(ctx context.Context) {
 
 	h.giveBackOrphans(ctx, orphanAge)
 
-	forged, err := q.QueueUndoForgedCancels(ctx)
-	h.warn(ctx, "flights that a forged notice has cancelled could not be looked for", err)
-	if len(forged) > 0 {
-		h.logger.WarnContext(ctx, "flights were cancelled by notices that no River client has sent; they go back into the queue: see who may connect to the database",
-			"flights", len(forged), "flight_id", forged[0])
-	}
+	h.undoForgedCancels(ctx)
 	h.warn(ctx, "the queue's row could not be kept alive", q.QueueKeepAlive(ctx))
 	h.lookForOverdue(ctx)
 	h.warn(ctx, "it could not be noted why flights wait", h.tellOutage(ctx, h.outage()))
@@ -163,6 +160,22 @@ func (h *housekeeper) giveBackOrphans(ctx context.Context, age time.Duration) {
 	h.warn(ctx, "flights that no worker holds could not be given back", err)
 	if len(turned.Ended) > 0 {
 		h.logger.InfoContext(ctx, "flights that no worker held have been given back", "flights", len(turned.Ended))
+	}
+}
+
+// undoForgedCancels puts back jobs that a notice has cancelled though no client of River's
+// had; at first whenever that was.
+func (h *housekeeper) undoForgedCancels(ctx context.Context) {
+	began := h.now()
+	forged, err := dbsqlc.New(h.pool).QueueUndoForgedCancels(ctx, h.undone)
+	h.warn(ctx, "jobs that a forged notice has cancelled could not be looked for", err)
+	if err != nil {
+		return
+	}
+	h.undone = began.Add(-time.Minute) // what was being committed
+	if len(forged) > 0 {
+		h.logger.WarnContext(ctx, "jobs were cancelled by notices that no River client has sent; they go back into the queue: see who may connect to the database",
+			"jobs", len(forged), "first", forged[0])
 	}
 }
 

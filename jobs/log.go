@@ -3,27 +3,125 @@ package jobs
 import (
 	"context"
 	"log/slog"
+	"sync"
+	"time"
 )
 
-// riverLogger passes on what River has to complain about. What it tells of its
+const (
+	// logDelay is how long what River complains of is held back: where a database goes
+	// away, connections end one after the other.
+	logDelay = time.Second
+	// logAgain is how long a line of River's that comes again is only counted. Anybody who
+	// may connect can have it log one a notice.
+	logAgain = time.Minute
+)
+
+// riverLog passes on what River has to complain about. What it tells of its
 // own comings and goings, and of jobs whose failure flightbill has logged in its
 // own words, is for those who look for a fault: it shows where debug lines do.
 // Nor is what it says while the database is away, which has been told.
-func riverLogger(logger *slog.Logger, looksAway func() bool) *slog.Logger {
-	return slog.New(riverHandler{logger.With("component", "INGESTION").Handler(), looksAway})
+type riverLog struct {
+	looksAway func() bool
+
+	mu     sync.Mutex
+	held   []heldLine
+	timer  *time.Timer
+	ended  bool
+	passed map[string]*passedLine // by message
+	done   sync.WaitGroup
+}
+
+type heldLine struct {
+	handler slog.Handler
+	record  slog.Record
+}
+
+type passedLine struct {
+	at      time.Time
+	leftOut int
+}
+
+func newRiverLog(looksAway func() bool) *riverLog {
+	return &riverLog{looksAway: looksAway, passed: map[string]*passedLine{}}
+}
+
+// logger is the one to give River.
+func (l *riverLog) logger(logger *slog.Logger) *slog.Logger {
+	return slog.New(riverHandler{logger.With("component", "INGESTION").Handler(), l})
+}
+
+// hold keeps a line for a moment, unless it has just been passed on.
+func (l *riverLog) hold(line heldLine) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.passed[line.record.Message]
+	if before != nil && time.Since(before.at) < logAgain {
+		before.leftOut++
+		return
+	}
+	if l.ended {
+		_ = line.handler.Handle(context.Background(), line.record)
+		return
+	}
+	if before != nil && before.leftOut > 0 {
+		line.record.AddAttrs(slog.Int("left_out", before.leftOut))
+	}
+	l.passed[line.record.Message] = &passedLine{at: time.Now()}
+	l.held = append(l.held, line)
+	if l.timer == nil {
+		l.done.Add(1)
+		l.timer = time.AfterFunc(logDelay, func() {
+			defer l.done.Done()
+			l.pass()
+		})
+	}
+}
+
+// pass passes on what is held, unless the database turns out to be away.
+func (l *riverLog) pass() {
+	l.mu.Lock()
+	held := l.held
+	l.held, l.timer = nil, nil
+	l.mu.Unlock()
+	if len(held) == 0 {
+		return
+	}
+	away := l.looksAway()
+	for _, line := range held {
+		if !away {
+			_ = line.handler.Handle(context.Background(), line.record)
+			continue
+		}
+		l.mu.Lock()
+		delete(l.passed, line.record.Message)
+		l.mu.Unlock()
+	}
+}
+
+// Stop passes on what is held.
+func (l *riverLog) Stop() {
+	l.mu.Lock()
+	l.ended = true
+	if l.timer != nil && l.timer.Stop() {
+		l.done.Done()
+	}
+	l.mu.Unlock()
+	l.done.Wait()
+	l.pass()
 }
 
 type riverHandler struct {
 	slog.Handler
 
-	looksAway func() bool
+	log *riverLog
 }
 
 func (h riverHandler) Handle(ctx context.Context, record slog.Record) error {
-	if record.Level >= slog.LevelWarn && !h.Handler.Enabled(ctx, slog.LevelDebug) && h.looksAway() {
-		return nil
+	if h.Handler.Enabled(ctx, slog.LevelDebug) {
+		return h.Handler.Handle(ctx, record)
 	}
-	return h.Handler.Handle(ctx, record)
+	h.log.hold(heldLine{h.Handler, record.Clone()})
+	return nil
 }
 
 func (h riverHandler) Enabled(ctx context.Context, level slog.Level) bool {
@@ -31,9 +129,9 @@ func (h riverHandler) Enabled(ctx context.Context, level slog.Level) bool {
 }
 
 func (h riverHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return riverHandler{h.Handler.WithAttrs(attrs), h.looksAway}
+	return riverHandler{h.Handler.WithAttrs(attrs), h.log}
 }
 
 func (h riverHandler) WithGroup(name string) slog.Handler {
-	return riverHandler{h.Handler.WithGroup(name), h.looksAway}
+	return riverHandler{h.Handler.WithGroup(name), h.log}
 }

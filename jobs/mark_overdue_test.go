@@ -40,7 +40,7 @@ func TestMarkOverdueByLocalDay(t *testing.T) {
 		t.Run(zone, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			_, _, err := db.ChangeSettings(t.Context(), b.pool, db.Settings{Timezone: zone}, b.clock.Now())
+			_, _, err := db.ChangeSettings(t.Context(), b.owner, db.Settings{Timezone: zone}, b.clock.Now())
 			require.NoError(t, err)
 			b.issued(t, "PENDING", march(9), "BEFORE")
 			b.issued(t, "PENDING", march(10), "TODAY")
@@ -108,7 +108,7 @@ func TestOverdueAndPaidAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, marked)
 	paid := inBackground(func() (string, error) {
-		_, err := b.pool.Exec(context.Background(), `SELECT mark_invoice_paid('FOURTH')`)
+		_, err := b.owner.Exec(context.Background(), `SELECT mark_invoice_paid('FOURTH')`)
 		return "", err
 	})
 	b.waitFor(t, "the payment waits", 1, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT mark_invoice_paid%'`)

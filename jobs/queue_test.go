@@ -38,7 +38,7 @@ func TestEnqueuedAlikeBySQLAndRiver(t *testing.T) {
 		id := flightIDs().Draw(rt, "id")
 		var made, found [2]string
 		for i, sqlFirst := range []bool{true, false} {
-			tx, err := b.pool.Begin(t.Context())
+			tx, err := b.owner.Begin(t.Context())
 			require.NoError(rt, err)
 			defer func() { _ = tx.Rollback(context.Background()) }()
 			if !sqlFirst {

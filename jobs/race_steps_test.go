@@ -106,7 +106,7 @@ func TestSaveMeetsARunAtEachStep(t *testing.T) {
 			b.enqueue(t, "F2")
 			billed := func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights WHERE flight_id = 'F2'`) == 1 }
 			if c.waits {
-				b.waitForRunLock(t, 1, "ShareLock")
+				b.waitForRunLock(t, 1, "RowShareLock")
 				require.False(t, billed())
 			} else {
 				eventually(t, "the flight is billed beside the run", billed)

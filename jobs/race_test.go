@@ -14,7 +14,7 @@ import (
 // begin opens a transaction that is rolled back with the test where it is still open.
 func (b *testBundle) begin(t *testing.T) pgx.Tx {
 	t.Helper()
-	tx, err := b.pool.Begin(t.Context())
+	tx, err := b.owner.Begin(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
 	return tx

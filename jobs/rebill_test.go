@@ -265,6 +265,6 @@ func TestRebillKeepsThePayer(t *testing.T) {
 	require.Equal(t, "EACH 142.00", owes())
 	b.requireSound(t)
 
-	_, err := b.pool.Exec(t.Context(), `SELECT void_invoice('EACH-000003', 'why', true, 'me')`)
+	_, err := b.owner.Exec(t.Context(), `SELECT void_invoice('EACH-000003', 'why', true, 'me')`)
 	require.ErrorContains(t, err, "payer 'me' is not known")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
@@ -45,6 +47,9 @@ type Config struct {
 	FlightWait time.Duration  // how long an unknown or unlanded flight is waited for
 	Bounds     billing.Bounds // of facts; fields that are 0: the defaults
 	Schedules  Schedules
+	// NoReindex leaves the indexes of River's jobs as they are: its login may not rebuild
+	// them.
+	NoReindex bool
 	// LookEvery is how often the leader looks for runs that are due and not done;
 	// a minute where it is 0.
 	LookEvery time.Duration
@@ -80,12 +85,15 @@ const DefaultBatch = 50
 // schedules.
 type Service struct {
 	client      *river.Client[pgx.Tx]
+	log         *riverLog
 	books       *db.PriceBooks
 	breaker     *breaker
 	database    *database
 	slots       *slots
 	housekeeper *housekeeper
 	clock       *clockWatch
+	resumer     *resumer
+	resuming    sync.WaitGroup
 	working     atomic.Bool // River's client has been started, and not stopped to its end
 	stopTime    time.Duration
 }
@@ -101,6 +109,7 @@ func New(cfg Config) (*Service, error) {
 	breaker := newBreaker(cfg.Source, q.QueueNextInLine, q.QueueCountReady, ingestion)
 	slots := newSlots()
 	database := newDatabase(cfg.Pool, cfg.Logger.With("component", "DATABASE"))
+	log := newRiverLog(database.LooksAway)
 	clock := newClockWatch(cfg, books, ingestion)
 
 	workers := river.NewWorkers()
@@ -137,28 +146,37 @@ func New(cfg Config) (*Service, error) {
 		// A cancelled flight is an unbilled one: River must not forget it.
 		CancelledJobRetentionPeriod: -1,
 		DiscardedJobRetentionPeriod: -1,
-		ReindexerIndexNames:         indexNames(),
+		ReindexerIndexNames:         cfg.reindexed(),
 		RetryPolicy:                 retryPolicy{clock.now},
 		// It is how River is given a clock. Else what it writes of a job that ends while the
 		// machine's jumps ahead, a snooze for example, is as far in the future.
-		Test:   river.TestConfig{Time: clock.clock},
-		Logger: riverLogger(cfg.Logger, database.LooksAway),
+		Test:    river.TestConfig{Time: clock.clock},
+		Plugins: []rivertype.Plugin{&cancelGuard{pool: cfg.Pool, slots: slots}},
+		Logger:  log.logger(cfg.Logger),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
 	service := &Service{
-		client: client, books: books, breaker: breaker, database: database, slots: slots, clock: clock, stopTime: cmp.Or(cfg.StopTime, stopTime),
+		client: client, log: log, books: books, breaker: breaker, database: database, slots: slots, clock: clock, stopTime: cmp.Or(cfg.StopTime, stopTime),
 		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, database: database, slots: slots, wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), now: clock.now, logger: ingestion},
 	}
+	service.resumer = &resumer{client: client, pool: cfg.Pool, logger: ingestion}
 	database.back = service.housekeeper.takeUp
 	clock.begin, clock.end = service.begin, service.stopNow
 	return service, nil
 }
 
-// indexNames are River's, but for the two that the migrations drop, and
+func (c Config) reindexed() []string {
+	if c.NoReindex {
+		return []string{} // nil: River's own
+	}
+	return IndexNames()
+}
+
+// IndexNames are the indexes of River's jobs that are rebuilt: River's, but for the two that the migrations drop, and
 // flightbill's own on River's table.
-func indexNames() []string {
+func IndexNames() []string {
 	names := slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool {
 		return name == "river_job_args_index" || name == "river_job_metadata_index"
 	})
@@ -211,7 +229,11 @@ func (s *Service) begin(ctx context.Context) error {
 	}
 	s.slots.open()
 	s.housekeeper.Start(ctx)
+	paused, unsubscribe := s.client.Subscribe(river.EventKindQueuePaused)
+	s.resuming.Go(func() { s.resumer.run(paused) })
 	if err := s.client.Start(ctx); err != nil {
+		unsubscribe()
+		s.resuming.Wait()
 		s.housekeeper.Stop(ctx)
 		return fmt.Errorf("start the queue: %w", err)
 	}
@@ -263,11 +285,13 @@ func (s *Service) stop(ctx context.Context, stop func(context.Context) error) er
 	if err != nil {
 		return fmt.Errorf("stop the queue: %w", err)
 	}
+	s.resuming.Wait()
 	s.working.Store(false)
 	return nil
 }
 
 func (s *Service) endWatching() {
+	s.log.Stop()
 	s.breaker.Stop()
 	s.database.Stop()
 }

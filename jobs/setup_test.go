@@ -19,7 +19,10 @@ import (
 // testBundle is a database of the test's own, with four customers and two
 // tariffs, and a clock that the test sets.
 type testBundle struct {
-	pool   *pgxpool.Pool
+	pool   *pgxpool.Pool // with the rights of flightbill_server: what all of flightbill's code gets
+	owner  *pgxpool.Pool // of the tables: what the test does itself
+	clerk  *pgxpool.Pool // with the rights of flightbill_accountant
+	url    string        // the owner's
 	clock  *testClock
 	stats  *jobs.Stats
 	logger *slog.Logger
@@ -55,17 +58,25 @@ VALUES ('RUNWAY', 'Runway use', 'per_tonne', NULL, 'departure', 2.00, 10.00, 'EU
 
 func setup(t *testing.T) *testBundle {
 	t.Helper()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema, MaxConns: 20})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	_, err = pool.Exec(t.Context(), testCustomers)
-	require.NoError(t, err)
+	b := &testBundle{url: dbtest.URL(t), stats: jobs.NewStats(), logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	b.owner = open(t, b.url)
+	b.pool = open(t, dbtest.As(t, b.url, "flightbill_server"))
+	b.clerk = open(t, dbtest.As(t, b.url, "flightbill_accountant"))
+	b.exec(t, testCustomers)
 
 	// A Wednesday; the first run date is the day before.
-	clock := &testClock{now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
-	_, err = db.EnsureSettings(t.Context(), pool, db.Settings{BillingStart: billing.NewDate(2026, 3, 3)}, clock.Now())
+	b.clock = &testClock{now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
+	_, err := db.EnsureSettings(t.Context(), b.pool, db.Settings{BillingStart: billing.NewDate(2026, 3, 3)}, b.clock.Now())
 	require.NoError(t, err)
-	return &testBundle{pool: pool, clock: clock, stats: jobs.NewStats(), logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	return b
+}
+
+func open(t *testing.T, url string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema, MaxConns: 20})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
 }
 
 // service makes a service, and does not start it.
@@ -112,7 +123,7 @@ func (b *testBundle) enqueue(t *testing.T, ids ...string) {
 
 func (b *testBundle) exec(t *testing.T, sql string, args ...any) {
 	t.Helper()
-	_, err := b.pool.Exec(t.Context(), sql, args...)
+	_, err := b.owner.Exec(t.Context(), sql, args...)
 	require.NoError(t, err)
 }
 
@@ -120,7 +131,7 @@ func (b *testBundle) exec(t *testing.T, sql string, args ...any) {
 func get[T any](t *testing.T, b *testBundle, sql string, args ...any) T {
 	t.Helper()
 	var value T
-	require.NoError(t, b.pool.QueryRow(t.Context(), sql, args...).Scan(&value))
+	require.NoError(t, b.owner.QueryRow(t.Context(), sql, args...).Scan(&value))
 	return value
 }
 

@@ -5,23 +5,27 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 
 -- +goose StatementBegin
 DO $$
+DECLARE
+    wanted text;
 BEGIN
     -- Roles belong to the whole server: another database's migration may make
-    -- this one at the same moment.
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'flightbill_enqueuer') THEN
-        BEGIN
-            CREATE ROLE flightbill_enqueuer NOLOGIN;
-        EXCEPTION
-            WHEN duplicate_object OR unique_violation THEN NULL;
-            WHEN insufficient_privilege THEN
-                RAISE EXCEPTION 'the role flightbill_enqueuer is missing and % may not make it', current_user
-                    USING HINT = 'Have an administrator run: CREATE ROLE flightbill_enqueuer NOLOGIN; then migrate again.';
-        END;
-    END IF;
+    -- these at the same moment.
+    FOREACH wanted IN ARRAY ARRAY['flightbill_enqueuer', 'flightbill_queue_admin', 'flightbill_queue_reader'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+            EXCEPTION
+                WHEN duplicate_object OR unique_violation THEN NULL;
+                WHEN insufficient_privilege THEN
+                    RAISE EXCEPTION 'the role % is missing and % may not make it', wanted, current_user
+                        USING HINT = format('Have an administrator run: CREATE ROLE %I NOLOGIN; then migrate again.', wanted);
+            END;
+        END IF;
+    END LOOP;
 END
 $$;
 -- +goose StatementEnd
-GRANT USAGE ON SCHEMA flightbill TO flightbill_enqueuer;
+GRANT USAGE ON SCHEMA flightbill TO flightbill_enqueuer, flightbill_queue_admin;
 -- +goose StatementBegin
 DO $$
 BEGIN
@@ -479,7 +483,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION flightbill.enqueue_flights FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION flightbill.enqueue_flights TO flightbill_enqueuer;
+GRANT EXECUTE ON FUNCTION flightbill.enqueue_flights TO flightbill_enqueuer, flightbill_queue_admin;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
@@ -692,7 +696,43 @@ CREATE TRIGGER refuse_change INSTEAD OF UPDATE ON flightbill.flight_processing_q
 -- enqueue nothing. Defaults are computed all the same.
 ALTER VIEW flightbill.flight_processing_queue ALTER COLUMN job_id
     SET DEFAULT CASE WHEN current_setting('session_replication_role') = 'replica' THEN flightbill.refuse_replica() END;
-GRANT SELECT, INSERT, DELETE ON flightbill.flight_processing_queue TO flightbill_enqueuer;
+GRANT SELECT, INSERT, DELETE ON flightbill.flight_processing_queue TO flightbill_enqueuer, flightbill_queue_admin;
+
+-- LOCK TABLE of a view locks what it reads, by the rights of the view's owner. Of the
+-- tables' owner that would be every lock, for whoever may delete from the view: this
+-- one may only read. The triggers' functions have rights of their own.
+GRANT SELECT ON flightbill.river_job, flightbill.flight_source_outages TO flightbill_queue_reader;
+-- +goose StatementBegin
+DO $$
+DECLARE
+    migrator name := current_user;
+    borrowed boolean := false;
+BEGIN
+    GRANT USAGE, CREATE ON SCHEMA flightbill TO flightbill_queue_reader;
+    BEGIN
+        ALTER VIEW flightbill.flight_processing_queue OWNER TO flightbill_queue_reader;
+    EXCEPTION WHEN insufficient_privilege THEN
+        BEGIN -- who has made a role may join it
+            EXECUTE format('GRANT flightbill_queue_reader TO %I', migrator);
+            borrowed := true;
+            ALTER VIEW flightbill.flight_processing_queue OWNER TO flightbill_queue_reader;
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE EXCEPTION '% may not hand the view flight_processing_queue over to flightbill_queue_reader', migrator
+                USING HINT = format('Have an administrator run: GRANT flightbill_queue_reader TO %I; then migrate again.', migrator);
+        END;
+    END;
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = migrator) THEN
+        SET LOCAL ROLE flightbill_queue_reader;
+        EXECUTE format('GRANT ALL ON flightbill.flight_processing_queue TO %I WITH GRANT OPTION', migrator);
+        EXECUTE format('SET LOCAL ROLE %I', migrator);
+    END IF;
+    IF borrowed THEN
+        EXECUTE format('REVOKE flightbill_queue_reader FROM %I', migrator);
+    END IF;
+    REVOKE USAGE, CREATE ON SCHEMA flightbill FROM flightbill_queue_reader;
+END
+$$;
+-- +goose StatementEnd
 
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;
@@ -723,4 +763,5 @@ DROP FUNCTION flightbill.flight_job_key;
 DROP INDEX flightbill.river_job_stray_flight_idx;
 DROP INDEX flightbill.river_job_flight_idx;
 DROP FUNCTION flightbill.queued_flight;
-REVOKE USAGE ON SCHEMA flightbill FROM flightbill_enqueuer;
+REVOKE SELECT ON flightbill.river_job FROM flightbill_queue_reader;
+REVOKE USAGE ON SCHEMA flightbill FROM flightbill_enqueuer, flightbill_queue_admin;

@@ -37,9 +37,11 @@ REVOKE ALL ON FUNCTION flightbill.open_draft FROM PUBLIC;
 -- a sum taken in the statement that locks misses a charge that was committed
 -- while it waited. A draft without charges is an error: its
 -- totals cannot be null.
+--
+-- It runs with its owner's rights: who may call it can write no number and no total.
 CREATE OR REPLACE FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamptz, today date)
     RETURNS TABLE (invoice_id bigint, charges bigint)
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
     SET jit = off

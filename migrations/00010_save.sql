@@ -87,7 +87,7 @@ DECLARE
     own_invoice   bigint[];
     to_issue      bigint[];
 BEGIN
-    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     -- A customer whom somebody's transaction has locked holds up this one's flights: the
     -- caller then saves those of each customer apart.
     PERFORM set_config('lock_timeout', '1s', true);

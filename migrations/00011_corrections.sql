@@ -205,6 +205,8 @@ REVOKE ALL ON FUNCTION flightbill.rebill_invoice FROM PUBLIC;
 -- It returns 'billed'; or, with nothing changed, 'stale' as save_flights does, and
 -- 'changed' where the ledger is no longer at the revision that the lines were
 -- made from. It fails with FB001 as save_flights does, and locks in the same order.
+--
+-- It runs with its owner's rights: who may call it can change the ledger in no other way.
 CREATE OR REPLACE FUNCTION flightbill.adjust_flight(
     job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamptz, -- null: a correction
     price_book_version bigint, cutoff date,
@@ -213,7 +215,7 @@ CREATE OR REPLACE FUNCTION flightbill.adjust_flight(
     at timestamptz, today date,
     lines jsonb                                            -- of flight_line
 ) RETURNS text
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off
     SET jit = off
@@ -224,7 +226,7 @@ DECLARE
     invoice bigint;
     why     text;
 BEGIN
-    LOCK TABLE flightbill.billing_run_lock IN SHARE MODE;
+    LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     PERFORM set_config('lock_timeout', '1s', true); -- see save_flights
     PERFORM FROM flightbill.customers c
     WHERE c.id IN (SELECT l.customer_id FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l WHERE l.closes_on IS NULL)
@@ -276,6 +278,10 @@ BEGIN
         END IF;
     END LOOP;
     IF job_id IS NOT NULL THEN
+        -- Its caller may have no rights on jobs: it completes none but the flight's own.
+        IF NOT EXISTS (SELECT FROM flightbill.river_job j WHERE j.id = job_id AND flightbill.queued_flight(j.kind, j.state, j.args) = adjust_flight.flight_id) THEN
+            RAISE EXCEPTION 'job % is not of flight %, or is gone', job_id, adjust_flight.flight_id USING ERRCODE = 'FB001', HINT = 'Nothing was saved.';
+        END IF;
         PERFORM flightbill.complete_flight_jobs(
             job_client, ARRAY[job_id], ARRAY[job_attempt], ARRAY[job_attempted_at], ARRAY[adjust_flight.flight_id], ARRAY[adjust_flight.flight_id]);
     END IF;

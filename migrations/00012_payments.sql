@@ -5,8 +5,10 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 
 -- +goose StatementBegin
 -- mark_invoice_paid marks an invoice paid on a day in the billing zone; none: now.
+--
+-- It runs with its owner's rights, in all its forms: who may call it needs no others.
 CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date DEFAULT NULL) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET jit = off
 AS $$
@@ -48,7 +50,7 @@ REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(text, date) FROM PUBLIC;
 
 -- An instant is one of the day on which it falls in the billing zone.
 CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamptz) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET jit = off
 AS $$
@@ -62,7 +64,7 @@ REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(text, timestamptz) FROM PUBL
 -- A time without a zone is one in the billing zone, as a day is. Without this, it would
 -- be one in the session's.
 CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET jit = off
 AS $$
@@ -75,7 +77,7 @@ REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(text, timestamp) FROM PUBLIC
 -- Of a literal, and of a parameter whose type the client leaves open, Postgres makes
 -- text where it can: else it would make an instant of a day, by the session's zone.
 CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on text) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET jit = off
     SET timezone = 'UTC' -- for this call; the billing zone follows

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/csv"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -21,6 +22,9 @@ type access struct {
 	tokenFile string // read for each request: a token may be replaced any time
 	database  string
 }
+
+// maxToken is more than any token has, in bytes.
+const maxToken = 64 << 10
 
 var (
 	headerName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
@@ -80,7 +84,7 @@ func parseHeaders(setting string) (http.Header, error) {
 		case headers.Get(name) != "":
 			return nil, configErrorf("PINOT_HEADERS", "header %s is there twice", name)
 		case value == "" || hasControl(value):
-			return nil, configErrorf("PINOT_HEADERS", "header %s has no value, or one with a line end or a control character", name)
+			return nil, configErrorf("PINOT_HEADERS", "header %d of %d has no value, or one with a line end or a control character", i+1, len(pairs)) // a name that may be a token in base64
 		}
 		headers.Set(name, value)
 	}
@@ -94,15 +98,25 @@ func (a *access) readToken() (string, error) {
 	if a.tokenFile == "" {
 		return a.token, nil
 	}
-	text, err := os.ReadFile(a.tokenFile)
+	text, err := readStart(a.tokenFile, maxToken+1)
 	token := strings.TrimSpace(string(text))
 	switch {
 	case err != nil:
 		return "", &ConfigError{Setting: "PINOT_TOKEN_FILE", Problem: "it cannot be read", Err: err}
-	case token == "" || hasControl(token):
+	case token == "" || hasControl(token) || len(text) > maxToken:
 		return "", configErrorf("PINOT_TOKEN_FILE", "%s does not hold one token, on one line", a.tokenFile)
 	}
 	return token, nil
+}
+
+// readStart returns what a file holds, so many bytes at most.
+func readStart(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // mark adds to a request what makes it ours.

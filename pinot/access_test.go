@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,6 +132,8 @@ func TestAccessSettingsThatCannotWork(t *testing.T) {
 	nothing := filepath.Join(t.TempDir(), "none")
 	empty := filepath.Join(t.TempDir(), "empty")
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+	large := filepath.Join(t.TempDir(), "large")
+	require.NoError(t, os.WriteFile(large, []byte(strings.Repeat("s3cret", maxToken)), 0o600))
 	for name, tc := range map[string]struct {
 		cfg     Config
 		setting string
@@ -139,6 +142,7 @@ func TestAccessSettingsThatCannotWork(t *testing.T) {
 		"no name":               {Config{Headers: "=s3cret"}, "PINOT_HEADERS"},
 		"a name with a colon":   {Config{Headers: "X: a=s3cret"}, "PINOT_HEADERS"},
 		"no value":              {Config{Headers: "X-A="}, "PINOT_HEADERS"},
+		"a token alone":         {Config{Headers: "s3cret="}, "PINOT_HEADERS"},
 		"twice":                 {Config{Headers: "X-A=s3cret,x-a=b"}, "PINOT_HEADERS"},
 		"our own":               {Config{Headers: "host=s3cret"}, "PINOT_HEADERS"},
 		"an open quote":         {Config{Headers: `"X-A=s3cret`}, "PINOT_HEADERS"},
@@ -148,6 +152,7 @@ func TestAccessSettingsThatCannotWork(t *testing.T) {
 		"a token and a file":    {Config{Token: "s3cret", TokenFile: empty}, "PINOT_TOKEN_FILE"},
 		"a token of two lines":  {Config{Token: "s3cret\nX-B: c"}, "PINOT_TOKEN"},
 		"no token file":         {Config{TokenFile: nothing}, "PINOT_TOKEN_FILE"},
+		"a large token file":    {Config{TokenFile: large}, "PINOT_TOKEN_FILE"},
 		"an empty token file":   {Config{TokenFile: empty}, "PINOT_TOKEN_FILE"},
 		"a database with a lot": {Config{Database: "a b"}, "PINOT_DATABASE"},
 		"no CA file":            {Config{CAFile: nothing}, "PINOT_CA_FILE"},
@@ -288,4 +293,29 @@ func TestControllerThatRedirects(t *testing.T) {
 	err := newSource(t, Config{Controller: c.URL, Token: "s3cret"}).Check(t.Context())
 	require.ErrorContains(t, err, "PINOT_CONTROLLER: controller "+strings.TrimPrefix(c.URL, "http://")+" answers with HTTP status 302")
 	require.False(t, asked.Load())
+}
+
+func FuzzAddressHidesThePassword(f *testing.F) {
+	const secret = "s3cr3t"
+	for _, around := range [][2]string{
+		{"", ""}, {"p@", ""}, {"p/", ""}, {"12/", ""}, {"12?", ""}, {"12#", ""}, {"%zz", ""}, {"[", ""}, {"p:", ""}, {`\`, ""}, {"\x00", ""}, {" ", " "}, {"12/x?", "/"},
+	} {
+		f.Add(around[0], around[1])
+	}
+	f.Fuzz(func(t *testing.T, before, after string) {
+		for _, place := range []string{
+			"http://clerk:%@localhost:8099", "https://clerk:%@localhost:8099/pinot", "clerk:%@localhost:8099", "http://%:@localhost:8099", "ftp://clerk:%@localhost:8099",
+			"http:/clerk:%@localhost:8099", "%://localhost:8099", "http://clerk:%@localhost", "http://clerk:%@localhost:65536",
+		} {
+			address := strings.Replace(place, "%", before+secret+after, 1)
+			b, err := parseAddress(address)
+			if err != nil {
+				require.NotContains(t, err.Error(), secret, "%q", address)
+			}
+			require.NotContains(t, b.name, secret, "%q", address)
+			if u, err := url.Parse(b.url); err == nil {
+				require.NotContains(t, u.Path, secret, "%q: its host is what begins the password", address)
+			}
+		}
+	})
 }

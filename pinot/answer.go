@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
 
@@ -24,23 +25,23 @@ var errNoServer = causedBy(billing.CauseIncomplete, "it had no server to ask: Pi
 // for each that fails.
 func vouch(r *body, width int) error {
 	switch {
-	case len(r.Exceptions) > 0:
-		return newExceptionError(r.Exceptions[0])
-	case r.NumServersQueried == nil:
+	case r.exception != nil:
+		return newExceptionError(*r.exception)
+	case r.numServersQueried == nil:
 		return causedBy(billing.CauseUnreadable, "not an answer of Pinot: it does not say how many servers were asked")
-	case *r.NumServersQueried <= 0 && (r.ResultTable == nil || len(r.ResultTable.Rows) == 0):
+	case *r.numServersQueried <= 0 && len(r.rows) == 0:
 		return errNoServer
-	case r.NumServersResponded < *r.NumServersQueried:
-		return causedBy(billing.CauseIncomplete, "only %d of %d servers responded", r.NumServersResponded, *r.NumServersQueried)
-	case r.PartialResult:
+	case r.serversResponded < *r.numServersQueried:
+		return causedBy(billing.CauseIncomplete, "only %d of %d servers responded", r.serversResponded, *r.numServersQueried)
+	case r.partialResult:
 		return causedBy(billing.CauseIncomplete, "the result is partial")
-	case r.ResultTable == nil:
+	case r.types == nil:
 		return causedBy(billing.CauseUnreadable, "the answer has no result table")
 	}
-	if n := len(r.ResultTable.DataSchema.ColumnDataTypes); n != width {
+	if n := len(r.types); n != width {
 		return causedBy(billing.CauseUnreadable, "the answer has %d columns instead of %d", n, width)
 	}
-	for _, row := range r.ResultTable.Rows {
+	for _, row := range r.rows {
 		if len(row) != width {
 			return causedBy(billing.CauseUnreadable, "the answer has a row of %d values instead of %d", len(row), width)
 		}
@@ -118,6 +119,9 @@ func (s selection) readID(row []any) (id string, ok bool) {
 	return id, err == nil
 }
 
+// maxText is in characters: a fact is a code, or a name.
+const maxText = 200
+
 // readText reads text without the blanks around it; a stand-in, of Pinot's or of whoever
 // loaded it, leaves it empty.
 func readText(to *string, value any) error {
@@ -132,7 +136,12 @@ func readKey(to *string, value any) error {
 	case nil:
 		return nil
 	case string:
-		if !standIn(v) {
+		switch {
+		case utf8.RuneCountInString(v) > maxText:
+			return &valueError{problem: fmt.Sprintf("with more than %d characters", maxText)}
+		case strings.Contains(v, "\x00"):
+			return &valueError{problem: fmt.Sprintf("%q, with a NUL in it, which is not text", v)} // nor can Postgres keep it
+		case !standIn(v):
 			*to = v
 		}
 		return nil

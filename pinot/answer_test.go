@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +68,10 @@ func TestReadText(t *testing.T) {
 		require.NoError(t, readText(&got, nothing))
 		require.Empty(t, got)
 	}
+	var wrong string
+	require.ErrorContains(t, readText(&wrong, "A\x00B"), `"A\x00B", with a NUL in it`)
+	require.NoError(t, readText(&wrong, strings.Repeat("é", 200)))
+	require.ErrorContains(t, readText(&wrong, strings.Repeat("é", 201)), "with more than 200 characters")
 	var id string
 	require.NoError(t, readKey(&id, "F1 "))
 	require.Equal(t, "F1 ", id, "an id is what Pinot finds it by")

@@ -13,7 +13,7 @@ import (
 // look asks for the rows of flights.
 func (s *Source) look(ctx context.Context, ids ...string) (*answer, error) {
 	return s.firstAnswer(ctx, func(b broker) (*answer, error) {
-		a, err := s.query(ctx, b, s.flightQuery(ids), len(s.selection.expressions))
+		a, err := s.query(ctx, b, s.flightQuery(ids))
 		if !errors.Is(err, errNoServer) {
 			return a, err
 		}
@@ -22,7 +22,7 @@ func (s *Source) look(ctx context.Context, ids ...string) (*answer, error) {
 			return nil, err
 		}
 		// Or the servers came back just after it: then they are asked now.
-		a, err = s.query(ctx, b, s.flightQuery(ids), len(s.selection.expressions))
+		a, err = s.query(ctx, b, s.flightQuery(ids))
 		if errors.Is(err, errNoServer) {
 			return &answer{broker: b.name}, nil
 		}
@@ -33,7 +33,7 @@ func (s *Source) look(ctx context.Context, ids ...string) (*answer, error) {
 // count asks for the number of rows. Where no server was asked, only one above 0 is an
 // answer: the multi-stage engine does not count its servers.
 func (s *Source) count(ctx context.Context, b broker) error {
-	a, err := s.query(ctx, b, s.countQuery(), 1)
+	a, err := s.query(ctx, b, s.countQuery())
 	if err != nil || a.servers > 0 {
 		return err
 	}
@@ -47,8 +47,8 @@ func (s *Source) count(ctx context.Context, b broker) error {
 
 // ask puts a query to one broker after the other until one gives an answer to rely
 // on.
-func (s *Source) ask(ctx context.Context, sql string, width int) (*answer, error) {
-	return s.firstAnswer(ctx, func(b broker) (*answer, error) { return s.query(ctx, b, sql, width) })
+func (s *Source) ask(ctx context.Context, q query) (*answer, error) {
+	return s.firstAnswer(ctx, func(b broker) (*answer, error) { return s.query(ctx, b, q) })
 }
 
 // firstAnswer tries one broker after the other, all that there are. Its error joins

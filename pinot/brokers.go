@@ -2,7 +2,6 @@ package pinot
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -50,9 +49,11 @@ func parseAddress(address string) (broker, error) {
 	case err != nil, u.Hostname() == "":
 		return broker{}, errors.New("is not host:port or an http:// or https:// URL")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return broker{}, fmt.Errorf("has the scheme %s; only http and https are served", u.Scheme)
+		return broker{}, errors.New("has another scheme than http and https")
 	case plain && u.Port() == "":
 		return broker{}, errors.New("has no port")
+	case strings.Contains(u.Path, "@"): // then the host is what begins the password
+		return broker{}, errors.New("has an @ after a /; in the user and the password write %2F for / and %40 for @")
 	case u.RawQuery != "" || u.Fragment != "" || plain && u.Path != "":
 		return broker{}, errors.New("has more than a host and a port")
 	}
@@ -237,19 +238,46 @@ func (b *brokers) fetch(ctx context.Context) ([]broker, error) {
 		}
 		return nil, at.connectionError(err)
 	}
-	text, err := readBody(resp)
+	lists, tables, err := b.readLists(resp)
+	_ = resp.Body.Close() // the answer is there, or will not be
 	if wrong := at.statusError(resp); wrong != nil {
 		return nil, wrong
 	}
 	if err != nil {
 		return nil, err
 	}
-	var tables map[string][]listed
-	if err := json.Unmarshal(text, &tables); err != nil {
-		return nil, causedBy(billing.CauseUnreadable, "not a list of brokers: %w", err)
-	}
-	return b.brokersOf(tables)
+	return b.brokersOf(lists, tables)
 }
+
+// readLists reads the brokers of the table, under any name that it may have, and counts
+// the tables.
+func (b *brokers) readLists(resp *http.Response) (lists map[string][]listed, tables int, err error) {
+	s := newStream(resp, maxList)
+	lists = map[string][]listed{}
+	err = s.inside('{', maxTables, func() error {
+		tables++
+		name, err := s.key()
+		switch {
+		case err != nil:
+			return err
+		case name != rawTable(b.table) && name != b.nameInDatabase():
+			return s.skip()
+		case lists[name] != nil:
+			return fmt.Errorf("table %s is there twice", name)
+		}
+		lists[name] = []listed{}
+		return s.inside('[', maxBrokers, func() error {
+			var at listed
+			err := s.small(&at)
+			lists[name] = append(lists[name], at)
+			return err
+		})
+	})
+	return lists, tables, s.end("a list of brokers", err)
+}
+
+// nameInDatabase is how the table is listed in a cluster with several databases.
+func (b *brokers) nameInDatabase() string { return b.access.database + "." + rawTable(b.table) }
 
 // listed is a broker as the controller names it.
 type listed struct {
@@ -259,17 +287,16 @@ type listed struct {
 
 // brokersOf returns the table's brokers. They are asked as the controller is: by the same
 // scheme, with the same credentials.
-func (b *brokers) brokersOf(tables map[string][]listed) ([]broker, error) {
-	name := rawTable(b.table)
-	list, known := tables[name]
+func (b *brokers) brokersOf(lists map[string][]listed, tables int) ([]broker, error) {
+	list, known := lists[rawTable(b.table)]
 	if !known && b.access.database != "" {
-		list, known = tables[b.access.database+"."+name]
+		list, known = lists[b.nameInDatabase()]
 	}
 	switch {
-	case !known && len(tables) == 0:
+	case !known && tables == 0:
 		return nil, configErrorf("PINOT_TABLE", "there is no table %s: it knows no table at all", b.table)
 	case !known:
-		return nil, configErrorf("PINOT_TABLE", "there is no table %s among the %d that it knows", b.table, len(tables))
+		return nil, configErrorf("PINOT_TABLE", "there is no table %s among the %d that it knows", b.table, tables)
 	case len(list) == 0:
 		return nil, causedBy(billing.CauseIncomplete, "it knows no online broker for table %s", b.table)
 	}

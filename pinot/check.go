@@ -27,7 +27,7 @@ func (s *Source) Check(ctx context.Context) error {
 }
 
 func (s *Source) check(ctx context.Context) error {
-	a, err := s.ask(ctx, s.sampleQuery(1, s.selection.expressions...), len(s.selection.expressions))
+	a, err := s.ask(ctx, s.sampleQuery(1, s.selection.expressions...))
 	if err != nil {
 		return s.explain(ctx, err)
 	}
@@ -51,7 +51,7 @@ func (s *Source) check(ctx context.Context) error {
 		}
 	}
 	// One row that cannot be read says nothing of the others.
-	sample, err := s.ask(ctx, s.sampleQuery(sampleRows, s.selection.expressions...), len(s.selection.expressions))
+	sample, err := s.ask(ctx, s.sampleQuery(sampleRows, s.selection.expressions...))
 	if err != nil {
 		if e, ok := errors.AsType[*exceptionError](err); ok && e.queryFault() {
 			return nil
@@ -97,7 +97,7 @@ func (s *Source) explain(ctx context.Context, err error) error {
 		case at != key: // an aggregate works alone, and fails beside the key
 			probe = []string{probe[0], s.selection.expressions[at]}
 		}
-		_, err := s.ask(ctx, s.sampleQuery(1, probe...), len(probe))
+		_, err := s.ask(ctx, s.sampleQuery(1, probe...))
 		if err == nil {
 			continue
 		}

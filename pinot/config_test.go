@@ -25,7 +25,7 @@ func TestNewNamesTheVariable(t *testing.T) {
 		{"the second", Config{Brokers: []string{"a:1", "b:c"}}, "PINOT_BROKERS: broker 2 of 2 is not"},
 		{"port 0", Config{Brokers: []string{"a:0"}}, "PINOT_BROKERS: broker 1 of 1 has a port that is not 1 to 65535"},
 		{"no host", Config{Brokers: []string{":80"}}, "PINOT_BROKERS: broker 1 of 1 is not"},
-		{"scheme", Config{Brokers: []string{"zk://a:1"}}, "PINOT_BROKERS: broker 1 of 1 has the scheme zk"},
+		{"scheme", Config{Brokers: []string{"zk://a:1"}}, "PINOT_BROKERS: broker 1 of 1 has another scheme than http and https"},
 		{"query", Config{Brokers: []string{"http://a:1/?x=1"}}, "PINOT_BROKERS: broker 1 of 1 has more than"},
 		{"path", Config{Brokers: []string{"a:1/x"}}, "PINOT_BROKERS: broker 1 of 1 has more than"},
 		{"controller", Config{Controller: "a b"}, "PINOT_CONTROLLER: the address is not"},

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	pinotclient "github.com/startreedata/pinot-client-go/pinot"
 
@@ -53,13 +55,19 @@ func causedBy(cause billing.Cause, format string, args ...any) error {
 	return &causedError{cause, fmt.Errorf(format, args...)}
 }
 
+// maxTold is how many brokers' words an error repeats: each waiting flight keeps it.
+const maxTold = 10
+
 // failures are what each broker said.
 type failures []error
 
 func (f failures) Error() string {
-	texts := make([]string, len(f))
-	for i, err := range f {
-		texts[i] = err.Error()
+	var texts []string
+	for _, err := range f[:min(len(f), maxTold)] {
+		texts = append(texts, err.Error())
+	}
+	if more := len(f) - len(texts); more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more brokers", more))
 	}
 	return strings.Join(texts, "; ")
 }
@@ -87,7 +95,8 @@ type peer struct {
 
 // statusError reports an answer's HTTP status, where that is not 200.
 func (p peer) statusError(resp *http.Response) error {
-	said := fmt.Sprintf("%s answers with HTTP status %s", p.name, resp.Status)
+	status := strings.TrimSpace(fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode))) // resp.Status is as long as the peer likes
+	said := fmt.Sprintf("%s answers with HTTP status %s", p.name, status)
 	const give = "give others by PINOT_TOKEN, by PINOT_HEADERS, or as user:password@ in "
 	switch code := resp.StatusCode; {
 	case code == http.StatusOK:
@@ -101,13 +110,13 @@ func (p peer) statusError(resp *http.Response) error {
 	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed:
 		return configErrorf(p.setting, "%s: nothing of Pinot's is at this address", said)
 	case code == http.StatusTooManyRequests:
-		return causedBy(billing.CauseQuota, "HTTP status %s: the query quota is used up", resp.Status)
+		return causedBy(billing.CauseQuota, "HTTP status %s: the query quota is used up", status)
 	case code == http.StatusBadGateway, code == http.StatusServiceUnavailable:
-		return causedBy(billing.CauseUnreachable, "HTTP status %s", resp.Status)
+		return causedBy(billing.CauseUnreachable, "HTTP status %s", status)
 	case code == http.StatusGatewayTimeout:
-		return causedBy(billing.CauseTimeout, "HTTP status %s", resp.Status)
+		return causedBy(billing.CauseTimeout, "HTTP status %s", status)
 	default:
-		return causedBy(billing.CauseFailure, "HTTP status %s", resp.Status)
+		return causedBy(billing.CauseFailure, "HTTP status %s", status)
 	}
 }
 
@@ -181,11 +190,22 @@ func newExceptionError(e pinotclient.Exception) *exceptionError {
 		}
 		kept = append(kept, line)
 	}
-	text := []rune(strings.Join(kept, " "))
+	text := []rune(strings.Map(printable, strings.Join(kept, " ")))
 	if len(text) > maxExceptionText {
 		text = append(text[:maxExceptionText], '…')
 	}
 	return &exceptionError{code: e.ErrorCode, message: string(text)}
+}
+
+// printable has a mark for what commands a terminal; a NUL, Postgres could not even keep.
+func printable(r rune) rune {
+	switch {
+	case unicode.IsGraphic(r):
+		return r
+	case unicode.IsSpace(r):
+		return ' '
+	}
+	return utf8.RuneError
 }
 
 // settingFault is the ConfigError of an exception that a setting is at fault for, other

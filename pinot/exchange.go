@@ -1,9 +1,7 @@
 package pinot
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -14,16 +12,18 @@ import (
 	"github.com/flightbill/flightbill/billing"
 )
 
-// maxBody bounds an answer, in bytes. A flight's rows take some 30 kB at most, a
-// controller's list of all tables some MB on a large cluster.
-const maxBody = 16 << 20
-
 // answer is a result that Pinot vouches for: rows of the selected expressions.
 type answer struct {
 	broker  string
 	servers int      // how many were asked; the multi-stage engine says 0
 	types   []string // Pinot's type per expression; all STRING where there is no row
 	rows    [][]any  // each as long as the selection
+}
+
+// query is what a broker is asked, and how much its answer may hold.
+type query struct {
+	sql         string
+	width, rows int
 }
 
 // query asks one broker, through Pinot's client, and waits for at most timeout.
@@ -33,15 +33,15 @@ type answer struct {
 // its response type lacks partialResult, so each query needs a transport of its
 // own to carry both. That costs 0.2 µs and no goroutine; the TCP connections are
 // those of the one transport below it.
-func (s *Source) query(ctx context.Context, b broker, sql string, width int) (*answer, error) {
+func (s *Source) query(ctx context.Context, b broker, q query) (*answer, error) {
 	attempt, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	e := &exchange{ctx: attempt, transport: s.transport, access: s.access, at: peer{"broker " + b.name, s.addressSetting()}}
+	e := &exchange{ctx: attempt, asked: q, transport: s.transport, access: s.access, at: peer{"broker " + b.name, s.addressSetting()}}
 	conn, err := pinotclient.NewFromBrokerListAndClient([]string{b.url}, &http.Client{Transport: e})
 	if err != nil {
 		return nil, err
 	}
-	_, err = conn.ExecuteSQL(s.table, sql)
+	_, err = conn.ExecuteSQL(s.table, q.sql)
 	if e.err != nil {
 		err = e.err
 	}
@@ -53,11 +53,10 @@ func (s *Source) query(ctx context.Context, b broker, sql string, width int) (*a
 		}
 		return nil, s.named(err)
 	}
-	if err := vouch(e.got, width); err != nil {
+	if err := vouch(e.got, q.width); err != nil {
 		return nil, s.named(err)
 	}
-	table := e.got.ResultTable
-	return &answer{broker: b.name, servers: *e.got.NumServersQueried, types: table.DataSchema.ColumnDataTypes, rows: table.Rows}, nil
+	return &answer{broker: b.name, servers: *e.got.numServersQueried, types: e.got.types, rows: e.got.rows}, nil
 }
 
 // named names the setting that an exception comes from, where that is clear.
@@ -84,6 +83,7 @@ func (s *Source) addressSetting() string {
 // logger that belongs to the process, not to us.
 type exchange struct {
 	ctx       context.Context //nolint:containedctx // the client's calls take none
+	asked     query
 	transport http.RoundTripper
 	access    *access
 	at        peer
@@ -122,48 +122,16 @@ func (e *exchange) send(req *http.Request) (*body, error) {
 	if err != nil {
 		return nil, e.at.connectionError(err)
 	}
-	text, readErr := readBody(resp)
-	parsed, parseErr := parseBody(text)
+	got, err := readBody(resp, e.asked)
+	_ = resp.Body.Close() // the answer is there, or will not be
 	status := e.at.statusError(resp)
 	switch {
-	case status != nil && readErr == nil && parseErr == nil && len(parsed.Exceptions) > 0:
-		return nil, newExceptionError(parsed.Exceptions[0]) // Pinot can be set to answer so
+	case status != nil && err == nil && got.exception != nil:
+		return nil, newExceptionError(*got.exception) // Pinot can be set to answer so
 	case status != nil:
 		return nil, status
-	case readErr != nil:
-		return nil, readErr
-	case parseErr != nil:
-		return nil, causedBy(billing.CauseUnreadable, "not an answer of Pinot: %w", parseErr)
-	}
-	return parsed, nil
-}
-
-func readBody(resp *http.Response) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	err = errors.Join(err, resp.Body.Close())
-	if err == nil && len(body) > maxBody {
-		err = causedBy(billing.CauseUnreadable, "an answer of more than %d bytes", maxBody)
-	}
-	return body, err
-}
-
-// body is a broker's answer of either generation.
-type body struct {
-	pinotclient.BrokerResponse
-	NumServersQueried *int `json:"numServersQueried"`
-	PartialResult     bool `json:"partialResult"` // since 1.0
-}
-
-// parseBody keeps numbers as they were written.
-func parseBody(text []byte) (*body, error) {
-	var b body
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	if err := decoder.Decode(&b); err != nil {
+	case err != nil:
 		return nil, err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more text after it")
-	}
-	return &b, nil
+	return got, nil
 }

@@ -79,7 +79,7 @@ func (s *Source) fault(ctx context.Context, a *answer) error {
 		if s.isProven(i) {
 			continue
 		}
-		sample, err := s.ask(ctx, s.sampleQuery(sampleRows, s.selection.expressions...), len(s.selection.expressions))
+		sample, err := s.ask(ctx, s.sampleQuery(sampleRows, s.selection.expressions...))
 		if err != nil {
 			return err
 		}

@@ -48,7 +48,7 @@ func newSelection(m mapping) selection {
 }
 
 // flightQuery asks for the rows of flights.
-func (s *Source) flightQuery(ids []string) string {
+func (s *Source) flightQuery(ids []string) query {
 	literals := make([]string, len(ids))
 	for i, id := range ids {
 		literals[i] = literal(id)
@@ -57,16 +57,19 @@ func (s *Source) flightQuery(ids []string) string {
 	if len(ids) > 1 {
 		condition = "IN (" + strings.Join(literals, ", ") + ")"
 	}
-	return fmt.Sprintf(`SELECT %s FROM "%s" WHERE (%s) %s LIMIT %d`,
-		strings.Join(s.selection.expressions, ", "), s.table, s.mapping[keyColumn], condition, limitFor(len(ids)))
+	rows := limitFor(len(ids))
+	return query{fmt.Sprintf(`SELECT %s FROM "%s" WHERE (%s) %s LIMIT %d`,
+		strings.Join(s.selection.expressions, ", "), s.table, s.mapping[keyColumn], condition, rows), len(s.selection.expressions), rows}
 }
 
 // countQuery asks all servers, whatever the table's partitions.
-func (s *Source) countQuery() string { return fmt.Sprintf(`SELECT COUNT(*) FROM "%s"`, s.table) }
+func (s *Source) countQuery() query {
+	return query{fmt.Sprintf(`SELECT COUNT(*) FROM "%s"`, s.table), 1, 1}
+}
 
 // sampleQuery asks for rows, whichever, of the given expressions.
-func (s *Source) sampleQuery(limit int, expressions ...string) string {
-	return fmt.Sprintf(`SELECT %s FROM "%s" LIMIT %d`, strings.Join(expressions, ", "), s.table, limit)
+func (s *Source) sampleQuery(limit int, expressions ...string) query {
+	return query{fmt.Sprintf(`SELECT %s FROM "%s" LIMIT %d`, strings.Join(expressions, ", "), s.table, limit), len(expressions), max(limit, rowLimit)}
 }
 
 // literal writes text as a SQL literal. In Pinot's SQL the quote is the only

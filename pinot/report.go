@@ -58,7 +58,7 @@ func (s *Source) Inspect(ctx context.Context, id string) (*Report, error) {
 	if err := s.Check(ctx); err != nil {
 		return r, err
 	}
-	sample, err := s.ask(ctx, s.sampleQuery(sampleRows, s.selection.expressions...), len(s.selection.expressions))
+	sample, err := s.ask(ctx, s.sampleQuery(sampleRows, s.selection.expressions...))
 	if err != nil {
 		return r, asOutage(ctx, "pinot: inspect", err)
 	}
@@ -90,7 +90,7 @@ func (s *Source) inspectBrokers(ctx context.Context, r *Report) error {
 	}
 	for _, b := range list {
 		found := BrokerReport{Name: b.name}
-		a, err := s.query(ctx, b, s.countQuery(), 1)
+		a, err := s.query(ctx, b, s.countQuery())
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -101,6 +101,8 @@ func New(cfg Config) (*Source, error) {
 		MaxIdleConnsPerHost: idleConns,
 		IdleConnTimeout:     90 * time.Second,
 		TLSHandshakeTimeout: s.timeout,
+
+		MaxResponseHeaderBytes: maxHeader,
 	}
 	s.brokers = &brokers{
 		controller: controller,

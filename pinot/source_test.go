@@ -116,14 +116,25 @@ func TestFlightFailures(t *testing.T) {
 		{name: "more after it", body: rowsBody() + "x", kind: billing.Outage, message: "not an answer of Pinot"},
 		{name: "cut off", body: strings.TrimSuffix(rowsBody(), "}"), kind: billing.Outage, message: "not an answer of Pinot"},
 		{name: "other types", body: `{"resultTable":[]}`, kind: billing.Outage, message: "not an answer of Pinot"},
-		{name: "too large", body: `{"x":"` + strings.Repeat("x", maxBody) + `"}`, kind: billing.Outage, message: "more than 16777216 bytes"},
+		{name: "too large", body: `{"x":"` + strings.Repeat("x", 2<<20) + `"}`, kind: billing.Outage, message: "more than 1253376 bytes"},
+		{name: "an endless list", body: `{"x":[` + strings.Repeat("{},", 1<<20), kind: billing.Outage, message: "more than 1253376 bytes"},
+		{name: "nested", body: `{"x":` + strings.Repeat("[", 20_000), kind: billing.Outage, message: "exceeded max depth"},
+		{
+			name: "exceptions, and then none", body: `{"exceptions":[{"errorCode":1,"message":"a"}],"exceptions":[]}`,
+			kind: billing.Outage, message: "not an answer of Pinot: exceptions is there twice",
+		},
+		{name: "more rows than asked for", body: rowsBody(make([]map[string]string, 101)...), kind: billing.Outage, message: "more than 100 of a kind"},
+		{
+			name: "a long row", body: strings.Replace(rowsBody(nil), `"rows":[[`, `"rows":[[1,`, 1),
+			kind: billing.Outage, message: "a row of 13 values instead of 12",
+		},
 		{
 			name: "no result table", body: `{"exceptions":[],"numServersQueried":1,"numServersResponded":1}`,
 			kind: billing.Outage, message: "has no result table",
 		},
 		{
 			name: "no columns", body: `{"resultTable":{},"numServersQueried":1,"numServersResponded":1}`,
-			kind: billing.Outage, message: "has 0 columns instead of 12",
+			kind: billing.Outage, message: "has no result table",
 		},
 		{
 			name: "a short row", body: strings.Replace(rowsBody(nil), `"rows":[[`, `"rows":[["F1"],[`, 1),

@@ -22,6 +22,7 @@ import (
 // config is every setting there is. Nothing else reads the environment.
 type config struct {
 	DatabaseURL  string
+	DatabaseFile string // that DatabaseURL is from; or empty
 	Pooler       db.Pooler
 	DataDir      string
 	Billing      db.Settings // as given; empty fields were not
@@ -67,6 +68,10 @@ const (
 func settings() []setting {
 	return []setting{
 		{"DATABASE_URL", "", "Postgres to use; empty: an embedded one in FLIGHTBILL_DATA_DIR", text(func(c *config) *string { return &c.DatabaseURL })},
+		{"DATABASE_URL_FILE", "", "the same from a file, whose user and password may change", func(c *config, v string) error {
+			c.DatabaseFile = v
+			return fromFile("DATABASE_URL", func(c *config) *string { return &c.DatabaseURL })(c, v)
+		}},
 		{"FLIGHTBILL_DATABASE_POOLER", string(db.NoPooler), "what DATABASE_URL leads to: none (the server itself), or the pool_mode of a pooler such as PgBouncer: session or transaction",
 			oneOf(func(c *config) *string { return (*string)(&c.Pooler) }, string(db.NoPooler), string(db.SessionPooler), string(db.TransactionPooler))},
 		{"FLIGHTBILL_DATA_DIR", embedded.DefaultDir(), "folder of the embedded Postgres", text(func(c *config) *string { return &c.DataDir })},
@@ -119,6 +124,7 @@ func settings() []setting {
 		{"FLIGHTBILL_HTTP_ADDR", defaultHTTPAddr, "address of River UI and /metrics", text(func(c *config) *string { return &c.HTTPAddr })},
 		{"FLIGHTBILL_HTTP_USER", "", "credentials for it; needed on any address but loopback", text(func(c *config) *string { return &c.HTTPUser })},
 		{"FLIGHTBILL_HTTP_PASSWORD", "", "", text(func(c *config) *string { return &c.HTTPPassword })},
+		{"FLIGHTBILL_HTTP_PASSWORD_FILE", "", "the same from a file, read at the start", fromFile("FLIGHTBILL_HTTP_PASSWORD", func(c *config) *string { return &c.HTTPPassword })},
 		{"FLIGHTBILL_RESULTS", "", "file of serve's performance statistics; empty: not written; not set: results.json in FLIGHTBILL_DATA_DIR, or benchmarks/results.json in a checkout", text(func(c *config) *string { return &c.Results })},
 		{"FLIGHTBILL_LOG_FORMAT", "text", "or json", oneOf(func(c *config) *string { return &c.LogFormat }, "text", "json")},
 		{"FLIGHTBILL_LOG_LEVEL", "info", "least that is logged: debug, info, warn or error", func(c *config, v string) error {
@@ -141,6 +147,7 @@ func settings() []setting {
 		{"PINOT_TOKEN", "", "sent to brokers and controller as Authorization: Bearer …; what begins with Basic or Bearer is sent as it is", text(func(c *config) *string { return &c.PinotAccess.Token })},
 		{"PINOT_TOKEN_FILE", "", "the same from a file, which may change", text(func(c *config) *string { return &c.PinotAccess.TokenFile })},
 		{"PINOT_HEADERS", "", "other headers to send: 'X-Tenant=a,X-Key=b'", text(func(c *config) *string { return &c.PinotAccess.Headers })},
+		{"PINOT_HEADERS_FILE", "", "the same from a file, read at the start", fromFile("PINOT_HEADERS", func(c *config) *string { return &c.PinotAccess.Headers })},
 		{"PINOT_DATABASE", "", "database of the table, in a cluster with several", text(func(c *config) *string { return &c.PinotAccess.Database })},
 		{"PINOT_CA_FILE", "", "PEM file of certificates to trust beside the system's", text(func(c *config) *string { return &c.PinotAccess.CAFile })},
 		{"PINOT_CLIENT_CERT_FILE", "", "PEM file of the certificate to show, where Pinot wants one", text(func(c *config) *string { return &c.PinotAccess.ClientCertFile })},
@@ -216,7 +223,7 @@ func settingsHelp() string {
 	var b strings.Builder
 	b.WriteString("Settings, from the environment:\n")
 	for _, s := range settings() {
-		fmt.Fprintf(&b, "  %-26s %s", s.name, s.help)
+		fmt.Fprintf(&b, "  %-29s %s", s.name, s.help)
 		if s.fallback != "" {
 			fmt.Fprintf(&b, " [%s]", s.fallback)
 		}

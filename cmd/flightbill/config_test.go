@@ -71,3 +71,57 @@ func TestServeWritesItsResults(t *testing.T) {
 	require.FileExists(t, filepath.Join(settings["FLIGHTBILL_DATA_DIR"], "results.json"))
 	require.NoDirExists(t, "benchmarks")
 }
+
+func TestSecretsFromFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		return path
+	}
+	empty, blank, large := file("empty", ""), file("blank", "\n\n"), file("large", strings.Repeat("s3cr3t", maxSecret))
+	load := func(given map[string]string) (config, error) {
+		return loadConfig(func(name string) (string, bool) { value, ok := given[name]; return value, ok })
+	}
+	for name, field := range map[string]func(config) string{
+		"DATABASE_URL":             func(c config) string { return c.DatabaseURL },
+		"FLIGHTBILL_HTTP_PASSWORD": func(c config) string { return c.HTTPPassword },
+		"PINOT_HEADERS":            func(c config) string { return c.PinotAccess.Headers },
+	} {
+		for _, end := range []string{"", "\n", "\r\n"} {
+			c, err := load(map[string]string{name + "_FILE": file("secret", "a s3cr3t "+end), name: ""})
+			require.NoError(t, err)
+			require.Equal(t, "a s3cr3t ", field(c), "its blanks belong to it")
+		}
+		for path, fault := range map[string]string{
+			filepath.Join(dir, "none"): "no such file", dir: "is a directory", empty: "is empty", blank: "is empty", large: "has more than 65536 bytes",
+		} {
+			_, err := load(map[string]string{name + "_FILE": path})
+			require.ErrorContains(t, err, name+"_FILE: ")
+			require.ErrorContains(t, err, path)
+			require.ErrorContains(t, err, fault)
+			require.NotContains(t, err.Error(), "s3cr3t")
+		}
+		_, err := load(map[string]string{name + "_FILE": empty, name: "s3cr3t"})
+		require.EqualError(t, err, name+"_FILE: set it or "+name+", not both")
+	}
+}
+
+// An address that is not understood, and a file that is not there, are settings to put right.
+func TestUnusableSecretsEndTheStart(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ setting, want string }{
+		{"DATABASE_URL_FILE=" + filepath.Join(t.TempDir(), "none"), "none: no such file"},
+		{"DATABASE_URL=postgres://clerk:p@s3cr3t@127.0.0.1:1/flightbill", "DATABASE_URL is not a Postgres address: it has more than one @"},
+	} {
+		for _, command := range [][]string{{"serve"}, {"migrate", "up"}, {"invoices", "list"}} {
+			name, value, _ := strings.Cut(tc.setting, "=")
+			var out strings.Builder
+			status := run(t.Context(), command, func(asked string) (string, bool) { return value, asked == name }, strings.NewReader(""), &out, &out)
+			require.Equal(t, exitUsage, status, out.String())
+			require.Contains(t, out.String(), tc.want)
+			require.NotContains(t, out.String(), "s3cr3t")
+		}
+	}
+}

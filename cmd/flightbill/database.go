@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -45,13 +46,21 @@ func (a *app) openDatabase(ctx context.Context) (pool *pgxpool.Pool, closeDB fun
 			}
 		}
 	}
-	pool, err = db.Open(ctx, url, db.Options{
+	opts := db.Options{
 		MaxConns: int32(a.config.Workers + spareConnections), QueryTimeout: a.queryTimeout, Pooler: a.pooler(), //nolint:gosec // at most 10,000 workers
-	})
+	}
+	if file := a.config.DatabaseFile; file != "" {
+		opts.ReadURL = func() (string, error) { return readSecret(file) }
+	}
+	pool, err = db.Open(ctx, url, opts)
 	if err != nil {
 		stop()
+		if errors.Is(err, db.ErrAddress) {
+			err = usageError{err}
+		}
 		return nil, nil, err
 	}
+	a.login = pool.Config().ConnConfig.User
 	err = a.clock.Measure(ctx, pool)
 	if err == nil && a.config.DatabaseURL == "" {
 		migrating, cancel := context.WithTimeout(ctx, migrateTimeout)
@@ -82,6 +91,20 @@ func (a *app) withDatabase(ctx context.Context, do func(*pgxpool.Pool) error) er
 	}
 	defer closeDB()
 	if err := db.CheckSchema(ctx, pool); err != nil {
+		return err
+	}
+	return do(pool)
+}
+
+// withQueue is withDatabase for flightbill_enqueuer, too, who may not see which
+// migrations there are.
+func (a *app) withQueue(ctx context.Context, do func(*pgxpool.Pool) error) error {
+	pool, closeDB, err := a.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeDB()
+	if err := db.CheckSchema(ctx, pool); err != nil && !db.NoRight(err) {
 		return err
 	}
 	return do(pool)

@@ -45,7 +45,7 @@ func (a *app) newDemoCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// The demo is the same everywhere: only where its UI listens is the
 			// environment's to say.
-			a.config.DatabaseURL, a.config.FlightSource, a.config.Results = "", sourcePostgres, ""
+			a.config.DatabaseURL, a.config.DatabaseFile, a.config.FlightSource, a.config.Results = "", "", sourcePostgres, ""
 			a.config.Billing = db.Settings{Timezone: "UTC", Close: billing.PeriodEnd, BillingStart: demoStart}
 			a.logger = quieter(a.logger)
 			return a.demo(cmd.Context(), onPinot)

@@ -55,7 +55,7 @@ func (a *app) newEnqueueCommand() *cobra.Command {
 					return imports.FlightIDs(filepath.Base(file), input, yield)
 				}
 			}
-			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
+			return a.withQueue(cmd.Context(), func(pool *pgxpool.Pool) error {
 				total, err := a.enqueue(cmd.Context(), pool, ids)
 				if err != nil {
 					return err

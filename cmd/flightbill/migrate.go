@@ -15,7 +15,7 @@ func (a *app) newMigrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "migrate", Short: "Bring the database's tables up or down", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{fmt.Errorf("say which: flightbill migrate up, down or status")}
+			return usageError{fmt.Errorf("say which: flightbill migrate up, down, status or grant")}
 		},
 	}
 	var asJSON bool
@@ -68,7 +68,7 @@ func (a *app) newMigrateCommand() *cobra.Command {
 		},
 	}
 	down.Flags().BoolVar(&loseInvoices, "lose-invoices", false, "take it back although invoices have been issued, and lose them")
-	cmd.AddCommand(status, down, &cobra.Command{
+	cmd.AddCommand(status, down, a.newGrantCommand(), &cobra.Command{
 		Use: "up", Short: "Run all missing migrations, River's own first; safe from many processes at once", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			pool, closeDB, err := a.openToMigrate(cmd.Context())

@@ -32,6 +32,7 @@ type app struct {
 	logger *slog.Logger
 
 	databaseGone <-chan struct{} // closed with the embedded server of another process
+	login        string          // the role that is logged in to the database
 
 	lookEvery    time.Duration // see jobs.Config; tests
 	queryTimeout time.Duration // see db.Options; 0: none
@@ -60,9 +61,12 @@ func (a *app) run(ctx context.Context, args []string, env func(string) (string, 
 	root.SetArgs(args)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
+	}
+	if db.NoRight(err) && a.login != "" {
+		err = fmt.Errorf("%w; %s", err, lackedRole(cmd.CommandPath(), a.login))
 	}
 	fmt.Fprintln(a.stderr, "flightbill:", err)
 	if _, ok := errors.AsType[usageError](err); ok {
@@ -108,7 +112,7 @@ func (a *app) newRootCommand(env func(string) (string, bool)) *cobra.Command {
 	root.AddCommand(
 		a.newDemoCommand(), a.newServeCommand(), a.newMigrateCommand(), a.newImportCommand(), a.newEnqueueCommand(),
 		a.newConsolidateCommand(), a.newOverdueCommand(), a.newInvoicesCommand(), a.newVoidCommand(), a.newCorrectCommand(), a.newOverlapsCommand(),
-		a.newCalendarCommand(), a.newUnmatchedCommand(), a.newSettingsCommand(), a.newPinotCommand(),
+		a.newCalendarCommand(), a.newUnmatchedCommand(), a.newSettingsCommand(), a.newMaintainCommand(), a.newPinotCommand(),
 	)
 	markUsageErrors(root)
 	return root

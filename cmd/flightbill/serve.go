@@ -47,6 +47,10 @@ var errDatabaseGone = errors.New("the embedded Postgres, which another flightbil
 
 // serve calls works once it does.
 func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, noSchedules bool, works func()) error {
+	rights, err := a.checkRights(ctx, pool)
+	if err != nil {
+		return err
+	}
 	source, closeSource, err := a.openSource(ctx, pool)
 	if err != nil {
 		return err
@@ -65,7 +69,7 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 	stats := jobs.NewStats()
 	service, err := jobs.New(jobs.Config{
 		Pool: pool, Source: source, Workers: a.config.Workers, Batch: a.config.Batch, FlightWait: a.config.FlightWait, Bounds: a.config.Bounds,
-		Schedules: schedules, LookEvery: a.lookEvery, Clock: a.clock, Now: a.now, Stats: stats, Logger: a.logger,
+		Schedules: schedules, NoReindex: !rights.Reindex, LookEvery: a.lookEvery, Clock: a.clock, Now: a.now, Stats: stats, Logger: a.logger,
 		PollOnly: a.pooler() == db.TransactionPooler,
 	})
 	if err != nil {
@@ -107,6 +111,25 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 	err = errors.Join(err, a.stop(service, signals))
 	stopResults()
 	return errors.Join(err, shutdownHTTP(web))
+}
+
+// checkRights refuses a login that may not work the queue, and tells what another may not,
+// or ought not.
+func (a *app) checkRights(ctx context.Context, pool *pgxpool.Pool) (db.Rights, error) {
+	rights, err := db.ReadRights(ctx, pool)
+	switch {
+	case err != nil:
+		return rights, err
+	case !rights.Serve:
+		return rights, fmt.Errorf("%w: role %s may not work the queue", db.ErrNoRight, rights.User)
+	case rights.Owner && a.config.DatabaseURL != "":
+		a.logger.Warn("this login owns the tables, or is a superuser, and could undo what was issued: serve works with less, see flightbill migrate grant server",
+			componentKey, "DATABASE", "login", rights.User)
+	case !rights.Reindex:
+		a.logger.Info("this login may not rebuild the queue's indexes: have their owner run flightbill maintain, once a week; from Postgres 17 on, GRANT MAINTAIN ON flightbill.river_job TO flightbill_server does, too",
+			componentKey, "DATABASE", "login", rights.User)
+	}
+	return rights, nil
 }
 
 // warnOfHistory tells who bills history that the clock is about to run away from

@@ -228,6 +228,18 @@ func (q *Queries) QueueHeldBy(ctx context.Context, arg QueueHeldByParams) ([]Que
 	return items, nil
 }
 
+const queueIsCancelled = `-- name: QueueIsCancelled :one
+SELECT EXISTS (SELECT FROM flightbill.river_job WHERE id = $1 AND metadata ? 'cancel_attempted_at')
+`
+
+// Whether a client of River's has cancelled a job.
+func (q *Queries) QueueIsCancelled(ctx context.Context, id int64) (bool, error) {
+	row := q.db.QueryRow(ctx, queueIsCancelled, id)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const queueJobHolder = `-- name: QueueJobHolder :one
 SELECT count(*) > 0 AS running,
     coalesce(bool_or(attempt = $1::smallint AND attempted_at = $2 AND attempted_by[array_upper(attempted_by, 1)] = $3::text), false)::bool AS held
@@ -269,6 +281,18 @@ UPDATE flightbill.river_queue SET updated_at = now() WHERE name = 'flights' AND 
 func (q *Queries) QueueKeepAlive(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, queueKeepAlive)
 	return err
+}
+
+const queueLockPaused = `-- name: QueueLockPaused :one
+SELECT (paused_at IS NOT NULL)::boolean AS paused FROM flightbill.river_queue WHERE name = $1 FOR NO KEY UPDATE
+`
+
+// Whether a queue is paused; as it stays until the transaction ends.
+func (q *Queries) QueueLockPaused(ctx context.Context, name string) (bool, error) {
+	row := q.db.QueryRow(ctx, queueLockPaused, name)
+	var paused bool
+	err := row.Scan(&paused)
+	return paused, err
 }
 
 const queueNextInLine = `-- name: QueueNextInLine :many
@@ -336,35 +360,42 @@ func (q *Queries) QueueSweepDue(ctx context.Context) (QueueSweepDueRow, error) {
 }
 
 const queueUndoForgedCancels = `-- name: QueueUndoForgedCancels :many
-UPDATE flightbill.river_job j
-SET state = 'available', finalized_at = NULL, attempt = greatest(j.attempt - 1, 0), errors = j.errors[:array_upper(j.errors, 1) - 1]
-WHERE j.id IN (
-    SELECT c.id FROM flightbill.river_job c
-    WHERE c.state = 'cancelled' AND c.finalized_at > now() - interval '5 minutes' AND c.finalized_at IS NOT NULL AND (c.kind = 'ingest_flight') IS TRUE -- by the index on finalized_at: see enqueue_as_jobs
+WITH forged AS (
+    SELECT c.id, CASE WHEN jsonb_typeof(c.metadata #> '{waiting,until}') = 'string' THEN (c.metadata #>> '{waiting,until}')::timestamptz END AS until
+    FROM flightbill.river_job c
+    WHERE c.state = 'cancelled' AND c.finalized_at >= $1::timestamptz AND c.finalized_at IS NOT NULL -- by the index on finalized_at: see enqueue_as_jobs
+        AND (c.kind IN ('ingest_flight', 'consolidate_invoices', 'issue_invoices', 'mark_overdue')) IS TRUE
         AND NOT c.metadata ? 'cancel_attempted_at' AND c.errors[array_upper(c.errors, 1)] ->> 'error' = 'JobCancelError: job cancelled remotely'
         AND NOT EXISTS ( -- enqueued again meanwhile
             SELECT FROM flightbill.river_job o WHERE o.id <> c.id AND o.unique_key = c.unique_key
                 AND o.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(o.unique_states, o.state))
     ORDER BY c.id
-    FOR UPDATE SKIP LOCKED)
-RETURNING (j.args ->> 'flight_id')::text AS flight_id
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE flightbill.river_job j
+SET state = CASE WHEN f.until > now() THEN 'scheduled' ELSE 'available' END::flightbill.river_job_state,
+    scheduled_at = CASE WHEN f.until > now() THEN f.until ELSE j.scheduled_at END,
+    finalized_at = NULL, attempt = greatest(j.attempt - 1, 0), errors = j.errors[:array_upper(j.errors, 1) - 1]
+FROM forged f
+WHERE j.id = f.id
+RETURNING coalesce(j.args ->> 'flight_id', j.kind)::text AS what
 `
 
-// Flights that a notice has cancelled while they were in work, and no client of River's:
-// any login may send one. They go back as they were.
-func (q *Queries) QueueUndoForgedCancels(ctx context.Context) ([]string, error) {
-	rows, err := q.db.Query(ctx, queueUndoForgedCancels)
+// Jobs that a notice has cancelled, and no client of River's: any login may send one. They
+// go back as they were; one that was to wait waits on.
+func (q *Queries) QueueUndoForgedCancels(ctx context.Context, since time.Time) ([]string, error) {
+	rows, err := q.db.Query(ctx, queueUndoForgedCancels, since)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var items []string
 	for rows.Next() {
-		var flight_id string
-		if err := rows.Scan(&flight_id); err != nil {
+		var what string
+		if err := rows.Scan(&what); err != nil {
 			return nil, err
 		}
-		items = append(items, flight_id)
+		items = append(items, what)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -4,8 +4,8 @@
 //   - One database for each test, cloned from a template that is filled once, dropped when the test ends.
 //   - FLIGHTBILL_TEST_POSTGRES (15, 16, 17, 18) chooses the version; 18 where it is not set.
 //   - FLIGHTBILL_TEST_DATABASE_URL names a running server to use instead: a superuser's URL of any database on it. Test
-//     binaries may share it. Each drops its databases at the end, and those of a binary that was killed. The role
-//     flightbill_enqueuer stays: it belongs to the whole server, and others may use it.
+//     binaries may share it. Each drops its databases at the end, and those of a binary that was killed. The
+//     roles flightbill_… stay: they belong to the whole server, and others may use them.
 //
 // The throwaway server is set for speed, with the locale C. One that is named keeps its own settings and its own locale.
 //
@@ -17,6 +17,7 @@ package dbtest
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -92,6 +93,19 @@ func URL(t testing.TB) string {
 		t.Fatalf("dbtest: %v", err)
 	}
 	return b.database(t, b.templateName())
+}
+
+// As returns the connection string of the same database whose sessions have the rights of a role, and no others.
+func As(t testing.TB, address, role string) string {
+	t.Helper()
+	parsed, err := url.Parse(address)
+	if err != nil {
+		t.Fatalf("dbtest: %v", err)
+	}
+	query := parsed.Query()
+	query.Set("options", "--role="+role)
+	parsed.RawQuery = query.Encode()
+	return parsed.String()
 }
 
 // EmptyURL returns the connection string of a new, empty database. It is dropped when the test ends.

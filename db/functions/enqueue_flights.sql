@@ -19,4 +19,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION flightbill.enqueue_flights FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION flightbill.enqueue_flights TO flightbill_enqueuer;
+GRANT EXECUTE ON FUNCTION flightbill.enqueue_flights TO flightbill_enqueuer, flightbill_queue_admin;

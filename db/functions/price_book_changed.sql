@@ -1,6 +1,8 @@
+-- It runs with its owner's rights: nobody else need write the version.
 CREATE OR REPLACE FUNCTION flightbill.price_book_changed() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
 AS $$
 BEGIN
     IF TG_LEVEL = 'ROW' THEN -- once a transaction: each UPDATE of one row walks past those before it

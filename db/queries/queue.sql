@@ -121,21 +121,36 @@ SELECT (SELECT count(*) FROM due)::bigint AS due, (SELECT count(*) FROM notice):
 -- name: QueueKeepAlive :exec
 UPDATE flightbill.river_queue SET updated_at = now() WHERE name = 'flights' AND updated_at < now() - interval '10 minutes';
 
--- Flights that a notice has cancelled while they were in work, and no client of River's:
--- any login may send one. They go back as they were.
+-- Whether a client of River's has cancelled a job.
+-- name: QueueIsCancelled :one
+SELECT EXISTS (SELECT FROM flightbill.river_job WHERE id = @id AND metadata ? 'cancel_attempted_at');
+
+-- Whether a queue is paused; as it stays until the transaction ends.
+-- name: QueueLockPaused :one
+SELECT (paused_at IS NOT NULL)::boolean AS paused FROM flightbill.river_queue WHERE name = @name FOR NO KEY UPDATE;
+
+-- Jobs that a notice has cancelled, and no client of River's: any login may send one. They
+-- go back as they were; one that was to wait waits on.
 -- name: QueueUndoForgedCancels :many
-UPDATE flightbill.river_job j
-SET state = 'available', finalized_at = NULL, attempt = greatest(j.attempt - 1, 0), errors = j.errors[:array_upper(j.errors, 1) - 1]
-WHERE j.id IN (
-    SELECT c.id FROM flightbill.river_job c
-    WHERE c.state = 'cancelled' AND c.finalized_at > now() - interval '5 minutes' AND c.finalized_at IS NOT NULL AND (c.kind = 'ingest_flight') IS TRUE -- by the index on finalized_at: see enqueue_as_jobs
+WITH forged AS (
+    SELECT c.id, CASE WHEN jsonb_typeof(c.metadata #> '{waiting,until}') = 'string' THEN (c.metadata #>> '{waiting,until}')::timestamptz END AS until
+    FROM flightbill.river_job c
+    WHERE c.state = 'cancelled' AND c.finalized_at >= @since::timestamptz AND c.finalized_at IS NOT NULL -- by the index on finalized_at: see enqueue_as_jobs
+        AND (c.kind IN ('ingest_flight', 'consolidate_invoices', 'issue_invoices', 'mark_overdue')) IS TRUE
         AND NOT c.metadata ? 'cancel_attempted_at' AND c.errors[array_upper(c.errors, 1)] ->> 'error' = 'JobCancelError: job cancelled remotely'
         AND NOT EXISTS ( -- enqueued again meanwhile
             SELECT FROM flightbill.river_job o WHERE o.id <> c.id AND o.unique_key = c.unique_key
                 AND o.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(o.unique_states, o.state))
     ORDER BY c.id
-    FOR UPDATE SKIP LOCKED)
-RETURNING (j.args ->> 'flight_id')::text AS flight_id;
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE flightbill.river_job j
+SET state = CASE WHEN f.until > now() THEN 'scheduled' ELSE 'available' END::flightbill.river_job_state,
+    scheduled_at = CASE WHEN f.until > now() THEN f.until ELSE j.scheduled_at END,
+    finalized_at = NULL, attempt = greatest(j.attempt - 1, 0), errors = j.errors[:array_upper(j.errors, 1) - 1]
+FROM forged f
+WHERE j.id = f.id
+RETURNING coalesce(j.args ->> 'flight_id', j.kind)::text AS what;
 
 -- Whether a run's chunks are being worked, or wait to be.
 -- name: QueueHasChunks :one

@@ -1,0 +1,27 @@
+package main
+
+import "fmt"
+
+// ownerOnly stands where a command takes the owner of the tables.
+const ownerOnly = ""
+
+// roleOf is the role of least rights that a command takes; without an entry: reporter.
+var roleOf = map[string]string{
+	"flightbill serve": "server", "flightbill consolidate": "server", "flightbill overdue": "server",
+	"flightbill enqueue": "enqueuer",
+	"flightbill import":  "accountant", "flightbill void": "accountant", "flightbill correct": "accountant", "flightbill invoices unpay": "accountant",
+	"flightbill migrate up": ownerOnly, "flightbill migrate down": ownerOnly, "flightbill migrate grant": ownerOnly,
+	"flightbill settings set": ownerOnly, "flightbill maintain": ownerOnly,
+}
+
+// lackedRole says what to do about a right that a login lacks for a command.
+func lackedRole(command, login string) string {
+	role, listed := roleOf[command]
+	switch {
+	case !listed:
+		role = "reporter"
+	case role == ownerOnly:
+		return fmt.Sprintf("%q takes the owner of schema flightbill, which %s is not: run it with that login", command, login)
+	}
+	return fmt.Sprintf("%q takes the role flightbill_%s: have the owner of schema flightbill run: flightbill migrate grant %[2]s %s", command, role, login)
+}

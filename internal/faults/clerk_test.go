@@ -1,0 +1,143 @@
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// clerkOperations are what clerks and operators do.
+var clerkOperations = []operation{
+	{"run by hand", 6, run},
+	{"invoice paid", 6, onInvoice("PENDING", "paid", `SELECT flightbill.mark_invoice_paid($1)`)},
+	{"payment taken back", 3, onInvoice("PAID", "unpaid", `SELECT flightbill.unmark_invoice_paid($1, 'by mistake')`)},
+	{"invoice voided", 2, onInvoice("", "void", `SELECT flightbill.void_invoice($1, 'not ours')`)},
+	{"invoice voided and billed again", 4, onInvoice("", "void", `SELECT flightbill.void_invoice($1, 'wrong', rebill => true)`)},
+	{"voided invoice billed again", 2, onInvoice("VOID", "rebill", `SELECT flightbill.rebill_invoice($1)`)},
+	{"flight corrected", 5, correct},
+	{"all changed flights corrected", 1, correctChanged},
+	{"tariff changed", 4, changeTariff},
+	{"hold", 3, hold},
+	{"job retried in River UI", 2, retry},
+}
+
+// run issues the invoices that are due by the day that it is in this test.
+func run(ctx context.Context, w *worker) error {
+	_, err := w.h.command(ctx, "consolidate", "--run-date", w.h.progress().Format(time.DateOnly))
+	return err
+}
+
+// onInvoice does something to an invoice of a status, or to any.
+func onInvoice(status, what, sql string) func(context.Context, *worker) error {
+	return func(ctx context.Context, w *worker) error {
+		return w.h.transact(ctx, func(tx pgx.Tx) error {
+			var number string
+			err := tx.QueryRow(ctx, `SELECT number FROM flightbill.invoices WHERE number IS NOT NULL AND status = coalesce(nullif($1, ''), status)
+				AND ($1 <> '' OR status <> 'VOID' AND (kind <> 'credit_note' OR closes_on IS NOT NULL))
+				AND (status <> 'PAID' OR $2 <> 'unpaid' OR total <> 0 AND (credits_invoice_id IS NULL OR paid_at <> issued_at))
+				AND id >= (SELECT $3 * max(id) FROM flightbill.invoices) ORDER BY id LIMIT 1`, status, what, w.r.Float64()).Scan(&number)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return errNothingToDo
+			}
+			if err != nil {
+				return err
+			}
+			// Two clerks may have chosen the same: what the second does changes nothing, and is not to be counted.
+			var now string
+			if err := tx.QueryRow(ctx, `SELECT status FROM flightbill.invoices WHERE number = $1`, number).Scan(&now); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, sql, number); err != nil {
+				return err
+			}
+			_, err = tx.Exec(ctx, `INSERT INTO witness.documents (number, what) VALUES ($1, $2)`, number, what)
+			return err
+		})
+	}
+}
+
+// correct changes a billed flight's facts and has it corrected.
+func correct(ctx context.Context, w *worker) error {
+	id, err := w.billedFlight(ctx)
+	if err != nil {
+		return err
+	}
+	version, err := w.h.flights.change(ctx, w.h.app, id)
+	if err != nil {
+		return err
+	}
+	if _, err := w.h.command(ctx, "correct", id); err != nil {
+		return err
+	}
+	w.h.mu.Lock()
+	defer w.h.mu.Unlock()
+	w.h.fixed[id] = max(w.h.fixed[id], version)
+	return nil
+}
+
+// correctChanged changes some flights' facts and has all corrected whose facts have changed.
+func correctChanged(ctx context.Context, w *worker) error {
+	changed := map[string]int{}
+	for range 5 {
+		id, err := w.billedFlight(ctx)
+		if err != nil {
+			return err
+		}
+		if changed[id], err = w.h.flights.change(ctx, w.h.app, id); err != nil {
+			return err
+		}
+	}
+	if _, err := w.h.command(ctx, "correct", "--changed"); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (w *worker) billedFlight(ctx context.Context) (id string, err error) {
+	err = w.h.app.QueryRow(ctx, `SELECT flight_id FROM flightbill.billed_flights OFFSET (SELECT floor($1 * count(*)) FROM flightbill.billed_flights) LIMIT 1`, w.r.Float64()).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", errNothingToDo
+	}
+	return id, err
+}
+
+func changeTariff(ctx context.Context, w *worker) error {
+	var version int64
+	err := w.h.transact(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE flightbill.tariffs SET unit_rate = round(unit_rate * $1::numeric, 3), minimum = $2
+			WHERE id = (SELECT id FROM flightbill.tariffs ORDER BY id OFFSET $3 LIMIT 1)`, 0.9+w.r.Float64()/5, w.r.IntN(30), w.r.IntN(strings.Count(tariffsCSV, "\n")-1))
+		if err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT version FROM flightbill.price_book`).Scan(&version)
+	})
+	if err == nil {
+		w.h.mu.Lock()
+		defer w.h.mu.Unlock()
+		w.h.seen[version] = time.Now()
+	}
+	return err
+}
+
+func hold(ctx context.Context, w *worker) error {
+	code := pick(w.r, []string{"HELD", "HELD", "MON", "EACH", "WED"})
+	return w.h.transact(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE flightbill.customers SET billing_hold = NOT billing_hold WHERE code = $1`, code)
+		return err
+	})
+}
+
+func retry(ctx context.Context, w *worker) error {
+	var id int64
+	err := w.h.app.QueryRow(ctx, `SELECT job_id FROM flightbill.flight_processing_queue WHERE state <> 'running' ORDER BY job_id OFFSET $1 LIMIT 1`, w.r.IntN(20)).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return errNothingToDo
+	}
+	if err == nil {
+		_, err = w.h.river.JobRetry(ctx, id)
+	}
+	return err
+}

@@ -1,0 +1,169 @@
+package faults_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// build builds flightbill, with the race detector where this test has it.
+func build(t *testing.T, dir string) (binary string) {
+	t.Helper()
+	binary = filepath.Join(dir, "flightbill")
+	args := []string{"build", "-o", binary}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "-race" && setting.Value == "true" {
+				args = append(args, "-race")
+			}
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), "go", append(args, "../../cmd/flightbill")...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	return binary
+}
+
+// slot is a place where a "flightbill serve" always runs: whatever ends, is started again.
+type slot struct {
+	number int
+	proxy  *proxy
+	binary string
+	env    []string
+	log    string // file
+
+	mu        sync.Mutex
+	process   *exec.Cmd
+	killed    bool // by us
+	stopping  bool
+	pause     time.Duration // before the next start
+	surprises []string      // ends that nobody asked for
+	pids      []int         // of all that ran
+	ended     chan struct{}
+}
+
+// run keeps a serve running until stop.
+func (s *slot) run() {
+	defer close(s.ended)
+	for {
+		s.mu.Lock()
+		if s.stopping {
+			s.mu.Unlock()
+			return
+		}
+		err := s.start()
+		process := s.process
+		s.mu.Unlock()
+		if err == nil {
+			err = process.Wait()
+		}
+		s.mu.Lock()
+		if !s.killed && !s.stopping {
+			s.surprises = append(s.surprises, fmt.Sprintf("serve %d, pid %d: %v", s.number, process.Process.Pid, err))
+		}
+		s.killed = false
+		pause := max(s.pause, 100*time.Millisecond)
+		s.mu.Unlock()
+		time.Sleep(pause)
+	}
+}
+
+func (s *slot) start() error {
+	log, err := os.OpenFile(s.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.process = exec.Command(s.binary, "serve", "--no-schedules")
+	s.process.Env, s.process.Stdout, s.process.Stderr = s.env, log, log
+	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := s.process.Start(); err != nil {
+		return err
+	}
+	s.pids = append(s.pids, s.process.Process.Pid)
+	return nil
+}
+
+// signal sends one to the process, which ends from it where ends is set, and is started
+// again after a pause.
+func (s *slot) signal(signal syscall.Signal, ends bool, pause time.Duration) (pid int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil || s.process.Process == nil {
+		return 0, fmt.Errorf("serve %d does not run", s.number)
+	}
+	if err := s.process.Process.Signal(signal); err != nil {
+		return 0, fmt.Errorf("serve %d: %w", s.number, err)
+	}
+	s.killed, s.pause = s.killed || ends, pause
+	return s.process.Process.Pid, nil
+}
+
+// stop ends the process for good.
+func (s *slot) stop() error {
+	s.mu.Lock()
+	s.stopping = true
+	process := s.process
+	s.mu.Unlock()
+	_ = process.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.ended:
+		return nil
+	case <-time.After(time.Minute):
+		_ = process.Process.Kill()
+		<-s.ended
+		return fmt.Errorf("serve %d did not stop within a minute of SIGTERM", s.number)
+	}
+}
+
+var clientInLog = regexp.MustCompile(`flightbill is working.* client=(\S+)`)
+
+// works returns River's name of the process that runs now, and how often one has begun.
+func (s *slot) works() (client string, begun int) {
+	content, _ := os.ReadFile(s.log)
+	found := clientInLog.FindAllSubmatch(content, -1)
+	if len(found) == 0 {
+		return "", 0
+	}
+	return string(found[len(found)-1][1]), len(found)
+}
+
+// leader returns the slot whose process leads; one at random where none does.
+func (h *harness) leader(ctx context.Context, r *rand.Rand) (leader *slot, leads bool) {
+	any := pick(r, h.slots)
+	var client string
+	if err := h.admin.QueryRow(ctx, `SELECT leader_id FROM flightbill.river_leader`).Scan(&client); err != nil {
+		return any, false
+	}
+	for _, s := range h.slots {
+		if working, _ := s.works(); working == client {
+			return s, true
+		}
+	}
+	return any, false
+}
+
+// command runs a flightbill command as an operator does.
+func (h *harness) command(ctx context.Context, args ...string) (said string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, h.binary, args...)
+	cmd.Env = h.env(h.commands)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return string(out), fmt.Errorf("flightbill %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return string(out), nil
+}

@@ -42,8 +42,10 @@ customers
     server: SELECT, UPDATE (held_through)
 flight_processing_queue
     accountant reporter server: SELECT
-    enqueuer: SELECT, INSERT, DELETE
+    enqueuer queue_admin: SELECT, INSERT, DELETE
+    queue_reader: SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER
 flight_source_outages
+    queue_reader: SELECT
     server: SELECT, INSERT, UPDATE, DELETE
 flights
     accountant: SELECT, INSERT, UPDATE
@@ -63,6 +65,7 @@ price_book
 queue_promises
     server: SELECT, INSERT, UPDATE, DELETE
 river_job
+    queue_reader: SELECT
     server: SELECT, INSERT, UPDATE, DELETE
 river_leader
     server: SELECT, INSERT, UPDATE, DELETE
@@ -101,7 +104,7 @@ complete_flight_jobs(): server
 customers_keep_numbers(): of a trigger
 end_flight_jobs(): server
 enqueue_as_jobs(): 
-enqueue_flights(): enqueuer server
+enqueue_flights(): enqueuer queue_admin server
 flight_id_is_valid(): server
 flight_job_key(): 
 flight_job_unique_states(): server
@@ -136,7 +139,7 @@ withdraw_promise(): server
 `
 
 const rightsOf = `
-WITH roles (role) AS (VALUES ('enqueuer'), ('server'), ('reporter'), ('accountant')),
+WITH roles (role) AS (VALUES ('enqueuer'), ('queue_admin'), ('queue_reader'), ('server'), ('reporter'), ('accountant')),
 relations AS (
     SELECT c.oid, c.relname AS name, c.relkind FROM pg_class c WHERE c.relnamespace = 'flightbill'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'p', 'f', 'S')
 ), granted AS (
@@ -172,10 +175,10 @@ func TestRights(t *testing.T) {
 	require.Equal(t, rights, "\n"+get[string](t, b, rightsOf)+"\n")
 	if get[bool](t, b, `SELECT current_setting('server_version_num')::int >= 170000`) {
 		require.Equal(t, "server river_job", get[string](t, b, `
-			SELECT string_agg(role || ' ' || relname, ', ') FROM pg_class, unnest('{enqueuer,server,reporter,accountant}'::text[]) AS role
+			SELECT string_agg(role || ' ' || relname, ', ') FROM pg_class, unnest('{enqueuer,queue_admin,server,reporter,accountant}'::text[]) AS role
 			WHERE relnamespace = 'flightbill'::regnamespace AND relkind IN ('r', 'v') AND has_table_privilege('flightbill_' || role, pg_class.oid, 'MAINTAIN')`))
 	}
 	require.Empty(t, get[string](t, b, `
-		SELECT coalesce(string_agg(rolname, ' '), '') FROM pg_roles WHERE rolname IN ('flightbill_enqueuer', 'flightbill_server', 'flightbill_reporter', 'flightbill_accountant')
+		SELECT coalesce(string_agg(rolname, ' '), '') FROM pg_roles WHERE rolname IN ('flightbill_enqueuer', 'flightbill_queue_admin', 'flightbill_queue_reader', 'flightbill_server', 'flightbill_reporter', 'flightbill_accountant')
 			AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication OR has_schema_privilege(oid, 'flightbill', 'CREATE'))`))
 }

@@ -69,7 +69,7 @@ func TestRolesStandAlone(t *testing.T) {
 	b := setup(t)
 	require.Empty(t, get[string](t, b, `
 		SELECT coalesce(string_agg(member::regrole || ' has ' || roleid::regrole, ', '), '') FROM pg_auth_members
-		WHERE member IN (SELECT oid FROM pg_roles WHERE rolname IN ('flightbill_enqueuer', 'flightbill_server', 'flightbill_reporter', 'flightbill_accountant'))`))
+		WHERE member IN (SELECT oid FROM pg_roles WHERE rolname IN ('flightbill_enqueuer', 'flightbill_queue_admin', 'flightbill_queue_reader', 'flightbill_server', 'flightbill_reporter', 'flightbill_accountant'))`))
 }
 
 // Whoever may not is told who can, and what to have run.

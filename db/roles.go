@@ -48,7 +48,7 @@ func ParseRole(name string) (Role, error) {
 // GrantRole makes logins members of a role, all or none, and returns what is to be
 // thought of.
 func GrantRole(ctx context.Context, pool *pgxpool.Pool, role Role, logins []string) (warnings []string, err error) {
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, pool, ReadCommitted, func(tx pgx.Tx) error {
 		for _, login := range logins {
 			found, err := grantRole(ctx, tx, role, login)
 			if err != nil {

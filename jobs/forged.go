@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
+	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
@@ -103,7 +104,7 @@ func (r *resumer) run(paused <-chan *river.Event) {
 // resume resumes a queue that is not paused. Its row is locked, so that a pause in
 // earnest comes before this, and is seen, or after.
 func (r *resumer) resume(ctx context.Context, queue string) (resumed bool, err error) {
-	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, r.pool, db.ReadCommitted, func(tx pgx.Tx) error {
 		paused, err := dbsqlc.New(tx).QueueLockPaused(ctx, queue)
 		if err != nil || paused {
 			return err

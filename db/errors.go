@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -22,6 +24,9 @@ var (
 	ErrNotWritable = errors.New("database cannot be written")
 	// ErrServerTooOld: the server is older than OldestPostgres.
 	ErrServerTooOld = errors.New("database server too old")
+	// ErrPooler: what stands before the database is not what it was said to be, or it is
+	// not set up for flightbill.
+	ErrPooler = errors.New("connection pooler")
 	// ErrNotUTF8: the database has another encoding.
 	ErrNotUTF8 = errors.New("database is not in UTF-8")
 	// ErrSchemaTooNew: a newer flightbill has migrated the database.
@@ -50,13 +55,26 @@ var (
 	ErrClock = errors.New("wrong clock")
 )
 
+// Unfit reports whether an error says that a process must not work with the database: by
+// its clock, or since others have migrated it.
+func Unfit(err error) bool {
+	return errors.Is(err, ErrClock) || errors.Is(err, ErrSchemaTooNew) || errors.Is(err, ErrSchemaTooOld)
+}
+
+// SchemaDiffers reports whether an error says that the database has not what it was asked
+// for, or has it otherwise: somebody migrates it.
+func SchemaDiffers(err error) bool {
+	pgErr, answered := errors.AsType[*pgconn.PgError](err)
+	return answered && slices.Contains([]string{"42P01", "42703", "42883", "0A000"}, pgErr.Code) // a relation, a column, a function; a prepared statement's result
+}
+
 // Away reports whether an error says that the database did not answer, or cannot be
 // written: nothing is wrong with what it was asked, and waiting helps.
 func Away(err error) bool {
 	switch {
 	case errors.Is(err, ErrNotWritable):
 		return true
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrPooler):
 		return false
 	}
 	connecting, isConnecting := errors.AsType[*pgconn.ConnectError](err)
@@ -141,4 +159,26 @@ func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
 		return &notWritableError{"is read-only", "see default_transaction_read_only, of the database and of the role"}
 	}
 	return nil
+}
+
+// CheckSpace reports whether the database's disk takes what is written, by a temporary
+// file of a megabyte. A full one answers questions all the same.
+func CheckSpace(ctx context.Context, pool *pgxpool.Pool) error {
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '64kB'; SET LOCAL temp_tablespaces = ''`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `SELECT count(*) FROM generate_series(1, 60000)`)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look whether the database's disk can be written: %w", err)
+	}
+	return nil
+}
+
+// DiskFull reports whether an error says that there is no space on the database's disk.
+func DiskFull(err error) bool {
+	pgErr, answered := errors.AsType[*pgconn.PgError](err)
+	return answered && pgErr.Code == "53100"
 }

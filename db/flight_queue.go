@@ -84,7 +84,7 @@ FROM flightbill.claim_flights($1, $2, $3, $4)`
 // more, and notices have been left out, it looks once more without that.
 func (q *FlightQueue) Take(ctx context.Context, t Turn) (Turned, error) {
 	turned := Turned{Ended: map[int64]bool{}}
-	batch := &pgx.Batch{}
+	batch := beginBatch()
 	if len(t.Saves) > 0 {
 		if err := queueSave(batch, t.Saves, &turned.Outcomes); err != nil {
 			return Turned{}, err

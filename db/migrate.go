@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -24,6 +25,9 @@ const RiverVersion = 8
 // gooseTable is where goose keeps which of flightbill's migrations are done.
 const gooseTable = Schema + ".goose_db_version"
 
+// migrateLockWait is how long a step waits for a lock, and flights behind it.
+const migrateLockWait = 5 * time.Second
+
 // Migration is one step, for people.
 type Migration struct {
 	Line    string `json:"line"` // river or flightbill
@@ -38,7 +42,7 @@ type Migration struct {
 func MigrateUp(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
 	var done []Migration
 	look := func(found surroundings) (needed bool, err error) { return !found.whole(), found.canMigrate() }
-	err := withMigrations(ctx, pool, look, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
+	err := withMigrations(ctx, pool, false, look, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
 		if found.river < RiverVersion {
 			res, err := river.Migrate(ctx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: RiverVersion})
 			if err != nil {
@@ -68,9 +72,9 @@ func MigrateDown(ctx context.Context, pool *pgxpool.Pool, loseInvoices bool) (*M
 	look := func(found surroundings) (needed bool, err error) {
 		return found.applied > 0 || found.river > 0, found.canTakeBack(ctx, pool, loseInvoices)
 	}
-	err := withMigrations(ctx, pool, look, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
+	err := withMigrations(ctx, pool, loseInvoices, look, func(river *rivermigrate.Migrator[pgx.Tx], provider *goose.Provider, found surroundings) error {
 		if found.applied > 0 {
-			result, err := takeBack(ctx, pool, provider, loseInvoices)
+			result, err := provider.Down(ctx)
 			if err != nil {
 				return fmt.Errorf("take back flightbill's newest migration: %w", err)
 			}
@@ -143,33 +147,18 @@ func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// takeBack runs the newest migration's way down. That of the invoices looks for issued
-// ones itself, since another session may issue one after the look of before, and
-// since goose runs it too.
-func takeBack(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provider, loseInvoices bool) (*goose.MigrationResult, error) {
-	if !loseInvoices {
-		return provider.Down(ctx)
-	}
-	config := pool.Config()
-	config.ConnConfig.RuntimeParams["flightbill.lose_invoices"] = "on"
-	permissive, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("connect to migrate: %w", err)
-	}
-	defer permissive.Close()
-	provider, err = newProvider(permissive)
-	if err != nil {
-		return nil, err
-	}
-	defer provider.Close()
-	return provider.Down(ctx)
-}
-
 // withMigrations does what a look says is needed, in one process at a time.
 func withMigrations(
-	ctx context.Context, pool *pgxpool.Pool, look func(surroundings) (needed bool, err error),
+	ctx context.Context, pool *pgxpool.Pool, loseInvoices bool, look func(surroundings) (needed bool, err error),
 	do func(*rivermigrate.Migrator[pgx.Tx], *goose.Provider, surroundings) error,
 ) error {
+	config := pool.Config()
+	config.AfterConnect = prepareToMigrate(loseInvoices)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("connect to migrate: %w", err)
+	}
+	defer pool.Close()
 	provider, err := newProvider(pool)
 	if err != nil {
 		return err
@@ -197,7 +186,28 @@ func withMigrations(
 	if needed, err := look(found); err != nil || !needed {
 		return err
 	}
-	return do(river, provider, found)
+	err = do(river, provider, found)
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == sqlStateLocked {
+		return fmt.Errorf("%w now: another transaction has what it changes locked for more than %s, and flights are not to wait longer behind it; "+
+			"this step has changed nothing; see pg_stat_activity for who holds the lock, and run it again: %w", ErrCannotMigrate, migrateLockWait, err)
+	}
+	return err
+}
+
+// prepareToMigrate sets what a step is run with. One that waits for a table makes all who
+// come after it wait, too. The way down of the invoices looks for issued ones itself, since
+// another session may issue one after the look of before, and since goose runs it too.
+func prepareToMigrate(loseInvoices bool) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, conn *pgx.Conn) error {
+		sql := fmt.Sprintf("SET lock_timeout = %d;", migrateLockWait.Milliseconds())
+		if loseInvoices {
+			sql += "SET flightbill.lose_invoices = on;"
+		}
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("set how to migrate: %w", err)
+		}
+		return nil
+	}
 }
 
 // lockMigrations waits for other migrations, and keeps them waiting until unlock, or the

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -230,6 +231,28 @@ func TestSchemaTooNew(t *testing.T) {
 		}
 		require.Equal(t, before, schemaOf(t, b, db.Schema))
 	}
+}
+
+// A step that has to wait for somebody's transaction gives up, before flights have waited
+// long behind it, and changes nothing.
+func TestMigrateUpGivesUpWaiting(t *testing.T) {
+	t.Parallel()
+	b := setupEmpty(t)
+	b.exec(t, `CREATE SCHEMA flightbill`)
+	river, err := rivermigrate.New(riverpgxv5.New(b.pool), &rivermigrate.Config{Schema: db.Schema})
+	require.NoError(t, err)
+	_, err = river.Migrate(t.Context(), rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: db.RiverVersion})
+	require.NoError(t, err)
+	report := b.begin(t, `SELECT FROM flightbill.river_job`)
+	began := time.Now()
+	_, err = db.MigrateUp(t.Context(), b.pool)
+	require.ErrorIs(t, err, db.ErrCannotMigrate)
+	require.ErrorContains(t, err, "has what it changes locked for more than 5s")
+	require.Less(t, time.Since(began), 20*time.Second)
+	require.Zero(t, get[int](t, b, `SELECT max(version_id)::int FROM goose_db_version`))
+	end(t, report, true)
+	_, err = db.MigrateUp(t.Context(), b.pool)
+	require.NoError(t, err)
 }
 
 func TestSchemaTooOld(t *testing.T) {

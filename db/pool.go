@@ -3,7 +3,9 @@ package db
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"time"
@@ -26,33 +28,37 @@ const Schema = "flightbill"
 const noSchema = "pg_catalog, pg_temp"
 
 // session is what a connection of flightbill's depends on, whatever the URL, the
-// role, the database or the server say of it. A setting that this server does not
-// know is passed over.
-const session = `
-SELECT set_config(name, value, false)
-FROM (VALUES
-    ('client_encoding', 'UTF8'), -- else names arrive as other letters
-    ('timezone', 'UTC'), -- dates and times never depend on the server's zone
-    ('datestyle', 'ISO, MDY'),
-    ('standard_conforming_strings', 'on'), -- how pgx quotes where it must
+// role, the database or the server say of it; see also carried.
+const session = `(VALUES
     ('plan_cache_mode', 'auto'),
     ('jit', 'off'), -- compiling a plan takes 50 ms at each call, running it 0.5
     ('default_transaction_isolation', 'read committed'), -- what is read after a lock is what was committed before it
     ('default_transaction_deferrable', 'off'),
     -- What a process that is frozen, or cut off, holds locked is free again after that.
-    ('idle_in_transaction_session_timeout', '20s'),
+    ('idle_in_transaction_session_timeout', '20000'),
     ('session_replication_role', 'origin'), -- else constraints and triggers are passed over
     -- The caller sets its own: an import takes minutes, a look a second.
     ('statement_timeout', '0'),
     ('lock_timeout', '0'),
     ('idle_session_timeout', '0'),
     ('transaction_timeout', '0') -- from Postgres 17 on
-) AS wanted (name, value)
-WHERE current_setting(name, true) IS DISTINCT FROM value AND current_setting(name, true) IS NOT NULL`
+) AS wanted (name, value)`
 
-// setSession makes a new connection one that flightbill can rely on.
+// carried are those that go with the connection's start: of a connection to PgBouncer,
+// it sets them again wherever it has another server connection.
+var carried = map[string]string{ //nolint:gochecknoglobals // a constant
+	"client_encoding":             "UTF8", // else names arrive as other letters
+	"timezone":                    "UTC",  // dates and times never depend on the server's zone
+	"datestyle":                   "ISO, MDY",
+	"standard_conforming_strings": "on", // how pgx quotes where it must
+}
+
+// setSession makes a new connection one that flightbill can rely on. A setting that this
+// server does not know is passed over.
 func setSession(searchPath string) func(context.Context, *pgconn.PgConn) error {
-	sql := "SET search_path = " + cmp.Or(searchPath, noSchema) + ";" + session
+	sql := "SET search_path = " + cmp.Or(searchPath, noSchema) + `;
+SELECT set_config(name, value, false) FROM ` + session + `
+WHERE current_setting(name, true) IS DISTINCT FROM value AND current_setting(name, true) IS NOT NULL`
 	return func(ctx context.Context, conn *pgconn.PgConn) error {
 		if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
 			return fmt.Errorf("set what flightbill's connections depend on: %w", err)
@@ -69,6 +75,7 @@ type Options struct {
 	// ReadURL gives the URL of now: each new connection has its user and password. Optional.
 	ReadURL    func() (string, error)
 	SearchPath string // for tests, whose SQL names no schema; empty: Postgres' own names alone
+	Pooler     Pooler // what stands before the database; empty: NoPooler
 }
 
 // Open connects to the database of a URL or of a keyword string and checks
@@ -83,6 +90,7 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 	}
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = cmp.Or(params["application_name"], opts.ApplicationName, "flightbill")
+	maps.Copy(params, carried)
 	config.ConnConfig.DialFunc = newDialer(opts.QueryTimeout > 0).DialContext
 	config.PingTimeout = pingTimeout
 	if opts.QueryTimeout > 0 {
@@ -91,7 +99,7 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 	if opts.ReadURL != nil {
 		config.BeforeConnect = withLogin(opts.ReadURL)
 	}
-	config.ConnConfig.AfterConnect = setSession(opts.SearchPath)
+	opts.Pooler.prepare(config.ConnConfig, opts.SearchPath)
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 10 * time.Second
 	}
@@ -100,7 +108,11 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", Address(config.ConnConfig), err)
 	}
-	if err := checkServer(ctx, pool, config.ConnConfig); err != nil {
+	err = checkServer(ctx, pool, config.ConnConfig)
+	if err == nil && opts.Pooler == TransactionPooler {
+		err = checkRole(ctx, pool, cmp.Or(opts.SearchPath, noSchema))
+	}
+	if err != nil {
 		pool.Close()
 		return nil, err
 	}
@@ -127,6 +139,9 @@ func checkServer(ctx context.Context, pool *pgxpool.Pool, config *pgx.ConnConfig
 	var version, encoding string
 	err := pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_setting('server_encoding')`).
 		Scan(&number, &version, &encoding)
+	if errors.Is(err, ErrPooler) {
+		return fmt.Errorf("database %s: %w", Address(config), err)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: database %s cannot be reached; see that it runs and that DATABASE_URL names it: %w",
 			ErrUnreachable, Address(config), err)

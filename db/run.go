@@ -53,7 +53,7 @@ type Parked struct {
 // before, or that an earlier run is not finished. The transaction is committed
 // before any draft is touched, so that saves wait for an instant only.
 func BeginRun(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, closesOn billing.Date, trigger Trigger, now time.Time) (began bool, err error) {
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, pool, ReadCommitted, func(tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
 		if err := q.BillingRunLock(ctx); err != nil {
 			return err
@@ -213,7 +213,7 @@ func parkedReason(err error) string {
 
 func issueDrafts(ctx context.Context, pool *pgxpool.Pool, run Run, drafts []int64, now time.Time, today billing.Date) (Issued, error) {
 	var issued Issued
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, pool, ReadCommitted, func(tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
 		if err := q.InvoiceLockCustomers(ctx, drafts); err != nil {
 			return err
@@ -244,7 +244,7 @@ func issueDrafts(ctx context.Context, pool *pgxpool.Pool, run Run, drafts []int6
 // that they are not: some have to be issued yet. Nil otherwise means that another
 // process had recorded it.
 func FinishRun(ctx context.Context, pool *pgxpool.Pool, run Run, now time.Time) (finished *dbsqlc.BillingRun, left bool, err error) {
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, pool, ReadCommitted, func(tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
 		if err := q.BillingRunMarkHolds(ctx, run.ClosesOn); err != nil {
 			return err

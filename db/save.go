@@ -60,7 +60,7 @@ type Sender interface {
 // each other in a circle, whatever flights they have.
 func SaveFlights(ctx context.Context, db Sender, saves []Save) ([]Outcome, error) {
 	var outcomes []Outcome
-	batch := &pgx.Batch{}
+	batch := beginBatch()
 	if err := queueSave(batch, saves, &outcomes); err != nil {
 		return nil, err
 	}

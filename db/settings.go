@@ -27,7 +27,7 @@ type Settings struct {
 // differ from the stored ones are ErrSettingsDiffer.
 func EnsureSettings(ctx context.Context, pool *pgxpool.Pool, given Settings, now time.Time) (billing.Calendar, error) {
 	var stored Settings
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, pool, ReadCommitted, func(tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
 		row, err := q.BillingSettingsGet(ctx)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -116,7 +116,7 @@ func (s Settings) withDefaults(now time.Time) (Settings, error) {
 // start also moves the cut-off forward; an earlier one does not move it back.
 // It returns the settings before and after.
 func ChangeSettings(ctx context.Context, pool *pgxpool.Pool, given Settings, now time.Time) (before, after Settings, err error) {
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, pool, ReadCommitted, func(tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
 		if err := q.BillingRunLock(ctx); err != nil {
 			return err

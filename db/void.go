@@ -19,7 +19,7 @@ type VoidedFlights = dbsqlc.VoidedFlightPayersRow
 func VoidInvoice(
 	ctx context.Context, pool *pgxpool.Pool, number, reason string, rebill bool, payer Payer,
 ) (creditNote string, flights []VoidedFlights, err error) {
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, pool, ReadCommitted, func(tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
 		var err error
 		if creditNote, err = q.InvoiceVoid(ctx, dbsqlc.InvoiceVoidParams{Number: number, Reason: reason, Rebill: rebill, Payer: string(payer)}); err != nil {

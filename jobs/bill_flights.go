@@ -344,7 +344,7 @@ func (w *IngestFlight) saveApart(ctx context.Context, batch []*attempt, err erro
 	switch {
 	case len(byCustomer) == 1 && errors.Is(err, db.ErrCustomerLocked):
 		err = w.locked.note(batch[0].bill.Customer, err)
-	case db.Away(err):
+	case db.Away(err), db.SchemaDiffers(err):
 	case len(byCustomer) > 1:
 		for _, theirs := range byCustomer {
 			apart = append(apart, theirs)

@@ -3,7 +3,6 @@ package jobs
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -18,7 +17,8 @@ import (
 // clockWatch compares this machine's clock and zone rules with the database's: at the
 // start, every so often, and before each run. While they differ the process does no work:
 // it takes nothing and leads nothing, since a leader judges by its own clock which jobs
-// of others are lost.
+// of others are lost. It does the same where somebody has migrated the database: the
+// tables and functions are another flightbill's then.
 type clockWatch struct {
 	pool   *pgxpool.Pool
 	clock  *db.Clock
@@ -26,9 +26,10 @@ type clockWatch struct {
 	every  time.Duration
 	begin  func(context.Context) error // begins to work
 	end    func(context.Context) error // stops at once what is being done
+	beats  *heartbeats
 	logger *slog.Logger
 
-	doubt chan struct{} // someone has found the clock wrong
+	doubt chan struct{} // someone has found something wrong
 	stop  context.CancelFunc
 	done  sync.WaitGroup
 
@@ -36,9 +37,9 @@ type clockWatch struct {
 	wrong error
 }
 
-func newClockWatch(cfg Config, books *db.PriceBooks, logger *slog.Logger) *clockWatch {
+func newClockWatch(cfg Config, books *db.PriceBooks, beats *heartbeats, logger *slog.Logger) *clockWatch {
 	w := &clockWatch{
-		pool: cfg.Pool, clock: cfg.Clock, books: books, every: cmp.Or(cfg.ClockEvery, housekeepingInterval), logger: logger,
+		pool: cfg.Pool, clock: cfg.Clock, books: books, every: cmp.Or(cfg.ClockEvery, housekeepingInterval), beats: beats, logger: logger,
 		doubt: make(chan struct{}, 1),
 	}
 	if w.clock == nil {
@@ -47,9 +48,9 @@ func newClockWatch(cfg Config, books *db.PriceBooks, logger *slog.Logger) *clock
 	return w
 }
 
-// Start begins to work, unless the clock is wrong, and to look, until Stop.
+// Start begins to work, unless something is wrong, and to look, until Stop.
 func (w *clockWatch) Start(ctx context.Context) error {
-	if err := w.look(ctx); err != nil && !errors.Is(err, db.ErrClock) {
+	if err := w.look(ctx); err != nil && !db.Unfit(err) {
 		return err
 	}
 	working := w.Wrong() == nil
@@ -74,7 +75,9 @@ func (w *clockWatch) Stop() {
 func (w *clockWatch) keepLooking(ctx context.Context, working bool) {
 	ticker := time.NewTicker(w.every)
 	defer ticker.Stop()
+	defer w.beats.end(clockBeat)
 	for {
+		w.beats.expect(clockBeat, "the comparison of clocks", w.every+housekeepingInterval+stopTime) // which a wrong one stops the work
 		select {
 		case <-ctx.Done():
 			return
@@ -84,7 +87,7 @@ func (w *clockWatch) keepLooking(ctx context.Context, working bool) {
 		bounded, cancel := context.WithTimeout(ctx, housekeepingInterval)
 		err := w.look(bounded)
 		cancel()
-		if err != nil && !errors.Is(err, db.ErrClock) {
+		if err != nil && !db.Unfit(err) {
 			continue // the database is away: nothing is known
 		}
 		right := err == nil
@@ -105,14 +108,16 @@ func (w *clockWatch) keepLooking(ctx context.Context, working bool) {
 	}
 }
 
-// look checks the clock, and tells of a change.
+// look checks the schema and the clock, and tells of a change.
 func (w *clockWatch) look(ctx context.Context) error {
-	book, err := w.books.Current(ctx)
-	if err != nil {
-		return err
+	err := db.CheckSchema(ctx, w.pool)
+	if err == nil {
+		var book *db.PriceBook
+		if book, err = w.books.Current(ctx); err == nil {
+			err = w.clock.Check(ctx, w.pool, book.Calendar.Location)
+		}
 	}
-	err = w.clock.Check(ctx, w.pool, book.Calendar.Location)
-	if err != nil && !errors.Is(err, db.ErrClock) {
+	if err != nil && !db.Unfit(err) {
 		return err
 	}
 	w.mu.Lock()
@@ -121,37 +126,42 @@ func (w *clockWatch) look(ctx context.Context) error {
 	w.mu.Unlock()
 	switch {
 	case err != nil && before == nil:
-		w.logger.ErrorContext(ctx, "this process takes no flights and leads nothing until its clock is right", "error", err)
+		w.logger.ErrorContext(ctx, "this process takes no flights and leads nothing until that is put right", "error", err)
 	case err == nil && before != nil:
-		w.logger.InfoContext(ctx, "the clock is right again: this process works")
+		w.logger.InfoContext(ctx, "it is put right: this process works")
 	}
 	return err
 }
 
-// Wrong is what is wrong with the clock, nil while it is right.
+// lookNow has it look at once.
+func (w *clockWatch) lookNow() {
+	select {
+	case w.doubt <- struct{}{}:
+	default:
+	}
+}
+
+// Wrong is what is wrong with the clock or the schema, nil while both are right.
 func (w *clockWatch) Wrong() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.wrong
 }
 
-// ready is called before a run. Where the clock is wrong it has River's client stopped,
+// ready is called before a run. Where something is wrong it has River's client stopped,
 // which puts the job back as it was.
 func (w *clockWatch) ready(ctx context.Context) error {
 	if w == nil { // no process of a service
 		return nil
 	}
 	err := w.look(ctx)
-	if !errors.Is(err, db.ErrClock) {
+	if !db.Unfit(err) {
 		return err
 	}
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	for errors.Is(err, db.ErrClock) {
-		select {
-		case w.doubt <- struct{}{}:
-		default:
-		}
+	for db.Unfit(err) {
+		w.lookNow()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

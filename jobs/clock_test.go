@@ -99,8 +99,8 @@ func TestWrongClock(t *testing.T) {
 	m.set(-4 * time.Second)
 	b.waitForBilled(t, 2)
 	require.NoError(t, service.Unfit())
-	require.Equal(t, 2, strings.Count(said.String(), "takes no flights and leads nothing until its clock is right"), said)
-	require.Equal(t, 2, strings.Count(said.String(), "the clock is right again"), said)
+	require.Equal(t, 2, strings.Count(said.String(), "takes no flights and leads nothing until that is put right"), said)
+	require.Equal(t, 2, strings.Count(said.String(), "it is put right"), said)
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM billed_flights WHERE abs(extract(epoch FROM billed_at - now())) > 60`), "the database's clock")
 }
 

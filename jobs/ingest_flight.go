@@ -75,6 +75,7 @@ type IngestFlight struct {
 	now      func() time.Time // what flights are judged and billed by
 	// riverNow is what jobs are written by, and what their own times are compared with.
 	riverNow func() time.Time
+	lookNow  func() // at whether this process may work
 	stats    *Stats
 	logger   *slog.Logger
 }
@@ -106,7 +107,7 @@ func (w *IngestFlight) Work(ctx context.Context, job *river.Job[IngestFlightArgs
 	for len(next) > 0 {
 		next = w.billClaimed(slot, next)
 	}
-	return w.endOwn(ctx, own)
+	return w.endOwn(ctx, slot, own)
 }
 
 // billFirst bills River's flight: where others are known to wait, in a batch with them.
@@ -119,6 +120,7 @@ func (w *IngestFlight) billFirst(ctx context.Context, slot *slot, own *attempt) 
 			}
 		}
 	}
+	slot.expect(jobTimeout + outageWait)
 	return append(next, w.billOwn(ctx, slot, own)...)
 }
 
@@ -144,6 +146,7 @@ func (w *IngestFlight) billOwn(ctx context.Context, slot *slot, own *attempt) (n
 // billClaimed bills a batch within its lease, under the service's context: the timeout
 // or cancel of River's own job must not end others' work.
 func (w *IngestFlight) billClaimed(slot *slot, batch []*attempt) (next []*attempt) {
+	slot.expect(w.lease + finishTimeout)
 	ctx, cancel := context.WithDeadline(w.slots.working, batch[0].began.Add(w.lease))
 	defer cancel()
 	defer w.slots.letGo(batch...)

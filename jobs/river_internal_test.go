@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -162,4 +164,51 @@ func jobColumns(t *testing.T, pool *pgxpool.Pool, id int64, v *verdict) map[stri
 		}
 	}
 	return columns
+}
+
+// River rebuilds the indexes of its jobs each night, with the rights of flightbill_server
+// where these reach; else it is told to leave them.
+func TestRiverReindexes(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{}, Config{NoReindex: true}.reindexed(), "nil would be River's own")
+	pool, err := db.Open(t.Context(), dbtest.As(t, dbtest.URL(t), "flightbill_server"), db.Options{SearchPath: db.Schema})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	rights, err := db.ReadRights(t.Context(), pool)
+	require.NoError(t, err)
+
+	var said lockedBuffer
+	workers := river.NewWorkers()
+	river.AddWorker(workers, river.WorkFunc(func(context.Context, *river.Job[IngestFlightArgs]) error { return nil }))
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		Schema: db.Schema, Workers: workers, Queues: map[string]river.QueueConfig{"idle": {MaxWorkers: 1}}, Logger: slog.New(slog.NewTextHandler(&said, nil)),
+		ReindexerIndexNames: Config{NoReindex: !rights.Reindex}.reindexed(), ReindexerSchedule: river.PeriodicInterval(time.Second),
+	})
+	require.NoError(t, err)
+	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
+	if rights.Reindex {
+		require.Eventually(t, func() bool { return strings.Count(said.String(), "Initiated reindex") >= len(IndexNames()) }, 30*time.Second, 10*time.Millisecond)
+	} else {
+		require.Never(t, func() bool { return strings.Contains(said.String(), "reindex") }, 3*time.Second, 50*time.Millisecond)
+	}
+	require.NoError(t, client.Stop(context.WithoutCancel(t.Context())))
+	require.NotContains(t, said.String(), "permission denied")
+	require.NotContains(t, said.String(), "do not exist")
+}
+
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }

@@ -13,13 +13,13 @@ import (
 func TestJobsOfAStateAreListedFromAnIndex(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	_, err := b.pool.Exec(t.Context(), `INSERT INTO flightbill.river_job (kind, args, queue, max_attempts, state, finalized_at)
+	_, err := b.owner.Exec(t.Context(), `INSERT INTO flightbill.river_job (kind, args, queue, max_attempts, state, finalized_at)
 		SELECT 'ingest_flight', jsonb_build_object('flight_id', 'F' || n), 'flights', 25, 'completed', now() - n * interval '1 second'
 		FROM generate_series(1, 5000) AS n`)
 	require.NoError(t, err)
-	_, err = b.pool.Exec(t.Context(), `ANALYZE flightbill.river_job`)
+	_, err = b.owner.Exec(t.Context(), `ANALYZE flightbill.river_job`)
 	require.NoError(t, err)
-	tx, err := b.pool.Begin(t.Context())
+	tx, err := b.owner.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
 	list, err := b.client.JobListTx(t.Context(), tx, river.NewJobListParams().States(rivertype.JobStateCompleted).

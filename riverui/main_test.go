@@ -34,7 +34,8 @@ func (testArgs) Kind() string { return "riverui_test" }
 type testBundle struct {
 	server *Server
 	base   string // its URL without the last slash
-	pool   *pgxpool.Pool
+	pool   *pgxpool.Pool // with the rights of flightbill_server
+	owner  *pgxpool.Pool // of the tables: what the test does itself
 	client *river.Client[pgx.Tx]
 	http   *http.Client
 	log    *syncWriter
@@ -67,11 +68,15 @@ func setup(t *testing.T, change ...func(*Config)) *testBundle {
 
 func (b *testBundle) config(t *testing.T) Config {
 	t.Helper()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema, MaxConns: 4})
+	url := dbtest.URL(t)
+	var err error
+	b.owner, err = db.Open(t.Context(), url, db.Options{SearchPath: db.Schema, MaxConns: 4})
 	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	b.pool = pool
-	b.client, err = NewClient(pool, db.Schema, slog.New(slog.DiscardHandler))
+	t.Cleanup(b.owner.Close)
+	b.pool, err = db.Open(t.Context(), dbtest.As(t, url, "flightbill_server"), db.Options{SearchPath: db.Schema, MaxConns: 4})
+	require.NoError(t, err)
+	t.Cleanup(b.pool.Close)
+	b.client, err = NewClient(b.pool, db.Schema, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	return Config{
 		Addr:   "127.0.0.1:0",

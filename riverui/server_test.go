@@ -211,7 +211,7 @@ func TestRiverUIsOwnLog(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, res.StatusCode)
 	require.NotContains(t, b.log.String(), "API error response")
 
-	_, err := b.pool.Exec(t.Context(), "ALTER TABLE river_queue RENAME TO gone")
+	_, err := b.owner.Exec(t.Context(), "ALTER TABLE river_queue RENAME TO gone")
 	require.NoError(t, err)
 	res, body := b.do(t, "GET", "/api/queues", "")
 	require.Equal(t, http.StatusInternalServerError, res.StatusCode)
@@ -248,4 +248,29 @@ func refused(t *testing.T, base string) bool {
 		_ = conn.Close()
 	}
 	return err != nil
+}
+
+// With the rights of flightbill_server, which every test here has, each button works.
+func TestEveryButtonWorks(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, err := b.owner.Exec(t.Context(), `INSERT INTO river_queue (name) VALUES ('flights')`)
+	require.NoError(t, err)
+	for _, request := range [][3]string{
+		{"POST", "/api/jobs/cancel", ids(b.insert(t, "cancelled"))},
+		{"POST", "/api/jobs/retry", ids(b.insert(t, "retried"))},
+		{"POST", "/api/jobs/delete", ids(b.insert(t, "deleted"))},
+		{"PUT", "/api/queues/flights/pause", ""},
+		{"PUT", "/api/queues/flights/resume", ""},
+		{"PATCH", "/api/queues/flights", "{}"},
+		{"GET", "/api/queues", ""},
+		{"GET", "/api/queues/flights", ""},
+		{"GET", "/api/jobs?state=available", ""},
+		{"GET", "/api/states", ""},
+		{"GET", "/api/features", ""},
+	} {
+		res, body := b.do(t, request[0], request[1], request[2], header("Content-Type", "application/json"))
+		require.Equal(t, http.StatusOK, res.StatusCode, "%s: %s", request, body)
+	}
+	require.NotContains(t, b.log.String(), "permission denied")
 }

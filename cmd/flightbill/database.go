@@ -47,7 +47,7 @@ func (a *app) openDatabase(ctx context.Context) (pool *pgxpool.Pool, closeDB fun
 		}
 	}
 	opts := db.Options{
-		MaxConns: int32(a.config.Workers + spareConnections), QueryTimeout: a.queryTimeout, //nolint:gosec // at most 10,000 workers
+		MaxConns: int32(a.config.Workers + spareConnections), QueryTimeout: a.queryTimeout, Pooler: a.pooler(), //nolint:gosec // at most 10,000 workers
 	}
 	if file := a.config.DatabaseFile; file != "" {
 		opts.ReadURL = func() (string, error) { return readSecret(file) }
@@ -73,6 +73,14 @@ func (a *app) openDatabase(ctx context.Context) (pool *pgxpool.Pool, closeDB fun
 		return nil, nil, err
 	}
 	return pool, func() { pool.Close(); stop() }, nil
+}
+
+// pooler is what stands before the database; nothing before the embedded one.
+func (a *app) pooler() db.Pooler {
+	if a.config.DatabaseURL == "" {
+		return db.NoPooler
+	}
+	return a.config.Pooler
 }
 
 // withDatabase opens the database, sees that it is migrated, and runs do.

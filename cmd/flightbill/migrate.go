@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"github.com/flightbill/flightbill/db"
@@ -48,7 +50,7 @@ func (a *app) newMigrateCommand() *cobra.Command {
 	down := &cobra.Command{
 		Use: "down", Short: "Take back the newest migration, one step; refuses where invoices have been issued", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			pool, closeDB, err := a.openDatabase(cmd.Context())
+			pool, closeDB, err := a.openToMigrate(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -69,7 +71,7 @@ func (a *app) newMigrateCommand() *cobra.Command {
 	cmd.AddCommand(status, down, a.newGrantCommand(), &cobra.Command{
 		Use: "up", Short: "Run all missing migrations, River's own first; safe from many processes at once", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			pool, closeDB, err := a.openDatabase(cmd.Context())
+			pool, closeDB, err := a.openToMigrate(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -85,4 +87,13 @@ func (a *app) newMigrateCommand() *cobra.Command {
 		},
 	})
 	return cmd
+}
+
+// openToMigrate opens a database that one session can hold the lock of all migrations in.
+func (a *app) openToMigrate(ctx context.Context) (*pgxpool.Pool, func(), error) {
+	if a.pooler() == db.TransactionPooler {
+		return nil, nil, fmt.Errorf("%w: not through a pooler in transaction mode, where nobody else could be kept out meanwhile; "+
+			"give DATABASE_URL the server's own address, and FLIGHTBILL_DATABASE_POOLER=none", db.ErrCannotMigrate)
+	}
+	return a.openDatabase(ctx)
 }

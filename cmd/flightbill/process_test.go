@@ -100,7 +100,13 @@ func queueDatabase(t *testing.T, flights int) (url string, pool *pgxpool.Pool) {
 	pool, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	_, err = pool.Exec(t.Context(), `
+	fillQueueDatabase(t, pool, flights)
+	return url, pool
+}
+
+func fillQueueDatabase(t *testing.T, pool *pgxpool.Pool, flights int) {
+	t.Helper()
+	_, err := pool.Exec(t.Context(), `
 		WITH c AS (INSERT INTO customers (code, name, billing_frequency) VALUES ('EACH', 'Single Air', 'per_flight') RETURNING id)
 		INSERT INTO customer_operators SELECT 'EACH', id FROM c`)
 	require.NoError(t, err)
@@ -110,7 +116,6 @@ func queueDatabase(t *testing.T, flights int) (url string, pool *pgxpool.Pool) {
 	_, err = pool.Exec(t.Context(), `
 		INSERT INTO flights (flight_id, operator, landed_at) SELECT 'F' || i, 'EACH', '2013-01-02' FROM generate_series(1, $1::int) i`, flights)
 	require.NoError(t, err)
-	return url, pool
 }
 
 func number(t *testing.T, pool *pgxpool.Pool, sql string) (n int) {

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
@@ -67,7 +68,7 @@ func loadCustomers(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Resu
 		return Result{}, err
 	}
 	load := customerLoad{file: file, rows: rows, records: map[string]customerRecord{}, added: map[string]bool{}, changed: map[string]bool{}}
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, pool, db.ReadCommitted, func(tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
 		if err := load.readExisting(ctx, q); err != nil {
 			return err

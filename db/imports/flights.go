@@ -48,7 +48,7 @@ func loadFlights(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result
 		}
 	}
 	var result Result
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, pool, db.ReadCommitted, func(tx pgx.Tx) error {
 		if err := copyFlights(ctx, tx, file, facts); err != nil {
 			return err
 		}

@@ -140,7 +140,7 @@ func TestFlightsBilledFromOtherFacts(t *testing.T) {
 	b := setup(t)
 	b.load(imports.Customers, 1, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly")
 	b.load(imports.Flights, 3, 0, 0, flightHeader, "F1,,,,,70000,,,,,100.5", "F2,,,,,70000,,,,,100.5", "F3,,,,,70000,,,,,100.5")
-	_, err := b.pool.Exec(t.Context(), `INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at)
+	_, err := b.owner.Exec(t.Context(), `INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at)
 		SELECT flight_id, 1, '2013-01-01', '{"mtow_kg": 70000, "distance_km": "100.50"}', now() FROM flights WHERE flight_id <> 'F3'`)
 	require.NoError(t, err)
 	b.load(imports.Flights, 0, 0, 2, flightHeader, "F1,,,,,70000,,,,,100.50", "F2,,,,,70000,,,,,100.5")

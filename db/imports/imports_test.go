@@ -22,16 +22,21 @@ import (
 
 // testBundle is a migrated database to import into.
 type testBundle struct {
-	t    *testing.T
-	pool *pgxpool.Pool
+	t     *testing.T
+	pool  *pgxpool.Pool // with the rights of flightbill_accountant
+	owner *pgxpool.Pool // of the tables: what the test does itself
 }
 
 func setup(t *testing.T) *testBundle {
 	t.Helper()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema})
+	url := dbtest.URL(t)
+	owner, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema})
+	require.NoError(t, err)
+	t.Cleanup(owner.Close)
+	pool, err := db.Open(t.Context(), dbtest.As(t, url, "flightbill_accountant"), db.Options{SearchPath: db.Schema})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	return &testBundle{t, pool}
+	return &testBundle{t, pool, owner}
 }
 
 func (b *testBundle) read(kind imports.Kind, r io.Reader) (imports.Result, error) {

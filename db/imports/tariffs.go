@@ -77,7 +77,7 @@ func loadTariffs(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result
 		return Result{}, err
 	}
 	var result Result
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, pool, db.ReadCommitted, func(tx pgx.Tx) error {
 		// What is compared here must still be so when it is written. Neither
 		// pricing nor saving waits for this lock.
 		if _, err := tx.Exec(ctx, `LOCK TABLE flightbill.tariffs IN SHARE ROW EXCLUSIVE MODE`); err != nil {

@@ -106,7 +106,7 @@ func TestTariffsThatHavePricedCharges(t *testing.T) {
 	b := setup(t)
 	b.load(imports.Customers, 1, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly")
 	b.load(imports.Tariffs, 1, 0, 0, tariffHeader, "LAND,Landing,per_flight,,any,,,5,0,USD,0,2012-01-01,")
-	_, err := b.pool.Exec(t.Context(), `
+	_, err := b.owner.Exec(t.Context(), `
 		WITH flight AS (
 			INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at) VALUES ('F1', 1, '2013-01-01', '{}', now())
 		), invoice AS (

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
+)
+
+// newLogin makes a login that only this test has, and returns its name and its URL.
+func newLogin(t *testing.T, pool *pgxpool.Pool, address, kind string) (name, login string) {
+	t.Helper()
+	require.NoError(t, pool.QueryRow(t.Context(), `SELECT $1::text || '_of_' || current_database()`, kind).Scan(&name))
+	_, err := pool.Exec(t.Context(), `CREATE ROLE `+name+` LOGIN PASSWORD 'secret'`)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := pool.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+name+` CASCADE; DROP ROLE `+name)
+		require.NoError(t, err)
+	})
+	parsed, err := url.Parse(address)
+	require.NoError(t, err)
+	parsed.User = url.UserPassword(name, "secret")
+	return name, parsed.String()
+}
+
+// Each command does its work under the role of least rights that README names for it, and
+// under another says which one that is.
+func TestCommandsUnderTheirRoles(t *testing.T) {
+	t.Parallel()
+	address, pool := queueDatabase(t, 3)
+	customers := filepath.Join(t.TempDir(), "customers.csv")
+	require.NoError(t, os.WriteFile(customers, []byte("code,name\nEACH,Other Air\n"), 0o600))
+	tariffs := filepath.Join(t.TempDir(), "tariffs.csv")
+	require.NoError(t, os.WriteFile(tariffs, []byte("code,description,basis,airport,applies_to,band_from,band_to,unit_rate,minimum,currency,tax_rate,valid_from,valid_to\n"+
+		"FEE,,per_flight,,any,,,6,,EUR,0,2012-01-01,\nTAX,,per_flight,,any,,,1,,EUR,0,2012-01-01,\n"), 0o600))
+	flights := filepath.Join(t.TempDir(), "flights.csv")
+	require.NoError(t, os.WriteFile(flights, []byte("flight_id,callsign,operator,registration,aircraft_type,mtow_kg,origin,destination,departed_at,landed_at,distance_km\n"+
+		"F1,,EACH,,,70500,,,,2013-01-02T09:00:00Z,\n"), 0o600))
+
+	logins, addresses := map[string]string{}, map[string]string{"owner": address}
+	for _, kind := range []string{"nobody", "server", "enqueuer", "reporter", "accountant"} {
+		logins[kind], addresses[kind] = newLogin(t, pool, address, kind)
+	}
+	flightbill := func(kind string, args ...string) (int, string, string) {
+		return runWith(map[string]string{"DATABASE_URL": addresses[kind], "FLIGHTBILL_RESULTS": "", "FLIGHTBILL_HTTP_ADDR": "127.0.0.1:0"}, args...)
+	}
+	status, stdout, stderr := flightbill("owner", "migrate", "grant", "server")
+	require.Equal(t, exitDone, status, stderr)
+	require.NotContains(t, stdout, logins["server"])
+	for _, kind := range []string{"server", "enqueuer", "reporter", "accountant"} {
+		status, stdout, stderr = flightbill("owner", "migrate", "grant", kind, logins[kind])
+		require.Equal(t, exitDone, status, stderr)
+		require.Contains(t, stdout, logins[kind]+" may now ")
+		_, stdout, _ = flightbill("owner", "migrate", "grant", kind)
+		require.Contains(t, stdout, logins[kind])
+	}
+
+	may := func(kind, says string, args ...string) {
+		t.Helper()
+		status, stdout, stderr := flightbill(kind, args...)
+		require.Equal(t, exitDone, status, "%s %v: %s", kind, args, stderr)
+		require.Contains(t, stdout, says, "%s %v", kind, args)
+	}
+	may("server", "", "overdue") // stores the settings
+	may("server", "1 enqueued", "enqueue", "F1")
+	may("enqueuer", "2 enqueued", "enqueue", "F2", "F3")
+	serve := startServe(t, "DATABASE_URL="+addresses["server"])
+	eventually(t, "all flights are billed", func() bool { return number(t, pool, `SELECT count(*) FROM invoices WHERE status = 'PENDING'`) == 3 })
+	require.NoError(t, serve.Process.Signal(syscall.SIGTERM))
+	<-serve.ended
+	for _, kind := range []string{"server", "reporter", "accountant"} {
+		may(kind, "EACH-000003", "invoices", "list")
+		may(kind, "EACH-000001", "invoices", "show", "EACH-000001")
+		may(kind, "", "calendar")
+		may(kind, "", "unmatched")
+		may(kind, "", "overlaps")
+		may(kind, "UTC", "settings")
+		may(kind, "", "consolidate", "--dry-run")
+		may(kind, "applied", "migrate", "status")
+	}
+	may("server", "", "consolidate")
+	may("server", "0 invoices", "overdue")
+	may("accountant", "1 changed", "import", "customers", customers)
+	may("accountant", "1 added, 1 changed", "import", "tariffs", tariffs)
+	may("accountant", "1 changed", "import", "flights", flights)
+	may("accountant", "FEE", "correct", "F1")
+	may("accountant", "is void by EACH-CN000001", "void", "EACH-000002", "--reason", "why", "--rebill")
+	_, err := pool.Exec(t.Context(), `SELECT flightbill.mark_invoice_paid('EACH-000003')`)
+	require.NoError(t, err)
+	may("accountant", "", "invoices", "unpay", "EACH-000003", "--reason", "why")
+
+	for _, c := range []struct {
+		kind, takes string
+		args        []string
+	}{
+		{"nobody", "reporter", []string{"invoices", "list"}},
+		{"nobody", "server", []string{"serve"}},
+		{"nobody", "enqueuer", []string{"enqueue", "F9"}},
+		{"enqueuer", "reporter", []string{"invoices", "list"}},
+		{"enqueuer", "server", []string{"serve"}},
+		{"reporter", "server", []string{"serve"}},
+		{"reporter", "server", []string{"consolidate"}},
+		{"reporter", "server", []string{"overdue"}},
+		{"reporter", "enqueuer", []string{"enqueue", "F9"}},
+		{"reporter", "accountant", []string{"correct", "F3"}},
+		{"accountant", "server", []string{"serve"}},
+		{"server", "accountant", []string{"import", "customers", customers}},
+		{"server", "accountant", []string{"import", "tariffs", tariffs}},
+		{"server", "accountant", []string{"import", "flights", flights}},
+		{"server", "accountant", []string{"void", "EACH-000001", "--reason", "why"}},
+		{"server", "accountant", []string{"invoices", "unpay", "EACH-000001", "--reason", "why"}},
+		{"server", "", []string{"settings", "set", "close=next_day"}},
+		{"server", "", []string{"migrate", "down", "--lose-invoices"}},
+		{"reporter", "", []string{"maintain"}},
+	} {
+		status, _, stderr := flightbill(c.kind, c.args...)
+		require.Equal(t, exitFailed, status, "%s %v", c.kind, c.args)
+		if c.takes == "" {
+			require.Contains(t, stderr, "takes the owner of schema flightbill, which "+logins[c.kind]+" is not", "%s %v", c.kind, c.args)
+		} else {
+			require.Contains(t, stderr, "flightbill migrate grant "+c.takes+" "+logins[c.kind], "%s %v", c.kind, c.args)
+		}
+	}
+
+	status, _, stderr = flightbill("owner", "migrate", "grant", "root", logins["server"])
+	require.Equal(t, exitUsage, status)
+	require.Contains(t, stderr, `"root" is not one of server`)
+	status, _, stderr = flightbill("reporter", "migrate", "grant", "server", logins["reporter"])
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, stderr, "have an administrator run: GRANT flightbill_server TO")
+}
+
+// A login that has flightbill_server alone works everything, and says what it does not.
+func TestServeAsServer(t *testing.T) {
+	t.Parallel()
+	address, pool := queueDatabase(t, 100)
+	name, login := newLogin(t, pool, address, "server")
+	status, _, stderr := runWith(map[string]string{"DATABASE_URL": address}, "migrate", "grant", "server", name)
+	require.Equal(t, exitDone, status, stderr)
+	serve := startServe(t, "DATABASE_URL="+login, "FLIGHTBILL_BILLING_START="+time.Now().AddDate(0, 0, -30).Format(time.DateOnly), "FLIGHTBILL_RESULTS="+filepath.Join(t.TempDir(), "results.json"))
+	_, err := pool.Exec(t.Context(), enqueueAll)
+	require.NoError(t, err)
+	eventually(t, "all flights are billed", func() bool { return number(t, pool, `SELECT count(*) FROM billed_flights`) == 100 })
+	eventually(t, "the runs of the past are made up, the queue's rows are kept, and it leads", func() bool {
+		return number(t, pool, `SELECT count(*) FROM billing_runs WHERE finished_at IS NOT NULL`) > 29 &&
+			number(t, pool, `SELECT count(*) FROM river_leader`) == 1 && number(t, pool, `SELECT count(*) FROM river_queue`) == 3
+	})
+	eventually(t, "it is ready", func() bool { return strings.HasPrefix(serve.page(t, "/readyz"), "ready") })
+	require.Contains(t, serve.page(t, "/metrics"), "\nflightbill_queue_readable 1\n")
+	require.Contains(t, serve.page(t, "/api/queues"), "flights")
+	require.NoError(t, serve.Process.Signal(syscall.SIGTERM))
+	<-serve.ended
+	require.Equal(t, 0, serve.ProcessState.ExitCode())
+	require.NotContains(t, serve.said(), "permission denied")
+	require.NotContains(t, serve.said(), "this login owns the tables")
+	if number(t, pool, `SELECT current_setting('server_version_num')::int`) < 170000 {
+		require.Contains(t, serve.said(), "have their owner run flightbill maintain")
+	} else {
+		require.NotContains(t, serve.said(), "have their owner run flightbill maintain")
+	}
+
+	owner := startServe(t, "DATABASE_URL="+address)
+	require.Contains(t, owner.said(), "this login owns the tables, or is a superuser")
+}
+
+// Beside a serve at work.
+func TestMaintainCommand(t *testing.T) {
+	t.Parallel()
+	address, pool := queueDatabase(t, 500)
+	startServe(t, "DATABASE_URL="+address)
+	_, err := pool.Exec(t.Context(), enqueueAll)
+	require.NoError(t, err)
+	status, stdout, stderr := runWith(map[string]string{"DATABASE_URL": address}, "maintain")
+	require.Equal(t, exitDone, status, stderr)
+	for _, index := range []string{"river_job_pkey", "river_job_prioritized_fetching_index", "river_job_unique_idx", "river_job_flight_idx"} {
+		require.Regexp(t, `(?m)^`+index+`: .* was .*; rebuilt in`, stdout)
+	}
+	eventually(t, "all flights are billed", func() bool { return number(t, pool, `SELECT count(*) FROM billed_flights`) == 500 })
+	require.Zero(t, number(t, pool, `SELECT count(*) FROM pg_index WHERE NOT indisvalid`))
+}
+
+// Each entry is a command; the roles are those that can be granted.
+func TestRoleOfCommands(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		known[cmd.CommandPath()] = true
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk((&app{}).newRootCommand(func(string) (string, bool) { return "", false }))
+	for command, role := range roleOf {
+		require.True(t, known[command], command)
+		if role != ownerOnly {
+			_, err := db.ParseRole(role)
+			require.NoError(t, err)
+		}
+	}
+}

@@ -378,10 +378,12 @@ func maintain(command string) func(context.Context, *harness, *rand.Rand) (undo,
 	}
 }
 
-// forge sends notices, as anybody can who may connect: nonsense at first, and then, for some seconds, that whatever runs just
-// then is to be cancelled.
+// forge sends notices, as anybody can who may connect: that a queue is paused, or nonsense, and then for some seconds that
+// whatever runs just then is to be cancelled.
 func forge(ctx context.Context, h *harness, r *rand.Rand) (undo, error) {
-	payload := pick(r, []string{`{"action": "no such"}`, `{`, ``, `{"action": "cancel", "queue": "flights"}`, `{"action": "resume", "queue": "*"}`})
+	payload := pick(r, []string{
+		`{"action": "pause", "queue": "flights"}`, `{"action": "pause", "queue": "*"}`, `{"action": "no such"}`, `{`, ``, `{"action": "cancel", "queue": "flights"}`, `{"action": "resume", "queue": "*"}`,
+	})
 	for _, topic := range []string{"river_control", "river_insert", "river_leadership"} {
 		if _, err := h.admin.Exec(ctx, `SELECT pg_notify($1, $2)`, "flightbill."+topic, payload); err != nil {
 			return nil, err

@@ -84,7 +84,7 @@ var attacksOfAll = []attack{
 	{`CREATE ROLE mine`, noPrivilege},
 	{`ALTER ROLE CURRENT_USER SUPERUSER`, noPrivilege},
 	{`ALTER ROLE CURRENT_USER CREATEROLE`, noPrivilege},
-	{`GRANT flightbill_enqueuer TO CURRENT_USER`, noPrivilege},
+	{`GRANT flightbill_queue_admin TO CURRENT_USER`, noPrivilege},
 	{`GRANT pg_read_all_data TO CURRENT_USER`, noPrivilege},
 	{`GRANT flightbill_server TO flightbill_reporter`, noPrivilege},
 	{`REVOKE flightbill_server FROM CURRENT_USER`, noPrivilege},

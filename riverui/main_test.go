@@ -33,7 +33,7 @@ func (testArgs) Kind() string { return "riverui_test" }
 // testBundle is a server, started, with what it stands on.
 type testBundle struct {
 	server *Server
-	base   string // its URL without the last slash
+	base   string        // its URL without the last slash
 	pool   *pgxpool.Pool // with the rights of flightbill_server
 	owner  *pgxpool.Pool // of the tables: what the test does itself
 	client *river.Client[pgx.Tx]

@@ -51,8 +51,9 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 	for _, kind := range []string{"nobody", "server", "enqueuer", "reporter", "accountant"} {
 		logins[kind], addresses[kind] = newLogin(t, pool, address, kind)
 	}
+	yesterday := time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly) // so that a run is due
 	flightbill := func(kind string, args ...string) (int, string, string) {
-		return runWith(map[string]string{"DATABASE_URL": addresses[kind], "FLIGHTBILL_RESULTS": "", "FLIGHTBILL_HTTP_ADDR": "127.0.0.1:0"}, args...)
+		return runWith(map[string]string{"DATABASE_URL": addresses[kind], "FLIGHTBILL_RESULTS": "", "FLIGHTBILL_HTTP_ADDR": "127.0.0.1:0", "FLIGHTBILL_BILLING_START": yesterday}, args...)
 	}
 	status, stdout, stderr := flightbill("owner", "migrate", "grant", "server")
 	require.Equal(t, exitDone, status, stderr)
@@ -71,7 +72,18 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 		require.Equal(t, exitDone, status, "%s %v: %s", kind, args, stderr)
 		require.Contains(t, stdout, says, "%s %v", kind, args)
 	}
+	mayNot := func(kind, takes string, args ...string) {
+		t.Helper()
+		status, _, stderr := flightbill(kind, args...)
+		require.Equal(t, exitFailed, status, "%s %v", kind, args)
+		if takes == "owner" {
+			require.Contains(t, stderr, "takes the owner of schema flightbill, which "+logins[kind]+" is not", "%s %v", kind, args)
+		} else {
+			require.Contains(t, stderr, "flightbill migrate grant "+takes+" "+logins[kind], "%s %v", kind, args)
+		}
+	}
 	may("server", "", "overdue") // stores the settings
+	mayNot("reporter", "server", "consolidate")
 	may("server", "1 enqueued", "enqueue", "F1")
 	may("enqueuer", "2 enqueued", "enqueue", "F2", "F3")
 	serve := startServe(t, "DATABASE_URL="+addresses["server"])
@@ -93,44 +105,29 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 	may("accountant", "1 changed", "import", "customers", customers)
 	may("accountant", "1 added, 1 changed", "import", "tariffs", tariffs)
 	may("accountant", "1 changed", "import", "flights", flights)
+	mayNot("reporter", "accountant", "correct", "F1")
 	may("accountant", "FEE", "correct", "F1")
 	may("accountant", "is void by EACH-CN000001", "void", "EACH-000002", "--reason", "why", "--rebill")
 	_, err := pool.Exec(t.Context(), `SELECT flightbill.mark_invoice_paid('EACH-000003')`)
 	require.NoError(t, err)
 	may("accountant", "", "invoices", "unpay", "EACH-000003", "--reason", "why")
 
-	for _, c := range []struct {
-		kind, takes string
-		args        []string
-	}{
-		{"nobody", "reporter", []string{"invoices", "list"}},
-		{"nobody", "server", []string{"serve"}},
-		{"nobody", "enqueuer", []string{"enqueue", "F9"}},
-		{"enqueuer", "reporter", []string{"invoices", "list"}},
-		{"enqueuer", "server", []string{"serve"}},
-		{"reporter", "server", []string{"serve"}},
-		{"reporter", "server", []string{"consolidate"}},
-		{"reporter", "server", []string{"overdue"}},
-		{"reporter", "enqueuer", []string{"enqueue", "F9"}},
-		{"reporter", "accountant", []string{"correct", "F3"}},
-		{"accountant", "server", []string{"serve"}},
-		{"server", "accountant", []string{"import", "customers", customers}},
-		{"server", "accountant", []string{"import", "tariffs", tariffs}},
-		{"server", "accountant", []string{"import", "flights", flights}},
-		{"server", "accountant", []string{"void", "EACH-000001", "--reason", "why"}},
-		{"server", "accountant", []string{"invoices", "unpay", "EACH-000001", "--reason", "why"}},
-		{"server", "", []string{"settings", "set", "close=next_day"}},
-		{"server", "", []string{"migrate", "down", "--lose-invoices"}},
-		{"reporter", "", []string{"maintain"}},
-	} {
-		status, _, stderr := flightbill(c.kind, c.args...)
-		require.Equal(t, exitFailed, status, "%s %v", c.kind, c.args)
-		if c.takes == "" {
-			require.Contains(t, stderr, "takes the owner of schema flightbill, which "+logins[c.kind]+" is not", "%s %v", c.kind, c.args)
-		} else {
-			require.Contains(t, stderr, "flightbill migrate grant "+c.takes+" "+logins[c.kind], "%s %v", c.kind, c.args)
-		}
-	}
+	mayNot("nobody", "reporter", "invoices", "list")
+	mayNot("nobody", "server", "serve")
+	mayNot("nobody", "enqueuer", "enqueue", "F9")
+	mayNot("enqueuer", "reporter", "invoices", "list")
+	mayNot("enqueuer", "server", "serve")
+	mayNot("reporter", "server", "serve")
+	mayNot("reporter", "enqueuer", "enqueue", "F9")
+	mayNot("accountant", "server", "serve")
+	mayNot("server", "accountant", "import", "customers", customers)
+	mayNot("server", "accountant", "import", "tariffs", tariffs)
+	mayNot("server", "accountant", "import", "flights", flights)
+	mayNot("server", "accountant", "void", "EACH-000001", "--reason", "why")
+	mayNot("server", "accountant", "invoices", "unpay", "EACH-000001", "--reason", "why")
+	mayNot("server", "owner", "settings", "set", "close=next_day")
+	mayNot("server", "owner", "migrate", "down", "--lose-invoices")
+	mayNot("reporter", "owner", "maintain")
 
 	status, _, stderr = flightbill("owner", "migrate", "grant", "root", logins["server"])
 	require.Equal(t, exitUsage, status)

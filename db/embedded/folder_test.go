@@ -149,11 +149,29 @@ func TestFolderKeepsItsOwner(t *testing.T) {
 	require.NoError(t, os.Chown(filepath.Dir(dir), 0, 0))
 }
 
+// Not parallel: it sets an environment variable. What root has had made is moved to the data folder, or copied.
+func TestClusterMadeOnAnotherFileSystem(t *testing.T) {
+	const other = "/dev/shm"
+	dir := dataDir(t)
+	here, err := os.Stat(filepath.Dir(dir))
+	require.NoError(t, err)
+	there, err := os.Stat(other)
+	if os.Geteuid() != 0 || err != nil || here.Sys().(*syscall.Stat_t).Dev == there.Sys().(*syscall.Stat_t).Dev {
+		t.Skip("only root has clusters made elsewhere, and there has to be a file system at " + other)
+	}
+	t.Setenv("TMPDIR", other)
+	server := start(t, Config{Dir: dir, Ephemeral: true})
+	require.Equal(t, "yes", query(t, server.URL(), "SELECT 'yes'"), "alive")
+	left, err := filepath.Glob(filepath.Join(other, "flightbill-initdb-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
 // Of the ids that root may take, those are passed over that somebody has: by name, or by a process.
 func TestUserIDsOfOthers(t *testing.T) {
 	t.Parallel()
 	require.False(t, unused(0), "root's")
-	require.False(t, unused(nobody()), "nobody's")
+	require.False(t, unused(1), "daemon's, who runs nothing")
 	if os.Geteuid() != 0 || runtime.GOOS != "linux" {
 		t.Skip("only root can start a process of another user, and only Linux shows it in /proc")
 	}

@@ -79,14 +79,16 @@ func unused(uid int) bool {
 	if noUser == nil || noGroup == nil {
 		return false
 	}
-	if _, err := os.Stat(account{uid, uid}.cacheDirs()[0]); err == nil {
-		return true
-	}
 	processes, _ := filepath.Glob("/proc/[0-9]*") // macOS has none
-	return !slices.ContainsFunc(processes, func(path string) bool {
+	if !slices.ContainsFunc(processes, func(path string) bool {
 		info, err := os.Stat(path)
 		return err == nil && accountOf(info).UID == uid
-	})
+	}) {
+		return true
+	}
+	// They may be flightbill's: the folder is made before the first of them starts.
+	_, err := os.Stat(account{uid, uid}.cacheDirs()[0])
+	return err == nil
 }
 
 // nobody returns the id of the user that is everybody's who wants none of his own.

@@ -156,7 +156,7 @@ func TestQueueRevives(t *testing.T) {
 			b.exec(t, `INSERT INTO flight_processing_queue (flight_id, priority) SELECT 'F1', 2 FROM generate_series(1, 2)`)
 			require.Equal(t, "F1 available 0 2", b.queue(t))
 			require.Equal(t, id, get[int64](t, b, `SELECT job_id FROM flight_processing_queue WHERE details = 'last' AND last_error = 'why' AND enqueued_by = 'first' AND reason IS NULL`))
-			require.Equal(t, `{"own": true, "said": "why", "enqueued_by": "first"}`, get[string](t, b, `SELECT metadata::text FROM river_job
+			require.JSONEq(t, `{"own": true, "said": "why", "enqueued_by": "first"}`, get[string](t, b, `SELECT metadata::text FROM river_job
 				WHERE cardinality(errors) = 2 AND finalized_at IS NULL AND max_attempts = 25 AND queue = 'flights'`))
 			require.Zero(t, b.enqueue(t, "F1"), "it is queued as any other")
 		})

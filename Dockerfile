@@ -10,7 +10,8 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /flightbill ./cmd/fligh
 FROM alpine:3.22
 RUN apk add --no-cache ca-certificates && adduser -D -H -u 10001 flightbill
 COPY --from=build /flightbill /usr/local/bin/flightbill
-USER flightbill
+COPY LICENSE THIRD_PARTY_LICENSES /usr/share/licenses/flightbill/
+USER 10001:10001
 ENV FLIGHTBILL_LOG_FORMAT=json \
     FLIGHTBILL_RESULTS=
 EXPOSE 8080

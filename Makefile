@@ -6,6 +6,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 SQLC_VERSION          := v1.31.1
 GOOSE_VERSION         := v3.29.0
 GOVULNCHECK_VERSION   := v1.9.0
+CYCLONEDX_VERSION     := v1.10.0
 
 BIN := bin
 install = GOBIN=$(CURDIR)/$(BIN) go install
@@ -21,6 +22,9 @@ $(BIN)/goose: Makefile
 
 $(BIN)/govulncheck: Makefile
 	$(install) golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) && touch $@
+
+$(BIN)/cyclonedx-gomod: Makefile
+	$(install) github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION) && touch $@
 
 .PHONY: bench
 bench: ## Measure flightbill beside what else flights could be billed with, and on a stock Postgres; writes benchmarks/COMPARISON.md and README's part of it
@@ -43,9 +47,10 @@ format: $(BIN)/golangci-lint ## Format the Go code
 	$(BIN)/golangci-lint fmt
 
 .PHONY: generate
-generate: $(BIN)/sqlc ## Generate db/schema.sql from the migrations (needs pg_dump 15), and db/dbsqlc from it and db/queries
+generate: $(BIN)/sqlc ## Generate db/schema.sql from the migrations (needs pg_dump 15), db/dbsqlc from it and db/queries, and THIRD_PARTY_LICENSES
 	go run ./internal/dumpschema
 	$(BIN)/sqlc generate
+	go run ./internal/licenses -write
 
 .PHONY: help
 help: ## Print this message
@@ -58,6 +63,10 @@ lint: $(BIN)/golangci-lint ## Run the linters
 .PHONY: migration
 migration: ## Write a migration of the functions that differ from db/functions: make migration NAME=what_it_does
 	go run ./internal/functions -migration "$(NAME)"
+
+.PHONY: sbom
+sbom: $(BIN)/cyclonedx-gomod ## Write sbom.json: what the binary is made of, in CycloneDX's form
+	$(BIN)/cyclonedx-gomod app -json -licenses -main cmd/flightbill -output sbom.json .
 
 .PHONY: test
 test: ## Run the tests, on an embedded Postgres 18
@@ -83,9 +92,10 @@ tidy: ## Bring go.mod and go.sum up to date
 tools: $(BIN)/golangci-lint $(BIN)/sqlc $(BIN)/goose $(BIN)/govulncheck ## Build the tools into bin/
 
 .PHONY: verify
-verify: $(BIN)/sqlc ## Check that go.mod, the generated code and the migrations' functions are up to date
+verify: $(BIN)/sqlc ## Check that go.mod, the generated code, the migrations' functions and THIRD_PARTY_LICENSES are up to date
 	go mod tidy -diff
 	go run ./internal/functions
+	go run ./internal/licenses
 	$(BIN)/sqlc diff
 
 .PHONY: vulnerable

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -158,4 +159,26 @@ func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
 		return &notWritableError{"is read-only", "see default_transaction_read_only, of the database and of the role"}
 	}
 	return nil
+}
+
+// CheckSpace reports whether the database's disk takes what is written, by a temporary
+// file of a megabyte. A full one answers questions all the same.
+func CheckSpace(ctx context.Context, pool *pgxpool.Pool) error {
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '64kB'; SET LOCAL temp_tablespaces = ''`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `SELECT count(*) FROM generate_series(1, 60000)`)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look whether the database's disk can be written: %w", err)
+	}
+	return nil
+}
+
+// DiskFull reports whether an error says that there is no space on the database's disk.
+func DiskFull(err error) bool {
+	pgErr, answered := errors.AsType[*pgconn.PgError](err)
+	return answered && pgErr.Code == "53100"
 }

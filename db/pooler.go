@@ -39,7 +39,7 @@ func (p Pooler) prepare(config *pgx.ConnConfig, searchPath string) {
 		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	case SessionPooler:
 		config.AfterConnect = setSession(searchPath)
-	default:
+	case NoPooler, "":
 		set := setSession(searchPath)
 		config.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
 			if err := noPooler(ctx, conn); err != nil {

@@ -91,7 +91,7 @@ func (w *IngestFlight) read(ctx context.Context, batch []*attempt) {
 		case !db.ValidFlightID(a.flightID):
 			w.decide(ctx, a, &billing.Error{
 				Kind: billing.Refused, Reason: billing.ReasonUnusableFacts,
-				Message: fmt.Sprintf("job %d names no flight that can be: %q is not a flight id; delete the job", a.ID, a.flightID),
+				Message: fmt.Sprintf("job %d names no flight that can be: %.160q is not a flight id; delete the job", a.ID, a.flightID),
 			})
 		case billedBefore(a.JobRow):
 			w.rebill(ctx, a)

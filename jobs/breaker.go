@@ -60,6 +60,7 @@ type breaker struct {
 	probe   func(ctx context.Context) error                         // nil: never open
 	next    func(ctx context.Context, most int32) ([]string, error) // flights next in line, which nobody need own
 	waiting func(ctx context.Context) (int64, error)                // flights that could be billed but for the source
+	beats   *heartbeats
 	logger  *slog.Logger
 
 	//nolint:containedctx // of the probe, which nobody waits for
@@ -103,9 +104,9 @@ func (o *Outage) said(source string) *billing.Error {
 }
 
 func newBreaker(
-	source FlightSource, next func(context.Context, int32) ([]string, error), waiting func(context.Context) (int64, error), logger *slog.Logger,
+	source FlightSource, next func(context.Context, int32) ([]string, error), waiting func(context.Context) (int64, error), beats *heartbeats, logger *slog.Logger,
 ) *breaker {
-	b := &breaker{source: source, next: next, waiting: waiting, logger: logger, decided: make(chan struct{})}
+	b := &breaker{source: source, next: next, waiting: waiting, beats: beats, logger: logger, decided: make(chan struct{})}
 	if prober, ok := source.(Prober); ok {
 		b.probe = prober.Probe
 	}
@@ -217,7 +218,9 @@ func (b *breaker) Answered() {
 func (b *breaker) probeUntilBack(doubted bool, said error) {
 	since := time.Now()
 	pause := probeInterval
+	defer b.beats.end(probeBeat)
 	for try := doubted; ; try = true {
+		b.beats.expect(probeBeat, "the probe of the flight source", 2*fetchTimeout+countTimeout+quotaInterval)
 		sent := time.Now()
 		err := said
 		if !isQuota(err) {

@@ -79,7 +79,7 @@ func testBreaker(t *testing.T) (*breaker, *probeStub, *testLog) {
 	log := &testLog{}
 	source := &probeStub{}
 	b := newBreaker(source, func(context.Context, int32) ([]string, error) { return []string{"F1", "F2"}, nil },
-		func(context.Context) (int64, error) { return 7, nil }, slog.New(slog.NewTextHandler(log, nil)))
+		func(context.Context) (int64, error) { return 7, nil }, newHeartbeats(), slog.New(slog.NewTextHandler(log, nil)))
 	t.Cleanup(b.Stop)
 	return b, source, log
 }

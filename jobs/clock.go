@@ -26,6 +26,7 @@ type clockWatch struct {
 	every  time.Duration
 	begin  func(context.Context) error // begins to work
 	end    func(context.Context) error // stops at once what is being done
+	beats  *heartbeats
 	logger *slog.Logger
 
 	doubt chan struct{} // someone has found something wrong
@@ -36,9 +37,9 @@ type clockWatch struct {
 	wrong error
 }
 
-func newClockWatch(cfg Config, books *db.PriceBooks, logger *slog.Logger) *clockWatch {
+func newClockWatch(cfg Config, books *db.PriceBooks, beats *heartbeats, logger *slog.Logger) *clockWatch {
 	w := &clockWatch{
-		pool: cfg.Pool, clock: cfg.Clock, books: books, every: cmp.Or(cfg.ClockEvery, housekeepingInterval), logger: logger,
+		pool: cfg.Pool, clock: cfg.Clock, books: books, every: cmp.Or(cfg.ClockEvery, housekeepingInterval), beats: beats, logger: logger,
 		doubt: make(chan struct{}, 1),
 	}
 	if w.clock == nil {
@@ -74,7 +75,9 @@ func (w *clockWatch) Stop() {
 func (w *clockWatch) keepLooking(ctx context.Context, working bool) {
 	ticker := time.NewTicker(w.every)
 	defer ticker.Stop()
+	defer w.beats.end(clockBeat)
 	for {
+		w.beats.expect(clockBeat, "the comparison of clocks", w.every+housekeepingInterval+stopTime) // which a wrong one stops the work
 		select {
 		case <-ctx.Done():
 			return

@@ -25,10 +25,11 @@ const tellAgain = time.Minute
 // database is the circuit breaker before the database: away, a standby, read-only or
 // full. While it is open, workers wait with the flights that they have, and one question
 // a second is asked for the whole process. An outage is told once, and its end once
-// nothing has failed for a while: a full disk is found only by what is written.
+// nothing has failed for a while.
 type database struct {
 	pool   *pgxpool.Pool
 	back   func(context.Context) // called as it comes back
+	beats  *heartbeats
 	logger *slog.Logger
 
 	//nolint:containedctx // of the question, which nobody waits for
@@ -44,8 +45,8 @@ type database struct {
 	heldUp time.Time     // when a query without an answer was told of last
 }
 
-func newDatabase(pool *pgxpool.Pool, logger *slog.Logger) *database {
-	d := &database{pool: pool, logger: logger, back: func(context.Context) {}}
+func newDatabase(pool *pgxpool.Pool, beats *heartbeats, logger *slog.Logger) *database {
+	d := &database{pool: pool, beats: beats, logger: logger, back: func(context.Context) {}}
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	return d
 }
@@ -66,16 +67,18 @@ func (d *database) Met(err error) {
 }
 
 // askUntilBack asks before it tells, since a lone connection may have been ended. A
-// question that is answered says nothing of space on the disk. What has met the error is
-// tried again after a second at the earliest.
+// disk that was full is written to. What has met the error is tried again after a second
+// at the earliest.
 func (d *database) askUntilBack(met error) {
 	since := time.Now()
 	pgErr, _ := errors.AsType[*pgconn.PgError](met)
 	if pgErr != nil && strings.HasPrefix(pgErr.Code, "53") {
 		d.tell(since, met)
 	}
+	defer d.beats.end(databaseBeat)
 	for first := true; ; first = false {
-		err := d.ask(d.ctx)
+		d.beats.expect(databaseBeat, "the question whether the database is back", databaseTimeout+probeInterval+finishTimeout)
+		err := d.ask(d.ctx, db.DiskFull(met))
 		if d.ctx.Err() != nil {
 			return
 		}
@@ -101,10 +104,13 @@ func (d *database) askUntilBack(met error) {
 	}
 }
 
-func (d *database) ask(ctx context.Context) error {
+func (d *database) ask(ctx context.Context, write bool) error {
 	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
 	defer cancel()
-	return db.CheckWritable(ctx, d.pool)
+	if err := db.CheckWritable(ctx, d.pool); err != nil || !write {
+		return err
+	}
+	return db.CheckSpace(ctx, d.pool)
 }
 
 func (d *database) pause(length time.Duration) {
@@ -181,7 +187,7 @@ func (d *database) Wait(ctx context.Context) error {
 // LooksAway asks, where nothing is known of an outage.
 func (d *database) LooksAway() bool {
 	if d.Closed() {
-		d.Met(d.ask(d.ctx))
+		d.Met(d.ask(d.ctx, false))
 	}
 	return !d.Closed() || d.Outage() != nil
 }

@@ -10,10 +10,25 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbtest"
 	"github.com/flightbill/flightbill/jobs"
 )
+
+// landedSource has every flight, and no database.
+type landedSource struct{ at time.Time }
+
+func (s landedSource) Name() string { return "test" }
+
+func (s landedSource) Flights(_ context.Context, ids []string) (map[string]billing.Answer, error) {
+	answers := map[string]billing.Answer{}
+	mass, left := int64(70500), s.at.Add(-time.Hour)
+	for _, id := range ids {
+		answers[id] = billing.Answer{Flight: billing.Flight{ID: id, Operator: "WEEK", MTOWKg: &mass, Origin: "EIDW", Destination: "EGLL", DepartedAt: &left, LandedAt: &s.at}}
+	}
+	return answers, nil
+}
 
 // The database cannot be worked with for a while: the flights wait without an attempt,
 // one line is logged as it begins and one as it ends, and then all are billed.
@@ -21,9 +36,9 @@ func TestDatabaseOutage(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ begin, end, reason string }{
 		"full": {
-			`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'could not extend file "base/1": No space left on device' USING ERRCODE = '53100'; END $$;
+			`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('flightbill.saves'); RAISE 'could not extend file "base/1": No space left on device' USING ERRCODE = '53100'; END $$;
 				CREATE TRIGGER full_disk BEFORE INSERT ON billed_flights EXECUTE FUNCTION full_disk()`,
-			`DROP TRIGGER full_disk ON billed_flights`, "has no space left",
+			`DROP TRIGGER full_disk ON billed_flights`, "has no resources left", // a limit stands for the disk
 		},
 		"read-only": {
 			`ALTER DATABASE this SET default_transaction_read_only = on; others`,
@@ -50,11 +65,15 @@ func TestDatabaseOutage(t *testing.T) {
 					require.NoError(t, err, statement)
 				}
 			}
+			if name == "full" {
+				b.exec(t, `CREATE SEQUENCE saves; ALTER DATABASE `+this+` SET temp_file_limit = 0`)
+				b.pool.Reset()
+			}
 			log := &logBuffer{}
 			service := b.start(t, func(c *jobs.Config) {
+				c.Source = landedSource{b.clock.Now().Add(-time.Hour)} // else its outages are told, too
 				c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 			})
-			b.landed(t, 1, 100)
 			b.enqueueMany(t, 1, 1, 1)
 			b.waitForBilled(t, 1)
 			if name == "full" {
@@ -73,6 +92,11 @@ func TestDatabaseOutage(t *testing.T) {
 				require.Equal(t, 1, log.count("level=WARN")+log.count("level=ERROR"), log.text())
 			}
 			requireOneLine()
+			if name == "full" {
+				require.LessOrEqual(t, get[int](t, b, `SELECT last_value FROM saves`), 5, "one a worker")
+				b.exec(t, `ALTER DATABASE `+this+` RESET temp_file_limit`)
+				b.pool.Reset()
+			}
 			sql(c.end)
 			eventually(t, "connections work", func() bool { return b.pool.Ping(context.Background()) == nil })
 			eventually(t, "its end is told", func() bool { return log.count("database is back") == 1 })

@@ -34,10 +34,16 @@ type cancelGuard struct {
 
 	pool  *pgxpool.Pool
 	slots *slots
+	beats *heartbeats
 }
 
 // Work has the job done in a context of its own.
 func (g *cancelGuard) Work(ctx context.Context, job *rivertype.JobRow, work func(context.Context) error) error {
+	if job.Kind != (IngestFlightArgs{}).Kind() { // whose workers have their own
+		beat := fmt.Sprintf("%d by %p", job.ID, job)
+		g.beats.expect(beat, "a worker of "+job.Kind, jobTimeout)
+		defer g.beats.end(beat)
+	}
 	guarded, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(g.cause(ctx, guarded, job.ID)) })()
@@ -71,6 +77,7 @@ func (g *cancelGuard) cancelled(ctx context.Context, job int64) bool {
 type resumer struct {
 	client *river.Client[pgx.Tx]
 	pool   *pgxpool.Pool
+	beats  *heartbeats
 	logger *slog.Logger
 	told   time.Time
 }
@@ -81,6 +88,9 @@ func (r *resumer) run(paused <-chan *river.Event) {
 		ctx, cancel := context.WithTimeout(context.Background(), finishTimeout)
 		resumed, err := r.resume(ctx, event.Queue.Name)
 		cancel()
+		if err == nil && !resumed && event.Queue.Name == FlightsQueue {
+			r.beats.end(fetchBeat) // until the next fetch
+		}
 		if (resumed || err != nil) && time.Since(r.told) > tellAgain {
 			r.told = time.Now()
 			r.logger.Warn("a queue was paused by a notice that no River client has sent; it goes on: see who may connect to the database",

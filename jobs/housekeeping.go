@@ -34,6 +34,7 @@ type housekeeper struct {
 	books  *db.PriceBooks
 	queue  *db.FlightQueue
 	slots  *slots
+	beats  *heartbeats
 	wait   time.Duration // how long an unknown flight is waited for
 	outage func() *Outage
 	source string           // its name
@@ -52,8 +53,8 @@ type housekeeper struct {
 
 func (h *housekeeper) Start(ctx context.Context) {
 	ctx, h.stop = context.WithCancel(ctx)
-	h.done.Go(func() { repeat(ctx, housekeepingInterval, h.keepHouse) })
-	h.done.Go(func() { repeat(ctx, sweepInterval, h.sweep) })
+	h.done.Go(func() { h.repeat(ctx, houseBeat, "the housekeeping", housekeepingInterval, h.keepHouse) })
+	h.done.Go(func() { h.repeat(ctx, sweepBeat, "the sweep of flights that are due", sweepInterval, h.sweep) })
 }
 
 // Stop ends it, and gives back what the workers have left running.
@@ -70,10 +71,12 @@ func (h *housekeeper) Stop(ctx context.Context) {
 	h.warn(ctx, "the queue shows for a minute more that flights wait for the flight source", h.tellOutage(ctx, nil))
 }
 
-func repeat(ctx context.Context, interval time.Duration, do func(context.Context)) {
+func (h *housekeeper) repeat(ctx context.Context, beat, what string, interval time.Duration, do func(context.Context)) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
+	defer h.beats.end(beat)
 	for {
+		h.beats.expect(beat, what, 2*interval)
 		bounded, cancel := context.WithTimeout(ctx, interval)
 		do(bounded)
 		cancel()

@@ -29,6 +29,17 @@ type IngestFlightArgs struct {
 	FlightID string `json:"flight_id"`
 }
 
+// UnmarshalJSON never fails: arguments that name no flight are refused by Work, at once;
+// those that cannot be read River tries for three weeks.
+func (a *IngestFlightArgs) UnmarshalJSON(text []byte) error {
+	var args struct {
+		FlightID any `json:"flight_id"`
+	}
+	_ = json.Unmarshal(text, &args)
+	a.FlightID, _ = args.FlightID.(string)
+	return nil
+}
+
 // Kind is the name of the job kind in the database: the SQL interface and
 // other applications rely on it.
 func (IngestFlightArgs) Kind() string { return "ingest_flight" }
@@ -107,7 +118,7 @@ func (w *IngestFlight) Work(ctx context.Context, job *river.Job[IngestFlightArgs
 	for len(next) > 0 {
 		next = w.billClaimed(slot, next)
 	}
-	return w.endOwn(ctx, own)
+	return w.endOwn(ctx, slot, own)
 }
 
 // billFirst bills River's flight: where others are known to wait, in a batch with them.
@@ -120,6 +131,7 @@ func (w *IngestFlight) billFirst(ctx context.Context, slot *slot, own *attempt) 
 			}
 		}
 	}
+	slot.expect(jobTimeout + outageWait)
 	return append(next, w.billOwn(ctx, slot, own)...)
 }
 
@@ -145,6 +157,7 @@ func (w *IngestFlight) billOwn(ctx context.Context, slot *slot, own *attempt) (n
 // billClaimed bills a batch within its lease, under the service's context: the timeout
 // or cancel of River's own job must not end others' work.
 func (w *IngestFlight) billClaimed(slot *slot, batch []*attempt) (next []*attempt) {
+	slot.expect(w.lease + finishTimeout)
 	ctx, cancel := context.WithDeadline(w.slots.working, batch[0].began.Add(w.lease))
 	defer cancel()
 	defer w.slots.letGo(batch...)

@@ -59,14 +59,14 @@ func (l *riverLog) hold(line heldLine) {
 		before.leftOut++
 		return
 	}
-	if l.ended {
-		_ = line.handler.Handle(context.Background(), line.record)
-		return
-	}
 	if before != nil && before.leftOut > 0 {
 		line.record.AddAttrs(slog.Int("left_out", before.leftOut))
 	}
 	l.passed[line.record.Message] = &passedLine{at: time.Now()}
+	if l.ended {
+		_ = line.handler.Handle(context.Background(), line.record)
+		return
+	}
 	l.held = append(l.held, line)
 	if l.timer == nil {
 		l.done.Add(1)

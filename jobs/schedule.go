@@ -16,8 +16,9 @@ import (
 // failed. So the daily run is inserted at its time, and every minute whatever
 // billing_runs says is not done: the job is unique by its run date while it is
 // not done, and one too many finds nothing to do.
-func periodicJobs(kept func() *db.PriceBook, now func() time.Time, lookEvery time.Duration) []*river.PeriodicJob {
+func periodicJobs(kept func() *db.PriceBook, now func() time.Time, lookEvery time.Duration, beats *heartbeats) []*river.PeriodicJob {
 	dueRun := func() (river.JobArgs, *river.InsertOpts) {
+		beats.expect(scheduleBeat, scheduleLook, lookEvery)
 		book := kept()
 		if book == nil {
 			return nil, nil
@@ -38,6 +39,9 @@ func periodicJobs(kept func() *db.PriceBook, now func() time.Time, lookEvery tim
 		river.NewPeriodicJob(every(time.Hour), thisHour, &river.PeriodicJobOpts{ID: "mark_overdue_hourly", RunOnStart: true}),
 	}
 }
+
+// scheduleLook is what the leader does every so often.
+const scheduleLook = "the look for runs that are due"
 
 type scheduleFunc func(time.Time) time.Time
 

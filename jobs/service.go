@@ -90,6 +90,7 @@ type Service struct {
 	breaker     *breaker
 	database    *database
 	slots       *slots
+	beats       *heartbeats
 	housekeeper *housekeeper
 	clock       *clockWatch
 	resumer     *resumer
@@ -106,11 +107,12 @@ func New(cfg Config) (*Service, error) {
 	books := db.NewPriceBooks(cfg.Pool)
 	queue := db.NewFlightQueue(cfg.Pool)
 	q := dbsqlc.New(cfg.Pool)
-	breaker := newBreaker(cfg.Source, q.QueueNextInLine, q.QueueCountReady, ingestion)
-	slots := newSlots()
-	database := newDatabase(cfg.Pool, cfg.Logger.With("component", "DATABASE"))
+	beats := newHeartbeats()
+	breaker := newBreaker(cfg.Source, q.QueueNextInLine, q.QueueCountReady, beats, ingestion)
+	slots := newSlots(beats)
+	database := newDatabase(cfg.Pool, beats, cfg.Logger.With("component", "DATABASE"))
 	log := newRiverLog(database.LooksAway)
-	clock := newClockWatch(cfg, books, ingestion)
+	clock := newClockWatch(cfg, books, beats, ingestion)
 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
@@ -131,7 +133,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	var periodic []*river.PeriodicJob
 	if cfg.Schedules != NoSchedules {
-		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute))
+		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute), beats)
 	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema:               db.Schema,
@@ -151,17 +153,17 @@ func New(cfg Config) (*Service, error) {
 		// It is how River is given a clock. Else what it writes of a job that ends while the
 		// machine's jumps ahead, a snooze for example, is as far in the future.
 		Test:    river.TestConfig{Time: clock.clock},
-		Plugins: []rivertype.Plugin{&cancelGuard{pool: cfg.Pool, slots: slots}},
+		Plugins: []rivertype.Plugin{&cancelGuard{pool: cfg.Pool, slots: slots, beats: beats}, beats},
 		Logger:  log.logger(cfg.Logger),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
 	service := &Service{
-		client: client, log: log, books: books, breaker: breaker, database: database, slots: slots, clock: clock, stopTime: cmp.Or(cfg.StopTime, stopTime),
-		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, database: database, slots: slots, wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), now: clock.now, logger: ingestion},
+		client: client, log: log, books: books, breaker: breaker, database: database, slots: slots, beats: beats, clock: clock, stopTime: cmp.Or(cfg.StopTime, stopTime),
+		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, database: database, slots: slots, beats: beats, wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), now: clock.now, logger: ingestion},
 	}
-	service.resumer = &resumer{client: client, pool: cfg.Pool, logger: ingestion}
+	service.resumer = &resumer{client: client, pool: cfg.Pool, beats: beats, logger: ingestion}
 	database.back = service.housekeeper.takeUp
 	clock.begin, clock.end = service.begin, service.stopNow
 	return service, nil
@@ -210,6 +212,24 @@ func (s *Service) Pause() time.Duration {
 // Overdue returns how many flights are not in the flight source, or have not landed there, though half the time that
 // they are waited for is over.
 func (s *Service) Overdue() int64 { return s.housekeeper.overdue.Load() }
+
+// Stuck says what of this process has given no sign of life for too long, nil where all
+// works.
+func (s *Service) Stuck(ctx context.Context) error {
+	stuck := s.beats.overdue()
+	if stuck != nil && stuck.key == scheduleBeat {
+		leads, err := dbsqlc.New(s.housekeeper.pool).QueueLeads(ctx, dbsqlc.QueueLeadsParams{Client: s.client.ID(), ForSeconds: stuck.Silent.Seconds()})
+		if err != nil || leads {
+			return cmp.Or[error](err, stuck)
+		}
+		s.beats.end(scheduleBeat) // it is another's affair
+		stuck = s.beats.overdue()
+	}
+	if stuck != nil {
+		return stuck
+	}
+	return nil
+}
 
 // Start begins to work, until Stop; where the clock is wrong, once it is right.
 func (s *Service) Start(ctx context.Context) error {
@@ -274,6 +294,7 @@ func (s *Service) stop(ctx context.Context, stop func(context.Context) error) er
 	if !s.working.Load() { // River's client has nothing to stop, and cannot bear it
 		return nil
 	}
+	defer s.beats.end(fetchBeat)
 	defer s.housekeeper.Stop(ctx)
 	bounded, cancel := context.WithTimeout(ctx, s.stopTime)
 	defer cancel()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,10 +117,11 @@ func TestStopEndsWithoutTheDatabase(t *testing.T) {
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'running'`), "a database that is back is told after all")
 }
 
-// wire is a way to a server that can be cut.
+// wire is a way to a server that can be cut, or fall silent.
 type wire struct {
 	host string
 	port uint16
+	age  atomic.Int64 // connections from before it say nothing any more
 
 	mu    sync.Mutex
 	isCut bool
@@ -158,12 +160,29 @@ func newWire(t *testing.T, to *pgx.ConnConfig) *wire {
 				continue
 			}
 			w.keep(near, far)
-			go func() { _, _ = io.Copy(near, far) }()
-			go func() { _, _ = io.Copy(far, near) }()
+			born := w.age.Load()
+			go w.carry(near, far, born)
+			go w.carry(far, near, born)
 		}
 	}()
 	return w
 }
+
+func (w *wire) carry(to io.Writer, from io.Reader, born int64) {
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := from.Read(buffer)
+		if err == nil && w.age.Load() == born {
+			_, err = to.Write(buffer[:n])
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// silence leaves connections open that have forgotten the other end. New ones work.
+func (w *wire) silence() { w.age.Add(1) }
 
 func (w *wire) keep(ends ...io.Closer) {
 	w.mu.Lock()
@@ -185,4 +204,39 @@ func (w *wire) closeCut() {
 			end.Close()
 		}
 	}
+}
+
+// All connections of a process die without a word. A tariff that is changed then is what
+// flights are billed at, within half a minute.
+func TestServiceOnSilentConnections(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.landed(t, 1, 2)
+	far := newWire(t, b.pool.Config().ConnConfig)
+	config := b.pool.Config().ConnConfig
+	address := fmt.Sprintf("postgres://%s:%s@%s:%d/%s?sslmode=disable", config.User, config.Password, far.host, far.port, config.Database)
+	pool, err := db.Open(t.Context(), address, db.Options{SearchPath: db.Schema, MaxConns: 8, QueryTimeout: 30 * time.Second}) // as serve does
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	service := b.start(t, func(c *jobs.Config) { c.Pool, c.Source = pool, landedSource{b.clock.Now().Add(-time.Hour)} })
+	b.enqueue(t, "F1")
+	b.waitForBilled(t, 1)
+	var all []*pgxpool.Conn
+	for pool.Stat().AcquiredConns() < 8 {
+		conn, err := pool.Acquire(t.Context())
+		require.NoError(t, err)
+		all = append(all, conn)
+	}
+	for _, conn := range all {
+		conn.Release()
+	}
+	far.silence()
+	began := time.Now()
+	b.exec(t, `UPDATE tariffs SET unit_rate = 3`)
+	b.enqueue(t, "F2")
+	b.waitForBilled(t, 2)
+	require.Less(t, time.Since(began), 30*time.Second)
+	require.Equal(t, "3", get[string](t, b, `SELECT trim_scale(unit_rate)::text FROM charges WHERE flight_id = 'F2'`))
+	t.Logf("after %s", time.Since(began))
+	require.NoError(t, service.Stuck(t.Context()))
 }

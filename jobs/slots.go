@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -23,6 +24,8 @@ const (
 // slots is what the workers of a process have in common: how long they may go on, and
 // which jobs they hold.
 type slots struct {
+	beats *heartbeats
+
 	claiming     context.Context //nolint:containedctx // ends when no more flights are to be claimed
 	stopClaiming context.CancelFunc
 	working      context.Context //nolint:containedctx // of the batches; ends when they have to
@@ -33,8 +36,8 @@ type slots struct {
 	returned map[int64]time.Time // jobs that River has still to write the end of, and since when
 }
 
-func newSlots() *slots {
-	s := &slots{held: map[int64]int{}, returned: map[int64]time.Time{}}
+func newSlots(beats *heartbeats) *slots {
+	s := &slots{beats: beats, held: map[int64]int{}, returned: map[int64]time.Time{}}
 	s.open()
 	return s
 }
@@ -51,12 +54,18 @@ type slot struct {
 
 	client string // River's
 	ends   time.Time
+	beat   string // key of the worker's signs of life
 }
+
+// expect is the worker's sign of life.
+func (s *slot) expect(within time.Duration) { s.beats.expect(s.beat, "a worker of flights", within) }
 
 // enter begins the slot of a job of River's. The worker calls leave when it returns.
 func (s *slots) enter(own *attempt) (_ *slot, leave func()) {
 	s.hold(own)
-	return &slot{slots: s, client: db.JobOf(own.JobRow).Client, ends: time.Now().Add(slotTime)}, func() {
+	slot := &slot{slots: s, client: db.JobOf(own.JobRow).Client, ends: time.Now().Add(slotTime), beat: fmt.Sprintf("%d by %p", own.ID, own)}
+	return slot, func() {
+		s.beats.end(slot.beat)
 		s.letGo(own)
 		if own.written {
 			return

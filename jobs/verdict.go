@@ -243,11 +243,13 @@ func snoozes(metadata []byte) int64 {
 }
 
 // endOwn gives River the verdict on the flight that it handed out.
-func (w *IngestFlight) endOwn(ctx context.Context, own *attempt) error {
+func (w *IngestFlight) endOwn(ctx context.Context, slot *slot, own *attempt) error {
 	if own.written { // by a save
 		return nil
 	}
+	slot.beats.end(slot.beat)            // it may wait as long as the database is away
 	_ = w.database.Wait(w.slots.working) // what River writes would be lost, and the flight rescued
+	slot.expect(holderTime + finishTimeout)
 	if !w.holds(ctx, own) {
 		// An error, since nil would complete a job that is claimed at this very moment.
 		own.verdict = lostTo(own)

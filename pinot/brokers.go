@@ -50,7 +50,7 @@ func parseAddress(address string) (broker, error) {
 		return broker{}, errors.New("is not host:port or an http:// or https:// URL")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return broker{}, errors.New("has another scheme than http and https")
-	case plain && u.Port() == "":
+	case plain && u.Port() == "" || strings.HasSuffix(u.Host, ":"):
 		return broker{}, errors.New("has no port")
 	case strings.Contains(u.Path, "@"): // then the host is what begins the password
 		return broker{}, errors.New("has an @ after a /; in the user and the password write %2F for / and %40 for @")

@@ -16,14 +16,17 @@ func TestBrowserRendersTheJobs(t *testing.T) {
 	if chromium == "" {
 		t.Skip("Chromium is not installed: the page is not rendered")
 	}
-	b := setup(t)
-	b.insert(t, "the one to find")
+	for _, prefix := range []string{"", "/billing"} {
+		b := setup(t, func(c *Config) { c.Prefix = prefix })
+		b.insert(t, "the one to find")
 
-	dom, console := render(t, chromium, b.server.URL()+"jobs?state=available")
-	require.Contains(t, dom, "riverui_test", "the job's kind; console: %s", console)
-	require.Contains(t, dom, "the one to find", "its arguments")
-	require.Contains(t, dom, ">flights<", "its queue")
-	require.NotContains(t, console, "violates the following Content Security Policy")
+		dom, console := render(t, chromium, b.server.URL()+"jobs?state=available")
+		require.Contains(t, dom, "riverui_test", "the job's kind; console: %s", console)
+		require.Contains(t, dom, "the one to find", "its arguments")
+		require.Contains(t, dom, ">flights<", "its queue")
+		require.Contains(t, dom, `href="`+prefix+`/queues"`, "its links")
+		require.NotContains(t, console, "violates the following Content Security Policy")
+	}
 }
 
 func findChromium() string {

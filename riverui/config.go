@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,10 @@ type Config struct {
 	User     string // with Password, or neither
 	Password string
 
+	TLSCert, TLSKey string // PEM files, or neither; read again when they change
+	Prefix          string // of all paths but those that are there without it, too; such as /billing
+	MetricsOpen     bool   // GET /metrics needs no credentials
+
 	Client  *river.Client[pgx.Tx] // need not be started, nor have workers
 	Metrics http.Handler          // GET /metrics
 	// Ready is nil when the service can work. Its message is shown to those with
@@ -45,8 +50,29 @@ type Config struct {
 // there is a database. Where only a name's addresses tell whether credentials are
 // needed, it looks the name up.
 func (c Config) Validate() error {
-	return errors.Join(c.validateCredentials(), c.validateAddr())
+	return errors.Join(c.validateCredentials(), c.validateAddr(), c.validateTLS(), c.validatePrefix())
 }
+
+func (c Config) validateTLS() error {
+	if c.TLSCert == "" && c.TLSKey == "" {
+		return nil
+	}
+	_, err := newCertificate(c.TLSCert, c.TLSKey, nil)
+	return err
+}
+
+// prefixForm is what needs no escaping, in a path or on River UI's page.
+var prefixForm = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+$`)
+
+func (c Config) validatePrefix() error {
+	if c.prefix() != "" && !prefixForm.MatchString(c.prefix()) {
+		return fmt.Errorf("FLIGHTBILL_HTTP_PREFIX: %q is not a path such as /billing, of letters, digits, - and _", c.Prefix)
+	}
+	return nil
+}
+
+// prefix is empty where there is none; it ends without a slash.
+func (c Config) prefix() string { return strings.TrimSuffix(c.Prefix, "/") }
 
 func (c Config) validateCredentials() error {
 	switch {

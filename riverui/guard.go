@@ -1,10 +1,14 @@
 package riverui
 
 import (
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
+
+	ui "riverqueue.com/riverui"
 )
 
 // maxBody is more than any request of River UI's needs: retrying 50,000 jobs at
@@ -22,10 +26,23 @@ const maxBody = 1 << 20
 var responseHeaders = map[string]string{
 	"Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 		"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+	"Cross-Origin-Opener-Policy":   "same-origin",
 	"Cross-Origin-Resource-Policy": "same-origin",
 	"Referrer-Policy":              "same-origin",
 	"X-Content-Type-Options":       "nosniff",
 	"X-Frame-Options":              "DENY",
+}
+
+// withoutFolders answers 404 where River UI would list the files of a folder.
+func withoutFolders(prefix string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := path.Join("dist", strings.TrimPrefix(r.URL.Path, prefix))
+		if file, err := fs.Stat(ui.FrontendIndex, name); err == nil && file.IsDir() && name != "dist" {
+			http.NotFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // withHeaders sets the response headers.

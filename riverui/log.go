@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 )
 
 // uiHandler passes on what River UI has to complain about. What it says of a
@@ -21,4 +22,18 @@ func (h uiHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h uiHandler) WithGroup(name string) slog.Handler {
 	return uiHandler{h.Handler.WithGroup(name)}
+}
+
+// serverHandler passes on what Go's server says. What anybody can make it say, as often
+// as he likes, is for debugging.
+type serverHandler struct{ slog.Handler }
+
+func (h serverHandler) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "http: TLS handshake error") {
+		r.Level = slog.LevelDebug
+		if !h.Enabled(ctx, r.Level) {
+			return nil
+		}
+	}
+	return h.Handler.Handle(ctx, r) //nolint:wrapcheck // it is the handler's
 }

@@ -50,12 +50,12 @@ func (p *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if note != "" {
 				text += ", but " + note
 			}
-			if details != "" && p.credentials.match(r) {
+			if details != "" && p.credentials.admit(r) {
 				text += ": " + details
 			}
 		}
 		answer(w, http.StatusOK, text)
-	case p.credentials.match(r):
+	case p.credentials.admit(r):
 		answer(w, http.StatusServiceUnavailable, err.Error())
 	default:
 		answer(w, http.StatusServiceUnavailable, publicText(err))

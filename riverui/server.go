@@ -2,6 +2,7 @@ package riverui
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	ui "riverqueue.com/riverui"
 )
 
@@ -20,8 +22,12 @@ type Server struct {
 	config Config // without the credentials
 	open   bool   // without credentials
 	logger *slog.Logger
-	ui     *ui.Handler
+	ui     *ui.Handler // nil while it waits for the database
 	http   *http.Server
+
+	started *slog.Logger // for the line that says so
+	guesses *guesses
+	most    int // connections
 
 	startCounts func() // see countsStarted
 	stopCounts  context.CancelFunc
@@ -39,39 +45,25 @@ func New(config Config) (*Server, error) {
 	if err := config.validateParts(); err != nil {
 		return nil, err
 	}
-	logger := config.Logger
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
-	logger = logger.With(slog.String("component", "HTTP"))
-
-	handler, err := ui.NewHandler(&ui.HandlerOpts{
-		Endpoints: ui.NewEndpoints(config.Client, nil),
-		Logger:    slog.New(uiHandler{logger.Handler()}),
-	})
+	s, credentials, err := newServer(config)
 	if err != nil {
+		return nil, err
+	}
+	if s.ui, err = ui.NewHandler(&ui.HandlerOpts{
+		Endpoints: ui.NewEndpoints(config.Client, nil),
+		Logger:    slog.New(uiHandler{s.logger.Handler()}),
+		Prefix:    config.prefix(),
+	}); err != nil {
 		return nil, fmt.Errorf("prepare River UI: %w", err)
 	}
-
-	credentials := newCredentials(config.User, config.Password)
-	config.User, config.Password = "", ""
-	s := &Server{config: config, open: credentials == nil, logger: logger, ui: handler}
 	counts, stopCounts := context.WithCancel(context.Background())
 	s.stopCounts = stopCounts
 	s.startCounts = sync.OnceFunc(func() {
-		if err := handler.Start(counts); err != nil {
-			logger.ErrorContext(counts, "River UI's counts not started", "error", err)
+		if err := s.ui.Start(counts); err != nil {
+			s.logger.ErrorContext(counts, "River UI's counts not started", "error", err)
 		}
 	})
-	s.http = &http.Server{
-		Handler:           s.routes(credentials),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      time.Minute, // River UI gives up a query after 10 s; its largest file has 0.5 MB
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-	}
+	s.http.Handler = s.routes(credentials)
 	return s, nil
 }
 
@@ -81,31 +73,79 @@ func NewWaiting(config Config) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	logger := config.Logger.With(slog.String("component", "HTTP"))
-	credentials := newCredentials(config.User, config.Password)
+	s, credentials, err := newServer(config)
+	if err != nil {
+		return nil, err
+	}
 	probes := http.NewServeMux()
-	probes.HandleFunc("GET /healthz", healthz)
+	s.handle(probes, "GET", "/healthz", http.HandlerFunc(healthz))
 	// The wait is told by who waits.
-	probes.Handle("GET /readyz", &readiness{check: config.Ready, credentials: credentials, logger: slog.New(slog.DiscardHandler)})
-	config.User, config.Password = "", ""
-	s := &Server{config: config, open: credentials == nil, logger: slog.New(slog.DiscardHandler), stopCounts: func() {}}
-	s.http = &http.Server{Handler: s.guarded(probes), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+	s.handle(probes, "GET", "/readyz", &readiness{check: config.Ready, credentials: credentials, logger: slog.New(slog.DiscardHandler)})
+	s.http.Handler = s.guarded(probes)
+	s.started = slog.New(slog.DiscardHandler)
 	return s, nil
 }
 
+// newServer makes a server of a Config that is valid, without its paths.
+func newServer(config Config) (*Server, *credentials, error) {
+	logger := config.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	logger = logger.With(slog.String("component", "HTTP"))
+	guesses := newGuesses(logger)
+	credentials := newCredentials(config.User, config.Password, guesses)
+	config.User, config.Password = "", ""
+	s := &Server{config: config, open: credentials == nil, logger: logger, started: logger, guesses: guesses, most: maxConnections, stopCounts: func() {}}
+	s.http = &http.Server{
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute, // River UI gives up a query after 10 s; its largest file has 0.5 MB
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ConnContext:       withConnection,
+		ErrorLog:          slog.NewLogLogger(serverHandler{logger.Handler()}, slog.LevelWarn),
+	}
+	if config.TLSCert != "" {
+		certificate, err := newCertificate(config.TLSCert, config.TLSKey, logger)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
+	}
+	return s, credentials, nil
+}
+
+// Collector has the server's own figures.
+func (s *Server) Collector() prometheus.Collector { return s.guesses.unauthorized }
+
 // routes puts everything behind the credentials but what is named here.
 func (s *Server) routes(credentials *credentials) http.Handler {
+	prefix := s.config.prefix()
 	private := http.NewServeMux()
-	private.Handle("GET /metrics", s.config.Metrics)
-	private.Handle("GET /api/states", s.countsStarted(s.ui))
-	private.Handle("/", s.ui)
+	private.Handle("GET "+prefix+"/api/states", s.countsStarted(s.ui))
+	private.Handle(prefix+"/", withoutFolders(prefix, s.ui))
 
 	public := http.NewServeMux()
-	public.HandleFunc("GET /healthz", healthz)
-	public.Handle("GET /readyz", &readiness{check: s.config.Ready, degraded: s.config.Degraded, credentials: credentials, logger: s.logger})
+	s.handle(public, "GET", "/healthz", http.HandlerFunc(healthz))
+	s.handle(public, "GET", "/readyz", &readiness{check: s.config.Ready, degraded: s.config.Degraded, credentials: credentials, logger: s.logger})
+	metrics := s.config.Metrics
+	if !s.config.MetricsOpen {
+		metrics = credentials.require(metrics, s.logger)
+	}
+	s.handle(public, "GET", "/metrics", metrics)
 	public.Handle("/", credentials.require(private, s.logger))
 
 	return s.guarded(public)
+}
+
+// handle serves what is watched under the prefix and without it: probes do not come
+// through the proxy.
+func (s *Server) handle(mux *http.ServeMux, method, path string, handler http.Handler) {
+	mux.Handle(method+" "+path, handler)
+	if prefix := s.config.prefix(); prefix != "" {
+		mux.Handle(method+" "+prefix+path, handler)
+	}
 }
 
 // guarded lets no other site's pages in, nor, without credentials, other machines.
@@ -115,7 +155,7 @@ func (s *Server) guarded(public http.Handler) http.Handler {
 		host, _, _ := net.SplitHostPort(s.config.addr())
 		handler = thisMachineOnly(host, handler, s.logger)
 	}
-	return withHeaders(handler)
+	return counted(withHeaders(handler))
 }
 
 // countsStarted starts River UI's background services with the first request for
@@ -151,14 +191,18 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.addr = listener.Addr()
 	s.served = make(chan struct{})
-	go s.serve(context.WithoutCancel(ctx), listener)
-	s.logger.InfoContext(ctx, "River UI, /metrics, /healthz and /readyz served", "url", s.url(), "credentials", !s.open)
+	go s.serve(context.WithoutCancel(ctx), &connections{Listener: listener, most: s.most})
+	s.started.InfoContext(ctx, "River UI, /metrics, /healthz and /readyz served", "url", s.url(), "credentials", !s.open)
 	return nil
 }
 
 func (s *Server) serve(ctx context.Context, listener net.Listener) {
 	defer close(s.served)
-	if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	serve := s.http.Serve
+	if s.http.TLSConfig != nil {
+		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
+	}
+	if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		s.logger.ErrorContext(ctx, "no longer served", "error", err)
 	}
 }
@@ -179,7 +223,11 @@ func (s *Server) url() string {
 	if s.addr != nil {
 		_, port, _ = net.SplitHostPort(s.addr.String())
 	}
-	return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port), Path: "/"}).String()
+	scheme := "http"
+	if s.config.TLSCert != "" {
+		scheme = "https"
+	}
+	return (&url.URL{Scheme: scheme, Host: net.JoinHostPort(host, port), Path: s.config.prefix() + "/"}).String()
 }
 
 // Shutdown stops listening, lets the requests in hand finish, and cuts them off
@@ -192,6 +240,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if served == nil {
 		return nil
 	}
+	s.guesses.stop()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		_ = s.http.Close()

@@ -34,6 +34,10 @@ type config struct {
 	HTTPAddr     string
 	HTTPUser     string
 	HTTPPassword string
+	HTTPTLSCert  string
+	HTTPTLSKey   string
+	HTTPPrefix   string
+	MetricsOpen  bool
 	Results      string
 	LogFormat    string
 	LogLevel     slog.Level
@@ -125,6 +129,13 @@ func settings() []setting {
 		{"FLIGHTBILL_HTTP_USER", "", "credentials for it; needed on any address but loopback", text(func(c *config) *string { return &c.HTTPUser })},
 		{"FLIGHTBILL_HTTP_PASSWORD", "", "", text(func(c *config) *string { return &c.HTTPPassword })},
 		{"FLIGHTBILL_HTTP_PASSWORD_FILE", "", "the same from a file, read at the start", fromFile("FLIGHTBILL_HTTP_PASSWORD", func(c *config) *string { return &c.HTTPPassword })},
+		{"FLIGHTBILL_HTTP_TLS_CERT", "", "PEM file of the certificate, and of those between it and its authority's; HTTP is then HTTPS", text(func(c *config) *string { return &c.HTTPTLSCert })},
+		{"FLIGHTBILL_HTTP_TLS_KEY", "", "PEM file of its key", text(func(c *config) *string { return &c.HTTPTLSKey })},
+		{"FLIGHTBILL_HTTP_PREFIX", "", "path that River UI is under, behind a reverse proxy, such as /billing", text(func(c *config) *string { return &c.HTTPPrefix })},
+		{"FLIGHTBILL_METRICS_OPEN", "false", "true: /metrics needs no credentials", func(c *config, v string) error {
+			c.MetricsOpen = v == "true"
+			return oneOf(func(*config) *string { return &v }, "true", "false")(c, v)
+		}},
 		{"FLIGHTBILL_RESULTS", "", "file of serve's performance statistics; empty: not written; not set: results.json in FLIGHTBILL_DATA_DIR, or benchmarks/results.json in a checkout", text(func(c *config) *string { return &c.Results })},
 		{"FLIGHTBILL_LOG_FORMAT", "text", "or json", oneOf(func(c *config) *string { return &c.LogFormat }, "text", "json")},
 		{"FLIGHTBILL_LOG_LEVEL", "info", "least that is logged: debug, info, warn or error", func(c *config, v string) error {

@@ -74,7 +74,7 @@ func (a *app) consolidate(ctx context.Context, pool *pgxpool.Pool, runDate billi
 		return printJSON(a.stdout, results)
 	}
 	if len(results) == 0 {
-		fmt.Fprintf(a.stdout, "nothing to do: %s has been run\n", runDate)
+		a.say("nothing to do: %s has been run", runDate)
 		return nil
 	}
 	rows := make([][]string, len(results))

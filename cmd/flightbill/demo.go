@@ -73,7 +73,6 @@ func (h levelHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (a *app) demo(ctx context.Context, onPinot bool) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	say := func(format string, args ...any) { fmt.Fprintf(a.stdout, format+"\n", args...) }
 	if err := a.httpConfig().Validate(); err != nil {
 		return usageError{err}
 	}
@@ -85,10 +84,10 @@ func (a *app) demo(ctx context.Context, onPinot bool) error {
 			return fmt.Errorf("demo --pinot: %w", err)
 		}
 		defer onlyInPinot.stop()
-		say("Loaded %s flights of January 2013 into Pinot.", count(int64(len(onlyInPinot.ids))))
+		a.say("Loaded %s flights of January 2013 into Pinot.", count(int64(len(onlyInPinot.ids))))
 	}
 
-	say("Starting Postgres 18 in a fresh folder (the first time, it is downloaded: 15 MB) …")
+	a.say("Starting Postgres 18 in a fresh folder (the first time, it is downloaded: 15 MB) …")
 	server, err := embedded.Start(ctx, embedded.Config{Ephemeral: true, Logger: a.logger})
 	if err != nil {
 		return fmt.Errorf("start the embedded Postgres: %w", err)
@@ -136,8 +135,8 @@ func (a *app) demo(ctx context.Context, onPinot bool) error {
 	if err != nil {
 		return err
 	}
-	say("Ran the closing dates of January: %d daily runs issued %s consolidated invoices.", runs, count(issued))
-	say("Marked what was unpaid on %s overdue: %s invoices.\n", demoOverdue, count(overdue))
+	a.say("Ran the closing dates of January: %d daily runs issued %s consolidated invoices.", runs, count(issued))
+	a.say("Marked what was unpaid on %s overdue: %s invoices.\n", demoOverdue, count(overdue))
 	if err := a.demoSummary(ctx, pool, stats); err != nil {
 		return err
 	}
@@ -164,14 +163,14 @@ func (a *app) demoQueue(ctx context.Context, pool *pgxpool.Pool, onlyInPinot *de
 		enqueue, args = "SELECT unnest($1::text[])", []any{onlyInPinot.ids}
 		source = onlyInPinot.source
 	}
-	fmt.Fprintf(a.stdout, "Imported %s.\n", strings.Join(what, ", "))
+	a.say("Imported %s.", strings.Join(what, ", "))
 
 	enqueue = "INSERT INTO flightbill.flight_processing_queue (flight_id) " + enqueue
 	tag, err := pool.Exec(ctx, enqueue, args...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("enqueue the flights: %w", err)
 	}
-	fmt.Fprintf(a.stdout, "Enqueued the flights: %s.\n", enqueue)
+	a.say("Enqueued the flights: %s.", enqueue)
 	return source, tag.RowsAffected(), nil
 }
 
@@ -247,10 +246,10 @@ func (a *app) demoUI(ctx context.Context, pool *pgxpool.Pool, service *jobs.Serv
 		return err
 	}
 	if !isTerminal(a.stdout) {
-		fmt.Fprintf(a.stdout, "River UI was at %s (on a terminal, the demo keeps it until Ctrl-C).\n", web.URL())
+		a.say("River UI was at %s (on a terminal, the demo keeps it until Ctrl-C).", web.URL())
 		return shutdownHTTP(web)
 	}
-	fmt.Fprintf(a.stdout, "River UI is at %s\nCtrl-C ends the demo and removes its data.\n", web.URL())
+	a.say("River UI is at %s\nCtrl-C ends the demo and removes its data.", web.URL())
 	<-ctx.Done()
 	return shutdownHTTP(web)
 }

@@ -64,7 +64,7 @@ func (a *app) newEnqueueCommand() *cobra.Command {
 				if total.Refused > 0 {
 					refused = fmt.Sprintf(", %s refused since their invoice was voided", count(total.Refused))
 				}
-				fmt.Fprintf(a.stdout, "%s enqueued, %s brought back to work, %s already queued, %s already billed%s\n",
+				a.say("%s enqueued, %s brought back to work, %s already queued, %s already billed%s",
 					count(total.Enqueued), count(total.Revived), count(total.AlreadyQueued), count(total.AlreadyBilled), refused)
 				return nil
 			})
@@ -80,17 +80,29 @@ func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(str
 	var odd []string
 	defer func() {
 		for _, warning := range odd {
-			fmt.Fprintln(a.stderr, "flightbill: warning:", warning)
+			a.complain("warning: " + warning)
 		}
 	}()
-	err = pgx.BeginTxFunc(ctx, pool, db.ReadCommitted, func(tx pgx.Tx) error {
-		// Whoever writes the ids may take a while over each.
-		if _, err := tx.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
-			return fmt.Errorf("begin to enqueue: %w", err)
+	// All are read before the first is enqueued: whoever writes the ids may take a while over
+	// each, and other enqueuers of the same ones wait for this transaction.
+	var batches [][]string
+	err = ids(func(id string) error {
+		if warning := imports.WarnOfFlightID(id); warning != "" && len(odd) < maxWarnings {
+			odd = append(odd, warning)
 		}
-		var batch []string
+		last := len(batches) - 1
+		if last < 0 || len(batches[last]) == enqueueBatch {
+			batches, last = append(batches, nil), last+1
+		}
+		batches[last] = append(batches[last], id)
+		return nil
+	})
+	if err != nil {
+		return total, err
+	}
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		var sent int64
-		send := func() error {
+		for _, batch := range batches {
 			row, err := db.Enqueue(ctx, tx, batch)
 			if err != nil {
 				return err
@@ -102,23 +114,8 @@ func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(str
 			total.Refused += row.Refused
 			sent += int64(len(batch))
 			bar.set(sent)
-			batch = batch[:0]
-			return nil
 		}
-		err := ids(func(id string) error {
-			if warning := imports.WarnOfFlightID(id); warning != "" && len(odd) < maxWarnings {
-				odd = append(odd, warning)
-			}
-			batch = append(batch, id)
-			if len(batch) == enqueueBatch {
-				return send()
-			}
-			return nil
-		})
-		if err != nil || len(batch) == 0 {
-			return err
-		}
-		return send()
+		return nil
 	})
 	return total, err
 }

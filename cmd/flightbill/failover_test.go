@@ -80,6 +80,14 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
+// create makes a server with an empty database.
+func (c *cluster) create(t *testing.T) {
+	t.Helper()
+	runPostgres(t, "initdb", "-D", c.dir, "-U", "flightbill", "-A", "trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+	c.start(t)
+	c.exec(t, `CREATE DATABASE fees`)
+}
+
 // start starts the server and waits until it answers.
 func (c *cluster) start(t *testing.T) {
 	t.Helper()
@@ -114,9 +122,7 @@ func (c *cluster) url(database string) string {
 func replicated(t *testing.T, flights int) (primary, standby *cluster) {
 	t.Helper()
 	primary, standby = newCluster(t), newCluster(t)
-	runPostgres(t, "initdb", "-D", primary.dir, "-U", "flightbill", "-A", "trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
-	primary.start(t)
-	primary.exec(t, `CREATE DATABASE fees`)
+	primary.create(t)
 	require.NoError(t, dbtest.Migrate(t.Context(), primary.url("fees")))
 	fillQueueDatabase(t, primary.pool(t), flights)
 	standby.follow(t, primary)
@@ -143,7 +149,12 @@ func (c *cluster) exec(t *testing.T, sql string) {
 
 func (c *cluster) pool(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	pool, err := db.Open(t.Context(), c.url("fees"), db.Options{SearchPath: db.Schema})
+	return c.poolOf(t, "fees")
+}
+
+func (c *cluster) poolOf(t *testing.T, database string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := db.Open(t.Context(), c.url(database), db.Options{SearchPath: db.Schema})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	return pool

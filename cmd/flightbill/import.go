@@ -41,13 +41,13 @@ func (a *app) newImportCommand() *cobra.Command {
 					return err
 				}
 				for _, warning := range result.Warnings {
-					fmt.Fprintln(a.stderr, "flightbill: warning:", warning)
+					a.complain("warning: " + warning)
 				}
-				fmt.Fprintf(a.stdout, "%s: %s rows: %s added, %s changed, %s as they were\n",
+				a.say("%s: %s rows: %s added, %s changed, %s as they were",
 					kind, count(result.Rows), count(result.Added), count(result.Changed), count(result.Unchanged))
 				if result.BilledOtherwise > 0 && a.config.FlightSource == sourcePostgres {
-					fmt.Fprintf(a.stdout, "%s of these flights have been billed, and from other facts: 'flightbill correct --changed' bills the difference; "+
-						"the view flightbill.changed_flights shows them\n", count(result.BilledOtherwise))
+					a.say("%s of these flights have been billed, and from other facts: 'flightbill correct --changed' bills the difference; "+
+						"the view flightbill.changed_flights shows them", count(result.BilledOtherwise))
 				}
 				a.sayUnmatched(cmd.Context(), pool)
 				return nil

@@ -62,7 +62,7 @@ func (a *app) newInvoicesCommand() *cobra.Command {
 				if err := db.UnmarkInvoicePaid(cmd.Context(), pool, args[0], reason); err != nil {
 					return err
 				}
-				fmt.Fprintf(a.stdout, "%s is PENDING again\n", args[0])
+				a.say("%s is PENDING again", args[0])
 				return nil
 			})
 		},
@@ -197,43 +197,42 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 	if asJSON {
 		return printJSON(a.stdout, v)
 	}
-	say := func(format string, args ...any) { fmt.Fprintf(a.stdout, format+"\n", args...) }
 	switch {
 	case v.Status == "DRAFT":
-		say("Draft %d: not an invoice yet", v.ID)
+		a.say("Draft %d: not an invoice yet", v.ID)
 	case v.Kind == "credit_note" && v.Credits != nil:
-		say("Credit note %s for invoice %s", *v.Number, *v.Credits)
+		a.say("Credit note %s for invoice %s", *v.Number, *v.Credits)
 	case v.Kind == "credit_note":
-		say("Credit note %s", *v.Number)
+		a.say("Credit note %s", *v.Number)
 	case v.Credits != nil:
-		say("Invoice %s for credit note %s", *v.Number, *v.Credits)
+		a.say("Invoice %s for credit note %s", *v.Number, *v.Credits)
 	default:
-		say("Invoice %s", *v.Number)
+		a.say("Invoice %s", *v.Number)
 	}
 	if v.Reason != nil {
-		say("Reason     %s", *v.Reason)
+		a.say("Reason     %s", *v.Reason)
 	}
-	say("Bill to    %s (%s)", v.BillToName, v.Customer)
-	say("Status     %s", v.Status)
+	a.say("Bill to    %s (%s)", v.BillToName, v.Customer)
+	a.say("Status     %s", v.Status)
 	if v.CreditedBy != "" {
-		say("           by %s", v.CreditedBy)
+		a.say("           by %s", v.CreditedBy)
 	}
 	if v.OnHold {
-		say("           kept open: the customer is on billing hold")
+		a.say("           kept open: the customer is on billing hold")
 	}
 	if v.ParkedReason != nil {
-		say("           parked: %s", *v.ParkedReason)
+		a.say("           parked: %s", *v.ParkedReason)
 	}
 	if !v.ClosesOn.IsZero() {
-		say("Closes on  %s", v.ClosesOn)
+		a.say("Closes on  %s", v.ClosesOn)
 	}
 	if v.IssuedAt != nil {
-		say("Issued     %s, due on %s", v.IssuedAt.UTC().Format(time.RFC3339), v.DueOn)
+		a.say("Issued     %s, due on %s", v.IssuedAt.UTC().Format(time.RFC3339), v.DueOn)
 	}
 	if v.PaidAt != nil {
-		say("Paid       %s", v.PaidAt.UTC().Format(time.RFC3339))
+		a.say("Paid       %s", v.PaidAt.UTC().Format(time.RFC3339))
 	}
-	say("")
+	a.say("")
 	rows := make([][]string, len(v.Charges))
 	var subtotal, tax decimal.Decimal
 	for i, c := range v.Charges {
@@ -250,14 +249,14 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 	if err := table(a.stdout, []string{"FLOWN ON", "FLIGHT", "CODE", ">QUANTITY", ">RATE", ">AMOUNT", ">TAX", ""}, rows); err != nil {
 		return err
 	}
-	say("\nSubtotal %s, tax %s, total %s %s", money(subtotal, v.Currency), money(tax, v.Currency), money(subtotal.Add(tax), v.Currency), v.Currency)
+	a.say("\nSubtotal %s, tax %s, total %s %s", money(subtotal, v.Currency), money(tax, v.Currency), money(subtotal.Add(tax), v.Currency), v.Currency)
 	for i, late := range v.LateFlights {
 		if i == 0 {
-			say("")
+			a.say("")
 		}
-		say("%s", whyLate(late))
+		a.say("%s", whyLate(late))
 	}
-	say("")
+	a.say("")
 	for _, e := range v.Events {
 		from := "opened as"
 		if e.From != nil {
@@ -267,7 +266,7 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		if e.Note != nil {
 			note = ": " + *e.Note
 		}
-		say("%s  %s %s%s", e.At.UTC().Format(time.RFC3339), from, e.To, note)
+		a.say("%s  %s %s%s", e.At.UTC().Format(time.RFC3339), from, e.To, note)
 	}
 	return nil
 }

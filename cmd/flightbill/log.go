@@ -76,7 +76,7 @@ func (h *textHandler) Handle(ctx context.Context, r slog.Record) error {
 	if component != "" {
 		h.line.WriteString(" [" + component + "]")
 	}
-	h.line.WriteString(" " + r.Message + " ")
+	h.line.WriteString(" " + oneLine(r.Message) + " ")
 	if err := h.rest.Handle(ctx, attributes); err != nil {
 		return err
 	}

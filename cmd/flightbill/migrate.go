@@ -62,7 +62,7 @@ func (a *app) newMigrateCommand() *cobra.Command {
 			case undone == nil:
 				fmt.Fprintln(a.stdout, "nothing to do: no migration is left")
 			default:
-				fmt.Fprintf(a.stdout, "down  %s %d %s\n", undone.Line, undone.Version, undone.Name)
+				a.say("down  %s %d %s", undone.Line, undone.Version, undone.Name)
 			}
 			return nil
 		},
@@ -78,7 +78,7 @@ func (a *app) newMigrateCommand() *cobra.Command {
 			defer closeDB()
 			done, err := db.MigrateUp(cmd.Context(), pool)
 			for _, m := range done {
-				fmt.Fprintf(a.stdout, "up    %s %d %s\n", m.Line, m.Version, m.Name)
+				a.say("up    %s %d %s", m.Line, m.Version, m.Name)
 			}
 			if err == nil && len(done) == 0 {
 				fmt.Fprintln(a.stdout, "nothing to do: the database is up to date")

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/shopspring/decimal"
@@ -16,6 +20,57 @@ import (
 
 	"github.com/flightbill/flightbill/billing"
 )
+
+// screen writes for terminals: of names and of what others say, nothing commands one, or
+// shows other than it is. Valid JSON stays so, and says the same.
+type screen struct{ io.Writer }
+
+func (s screen) Write(text []byte) (int, error) {
+	if _, err := io.WriteString(s.Writer, escaped(string(text), "\n")); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+// escaped writes what is neither to be seen nor a blank, but for what is kept, as JSON and
+// Go do: control characters, marks of direction, and what has no width.
+func escaped(text, kept string) string {
+	visible := func(r rune) bool { return unicode.IsGraphic(r) || strings.ContainsRune(kept, r) }
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !visible(r) }) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text { // what is not UTF-8 is a replacement character
+		switch high, low := utf16.EncodeRune(r); {
+		case visible(r):
+			b.WriteRune(r)
+		case high != utf8.RuneError:
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+// oneLine is text that ends no line and no column.
+func oneLine(text string) string { return escaped(text, "") }
+
+// say prints a line for people; no text in it ends the line.
+func (a *app) say(format string, args ...any) {
+	for i, arg := range args {
+		if text := reflect.ValueOf(arg); text.Kind() == reflect.String {
+			args[i] = oneLine(text.String())
+		}
+	}
+	fmt.Fprintf(a.stdout, format+"\n", args...)
+}
+
+// complain prints what is wrong. What follows an end of line, which may be that of a name,
+// cannot be taken for a line of its own.
+func (a *app) complain(text string) {
+	fmt.Fprintln(a.stderr, "flightbill:", strings.ReplaceAll(text, "\n", "\n  "))
+}
 
 // printJSON writes a value for programs.
 func printJSON(w io.Writer, value any) error {
@@ -30,6 +85,8 @@ func table(w io.Writer, headings []string, rows [][]string) error {
 	widths := make([]int, len(headings))
 	for _, row := range rows {
 		for i, cell := range row {
+			cell = oneLine(cell)
+			row[i] = cell
 			widths[i] = max(widths[i], len([]rune(cell)))
 		}
 	}
@@ -98,6 +155,9 @@ const plainLineInterval = 5 * time.Second
 func newProgress(w io.Writer, what string, of int64) *progress {
 	p := &progress{w: w, what: what, of: of, next: time.Now().Add(plainLineInterval)}
 	if isTerminal(w) {
+		if s, ok := w.(screen); ok {
+			w = s.Writer // a bar commands the terminal
+		}
 		size := of
 		if size == 0 {
 			size = -1
@@ -132,6 +192,9 @@ func (p *progress) finish() {
 }
 
 func isTerminal(stream any) bool {
+	if s, ok := stream.(screen); ok {
+		stream = s.Writer
+	}
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }

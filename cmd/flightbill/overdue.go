@@ -31,7 +31,7 @@ func (a *app) newOverdueCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(a.stdout, "%s invoices due before %s are now overdue\n", count(marked), asked)
+				a.say("%s invoices due before %s are now overdue", count(marked), asked)
 				return nil
 			})
 		},

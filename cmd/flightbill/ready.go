@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -31,6 +32,7 @@ func readyChecks(pool *pgxpool.Pool, service *jobs.Service) []readyCheck {
 			}
 			return nil
 		}},
+		{"work", service.Stuck},
 		{"clock", func(context.Context) error { return service.Unfit() }},
 	}
 }
@@ -58,6 +60,9 @@ func (e *notReadyError) Unwrap() error { return e.err }
 
 // Public is for callers without credentials: an error may name hosts and users.
 func (e *notReadyError) Public() string {
+	if stuck, ok := errors.AsType[*jobs.StuckError](e.err); ok {
+		return stuck.What + " has given no sign of life"
+	}
 	if db.Away(e.err) {
 		return "the " + e.name + " " + db.AwayReason(e.err)
 	}

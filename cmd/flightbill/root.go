@@ -57,6 +57,7 @@ func (a *app) run(ctx context.Context, args []string, env func(string) (string, 
 	if a.now == nil {
 		a.now = a.clock.Now
 	}
+	a.stdout, a.stderr = screen{a.stdout}, screen{a.stderr}
 	root := a.newRootCommand(env)
 	root.SetArgs(args)
 	root.SetOut(a.stdout)
@@ -68,7 +69,7 @@ func (a *app) run(ctx context.Context, args []string, env func(string) (string, 
 	if db.NoRight(err) && a.login != "" {
 		err = fmt.Errorf("%w; %s", err, lackedRole(cmd.CommandPath(), a.login))
 	}
-	fmt.Fprintln(a.stderr, "flightbill:", err)
+	a.complain(err.Error())
 	if _, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintln(a.stderr, "Run 'flightbill --help' for usage.")
 		return exitUsage

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"sync"
@@ -192,7 +193,11 @@ func (a *app) newTableSource(pool *pgxpool.Pool) *db.Flights {
 }
 
 func (a *app) httpConfig() riverui.Config {
-	return riverui.Config{Addr: a.config.HTTPAddr, User: a.config.HTTPUser, Password: a.config.HTTPPassword, Logger: a.logger}
+	c := a.config
+	return riverui.Config{
+		Addr: c.HTTPAddr, User: c.HTTPUser, Password: c.HTTPPassword, TLSCert: c.HTTPTLSCert, TLSKey: c.HTTPTLSKey,
+		Prefix: c.HTTPPrefix, MetricsOpen: c.MetricsOpen, Logger: a.logger,
+	}
 }
 
 func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.Service, stats *jobs.Stats) (*riverui.Server, error) {
@@ -204,13 +209,18 @@ func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.S
 	if config.Client, err = riverui.NewClient(pool, db.Schema, a.logger.With(componentKey, "HTTP")); err != nil {
 		return nil, err
 	}
-	config.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	config.Metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		MaxRequestsInFlight: 4, // whoever asks, however often, keeps few connections busy
+		ErrorHandling:       promhttp.ContinueOnError,
+		ErrorLog:            slog.NewLogLogger(a.logger.With(componentKey, "HTTP").Handler(), slog.LevelWarn),
+	})
 	config.Ready = ready(readyChecks(pool, service))
 	config.Degraded = func() (note, details string) { return degraded(service) }
 	web, err := riverui.New(config)
 	if err != nil {
 		return nil, err
 	}
+	registry.MustRegister(web.Collector())
 	return web, web.Start(context.WithoutCancel(ctx))
 }
 

@@ -77,23 +77,22 @@ func parseSettings(args []string) (db.Settings, error) {
 }
 
 func (a *app) explainChange(before, after db.Settings) {
-	say := func(format string, args ...any) { fmt.Fprintf(a.stdout, format+"\n", args...) }
 	if before == (db.Settings{}) {
-		say("stored for the first start: timezone %s, close %s, billing_start %s", after.Timezone, after.Close, after.BillingStart)
+		a.say("stored for the first start: timezone %s, close %s, billing_start %s", after.Timezone, after.Close, after.BillingStart)
 		return
 	}
 	if before == after {
-		say("nothing changed: the settings are as asked")
+		a.say("nothing changed: the settings are as asked")
 		return
 	}
 	if before.Timezone != after.Timezone {
-		say("timezone: %s is now %s. Flights saved from now on take their dates from it; runs happen at 01:00 there. What has been billed stays.", before.Timezone, after.Timezone)
+		a.say("timezone: %s is now %s. Flights saved from now on take their dates from it; runs happen at 01:00 there. What has been billed stays.", before.Timezone, after.Timezone)
 	}
 	if before.Close != after.Close {
-		say("close: %s is now %s. Open drafts keep their closing dates; a date that has been run is not run again.", before.Close, after.Close)
+		a.say("close: %s is now %s. Open drafts keep their closing dates; a date that has been run is not run again.", before.Close, after.Close)
 	}
 	if before.BillingStart != after.BillingStart {
-		say("billing_start: %s is now %s. Periods before it count as run; a cut-off that is already later stays where it is.", before.BillingStart, after.BillingStart)
+		a.say("billing_start: %s is now %s. Periods before it count as run; a cut-off that is already later stays where it is.", before.BillingStart, after.BillingStart)
 	}
-	say("Processes that run take this up within a minute; restart those that were given FLIGHTBILL_* values which differ.")
+	a.say("Processes that run take this up within a minute; restart those that were given FLIGHTBILL_* values which differ.")
 }

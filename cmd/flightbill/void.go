@@ -58,5 +58,5 @@ func (a *app) sayVoided(number, note string, flights []db.VoidedFlights, rebill 
 	if rebill {
 		what = "go back to the queue: " + strings.Join(payers, ", ")
 	}
-	fmt.Fprintf(a.stdout, "%s is void by %s; of its flights, %s %s\n", number, note, count(total), what)
+	a.say("%s is void by %s; of its flights, %s %s", number, note, count(total), what)
 }

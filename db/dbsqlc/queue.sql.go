@@ -283,6 +283,24 @@ func (q *Queries) QueueKeepAlive(ctx context.Context) error {
 	return err
 }
 
+const queueLeads = `-- name: QueueLeads :one
+SELECT EXISTS (SELECT FROM flightbill.river_leader
+    WHERE leader_id = $1 AND expires_at > now() AND elected_at < now() - make_interval(secs => $2::float8))
+`
+
+type QueueLeadsParams struct {
+	Client     string
+	ForSeconds float64
+}
+
+// Whether a client has been River's leader for so long.
+func (q *Queries) QueueLeads(ctx context.Context, arg QueueLeadsParams) (bool, error) {
+	row := q.db.QueryRow(ctx, queueLeads, arg.Client, arg.ForSeconds)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const queueLockPaused = `-- name: QueueLockPaused :one
 SELECT (paused_at IS NOT NULL)::boolean AS paused FROM flightbill.river_queue WHERE name = $1 FOR NO KEY UPDATE
 `

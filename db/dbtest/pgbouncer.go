@@ -36,7 +36,7 @@ func StartPgBouncer(t testing.TB, database, poolMode string, size int) *PgBounce
 		t.Fatal(err)
 	}
 	port := freePort(t)
-	dir, err := os.MkdirTemp("/tmp", "flightbill-pgbouncer-")
+	dir, err := os.MkdirTemp("/tmp", "flightbill-pgbouncer-") //nolint:usetesting // another user cannot enter t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ server_login_retry = 1
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // likewise
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	address := url.URL{Scheme: "postgres", User: url.User(config.User), Host: net.JoinHostPort("127.0.0.1", port), Path: "/" + config.Database, RawQuery: "sslmode=disable"}
@@ -78,7 +78,7 @@ func (b *PgBouncer) Start(t testing.TB) {
 	if os.Geteuid() == 0 { // it will not run as root
 		args = append([]string{"-u", "nobody"}, args...)
 	}
-	b.process = exec.Command(pgbouncer(), args...)
+	b.process = exec.Command(pgbouncer(), args...) //nolint:gosec,noctx // a program of this machine, until Stop
 	b.process.Stdout, b.process.Stderr = &b.log, &b.log
 	if err := b.process.Start(); err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func pgbouncer() string {
 
 func freePort(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of this machine
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

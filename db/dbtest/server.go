@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 
-	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/flightbill/flightbill/db/embedded"
@@ -51,16 +50,16 @@ func startServer(name string) (server, error) {
 	return embedded.Start(ctx, embedded.Config{Ephemeral: true, Version: version, Parameters: parameters})
 }
 
-func version(major string) (embeddedpostgres.PostgresVersion, error) {
+func version(major string) (embedded.Version, error) {
 	switch major {
 	case "", "18":
-		return embeddedpostgres.V18, nil
+		return embedded.V18, nil
 	case "17":
-		return embeddedpostgres.V17, nil
+		return embedded.V17, nil
 	case "16":
-		return embeddedpostgres.V16, nil
+		return embedded.V16, nil
 	case "15":
-		return embeddedpostgres.V15, nil
+		return embedded.V15, nil
 	}
 	return "", fmt.Errorf("%s is %q, not one of 15, 16, 17, 18", versionEnv, major)
 }

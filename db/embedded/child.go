@@ -33,8 +33,8 @@ func startHolder(ctx context.Context, cfg Config, lock *os.File, o order) (*chil
 	if err != nil {
 		return nil, state{}, err
 	}
-	cmd := exec.Command(path)                  //nolint:noctx // the holder ends when its standard input does
-	cmd.Args[0] = "flightbill-postgres-holder" // for ps
+	cmd := exec.Command(path) //nolint:noctx // the holder ends when its standard input does
+	cmd.Args[0] = holderName
 	cmd.Env = []string{holderEnv + "=" + string(raw)}
 	for _, key := range []string{
 		"PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",

@@ -12,11 +12,14 @@ import (
 	"maps"
 	"net"
 	"os"
+	"os/exec"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
-	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -28,7 +31,7 @@ const (
 )
 
 // ensureCluster makes the cluster if there is none. It is made beside its final place and then renamed: initdb cut short
-// leaves what looks like a cluster and is none. The library would also delete a folder that it cannot make sense of.
+// leaves what looks like a cluster and is none.
 func (h *holder) ensureCluster(ctx context.Context) error {
 	data := h.path("data")
 	entries, err := os.ReadDir(data)
@@ -43,19 +46,16 @@ func (h *holder) ensureCluster(ctx context.Context) error {
 	if err := os.RemoveAll(fresh); err != nil {
 		return err
 	}
-	secret := make([]byte, 24)
-	_, _ = rand.Read(secret) // never fails
-	if err := os.WriteFile(h.path(passwordFile), []byte(hex.EncodeToString(secret)), 0o600); err != nil {
+	if h.cluster != "" {
+		if err := h.adopt(h.cluster, fresh); err != nil {
+			return err
+		}
+		return os.Rename(fresh, data)
+	}
+	if err := writePassword(h.path(passwordFile), 0o600); err != nil {
 		return err
 	}
-	args := []string{
-		"--pgdata=" + fresh, "--username=" + name, "--pwfile=" + h.path(passwordFile), "--auth=scram-sha-256",
-		"--locale=C", "--encoding=UTF8", "--no-instructions",
-	}
-	if h.Ephemeral {
-		args = append(args, "--no-sync")
-	}
-	if err := h.program(ctx, "initdb", args...); err != nil {
+	if err := h.initdb(ctx, fresh, h.path(passwordFile), nil); err != nil {
 		if strings.Contains(err.Error(), "could not look up effective user ID") { // as in a container with --user
 			return fmt.Errorf("%w; run flightbill as a user that /etc/passwd lists, or set DATABASE_URL to a Postgres of your own", err)
 		}
@@ -64,8 +64,98 @@ func (h *holder) ensureCluster(ctx context.Context) error {
 	return os.Rename(fresh, data)
 }
 
+func writePassword(path string, mode fs.FileMode) error {
+	secret := make([]byte, 24)
+	_, _ = rand.Read(secret) // never fails
+	return os.WriteFile(path, []byte(hex.EncodeToString(secret)), mode)
+}
+
+// initdb makes a cluster, as this process's user or another one.
+func (h *holder) initdb(ctx context.Context, dir, password string, as *syscall.Credential) error {
+	args := []string{
+		"--pgdata=" + dir, "--username=" + name, "--pwfile=" + password, "--auth=scram-sha-256",
+		"--locale=C", "--encoding=UTF8", "--no-instructions",
+	}
+	if h.Ephemeral || as != nil { // adopt syncs
+		args = append(args, "--no-sync")
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(h.tree, "bin", "initdb"), args...)
+	if as != nil {
+		cmd.Dir = filepath.Dir(dir)
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	}
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, tail(string(output)))
+	}
+	return nil
+}
+
+// initForNameless makes root have a cluster made, where there is none, for a user that /etc/passwd does not list: initdb
+// refuses to run as such a one. It runs as nobody, whom others share: but in a folder that only the user's group, which
+// those others do not have, can enter; and nobody's processes of other groups cannot trace it.
+func (h *holder) initForNameless(ctx context.Context) (err error) {
+	if _, lookup := user.LookupId(strconv.Itoa(h.Account.UID)); os.Geteuid() != 0 || lookup == nil {
+		return nil
+	}
+	if entries, _ := os.ReadDir(h.path("data")); len(entries) > 0 {
+		return nil
+	}
+	scratch, err := os.MkdirTemp("", "flightbill-initdb-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(scratch))
+		}
+	}()
+	data, password := filepath.Join(scratch, "data"), filepath.Join(scratch, passwordFile)
+	maker := account{nobody(), h.Account.GID}
+	err = errors.Join(writePassword(password, 0o640), os.Mkdir(data, 0o700),
+		os.Chown(password, 0, maker.GID), os.Chown(data, maker.UID, maker.GID), os.Chown(scratch, 0, maker.GID), os.Chmod(scratch, 0o710))
+	if err != nil {
+		return err
+	}
+	if err := h.initdb(ctx, data, password, maker.credential()); err != nil {
+		return fmt.Errorf("%w; make a user for Postgres (useradd --system flightbill), or set DATABASE_URL to a Postgres of your own", err)
+	}
+	h.cluster = scratch
+	root, err := os.OpenRoot(scratch)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, root.Lchown(path, h.Account.UID, h.Account.GID))
+	})
+}
+
+// adopt moves what initForNameless made to its place.
+func (h *holder) adopt(scratch, fresh string) error {
+	made := filepath.Join(scratch, "data")
+	err := os.Rename(made, fresh)
+	if errors.Is(err, syscall.EXDEV) {
+		err = os.CopyFS(fresh, os.DirFS(made))
+	}
+	if err != nil {
+		return err
+	}
+	password, err := os.ReadFile(filepath.Join(scratch, passwordFile))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(h.path(passwordFile), password, 0o600); err != nil {
+		return err
+	}
+	if !h.Ephemeral {
+		syscall.Sync()
+	}
+	return os.RemoveAll(scratch)
+}
+
 // checkCluster tells whether a data folder's cluster, if it has one, can be started with a version of Postgres.
-func checkCluster(dir string, version embeddedpostgres.PostgresVersion) error {
+func checkCluster(dir string, version Version) error {
 	if _, err := os.Stat(filepath.Join(dir, "data")); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -80,10 +170,10 @@ func checkCluster(dir string, version embeddedpostgres.PostgresVersion) error {
 	if err != nil {
 		return err
 	}
-	if found := strings.TrimSpace(string(raw)); found != major(version) {
+	if found := strings.TrimSpace(string(raw)); found != version.major() {
 		return fmt.Errorf("%w: %s was made by Postgres %s, and this flightbill brings Postgres %s; move the data over with pg_dump, "+
 			"using a flightbill that brings Postgres %[3]s, or choose another folder with FLIGHTBILL_DATA_DIR",
-			ErrOtherVersion, dir, found, display(version))
+			ErrOtherVersion, dir, found, version.display())
 	}
 	if _, err := os.Stat(filepath.Join(dir, passwordFile)); err != nil {
 		return fmt.Errorf("the password of the cluster is missing: %w; put the file back from a backup", err)
@@ -92,46 +182,51 @@ func checkCluster(dir string, version embeddedpostgres.PostgresVersion) error {
 }
 
 // start starts the server, on a port that was free a moment ago.
-func (h *holder) start(ctx context.Context) (server *embeddedpostgres.EmbeddedPostgres, port int, err error) {
-	password, err := readPassword(h.Dir)
-	if err != nil {
-		return nil, 0, err
-	}
+func (h *holder) start(ctx context.Context) (port int, err error) {
 	for try := range starts {
 		if try < len(h.Ports) {
 			port = h.Ports[try]
 		} else if port, err = freePort(); err != nil {
-			return nil, 0, err
+			return 0, err
 		}
-		server = embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
-			Version(h.Version).
-			Port(uint32(port)). //nolint:gosec // a port
-			Username(name).
-			Password(password).
-			// Made by initdb, so that a start is the same with and without the database flightbill.
-			Database("postgres").
-			BinariesPath(h.tree).
-			RuntimePath(h.path("tmp/run")).
-			DataPath(h.path("data")).
-			StartParameters(h.parameters()).
-			StartTimeout(time.Minute).
-			Logger(nil))
-		if err = server.Start(); err == nil || ctx.Err() != nil {
-			return server, port, err
+		if err = h.startOn(port); err == nil || ctx.Err() != nil {
+			return port, err
 		}
 		if !h.passes(err) {
 			break
 		}
 		time.Sleep(time.Duration(try) * 200 * time.Millisecond)
 	}
-	return nil, 0, fmt.Errorf("start Postgres %s on %s: %s\n%s", display(h.Version), h.Dir, tail(err.Error()), h.logTail())
+	return 0, fmt.Errorf("start Postgres %s on %s: %w\n%s", h.Version.display(), h.Dir, err, h.logTail())
+}
+
+// startOn starts the server on a port and waits until it lets clients in.
+func (h *holder) startOn(port int) error {
+	options := []string{"-p " + strconv.Itoa(port)}
+	for key, value := range h.parameters() {
+		options = append(options, fmt.Sprintf(`-c %s="%s"`, key, value))
+	}
+	// Postgres keeps the file open: with a pipe, pg_ctl would seem to run as long as it does.
+	log, err := os.Create(h.path("tmp/start.log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	// One that was killed could leave a server behind that has not yet written who it is.
+	cmd := exec.Command(filepath.Join(h.tree, "bin", "pg_ctl"), "start", "-w", "-D", h.path("data"), "-o", strings.Join(options, " ")) //nolint:noctx // see above
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Run(); err != nil {
+		content, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("%w\n%s", err, tail(string(content)))
+	}
+	return nil
 }
 
 // passes tells whether a start failed for something that another try may not meet: another program took the port, or
 // backends of a killed server were still ending.
 func (h *holder) passes(err error) bool {
 	text := err.Error() + h.logTail()
-	for _, sign := range []string{"already listening on port", "could not bind", "still in use"} {
+	for _, sign := range []string{"could not bind", "still in use"} {
 		if strings.Contains(text, sign) {
 			return true
 		}
@@ -203,10 +298,6 @@ func (h *holder) ensureDatabase(ctx context.Context, running state) error {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	// The library's health check leaves its connection open. Nobody else knows of the server yet.
-	if _, err := conn.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"); err != nil {
-		return err
-	}
 	var exists bool
 	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name).Scan(&exists); err != nil {
 		return err

@@ -10,16 +10,10 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-
-	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
 
-const (
-	// name is the server's superuser, and the database that [Server.URL] points to.
-	name = "flightbill"
-
-	defaultVersion = embeddedpostgres.V18
-)
+// name is the server's superuser, and the database that [Server.URL] points to.
+const name = "flightbill"
 
 // Config says which server to start, and where.
 type Config struct {
@@ -34,13 +28,14 @@ type Config struct {
 	Parameters map[string]string
 
 	// Version of Postgres; 18 where empty.
-	Version embeddedpostgres.PostgresVersion
+	Version Version
 
 	// Logger is told about the rare slow steps, such as the download.
 	Logger *slog.Logger
 
-	// cacheDirs replaces the places where Postgres binaries are kept; tests.
-	cacheDirs []string
+	// cacheDirs replaces the places where Postgres binaries are kept, repository that where they come from; tests.
+	cacheDirs  []string
+	repository string
 
 	// ports are tried before free ones; tests.
 	ports []int
@@ -66,22 +61,11 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 // version is the one to start; withDefaults keeps the field empty, which means that any running one will do.
-func (c Config) version() embeddedpostgres.PostgresVersion {
+func (c Config) version() Version {
 	if c.Version == "" {
 		return defaultVersion
 	}
 	return c.Version
-}
-
-// major returns "18" of "18.3.0".
-func major(version embeddedpostgres.PostgresVersion) string {
-	m, _, _ := strings.Cut(string(version), ".")
-	return m
-}
-
-// display returns "18.3" of "18.3.0": Postgres versions have two parts, the packages of binaries add a third.
-func display(version embeddedpostgres.PostgresVersion) string {
-	return strings.TrimSuffix(string(version), ".0")
 }
 
 // DefaultDir returns the data folder to use where none is set: under the user's data directory; for root under /var/lib,

@@ -102,8 +102,8 @@ func TestStartAfterCrashOfEverything(t *testing.T) {
 
 	// The number of the server that crashed is now that of another process of its user, its port another program's.
 	process := exec.Command("sleep", "60")
-	if owner := accountFor(dir); os.Geteuid() == 0 {
-		process.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(owner.UID), Gid: uint32(owner.GID)}}
+	if owner := ownerOf(t, dir); os.Geteuid() == 0 {
+		process.SysProcAttr = &syscall.SysProcAttr{Credential: owner.credential()}
 	}
 	require.NoError(t, process.Start())
 	defer func() { _ = process.Process.Kill(); _ = process.Wait() }()
@@ -131,7 +131,7 @@ func TestStartAfterHalfAStart(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "data.new", "base"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "data.new", "PG_VERSION"), []byte("18\n"), 0o600))
 	if os.Geteuid() == 0 {
-		owner := accountFor(dir)
+		owner := ownerOf(t, dir)
 		require.NoError(t, os.Chown(filepath.Join(dir, "data.new"), owner.UID, owner.GID))
 		require.NoError(t, os.Chown(filepath.Join(dir, "data.new", "base"), owner.UID, owner.GID))
 	}

@@ -3,12 +3,12 @@
 package embedded
 
 import (
-	"bytes"
-	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -101,44 +101,85 @@ func TestDefaultDir(t *testing.T) {
 	require.Equal(t, "/home/someone/.local/share/flightbill", DefaultDir(), "with HOME")
 }
 
-func TestHalfExtractedBinariesAreMadeAnew(t *testing.T) {
+func TestFolderThatOthersMayChange(t *testing.T) {
 	t.Parallel()
-	// The usual cache's archive saves the download.
-	var archive string
-	for _, dir := range cacheDirs() {
-		if found, _ := filepath.Glob(filepath.Join(cache{dir, defaultVersion}.path(), "*.txz")); len(found) > 0 {
-			archive = found[0]
-			break
-		}
-	}
-	cacheDir := dataDir(t)
-	c := cache{cacheDir, defaultVersion}
-	require.NoError(t, os.MkdirAll(filepath.Join(c.tree(), "bin"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(c.tree(), "bin", "pg_ctl"), nil, 0o755))
-	if archive != "" {
-		content, err := os.ReadFile(archive)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(c.path(), filepath.Base(archive)), content, 0o644))
-	}
-
-	server := start(t, Config{Ephemeral: true, cacheDirs: []string{cacheDir}})
-	require.Equal(t, "yes", query(t, server.URL(), "SELECT 'yes'"), "alive")
-	require.True(t, c.complete(), "complete")
-	left, err := filepath.Glob(filepath.Join(c.path(), "*"))
-	require.NoError(t, err)
-	require.Len(t, left, 3) // tree, archive, marker: no scratch
+	dir := dataDir(t)
+	parent := filepath.Dir(dir)
+	require.NoError(t, os.Chmod(parent, 0o777))
+	_, err := Start(t.Context(), Config{Dir: dir, Ephemeral: true})
+	require.ErrorContains(t, err, "others may write to folder \""+parent+"\"")
+	require.ErrorContains(t, err, "FLIGHTBILL_DATA_DIR")
+	require.NoFileExists(t, filepath.Join(dir, lockFile))
 }
 
-// Not parallel: it sets environment variables.
-func TestDownloadThatFails(t *testing.T) {
-	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-	t.Setenv("NO_PROXY", "")
-	var log bytes.Buffer
-	_, err := Start(t.Context(), Config{
-		Ephemeral: true, cacheDirs: []string{dataDir(t)}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
-	})
-	for _, want := range []string{"Postgres 18.3", "Maven Central", "unable to connect", "HTTPS_PROXY", "DATABASE_URL"} {
-		require.ErrorContains(t, err, want)
+func TestFolderOfNobody(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root's servers run as another user")
 	}
-	require.Contains(t, log.String(), "downloading Postgres 18.3")
+	dir := dataDir(t)
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, os.Chown(dir, nobody(), nobody()))
+	_, err := Start(t.Context(), Config{Dir: dir, Ephemeral: true})
+	require.ErrorIs(t, err, ErrShared)
+	require.ErrorContains(t, err, "chown -R ")
+}
+
+// The folder's owner is kept, also where it is not the one that a new folder would get.
+func TestFolderKeepsItsOwner(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root's servers run as another user")
+	}
+	dir := dataDir(t)
+	fresh := ownerOf(t, dir)
+	require.NotEqual(t, nobody(), fresh.UID)
+	require.NotZero(t, fresh.UID)
+	server := start(t, Config{Dir: dir, Ephemeral: true})
+	for _, path := range []string{"", passwordFile, "data", "data/base", "data/postmaster.pid", lockFile} {
+		info, err := os.Stat(filepath.Join(server.dir, path))
+		require.NoError(t, err)
+		require.Equal(t, fresh, accountOf(info), path)
+	}
+	// Running it must not make the id look like somebody else's.
+	require.Equal(t, fresh, ownerOf(t, dataDir(t)))
+
+	require.NoError(t, os.Chown(filepath.Dir(dir), fresh.UID+1, fresh.GID+1))
+	require.Equal(t, account{fresh.UID + 1, fresh.GID + 1}, ownerOf(t, filepath.Dir(dir)))
+	require.NoError(t, os.Chown(filepath.Dir(dir), 0, 0))
+}
+
+// Not parallel: it sets an environment variable. What root has had made is moved to the data folder, or copied.
+func TestClusterMadeOnAnotherFileSystem(t *testing.T) {
+	const other = "/dev/shm"
+	dir := dataDir(t)
+	here, err := os.Stat(filepath.Dir(dir))
+	require.NoError(t, err)
+	there, err := os.Stat(other)
+	if os.Geteuid() != 0 || err != nil || here.Sys().(*syscall.Stat_t).Dev == there.Sys().(*syscall.Stat_t).Dev {
+		t.Skip("only root has clusters made elsewhere, and there has to be a file system at " + other)
+	}
+	t.Setenv("TMPDIR", other)
+	server := start(t, Config{Dir: dir, Ephemeral: true})
+	require.Equal(t, "yes", query(t, server.URL(), "SELECT 'yes'"), "alive")
+	left, err := filepath.Glob(filepath.Join(other, "flightbill-initdb-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// Of the ids that root may take, those are passed over that somebody has: by name, or by a process.
+func TestUserIDsOfOthers(t *testing.T) {
+	t.Parallel()
+	require.False(t, unused(0), "root's")
+	require.False(t, unused(1), "daemon's, who runs nothing")
+	if os.Geteuid() != 0 || runtime.GOOS != "linux" {
+		t.Skip("only root can start a process of another user, and only Linux shows it in /proc")
+	}
+	const id = lastUID
+	require.True(t, unused(id))
+	process := exec.Command("sleep", "60")
+	process.SysProcAttr = &syscall.SysProcAttr{Credential: account{id, id}.credential()}
+	require.NoError(t, process.Start())
+	defer func() { _ = process.Process.Kill(); _ = process.Wait() }()
+	require.False(t, unused(id), "a process has it")
 }

@@ -14,12 +14,13 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-
-	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
 
 // holderEnv carries the order to a holder, and by its presence makes a process one.
 const holderEnv = "FLIGHTBILL_POSTGRES_HOLDER"
+
+// holderName is what ps shows.
+const holderName = "flightbill-postgres-holder"
 
 // lockFD is where a holder inherits the open, locked lock file.
 const lockFD = 3
@@ -30,16 +31,21 @@ type order struct {
 	RemoveDir  bool // at the end
 	Ephemeral  bool
 	Parameters map[string]string
-	Version    embeddedpostgres.PostgresVersion
+	Version    Version
 	Account    account
 	CacheDirs  []string
+	Repository string
 	Ports      []int
+
+	// Fetch ends with the binaries: what root's holder asks of another copy.
+	Fetch bool
 }
 
 // report is one line of what a holder tells its parent, in JSON on its standard output: any number of Info, then
-// either Ready or Error.
+// either Ready or Error; of one that only fetches, Tree.
 type report struct {
 	Info  string `json:",omitempty"`
+	Tree  string `json:",omitempty"`
 	Error string `json:",omitempty"`
 	Ready *state `json:",omitempty"`
 }
@@ -71,8 +77,9 @@ func Main() {
 // A holder starts a server, and stops it when its standard input ends.
 type holder struct {
 	order
-	out  *json.Encoder
-	tree string // of the Postgres binaries
+	out     *json.Encoder
+	tree    string // of the Postgres binaries
+	cluster string // that root has had made for a user without a name, with its password beside it
 }
 
 func (h *holder) run() error {
@@ -85,19 +92,23 @@ func (h *holder) run() error {
 		parentGone()
 	}()
 
-	// What comes first is done as root, if that is what the parent is: binaries should belong to a user that the server
-	// cannot act as. Nothing is running yet, so when the parent ends meanwhile, this process just ends too.
+	// Nothing is running yet, so when the parent ends meanwhile, this process just ends too.
 	stop := context.AfterFunc(parent, func() { os.Exit(1) })
-	syscall.Umask(0o022)
-	tree, err := binaries(h.CacheDirs, h.Version, h.Account, h.info)
-	if err != nil {
+	var err error
+	if h.tree, err = h.fetch(); err != nil {
 		return err
 	}
-	h.tree = tree
+	if h.Fetch {
+		h.tell(report{Tree: h.tree})
+		return nil
+	}
 	if !stop() {
 		select {} // exiting
 	}
 
+	if err := h.initForNameless(parent); err != nil {
+		return err
+	}
 	if err := h.Account.become(); err != nil {
 		return err
 	}
@@ -107,6 +118,64 @@ func (h *holder) run() error {
 	}
 	defer h.cleanUp()
 	return h.serve(parent)
+}
+
+// fetch returns the folder of the Postgres binaries. What comes from outside root neither fetches nor unpacks: another copy
+// of this process does, as the user that will run it.
+func (h *holder) fetch() (string, error) {
+	if h.Fetch || os.Geteuid() != 0 {
+		if err := h.Account.become(); err != nil {
+			return "", err
+		}
+		syscall.Umask(0o027)
+		return binaries(h.order, h.info)
+	}
+
+	syscall.Umask(0o022)
+	_ = h.Account.handOver(h.CacheDirs[0]) // the copy says what is wrong with it
+	o := h.order
+	o.Fetch = true
+	raw, err := json.Marshal(o)
+	if err != nil {
+		return "", err
+	}
+	path, err := executable()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command(path) //nolint:noctx // it ends when this process's parent does: they share their standard input
+	cmd.Args[0] = holderName
+	cmd.Env = append(os.Environ(), holderEnv+"="+string(raw))
+	cmd.Stdin = os.Stdin
+	var stderr lastBytes
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	var tree string
+	var reported error
+	for reports := json.NewDecoder(stdout); ; {
+		var r report
+		if reports.Decode(&r) != nil {
+			break
+		}
+		switch {
+		case r.Error != "":
+			reported = errors.New(r.Error)
+		case r.Tree != "":
+			tree = r.Tree
+		default:
+			h.tell(r)
+		}
+	}
+	if err := cmd.Wait(); reported == nil && err != nil {
+		reported = fmt.Errorf("%w: %s", err, tail(string(stderr)))
+	}
+	return tree, reported
 }
 
 // settle gives the process a folder and an environment of its own: those of the parent may be closed to this user, and
@@ -152,9 +221,8 @@ func (h *holder) serve(parent context.Context) error {
 		return err
 	}
 
-	// While the server starts, Stop of the library does not know it yet.
 	stop := context.AfterFunc(parent, func() { _ = stopPostmaster(h.path("data")) })
-	server, port, err := h.start(parent)
+	port, err := h.start(parent)
 	if err != nil {
 		// pg_ctl may have given up on a server that is still recovering.
 		return errors.Join(err, stopPostmaster(h.path("data")))
@@ -173,12 +241,8 @@ func (h *holder) serve(parent context.Context) error {
 
 	// Nobody should find a server that is about to stop.
 	_ = os.Remove(filepath.Join(h.Dir, stateFile))
-	if stopErr := server.Stop(); stopErr != nil {
-		// Somebody else may have stopped it, which is as good.
-		stopErr = stopPostmaster(h.path("data"))
-		if err == nil {
-			err = stopErr
-		}
+	if stopErr := stopPostmaster(h.path("data")); err == nil {
+		err = stopErr
 	}
 	return err
 }
@@ -189,16 +253,6 @@ func (h *holder) info(message string) { h.tell(report{Info: message}) }
 
 // tell ignores errors: a parent that is gone has no use for reports.
 func (h *holder) tell(r report) { _ = h.out.Encode(r) } //nolint:errchkjson // see above
-
-// program runs one of Postgres's programs; its output is in the error.
-func (h *holder) program(ctx context.Context, program string, args ...string) error {
-	cmd := exec.CommandContext(ctx, filepath.Join(h.tree, "bin", program), args...)
-	output, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", program, err, tail(string(output)))
-	}
-	return nil
-}
 
 // tail returns the end of a log, as much of it as one wants to see in an error message.
 func tail(log string) string {

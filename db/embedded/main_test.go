@@ -47,6 +47,14 @@ func dataDir(t *testing.T) string {
 	return filepath.Join(parent, "flightbill")
 }
 
+// ownerOf returns who a server on a data folder runs as.
+func ownerOf(t *testing.T, dir string) account {
+	t.Helper()
+	owner, err := accountFor(dir)
+	require.NoError(t, err)
+	return owner
+}
+
 // start starts or finds a server, and stops it when the test ends.
 func start(t *testing.T, cfg Config) *Server {
 	t.Helper()

@@ -3,6 +3,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,10 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	owner := accountFor(cfg.Dir)
+	owner, err := accountFor(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("embedded Postgres: %w", err)
+	}
 	removeDir := cfg.Dir == ""
 	if removeDir {
 		if cfg.Dir, err = os.MkdirTemp("", "flightbill-postgres-"); err != nil {
@@ -75,11 +79,14 @@ func startIn(ctx context.Context, cfg Config, owner account, removeDir bool) (*S
 		}
 		dirs := cfg.cacheDirs
 		if dirs == nil {
-			dirs = cacheDirs()
+			dirs = owner.cacheDirs()
+			if !removeDir {
+				dirs = append(dirs, filepath.Join(dir, "cache"))
+			}
 		}
 		server.holder, server.state, err = startHolder(ctx, cfg, lock, order{
 			Dir: dir, RemoveDir: removeDir, Ephemeral: cfg.Ephemeral, Parameters: cfg.Parameters, Version: cfg.version(),
-			Account: owner, CacheDirs: dirs, Ports: cfg.ports,
+			Account: owner, CacheDirs: dirs, Repository: cmp.Or(cfg.repository, mavenCentral), Ports: cfg.ports,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("embedded Postgres: %w", err)
@@ -110,9 +117,9 @@ func waitForServer(ctx context.Context, cfg Config, lock *os.File, server *Serve
 			return false, err
 		}
 		if found {
-			if cfg.Version != "" && major(cfg.Version) != major(server.state.Version) {
+			if cfg.Version != "" && cfg.Version.major() != server.state.Version.major() {
 				return false, fmt.Errorf("%w: Postgres %s is running on %s, and %s is asked for",
-					ErrOtherVersion, display(server.state.Version), server.dir, display(cfg.Version))
+					ErrOtherVersion, server.state.Version.display(), server.dir, cfg.Version.display())
 			}
 			return true, nil
 		}

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -72,7 +71,7 @@ func TestStartsAtOnceShareOneServer(t *testing.T) {
 	require.Equal(t, 1, owners, "owners")
 	require.Equal(t, "yes", query(t, servers[0].URL(), "SELECT 'yes'"), "alive after the others' Stop")
 
-	_, err := Start(t.Context(), Config{Dir: dir, Version: embeddedpostgres.V15})
+	_, err := Start(t.Context(), Config{Dir: dir, Version: V15})
 	require.ErrorIs(t, err, ErrOtherVersion)
 }
 
@@ -129,7 +128,7 @@ func TestStaleStateIsNotBelieved(t *testing.T) {
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, passwordFile), []byte("secret"), 0o600))
 	require.NoError(t, writeState(dir, state{Port: other.Addr().(*net.TCPAddr).Port, Version: defaultVersion}))
-	lock, err := openLock(filepath.Join(dir, lockFile), accountFor(dir))
+	lock, err := openLock(filepath.Join(dir, lockFile), ownerOf(t, dir))
 	require.NoError(t, err)
 	defer lock.Close()
 	free, err := tryLock(lock)

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -22,8 +21,8 @@ const stateFile = "server.json"
 
 // state is what other processes need to know of a running server, besides the cluster's password.
 type state struct {
-	Port    int                              `json:"port"`
-	Version embeddedpostgres.PostgresVersion `json:"version"`
+	Port    int     `json:"port"`
+	Version Version `json:"version"`
 }
 
 // writeState replaces the state file as a whole: others may be reading it.

@@ -14,31 +14,91 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/flightbill/flightbill/internal/ownfolder"
 )
 
 // account is who the server runs as.
 type account struct{ UID, GID int }
 
+// Where there is no user flightbill, root's servers run as the first of these that nobody else has. Systemd's table of user
+// ids has them as unused. A container with a range of its own ids has these: they are below 65536.
+const (
+	firstUID = 60578
+	lastUID  = 61183
+)
+
 // accountFor returns the account for a data folder. Root cannot run Postgres: it takes the owner of the folder, so that
-// root and that user can share one, and where root owns it or there is none yet, nobody.
-func accountFor(dir string) account {
+// root and that user can share one, and where root owns it or there is none yet, a user that is flightbill's alone.
+func accountFor(dir string) (account, error) {
 	if os.Geteuid() != 0 {
-		return account{os.Geteuid(), os.Getegid()}
+		return account{os.Geteuid(), os.Getegid()}, nil
 	}
-	if info, err := os.Stat(dir); err == nil {
-		if owner := accountOf(info); owner.UID != 0 {
-			return owner
-		}
+	own, err := ownAccount()
+	if err != nil {
+		return account{}, err
 	}
-	if u, err := user.Lookup("nobody"); err == nil {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return own, nil //nolint:nilerr // prepareDir says what is wrong with it
+	}
+	switch owner := accountOf(info); owner.UID {
+	case 0:
+		return own, nil
+	case nobody():
+		return account{}, fmt.Errorf("%w: %s belongs to nobody, whose programs could read and change what is in it: chown -R %d:%d %[2]s",
+			ErrShared, dir, own.UID, own.GID)
+	default:
+		return owner, nil
+	}
+}
+
+// ownAccount returns the user that root's new servers run as.
+func ownAccount() (account, error) {
+	if u, err := user.Lookup("flightbill"); err == nil {
 		uid, uidErr := strconv.Atoi(u.Uid)
 		gid, gidErr := strconv.Atoi(u.Gid)
-		// macOS writes nobody as -2.
 		if uidErr == nil && gidErr == nil && uid > 0 && gid > 0 {
-			return account{uid, gid}
+			return account{uid, gid}, nil
 		}
 	}
-	return account{65534, 65534}
+	for uid := firstUID; uid <= lastUID; uid++ {
+		if unused(uid) {
+			return account{uid, uid}, nil
+		}
+	}
+	return account{}, fmt.Errorf("root cannot run Postgres, and the user ids %d to %d are all taken: make a user for it (useradd --system flightbill)",
+		firstUID, lastUID)
+}
+
+// unused reports whether a user id, and the same group id, is nobody's, or one that an earlier start has taken.
+func unused(uid int) bool {
+	id := strconv.Itoa(uid)
+	_, noUser := user.LookupId(id)
+	_, noGroup := user.LookupGroupId(id)
+	if noUser == nil || noGroup == nil {
+		return false
+	}
+	processes, _ := filepath.Glob("/proc/[0-9]*") // macOS has none
+	if !slices.ContainsFunc(processes, func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && accountOf(info).UID == uid
+	}) {
+		return true
+	}
+	// They may be flightbill's: the folder is made before the first of them starts.
+	_, err := os.Stat(account{uid, uid}.cacheDirs()[0])
+	return err == nil
+}
+
+// nobody returns the id of the user that is everybody's who wants none of his own.
+func nobody() int {
+	if u, err := user.Lookup("nobody"); err == nil {
+		if uid, err := strconv.ParseInt(u.Uid, 10, 64); err == nil {
+			return int(uint32(uid)) //nolint:gosec // macOS writes it as -2
+		}
+	}
+	return 65534
 }
 
 // accountOf returns the owner of a file.
@@ -61,7 +121,32 @@ func (a account) become() error {
 		err = syscall.Setuid(a.UID)
 	}
 	if err != nil {
-		return fmt.Errorf("root cannot run Postgres, and switching to user %d failed: %w; run flightbill as another user", a.UID, err)
+		return fmt.Errorf("root cannot run Postgres, and switching to user %d failed: %w; run flightbill as another user, "+
+			"or make one that this container has (useradd --system flightbill)", a.UID, err)
+	}
+	return nil
+}
+
+// credential is for a process that root starts as the account.
+func (a account) credential() *syscall.Credential {
+	return &syscall.Credential{Uid: uint32(a.UID), Gid: uint32(a.GID), Groups: []uint32{uint32(a.GID)}} //nolint:gosec // ids
+}
+
+// handOver makes a folder that belongs to the account, in one of root's. One that is there stays whose it is.
+func (a account) handOver(dir string) error {
+	parent, err := ownfolder.Make(filepath.Dir(dir), 0o755)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(dir); err == nil {
+		return nil
+	}
+	fresh, err := os.MkdirTemp(parent, "new-")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(os.Lchown(fresh, a.UID, a.GID), os.Chmod(fresh, cacheMode), os.Rename(fresh, dir)); err != nil {
+		return errors.Join(err, os.RemoveAll(fresh))
 	}
 	return nil
 }
@@ -122,6 +207,9 @@ func prepareDir(dir string, owner account) (string, error) {
 			ErrNotDataFolder, dir)
 	}
 
+	if err := ownfolder.Check(dir, owner.UID); err != nil {
+		return "", fmt.Errorf("data folder: %w; or choose another with FLIGHTBILL_DATA_DIR", err)
+	}
 	if os.Geteuid() != 0 {
 		return dir, nil
 	}
@@ -175,20 +263,22 @@ func missing(dir string) []string {
 	return append(missing(filepath.Dir(dir)), dir)
 }
 
-// cacheDirs returns the places for the Postgres binaries, in order of preference.
-func cacheDirs() []string {
-	temp := filepath.Join(os.TempDir(), "flightbill-cache-"+strconv.Itoa(os.Geteuid()))
+// cacheMode lets the group in: with that of the account, initdb runs as another user.
+const cacheMode = 0o750
+
+// cacheDirs returns the places for the Postgres binaries, in order of preference. None of them is shared with others.
+func (a account) cacheDirs() []string {
 	switch {
 	case os.Geteuid() == 0 && runtime.GOOS == "darwin":
-		return []string{"/Library/Caches/flightbill", temp}
+		return []string{filepath.Join("/Library/Caches/flightbill", strconv.Itoa(a.UID))}
 	case os.Geteuid() == 0:
-		return []string{"/var/cache/flightbill", temp}
+		return []string{filepath.Join("/var/cache/flightbill", strconv.Itoa(a.UID))}
 	}
 	if dir, err := os.UserCacheDir(); err == nil && filepath.IsAbs(dir) {
-		return []string{filepath.Join(dir, "flightbill"), temp}
+		return []string{filepath.Join(dir, "flightbill")}
 	}
 	if home := homeDir(); home != "" {
-		return []string{filepath.Join(home, ".cache", "flightbill"), temp}
+		return []string{filepath.Join(home, ".cache", "flightbill")}
 	}
-	return []string{temp}
+	return nil
 }

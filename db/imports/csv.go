@@ -3,6 +3,7 @@ package imports
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/csv"
 	"errors"
@@ -29,6 +30,7 @@ const (
 type csvColumn struct {
 	name     string
 	optional bool
+	most     int // characters of a cell; maxCell where it is 0
 }
 
 // fileError says what is wrong with a file, in words for whoever wrote it.
@@ -45,22 +47,23 @@ func (e *fileError) Unwrap() []error { return e.problems }
 //	err := file.err()
 type csvFile struct {
 	name     string
-	csv      *csv.Reader
+	rows     *rows
 	header   []string
+	longest  []int          // characters, by column of the file
 	columns  map[string]int // where a column is; -1: the file does not have it
 	progress func(rows int64)
 
 	record   []string
-	line     int // on which the record starts
-	rows     int64
+	line     int   // on which the record starts
+	read     int64 // rows
 	done     bool
 	problems []error
 	warnings []string
 }
 
 // openCSV reads the header.
-func openCSV(name string, r io.Reader, columns []csvColumn, progress func(rows int64)) (*csvFile, error) {
-	f := &csvFile{name: name, progress: progress, columns: map[string]int{}, line: 1}
+func openCSV(name string, r io.Reader, columns []csvColumn, most int64, progress func(rows int64)) (*csvFile, error) {
+	f := &csvFile{name: name, progress: progress, columns: map[string]int{}}
 	if f.progress == nil {
 		f.progress = func(int64) {}
 	}
@@ -68,20 +71,15 @@ func openCSV(name string, r io.Reader, columns []csvColumn, progress func(rows i
 	if err != nil {
 		return nil, f.failf("cannot be read: %w", err)
 	}
-	f.csv = csv.NewReader(text)
-	f.csv.FieldsPerRecord = -1 // counted here, for a message that says more
-	header, err := f.csv.Read()
-	for err == nil && allBlank(header) {
-		header, err = f.csv.Read()
-	}
+	f.rows = newRows(text, most)
+	header, err := f.rows.next()
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil, f.failf("is empty: the first line must name the columns")
 	case err != nil:
 		return nil, f.failf("%w", readError(err))
 	}
-	f.line, _ = f.csv.FieldPos(0)
-	f.csv.ReuseRecord = true
+	f.rows.csv.ReuseRecord = true
 	if err := f.readHeader(header, columns); err != nil {
 		return nil, err
 	}
@@ -136,11 +134,6 @@ func (r carriageReturns) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// allBlank: spreadsheets write rows of commas.
-func allBlank(record []string) bool {
-	return !slices.ContainsFunc(record, func(cell string) bool { return strings.TrimSpace(cell) != "" })
-}
-
 func (f *csvFile) readHeader(header []string, columns []csvColumn) error {
 	known := make([]string, len(columns))
 	for i, c := range columns {
@@ -160,6 +153,7 @@ func (f *csvFile) readHeader(header []string, columns []csvColumn) error {
 		}
 		f.columns[column] = i
 		f.header = append(f.header, column)
+		f.longest = append(f.longest, cmp.Or(columns[slices.Index(known, column)].most, maxCell))
 	}
 	var missing []string
 	for _, c := range columns {
@@ -184,17 +178,12 @@ func (f *csvFile) next() bool {
 		f.done = true
 		return false
 	}
-	record, err := f.csv.Read()
-	for err == nil && allBlank(record) {
-		record, err = f.csv.Read()
-	}
+	record, err := f.rows.next()
+	f.line = f.rows.line
 	if errors.Is(err, io.EOF) {
-		f.progress(f.rows)
+		f.progress(f.read)
 		f.done = true
 		return false
-	}
-	if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
-		f.line = syntax.StartLine
 	}
 	if err != nil {
 		// What follows a stray quote, or a broken file, would only mislead.
@@ -203,10 +192,9 @@ func (f *csvFile) next() bool {
 		return false
 	}
 	f.record = record
-	f.line, _ = f.csv.FieldPos(0)
-	f.rows++
-	if f.rows%progressEvery == 0 {
-		f.progress(f.rows)
+	f.read++
+	if f.read%progressEvery == 0 {
+		f.progress(f.read)
 	}
 	if len(record) != len(f.header) {
 		f.problemf(f.line, "it has %d cells, the header has %d columns", len(record), len(f.header))
@@ -215,6 +203,10 @@ func (f *csvFile) next() bool {
 	for i, cell := range record {
 		if !utf8.ValidString(cell) || strings.IndexByte(cell, 0) >= 0 {
 			f.problemf(f.line, "column %s: %s is not text in UTF-8: save the file as UTF-8", f.header[i], shown(cell))
+			return f.next()
+		}
+		if n := utf8.RuneCountInString(cell); n > f.longest[i] {
+			f.problemf(f.line, "column %s: %s has %d characters: %d at most", f.header[i], shown(cell), n, f.longest[i])
 			return f.next()
 		}
 	}

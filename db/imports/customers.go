@@ -21,9 +21,9 @@ import (
 // a customer that exists.
 var customerColumns = []csvColumn{
 	{name: "code"},
-	{name: "name", optional: true},
-	{name: "operators", optional: true},
-	{name: "aircraft", optional: true},
+	{name: "name", optional: true, most: maxText},
+	{name: "operators", optional: true, most: maxRow},
+	{name: "aircraft", optional: true, most: maxRow},
 	{name: "billing_frequency", optional: true},
 	{name: "week_ends_on", optional: true},
 	{name: "payment_terms_days", optional: true},

@@ -1,7 +1,6 @@
 package imports
 
 import (
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -32,24 +31,17 @@ func FlightIDs(name string, r io.Reader, yield func(id string) error) error {
 	if err != nil {
 		return fmt.Errorf("%s: cannot be read: %w", name, err)
 	}
-	rows := csv.NewReader(text)
-	rows.FieldsPerRecord, rows.ReuseRecord = -1, true
+	rows := newRows(text, 0)
+	rows.csv.ReuseRecord = true
 	column, first, columns := 0, true, 1
 	for {
-		record, err := rows.Read()
+		record, err := rows.next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			line := 1
-			if syntax, ok := errors.AsType[*csv.ParseError](err); ok {
-				line = syntax.StartLine
-			}
-			return fmt.Errorf("%s: line %d: %w", name, line, readError(err))
-		case allBlank(record):
-			continue
+			return fmt.Errorf("%s: line %d: %w", name, rows.line, readError(err))
 		}
-		line, _ := rows.FieldPos(0)
 		if first {
 			first = false
 			header := slices.IndexFunc(record, func(cell string) bool { return strings.EqualFold(strings.TrimSpace(cell), "flight_id") })
@@ -59,11 +51,11 @@ func FlightIDs(name string, r io.Reader, yield func(id string) error) error {
 			}
 		}
 		if len(record) != columns {
-			return fmt.Errorf("%s: line %d: it has %d cells: write one id a line, or name the columns in the first line, flight_id among them, for all rows", name, line, len(record))
+			return fmt.Errorf("%s: line %d: it has %d cells: write one id a line, or name the columns in the first line, flight_id among them, for all rows", name, rows.line, len(record))
 		}
 		id := strings.TrimSpace(record[column])
 		if !db.ValidFlightID(id) || billing.CleanText(id) == "" {
-			return fmt.Errorf("%s: line %d: flight id %s cannot be enqueued: it is 1 to 128 of A-Z a-z 0-9 space . _ : / + # @ ~ -, the first a letter or digit, and no word for nothing", name, line, shown(id))
+			return fmt.Errorf("%s: line %d: flight id %s cannot be enqueued: it is 1 to 128 of A-Z a-z 0-9 space . _ : / + # @ ~ -, the first a letter or digit, and no word for nothing", name, rows.line, shown(id))
 		}
 		if err := yield(id); err != nil {
 			return err

@@ -50,6 +50,7 @@ func Load(
 	ctx context.Context, pool *pgxpool.Pool, kind Kind, name string, r io.Reader, progress func(rows int64),
 ) (Result, error) {
 	var columns []csvColumn
+	most := int64(maxKept)
 	var load func(context.Context, *pgxpool.Pool, *csvFile) (Result, error)
 	switch kind {
 	case Customers:
@@ -57,11 +58,11 @@ func Load(
 	case Tariffs:
 		columns, load = tariffColumns, loadTariffs
 	case Flights:
-		columns, load = flightColumns, loadFlights
+		columns, load, most = flightColumns, loadFlights, 0
 	default:
 		return Result{}, fmt.Errorf("cannot import %q: only customers, tariffs or flights", kind)
 	}
-	file, err := openCSV(name, r, columns, progress)
+	file, err := openCSV(name, r, columns, most, progress)
 	if err != nil {
 		return Result{}, err
 	}
@@ -75,7 +76,7 @@ func Load(
 	case err != nil:
 		return Result{}, fmt.Errorf("import %s: %w", name, err)
 	}
-	result.Rows, result.Warnings = file.rows, append(result.Warnings, file.warnings...)
+	result.Rows, result.Warnings = file.read, append(result.Warnings, file.warnings...)
 	result.Unchanged = result.Rows - result.Added - result.Changed
 	return result, nil
 }

@@ -20,7 +20,7 @@ import (
 // airport, its end or its tax by oversight bills too much or too little.
 var tariffColumns = []csvColumn{
 	{name: "code"},
-	{name: "description"},
+	{name: "description", most: maxText},
 	{name: "basis"},
 	{name: "customer", optional: true},
 	{name: "airport"},

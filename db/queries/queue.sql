@@ -125,6 +125,11 @@ UPDATE flightbill.river_queue SET updated_at = now() WHERE name = 'flights' AND 
 -- name: QueueIsCancelled :one
 SELECT EXISTS (SELECT FROM flightbill.river_job WHERE id = @id AND metadata ? 'cancel_attempted_at');
 
+-- Whether a client has been River's leader for so long.
+-- name: QueueLeads :one
+SELECT EXISTS (SELECT FROM flightbill.river_leader
+    WHERE leader_id = @client AND expires_at > now() AND elected_at < now() - make_interval(secs => @for_seconds::float8));
+
 -- Whether a queue is paused; as it stays until the transaction ends.
 -- name: QueueLockPaused :one
 SELECT (paused_at IS NOT NULL)::boolean AS paused FROM flightbill.river_queue WHERE name = @name FOR NO KEY UPDATE;

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"os"
 
-	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
-
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/embedded"
 	"github.com/flightbill/flightbill/internal/dumpschema/schema"
@@ -30,7 +28,7 @@ func run(ctx context.Context) (err error) {
 	if _, err := os.Stat(file); err != nil {
 		return fmt.Errorf("run this from the module's root: %w", err)
 	}
-	server, err := embedded.Start(ctx, embedded.Config{Ephemeral: true, Version: embeddedpostgres.V15})
+	server, err := embedded.Start(ctx, embedded.Config{Ephemeral: true, Version: embedded.V15})
 	if err != nil {
 		return err
 	}

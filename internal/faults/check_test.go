@@ -1,7 +1,6 @@
 package faults_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -79,17 +78,18 @@ type askedRow struct {
 func (h *harness) check(t *testing.T) {
 	t.Helper()
 	b := h.read(t)
+	b.wrong = append(b.wrong, h.mistakes...)
 	for id := range b.asked {
 		b.checkFlight(id)
 	}
 	for id, row := range b.ledger {
 		if _, asked := b.asked[id]; !asked {
-			b.fault("flight %s is billed to %s, and nobody has enqueued it", id, row.Customer)
+			b.faultf("flight %s is billed to %s, and nobody has enqueued it", id, row.Customer)
 		}
 	}
 	for id := range b.queued {
 		if _, asked := b.asked[id]; !asked {
-			b.fault("flight %s is queued, and nobody has enqueued it", id)
+			b.faultf("flight %s is queued, and nobody has enqueued it", id)
 		}
 	}
 	b.checkInvoices()
@@ -98,7 +98,7 @@ func (h *harness) check(t *testing.T) {
 	require.Greater(t, len(b.ledger), 50, "flights billed")
 }
 
-func (b *books) fault(format string, args ...any) {
+func (b *books) faultf(format string, args ...any) {
 	if len(b.wrong) < 30 {
 		b.wrong = append(b.wrong, fmt.Sprintf(format, args...))
 	}
@@ -169,18 +169,18 @@ func (b *books) checkFlight(id string) {
 		case q.Reason == "invoice_voided" && open && !openAgain:
 		case q.Reason == now.refused() && !billed:
 		default:
-			b.fault("flight %s is still queued, %s: %s", id, q.State, q.LastError)
+			b.faultf("flight %s is still queued, %s: %s", id, q.State, q.LastError)
 		}
 	}
 	switch {
 	case billed && asked.Taken && b.events[id][0].At.After(asked.At):
-		b.fault("flight %s was billed at %v, after it had been taken back at %v", id, b.events[id][0].At, asked.At)
+		b.faultf("flight %s was billed at %v, after it had been taken back at %v", id, b.events[id][0].At, asked.At)
 	case !billed && !asked.Taken && len(b.queued[id]) == 0:
-		b.fault("flight %s was enqueued at %v, and is neither billed nor queued", id, asked.At)
+		b.faultf("flight %s was enqueued at %v, and is neither billed nor queued", id, asked.At)
 	case !billed && len(b.charges[id]) > 0:
-		b.fault("flight %s has charges and is not in the ledger", id)
+		b.faultf("flight %s has charges and is not in the ledger", id)
 	case openAgain:
-		b.fault("flight %s is to be billed again, and has not been", id)
+		b.faultf("flight %s is to be billed again, and has not been", id)
 	}
 	if billed {
 		b.checkFacts(id, row)
@@ -195,12 +195,12 @@ func (b *books) checkFacts(id string, row ledgerRow) {
 	for version := last; version >= b.h.fixed[id]; version-- {
 		if f := b.h.flights.at(id, version); f.refused() == "" && f.isIn(row.Facts) {
 			if payerOf(f).code != row.Customer || !dayOf(f.landed, b.h.zone).Equal(row.LandedOn) {
-				b.fault("flight %s is in the ledger for %s, landed on %v; by its facts %+v it is not", id, row.Customer, row.LandedOn, f)
+				b.faultf("flight %s is in the ledger for %s, landed on %v; by its facts %+v it is not", id, row.Customer, row.LandedOn, f)
 			}
 			return
 		}
 	}
-	b.fault("flight %s was billed from %s, which was not so from version %d to %d", id, row.Facts, b.h.fixed[id], last)
+	b.faultf("flight %s was billed from %s, which was not so from version %d to %d", id, row.Facts, b.h.fixed[id], last)
 }
 
 // isIn reports whether the ledger's facts are these.
@@ -249,7 +249,7 @@ func (b *books) checkPrice(id string, row ledgerRow) {
 	// corrections alone, which price all currencies anew.
 	events := b.events[id]
 	if len(events) != row.Revision+1 || events[0].What != "save" {
-		b.fault("flight %s was billed, voided and corrected %d times, and its revision is %d", id, len(events), row.Revision)
+		b.faultf("flight %s was billed, voided and corrected %d times, and its revision is %d", id, len(events), row.Revision)
 		return
 	}
 	from := 0
@@ -260,7 +260,7 @@ func (b *books) checkPrice(id string, row ledgerRow) {
 	}
 	voids := b.voids[id]
 	if n := len(slices.DeleteFunc(slices.Clone(events), func(e billedEvent) bool { return e.What != "void" })); n != len(voids) {
-		b.fault("flight %s was voided %d times, and %d times by its events %v", id, len(voids), n, whats(events))
+		b.faultf("flight %s was voided %d times, and %d times by its events %v", id, len(voids), n, whats(events))
 		return
 	}
 	for _, e := range events[:from] {
@@ -314,7 +314,7 @@ func (b *books) checkPrice(id string, row ledgerRow) {
 	}
 	if !slices.ContainsFunc(possible, have.equals) {
 		maps.DeleteFunc(have, func(_ item, s sums) bool { return s.isZero() })
-		b.fault("flight %s, after %v, comes to %v, and must come to %v", id, whats(events), have, possible)
+		b.faultf("flight %s, after %v, comes to %v, and must come to %v", id, whats(events), have, possible)
 	}
 }
 
@@ -339,7 +339,7 @@ func (b *books) checkPeriods(id string) {
 		invoice := b.invoices[c.InvoiceID]
 		if invoice.Credits != 0 {
 			if c.Late || c.Origin != "" {
-				b.fault("charge %d of flight %s undoes another, and is late or %q", c.ID, id, c.Origin)
+				b.faultf("charge %d of flight %s undoes another, and is late or %q", c.ID, id, c.Origin)
 			}
 			continue
 		}
@@ -349,7 +349,7 @@ func (b *books) checkPeriods(id string) {
 			have = *invoice.ClosesOn
 		}
 		if !have.Equal(closes) || c.Late != (late || c.Origin != "") {
-			b.fault("charge %d of flight %s, flown on %v, billed under cut-off %v: closes on %v, late %v; must be %v, %v",
+			b.faultf("charge %d of flight %s, flown on %v, billed under cut-off %v: closes on %v, late %v; must be %v, %v",
 				c.ID, id, c.FlownOn.Format(time.DateOnly), c.Cutoff.Format(time.DateOnly), have.Format(time.DateOnly), c.Late, closes.Format(time.DateOnly), late || c.Origin != "")
 		}
 	}
@@ -376,7 +376,7 @@ func (b *books) checkInvoices() {
 	for _, i := range b.invoices {
 		if i.Credits != 0 {
 			if voided[i.Credits] != 0 {
-				b.fault("invoice %d is voided twice", i.Credits)
+				b.faultf("invoice %d is voided twice", i.Credits)
 			}
 			voided[i.Credits] = i.ID
 		}
@@ -386,18 +386,18 @@ func (b *books) checkInvoices() {
 		s := sum[i.ID]
 		if i.Status == "DRAFT" {
 			if i.ClosesOn == nil || !i.ClosesOn.After(cutoff) {
-				b.fault("%s is still a draft, and its closing date %v has been run", name, i.ClosesOn)
+				b.faultf("%s is still a draft, and its closing date %v has been run", name, i.ClosesOn)
 			}
 		} else if s[1] == nil || rat(i.Subtotal).Cmp(s[1]) != 0 || rat(i.Tax).Cmp(s[2]) != 0 || rat(i.Total).Cmp(new(big.Rat).Add(s[1], s[2])) != 0 {
-			b.fault("%s has subtotal %s, tax %s, total %s; its charges come to %v", name, i.Subtotal, i.Tax, i.Total, s)
+			b.faultf("%s has subtotal %s, tax %s, total %s; its charges come to %v", name, i.Subtotal, i.Tax, i.Total, s)
 		}
 		if i.Kind == "flight" && len(flightsOn[i.ID]) != 1 {
-			b.fault("%s is for one flight, and has %d", name, len(flightsOn[i.ID]))
+			b.faultf("%s is for one flight, and has %d", name, len(flightsOn[i.ID]))
 		}
 		if note := voided[i.ID]; (note != 0) != (i.Status == "VOID") {
-			b.fault("%s is %s, and invoice %d undoes it", name, i.Status, note)
+			b.faultf("%s is %s, and invoice %d undoes it", name, i.Status, note)
 		} else if back := sum[note]; note != 0 && (new(big.Rat).Add(s[1], back[1]).Sign() != 0 || new(big.Rat).Add(s[2], back[2]).Sign() != 0) {
-			b.fault("%s comes to %v, and what undoes it to %v", name, s, back)
+			b.faultf("%s comes to %v, and what undoes it to %v", name, s, back)
 		}
 	}
 }
@@ -405,6 +405,11 @@ func (b *books) checkInvoices() {
 // checkTables: what holds for whole tables.
 func (b *books) checkTables(t *testing.T) {
 	t.Helper()
+	var lost int
+	require.NoError(t, b.h.admin.QueryRow(t.Context(), `SELECT count(*) FROM unnest($1::bigint[]) AS token WHERE token NOT IN (SELECT token FROM witness.transactions)`, b.h.ended).Scan(&lost))
+	if lost > 0 {
+		b.faultf("%d transactions were committed, and are not there: this is the server's fault or the test's, and not flightbill's", lost)
+	}
 	for what, sql := range map[string]string{
 		"jobs still running":          `SELECT id::text FROM flightbill.river_job WHERE state = 'running'`,
 		"charges that no witness saw": `SELECT id::text FROM flightbill.charges WHERE id NOT IN (SELECT charge_id FROM witness.charged)`,
@@ -428,12 +433,12 @@ func (b *books) checkTables(t *testing.T) {
 		"runs that were not finished": `SELECT closes_on::text FROM flightbill.billing_runs WHERE finished_at IS NULL`,
 		"parked drafts":               `SELECT id || ': ' || parked_reason FROM flightbill.invoices WHERE parked_at IS NOT NULL`,
 	} {
-		rows, err := b.h.admin.Query(context.WithoutCancel(t.Context()), sql)
+		rows, err := b.h.admin.Query(t.Context(), sql)
 		require.NoError(t, err, what)
 		found, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		require.NoError(t, err, what)
 		if len(found) > 0 {
-			b.fault("%s: %d, the first %v", what, len(found), found[:min(10, len(found))])
+			b.faultf("%s: %d, the first %v", what, len(found), found[:min(10, len(found))])
 		}
 	}
 }

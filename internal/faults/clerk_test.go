@@ -45,15 +45,15 @@ func onInvoice(status, what, sql string) func(context.Context, *worker) error {
 			if err != nil {
 				return err
 			}
-			// Two clerks may have chosen the same: what the second does changes nothing, and is not to be counted.
-			var now string
-			if err := tx.QueryRow(ctx, `SELECT status FROM flightbill.invoices WHERE number = $1`, number).Scan(&now); err != nil {
-				return err
-			}
 			if _, err := tx.Exec(ctx, sql, number); err != nil {
 				return err
 			}
-			_, err = tx.Exec(ctx, `INSERT INTO witness.documents (number, what) VALUES ($1, $2)`, number, what)
+			// Where another clerk has done the same meanwhile, nothing was done, and nothing is to be counted.
+			done, err := tx.Exec(ctx, `INSERT INTO witness.documents (number, what) SELECT i.number, $2 FROM flightbill.invoices i
+				WHERE i.number = $1 AND ($2 = 'rebill' OR EXISTS (SELECT FROM flightbill.invoice_events e WHERE e.invoice_id = i.id AND e.xmin = pg_current_xact_id()::xid))`, number, what)
+			if err == nil && done.RowsAffected() == 0 {
+				return errNothingToDo
+			}
 			return err
 		})
 	}

@@ -74,6 +74,9 @@ func (f facts) refused() string {
 	return ""
 }
 
+// reasons are all that refused has.
+var reasons = []string{"flight_unknown", "not_landed", "no_customer", "missing_fact"}
+
 func pick[T any](r *rand.Rand, all []T) T { return all[r.IntN(len(all))] }
 
 // flights are all that there ever were: the truth that the flight source shows.

@@ -116,6 +116,10 @@ func (s *slot) stop() error {
 	s.stopping = true
 	process := s.process
 	s.mu.Unlock()
+	if process == nil {
+		<-s.ended
+		return nil
+	}
 	_ = process.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.ended:
@@ -141,17 +145,17 @@ func (s *slot) works() (client string, begun int) {
 
 // leader returns the slot whose process leads; one at random where none does.
 func (h *harness) leader(ctx context.Context, r *rand.Rand) (leader *slot, leads bool) {
-	any := pick(r, h.slots)
+	leader = pick(r, h.slots)
 	var client string
 	if err := h.admin.QueryRow(ctx, `SELECT leader_id FROM flightbill.river_leader`).Scan(&client); err != nil {
-		return any, false
+		return leader, false
 	}
 	for _, s := range h.slots {
 		if working, _ := s.works(); working == client {
 			return s, true
 		}
 	}
-	return any, false
+	return leader, false
 }
 
 // command runs a flightbill command as an operator does.

@@ -103,7 +103,13 @@ func (h *harness) transact(ctx context.Context, do func(tx pgx.Tx) error) error 
 		committing = err == nil
 		return err
 	})
-	if err == nil || !committing {
+	switch {
+	case err == nil:
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.ended = append(h.ended, token)
+		return nil
+	case !committing:
 		return err
 	}
 	for began := time.Now(); ; time.Sleep(500 * time.Millisecond) {

@@ -78,7 +78,11 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	if c.java, err = findJava(ctx); err != nil {
 		return err
 	}
-	if c.lib, err = jars(ctx, cacheDir(), c.options.Logger); err != nil {
+	cache, err := cacheDir()
+	if err != nil {
+		return err
+	}
+	if c.lib, err = jars(ctx, cache, c.options.Logger); err != nil {
 		return err
 	}
 	if c.dir, err = os.MkdirTemp("", "flightbill-pinot-"); err != nil {

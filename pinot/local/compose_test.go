@@ -24,6 +24,11 @@ func TestComposeFileMakesTheSameTable(t *testing.T) {
 			Entrypoint []string
 			DependsOn  map[string]struct{ Condition string } `yaml:"depends_on"`
 			Configs    []struct{ Source, Target string }
+			Ports      []string
+			CapDrop    []string `yaml:"cap_drop"`
+			Security   []string `yaml:"security_opt"`
+			Memory     string   `yaml:"mem_limit"`
+			Processes  int      `yaml:"pids_limit"`
 		}
 		Configs map[string]struct{ Content string }
 		Volumes map[string]any
@@ -40,6 +45,13 @@ func TestComposeFileMakesTheSameTable(t *testing.T) {
 		}
 		for _, c := range service.Configs {
 			require.Contains(t, file.Configs, c.Source, "%s uses it", name)
+		}
+		require.Equal(t, []string{"ALL"}, service.CapDrop, name)
+		require.Equal(t, []string{"no-new-privileges:true"}, service.Security, name)
+		require.NotEmpty(t, service.Memory, name)
+		require.Positive(t, service.Processes, name)
+		for _, port := range service.Ports {
+			require.True(t, strings.HasPrefix(port, "127.0.0.1:"), "%s: other machines reach %s", name, port)
 		}
 		if strings.HasPrefix(name, "pinot-") {
 			require.Equal(t, file.Services["pinot-controller"].Image, service.Image, name)

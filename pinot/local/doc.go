@@ -2,7 +2,8 @@
 //
 // Its duties:
 //
-//   - Get Pinot's jars with Maven, once, into the user's cache folder, whatever the number of processes that want them.
+//   - Get Pinot's jars with Maven, once, into the user's cache folder, whatever the number of processes that want them; run
+//     only those whose checksums this package has.
 //   - Run ZooKeeper, a controller, brokers and servers on free ports, with all they write in one temporary folder.
 //   - Make tables, load rows, and say when queries see them.
 //   - Stop, kill, freeze and restart any one of the processes.

@@ -9,15 +9,18 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/flightbill/flightbill/internal/ownfolder"
 )
 
 // Version is the release of Pinot that runs.
@@ -26,10 +29,20 @@ const Version = "0.11.0"
 //go:embed pom.xml
 var pom []byte
 
+// known are the jars that the pom comes to, in the form of sha256sum. What Maven brings is checked against it: Maven itself
+// compares with checksums from where it has the jars.
+//
+//go:embed jars.sha256
+var known string
+
 // jars returns the folder of Pinot's jars, with those of another process or an earlier one where there are any. Of any
 // number of processes that start at once, one fetches them and the others wait.
 func jars(ctx context.Context, cache string, logger *slog.Logger) (string, error) {
-	sum := sha256.Sum256(pom)
+	cache, err := ownfolder.Make(cache, 0o755)
+	if err != nil {
+		return "", fmt.Errorf("no folder for Pinot's jars: %w; or set XDG_CACHE_HOME to another one", err)
+	}
+	sum := sha256.Sum256(slices.Concat(pom, []byte(known)))
 	lib := filepath.Join(cache, "pinot-"+Version+"-"+hex.EncodeToString(sum[:4]))
 	if complete(lib) {
 		return lib, nil
@@ -37,9 +50,6 @@ func jars(ctx context.Context, cache string, logger *slog.Logger) (string, error
 	maven, err := exec.LookPath("mvn")
 	if err != nil {
 		return "", fmt.Errorf("%w: there is no mvn on PATH", ErrNoJava)
-	}
-	if err := checkCache(cache); err != nil {
-		return "", err
 	}
 	lock, err := os.OpenFile(lib+".lock", os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -79,7 +89,7 @@ func fetch(ctx context.Context, maven, lib string) error {
 	if err := os.WriteFile(project, pom, 0o600); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, maven, "--batch-mode", "--quiet", "--file", project,
+	cmd := exec.CommandContext(ctx, maven, "--batch-mode", "--quiet", "--strict-checksums", "--file", project,
 		"dependency:copy-dependencies", "-DoutputDirectory="+fresh)
 	cmd.Dir = fresh // another project's .mvn folder has nothing to say here
 	cmd.WaitDelay = 10 * time.Second
@@ -93,9 +103,39 @@ func fetch(ctx context.Context, maven, lib string) error {
 	if err := os.Remove(project); err != nil {
 		return err
 	}
+	if err := verify(fresh); err != nil {
+		return err
+	}
 	// After a power cut the name must not have outlived what it vouches for.
 	syscall.Sync()
 	return os.Rename(fresh, lib)
+}
+
+// verify fails where a folder does not hold the known jars and nothing else.
+func verify(dir string) error {
+	missing := map[string]string{}
+	for line := range strings.Lines(known) {
+		sum, name, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		missing[name] = sum
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			return err
+		}
+		if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != missing[entry.Name()] {
+			return fmt.Errorf("%s is not the one that this flightbill knows: its SHA-256 is %x; the known ones are in pinot/local/jars.sha256", entry.Name(), sum)
+		}
+		delete(missing, entry.Name())
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%d jars are missing, such as %s", len(missing), slices.Min(slices.Collect(maps.Keys(missing))))
+	}
+	return nil
 }
 
 // waitLock returns once the lock is this process's; it ends with the open file.
@@ -124,28 +164,19 @@ func waitLock(ctx context.Context, file *os.File, logger *slog.Logger) error {
 	}
 }
 
-// cacheDir is where the jars are kept.
-func cacheDir() string {
-	if dir, err := os.UserCacheDir(); err == nil && filepath.IsAbs(dir) {
-		return filepath.Join(dir, "flightbill")
+// cacheDir is where the jars are kept: for root not in its home, which may be another user's, as under sudo.
+func cacheDir() (string, error) {
+	switch {
+	case os.Geteuid() == 0 && runtime.GOOS == "darwin":
+		return "/Library/Caches/flightbill", nil
+	case os.Geteuid() == 0:
+		return "/var/cache/flightbill", nil
 	}
-	return filepath.Join(os.TempDir(), "flightbill-cache-"+strconv.Itoa(os.Geteuid()))
-}
-
-// checkCache makes the folder. Programs run from it, and in the shared temporary folder anybody may have made it first.
-func checkCache(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	info, err := os.Lstat(dir)
+	dir, err := os.UserCacheDir()
 	if err != nil {
-		return err
+		return "", fmt.Errorf("no folder for Pinot's jars: %w; set XDG_CACHE_HOME to one", err)
 	}
-	owner := info.Sys().(*syscall.Stat_t).Uid //nolint:forcetypeassert // on every Unix
-	if int(owner) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 || info.Mode().Type() != fs.ModeDir {
-		return fmt.Errorf("%s is not a folder that only this user may write to", dir)
-	}
-	return nil
+	return filepath.Join(dir, "flightbill"), nil
 }
 
 // tail returns the end of a log, as much of it as one wants to see in an error message.

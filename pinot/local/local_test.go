@@ -5,12 +5,15 @@ package local
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -141,12 +144,37 @@ func TestStartSaysWhatToInstall(t *testing.T) {
 	require.ErrorContains(t, err, "1.8.0_392")
 
 	// Java alone serves once the jars are there.
-	t.Setenv("HOME", t.TempDir())
-	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	require.NoError(t, os.WriteFile(old, []byte("#!/bin/sh\necho 'openjdk version \"17.0.15\"' >&2\n"), 0o700))
-	_, err = Start(t.Context(), Options{})
+	_, err = jars(t.Context(), t.TempDir(), slog.New(slog.DiscardHandler))
 	require.ErrorIs(t, err, ErrNoJava)
 	require.ErrorContains(t, err, "there is no mvn on PATH")
+}
+
+// Java runs what is in the folder.
+func TestJarsThatOthersMayChangeAreNotUsed(t *testing.T) {
+	t.Parallel()
+	cache, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	sum := sha256.Sum256(slices.Concat(pom, []byte(known)))
+	lib := filepath.Join(cache, fmt.Sprintf("pinot-%s-%x", Version, sum[:4]))
+	require.NoError(t, os.Mkdir(lib, 0o700))
+	got, err := jars(t.Context(), cache, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.Equal(t, lib, got, "one's own")
+
+	require.NoError(t, os.Chmod(cache, 0o777))
+	_, err = jars(t.Context(), cache, slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, "others may write to folder")
+	require.ErrorContains(t, err, "XDG_CACHE_HOME")
+}
+
+func TestJarsThatAreNotTheOnesKnown(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.ErrorContains(t, verify(dir), "210 jars are missing, such as HikariCP-java7-2.4.13.jar")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "HikariCP-java7-2.4.13.jar"), []byte("PK"), 0o600))
+	require.ErrorContains(t, verify(dir), "HikariCP-java7-2.4.13.jar is not the one that this flightbill knows")
+	require.NoError(t, os.Rename(filepath.Join(dir, "HikariCP-java7-2.4.13.jar"), filepath.Join(dir, "another.jar")))
+	require.ErrorContains(t, verify(dir), "another.jar is not the one that this flightbill knows")
 }
 
 func pids(c *Cluster) (all []int) {

@@ -1,0 +1,99 @@
+package imports
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+)
+
+// FuzzFiles: whatever a file holds, its rows can be kept, or each error names the file.
+func FuzzFiles(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.csv")
+	require.NoError(f, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(text[:min(len(text), 500)])
+	}
+	for _, seed := range []string{
+		"code,name,operators,aircraft\nA,B,\"X@2025-01-01..2026-01-01 Y\",G-OWN\n", "code;name\n", "code,name\r\nA,\"B\"\"\r\n\"\r\n",
+		"\xff\xfeA", "PK\x03\x04", "\x1f\x8b", "\ufeffcode,name,billing_frequency\rA,B,monthly\r", "code,name\nA,\x00\n", "code,name\nA,\"B\n", ",,\n\ncode\nA\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for kind, columns := range map[Kind][]csvColumn{Customers: customerColumns, Tariffs: tariffColumns, Flights: flightColumns} {
+			file, err := openCSV("f.csv", bytes.NewReader(text), columns, maxKept, nil)
+			if err != nil {
+				require.True(t, strings.HasPrefix(err.Error(), "f.csv: "), "%v", err)
+				continue
+			}
+			var kept []string
+			switch kind {
+			case Customers:
+				for _, row := range readCustomers(file) {
+					kept = append(kept, row.code)
+					if row.name != nil {
+						kept = append(kept, *row.name)
+					}
+				}
+			case Tariffs:
+				for _, row := range readTariffs(file) {
+					kept = append(kept, row.tariff.Code, row.tariff.Description, row.tariff.Airport)
+					require.LessOrEqual(t, len(row.tariff.UnitRate.String()), 200)
+				}
+			case Flights:
+				source := &flightCopy{file: file, facts: []string{}}
+				for file.next() {
+					before := len(file.problems)
+					source.buf = source.buf[:0]
+					source.addRow()
+					if len(file.problems) == before {
+						require.Equal(t, 1, bytes.Count(source.buf, []byte("\n")), "%q", source.buf)
+						require.True(t, db.ValidFlightID(file.raw("flight_id")))
+					}
+				}
+			}
+			if err := file.err(); err != nil {
+				for line := range strings.Lines(err.Error()) {
+					require.True(t, strings.HasPrefix(line, "f.csv: "), "%v", err)
+				}
+				continue
+			}
+			for _, value := range kept {
+				require.True(t, utf8.ValidString(value) && !strings.Contains(value, "\x00"), "%q", value)
+				require.Equal(t, billing.CleanText(value), value)
+			}
+		}
+		_ = FlightIDs("f.csv", bytes.NewReader(text), func(id string) error {
+			require.True(t, db.ValidFlightID(id), "%q", id)
+			return nil
+		})
+	})
+}
+
+// FuzzDecimal: what is taken for a number is one to Postgres too, and has no exponent that
+// arithmetic would write out.
+func FuzzDecimal(f *testing.F) {
+	for _, seed := range []string{"0", "-0.5", "5.", ".5", "1e9", "1e999999999", "٣", "0x1", "1_0", "+1", "--1", "NaN", "Infinity", strings.Repeat("9", 101)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, cell string) {
+		if !isDecimal(cell) {
+			return
+		}
+		file := &csvFile{columns: map[string]int{"x": 0}, record: []string{cell}}
+		d := file.decimal("x", "")
+		require.NotNil(t, d, cell)
+		require.LessOrEqual(t, len(d.String()), 100)
+		require.Regexp(t, `^-?[0-9]+(\.[0-9]+)?$`, cell)
+	})
+}

@@ -1,0 +1,127 @@
+// Command licenses keeps THIRD_PARTY_LICENSES: the licences of what is in the binary, which have to go with it. Run it from the
+// module's root:
+//
+//	go run ./internal/licenses           say whether the file is up to date; exit status 0: it is
+//	go run ./internal/licenses -write    write it
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const file = "THIRD_PARTY_LICENSES"
+
+func main() {
+	write := flag.Bool("write", false, "write the file")
+	flag.Parse()
+	if err := run(context.Background(), *write); err != nil {
+		fmt.Fprintln(os.Stderr, "licenses:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, write bool) error {
+	want, err := text(ctx)
+	if err != nil {
+		return err
+	}
+	if write {
+		return os.WriteFile(file, []byte(want), 0o644) //nolint:gosec // for everybody
+	}
+	if found, err := os.ReadFile(file); err != nil {
+		return err
+	} else if string(found) != want {
+		return fmt.Errorf("%s is not up to date: make generate", file)
+	}
+	fmt.Println(file, "is up to date")
+	return nil
+}
+
+// text returns what the file has to hold: each text once, below the modules that it is of.
+func text(ctx context.Context) (string, error) {
+	modules, err := modules(ctx)
+	if err != nil {
+		return "", err
+	}
+	under := map[string][]string{} // modules, by what their licence says
+	for module, dir := range modules {
+		licence, err := licence(dir)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", module, err)
+		}
+		if strings.HasPrefix(module, "golang.org/x/sys@") {
+			under[licence] = append(under[licence], "Go's standard library")
+		}
+		under[licence] = append(under[licence], module)
+	}
+	for _, names := range under {
+		slices.Sort(names)
+	}
+	var b strings.Builder
+	b.WriteString(`flightbill's binary holds the Go modules below. Each is here with its licence and, where it has one, its notice.
+The source of a module of this version is at https://pkg.go.dev/ and its name; of those under the Mozilla Public
+License 2.0 flightbill holds it unchanged, and offers it there.
+`)
+	for _, licence := range slices.SortedFunc(maps.Keys(under), func(a, b string) int { return strings.Compare(under[a][0], under[b][0]) }) {
+		fmt.Fprintf(&b, "\n%s\n%s\n\n%s\n", strings.Repeat("=", 80), strings.Join(under[licence], "\n"), licence)
+	}
+	return b.String(), nil
+}
+
+// modules returns the folders of those in the binary, on all supported systems, by name and version.
+func modules(ctx context.Context) (map[string]string, error) {
+	found := map[string]string{}
+	for _, system := range []string{"linux", "darwin"} {
+		cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}@{{.Version}} {{.Dir}}{{end}}{{end}}", "./cmd/flightbill")
+		cmd.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
+		cmd.Stderr = os.Stderr
+		out, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("go list: %w", err)
+		}
+		for line := range strings.Lines(string(out)) {
+			if module, dir, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+				found[module] = dir
+			}
+		}
+	}
+	return found, nil
+}
+
+// licence returns the text of a module's licence and notice.
+func licence(dir string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	var texts []string
+	for _, entry := range entries {
+		name := strings.ToUpper(entry.Name())
+		if !strings.HasPrefix(name, "LICENSE") && !strings.HasPrefix(name, "LICENCE") && !strings.HasPrefix(name, "COPYING") && !strings.HasPrefix(name, "NOTICE") {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			return "", err
+		}
+		texts = append(texts, strings.TrimSpace(strings.ReplaceAll(string(content), "\r\n", "\n")))
+	}
+	all := strings.Join(texts, "\n\n")
+	for _, known := range []string{
+		"Mozilla Public License", "Apache License", "Permission is hereby granted, free of charge", "Redistribution and use in source and binary forms",
+	} {
+		if strings.Contains(all, known) {
+			return all, nil
+		}
+	}
+	return "", errors.New("its licence is none of MIT, BSD, Apache 2.0 and MPL 2.0: see whether flightbill may hold it")
+}

@@ -164,7 +164,7 @@ func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
 // CheckSpace reports whether the database's disk takes what is written, by a temporary
 // file of a megabyte. A full one answers questions all the same.
 func CheckSpace(ctx context.Context, pool *pgxpool.Pool) error {
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, pool, ReadCommitted, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '64kB'; SET LOCAL temp_tablespaces = ''`); err != nil {
 			return err
 		}

@@ -100,7 +100,7 @@ func (a *app) enqueue(ctx context.Context, pool *pgxpool.Pool, ids func(func(str
 	if err != nil {
 		return total, err
 	}
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, pool, db.ReadCommitted, func(tx pgx.Tx) error {
 		var sent int64
 		for _, batch := range batches {
 			row, err := db.Enqueue(ctx, tx, batch)

@@ -24,16 +24,14 @@ type guessing struct {
 	log     *syncWriter
 }
 
-func guess(t *testing.T, test func(*testing.T, *guessing)) {
+func newGuessing(t *testing.T) *guessing {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		log := &syncWriter{}
-		logger := slog.New(slog.NewTextHandler(log, nil))
-		g := &guessing{guesses: newGuesses(logger), log: log}
-		g.handler = newCredentials("clerk", "right", g.guesses).require(http.HandlerFunc(healthz), logger)
-		defer g.stop()
-		test(t, g)
-	})
+	log := &syncWriter{}
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	g := &guessing{guesses: newGuesses(logger), log: log}
+	g.handler = newCredentials("clerk", "right", g.guesses).require(http.HandlerFunc(healthz), logger)
+	t.Cleanup(g.stop)
+	return g
 }
 
 // send returns the answer's status, and how long it took.
@@ -46,7 +44,8 @@ func (g *guessing) send(t *testing.T, from, password string) (status int, took t
 
 func TestWrongPasswordsAreSlowedDown(t *testing.T) {
 	t.Parallel()
-	guess(t, func(t *testing.T, g *guessing) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuessing(t)
 		for i := range 300 {
 			status, took := g.send(t, "192.0.2.1", fmt.Sprint("wrong", i))
 			require.Equal(t, http.StatusUnauthorized, status)
@@ -68,7 +67,8 @@ func TestWrongPasswordsAreSlowedDown(t *testing.T) {
 // All at once, from one address, as behind a proxy: the right password is answered at once.
 func TestTheRightPasswordIsNeverSlowedDown(t *testing.T) {
 	t.Parallel()
-	guess(t, func(t *testing.T, g *guessing) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuessing(t)
 		var answered atomic.Int64
 		var attack sync.WaitGroup
 		for range maxDelayed + 1000 {
@@ -93,7 +93,8 @@ func TestTheRightPasswordIsNeverSlowedDown(t *testing.T) {
 
 func TestManyAddressesAreSlowedDownTogether(t *testing.T) {
 	t.Parallel()
-	guess(t, func(t *testing.T, g *guessing) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuessing(t)
 		var attack sync.WaitGroup
 		for i := range 3 * countedAddresses {
 			attack.Go(func() { g.send(t, fmt.Sprintf("[2001:db8:%x::1]", i), "wrong") })
@@ -109,7 +110,8 @@ func TestManyAddressesAreSlowedDownTogether(t *testing.T) {
 		}
 		require.GreaterOrEqual(t, time.Since(start), (200-wholeAtOnce)*wholeEvery)
 	})
-	guess(t, func(t *testing.T, g *guessing) { // of one network of IPv6, as one may have it
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuessing(t) // of one network of IPv6, as one may have it
 		start := time.Now()
 		for i := range 40 {
 			g.send(t, fmt.Sprintf("[2001:db8::%x]", i), "wrong")
@@ -120,7 +122,8 @@ func TestManyAddressesAreSlowedDownTogether(t *testing.T) {
 
 func TestWrongPasswordsAreLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
-	guess(t, func(t *testing.T, g *guessing) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuessing(t)
 		for i := range 8 {
 			for range i + 1 {
 				serve(t, g.handler, "/", basicAuth("typed-into-the-wrong-field", "s3cr3t"), func(r *http.Request) {
@@ -150,7 +153,8 @@ func TestWrongPasswordsAreLoggedOnceAMinute(t *testing.T) {
 // /readyz shows its details to who has the credentials; so it tells which are right.
 func TestReadyzIsNoWayToTryPasswords(t *testing.T) {
 	t.Parallel()
-	guess(t, func(t *testing.T, g *guessing) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuessing(t)
 		p := &readiness{logger: discard, credentials: newCredentials("clerk", "right", g.guesses), degraded: func() (note, details string) { return "waits", "why" }}
 		p.check = func(context.Context) error { return nil }
 		start := time.Now()

@@ -78,9 +78,9 @@ func NewWaiting(config Config) (*Server, error) {
 		return nil, err
 	}
 	probes := http.NewServeMux()
-	s.handle(probes, "GET", "/healthz", http.HandlerFunc(healthz))
+	s.handle(probes, "/healthz", http.HandlerFunc(healthz))
 	// The wait is told by who waits.
-	s.handle(probes, "GET", "/readyz", &readiness{check: config.Ready, credentials: credentials, logger: slog.New(slog.DiscardHandler)})
+	s.handle(probes, "/readyz", &readiness{check: config.Ready, credentials: credentials, logger: slog.New(slog.DiscardHandler)})
 	s.http.Handler = s.guarded(probes)
 	s.started = slog.New(slog.DiscardHandler)
 	return s, nil
@@ -127,13 +127,13 @@ func (s *Server) routes(credentials *credentials) http.Handler {
 	private.Handle(prefix+"/", withoutFolders(prefix, s.ui))
 
 	public := http.NewServeMux()
-	s.handle(public, "GET", "/healthz", http.HandlerFunc(healthz))
-	s.handle(public, "GET", "/readyz", &readiness{check: s.config.Ready, degraded: s.config.Degraded, credentials: credentials, logger: s.logger})
+	s.handle(public, "/healthz", http.HandlerFunc(healthz))
+	s.handle(public, "/readyz", &readiness{check: s.config.Ready, degraded: s.config.Degraded, credentials: credentials, logger: s.logger})
 	metrics := s.config.Metrics
 	if !s.config.MetricsOpen {
 		metrics = credentials.require(metrics, s.logger)
 	}
-	s.handle(public, "GET", "/metrics", metrics)
+	s.handle(public, "/metrics", metrics)
 	public.Handle("/", credentials.require(private, s.logger))
 
 	return s.guarded(public)
@@ -141,10 +141,10 @@ func (s *Server) routes(credentials *credentials) http.Handler {
 
 // handle serves what is watched under the prefix and without it: probes do not come
 // through the proxy.
-func (s *Server) handle(mux *http.ServeMux, method, path string, handler http.Handler) {
-	mux.Handle(method+" "+path, handler)
+func (s *Server) handle(mux *http.ServeMux, path string, handler http.Handler) {
+	mux.Handle("GET "+path, handler)
 	if prefix := s.config.prefix(); prefix != "" {
-		mux.Handle(method+" "+prefix+path, handler)
+		mux.Handle("GET "+prefix+path, handler)
 	}
 }
 

@@ -119,6 +119,6 @@ func (a *app) printCalendar(closings []closingView) error {
 			totals = append(totals, count(statuses[status])+" "+status)
 		}
 	}
-	a.say("\n%s: %s", count(int64(len(closings))), strings.Join(totals, ", "))
+	a.sayf("\n%s: %s", count(int64(len(closings))), strings.Join(totals, ", "))
 	return nil
 }

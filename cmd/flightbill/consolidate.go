@@ -74,7 +74,7 @@ func (a *app) consolidate(ctx context.Context, pool *pgxpool.Pool, runDate billi
 		return printJSON(a.stdout, results)
 	}
 	if len(results) == 0 {
-		a.say("nothing to do: %s has been run", runDate)
+		a.sayf("nothing to do: %s has been run", runDate)
 		return nil
 	}
 	rows := make([][]string, len(results))

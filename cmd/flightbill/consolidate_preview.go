@@ -59,7 +59,7 @@ func (a *app) preview(ctx context.Context, pool *pgxpool.Pool, calendar billing.
 		return printJSON(a.stdout, views)
 	}
 	if len(views) == 0 {
-		a.say("the run of %s would issue nothing", runDate)
+		a.sayf("the run of %s would issue nothing", runDate)
 		return nil
 	}
 	cells := make([][]string, len(views))

@@ -92,7 +92,7 @@ func (a *app) correctChanged(ctx context.Context, corrector *jobs.Corrector, fro
 			return err
 		}
 	}
-	a.say("%s billed flights compared: %s corrected, %s with other facts and the same charges, %s refused; %s are no longer in the flight source",
+	a.sayf("%s billed flights compared: %s corrected, %s with other facts and the same charges, %s refused; %s are no longer in the flight source",
 		count(changes.Compared), count(int64(len(changes.Corrected))-unpriced), count(unpriced), count(int64(len(changes.Refused))), count(changes.Gone))
 	if err := errors.Join(append(changes.Refused, failure)...); err != nil {
 		return fmt.Errorf("correct: %w", err)
@@ -105,9 +105,9 @@ func (a *app) sayCorrection(id string, correction jobs.Correction) error {
 	case len(correction.Lines) > 0:
 		return table(a.stdout, correctionHeadings(), correctionRows(correction))
 	case correction.FactsChanged:
-		a.say("Flight %s: the facts have changed and are kept; its charges to customer %s stay as they are", id, correction.Customer)
+		a.sayf("Flight %s: the facts have changed and are kept; its charges to customer %s stay as they are", id, correction.Customer)
 	default:
-		a.say("Flight %s: nothing has changed", id)
+		a.sayf("Flight %s: nothing has changed", id)
 	}
 	return nil
 }

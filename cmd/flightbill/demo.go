@@ -84,10 +84,10 @@ func (a *app) demo(ctx context.Context, onPinot bool) error {
 			return fmt.Errorf("demo --pinot: %w", err)
 		}
 		defer onlyInPinot.stop()
-		a.say("Loaded %s flights of January 2013 into Pinot.", count(int64(len(onlyInPinot.ids))))
+		a.sayf("Loaded %s flights of January 2013 into Pinot.", count(int64(len(onlyInPinot.ids))))
 	}
 
-	a.say("Starting Postgres 18 in a fresh folder (the first time, it is downloaded: 15 MB) …")
+	a.sayf("Starting Postgres 18 in a fresh folder (the first time, it is downloaded: 15 MB) …")
 	server, err := embedded.Start(ctx, embedded.Config{Ephemeral: true, Logger: a.logger})
 	if err != nil {
 		return fmt.Errorf("start the embedded Postgres: %w", err)
@@ -135,8 +135,8 @@ func (a *app) demo(ctx context.Context, onPinot bool) error {
 	if err != nil {
 		return err
 	}
-	a.say("Ran the closing dates of January: %d daily runs issued %s consolidated invoices.", runs, count(issued))
-	a.say("Marked what was unpaid on %s overdue: %s invoices.\n", demoOverdue, count(overdue))
+	a.sayf("Ran the closing dates of January: %d daily runs issued %s consolidated invoices.", runs, count(issued))
+	a.sayf("Marked what was unpaid on %s overdue: %s invoices.\n", demoOverdue, count(overdue))
 	if err := a.demoSummary(ctx, pool, stats); err != nil {
 		return err
 	}
@@ -163,14 +163,14 @@ func (a *app) demoQueue(ctx context.Context, pool *pgxpool.Pool, onlyInPinot *de
 		enqueue, args = "SELECT unnest($1::text[])", []any{onlyInPinot.ids}
 		source = onlyInPinot.source
 	}
-	a.say("Imported %s.", strings.Join(what, ", "))
+	a.sayf("Imported %s.", strings.Join(what, ", "))
 
 	enqueue = "INSERT INTO flightbill.flight_processing_queue (flight_id) " + enqueue
 	tag, err := pool.Exec(ctx, enqueue, args...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("enqueue the flights: %w", err)
 	}
-	a.say("Enqueued the flights: %s.", enqueue)
+	a.sayf("Enqueued the flights: %s.", enqueue)
 	return source, tag.RowsAffected(), nil
 }
 
@@ -246,10 +246,10 @@ func (a *app) demoUI(ctx context.Context, pool *pgxpool.Pool, service *jobs.Serv
 		return err
 	}
 	if !isTerminal(a.stdout) {
-		a.say("River UI was at %s (on a terminal, the demo keeps it until Ctrl-C).", web.URL())
+		a.sayf("River UI was at %s (on a terminal, the demo keeps it until Ctrl-C).", web.URL())
 		return shutdownHTTP(web)
 	}
-	a.say("River UI is at %s\nCtrl-C ends the demo and removes its data.", web.URL())
+	a.sayf("River UI is at %s\nCtrl-C ends the demo and removes its data.", web.URL())
 	<-ctx.Done()
 	return shutdownHTTP(web)
 }

@@ -35,7 +35,7 @@ func (a *app) startDemoPinot(ctx context.Context) (_ *demoPinot, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the demo's data: %w", err)
 	}
-	a.say("Starting Apache Pinot %s in a fresh folder: ZooKeeper, controller, broker, server (10 to 20 s) …", local.Version)
+	a.sayf("Starting Apache Pinot %s in a fresh folder: ZooKeeper, controller, broker, server (10 to 20 s) …", local.Version)
 	cluster, err := local.Start(ctx, local.Options{Logger: slog.New(sayHandler{a.stdout})})
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ func (a *app) demoSummary(ctx context.Context, pool *pgxpool.Pool, stats *jobs.S
 	slowest := slices.MaxFunc([]string{"fetch", "price", "save"}, func(x, y string) int {
 		return int(1000 * (stages[x].P50 - stages[y].P50))
 	})
-	a.say("\n%.0f flights a second, %d workers; slowest step: %s (for a batch: p50 %.1f ms, p99 %.1f ms; fetch %.1f, price %.1f, save %.1f ms at p50).",
+	a.sayf("\n%.0f flights a second, %d workers; slowest step: %s (for a batch: p50 %.1f ms, p99 %.1f ms; fetch %.1f, price %.1f, save %.1f ms at p50).",
 		float64(stages["fetch"].Count)/max(flights.BusySeconds, 0.001), a.config.Workers, slowest, stages[slowest].P50, stages[slowest].P99,
 		stages["fetch"].P50, stages["price"].P50, stages["save"].P50)
 	return nil
@@ -101,6 +101,6 @@ func (a *app) summarizeInvoices(ctx context.Context, pool *pgxpool.Pool) error {
 	for _, currency := range slices.Sorted(maps.Keys(totals)) {
 		sums = append(sums, money(totals[currency], currency)+" "+currency)
 	}
-	a.say("\n%s invoices issued, %s. (A DRAFT is not an invoice yet: its period closes later.)", count(invoices), strings.Join(sums, ", "))
+	a.sayf("\n%s invoices issued, %s. (A DRAFT is not an invoice yet: its period closes later.)", count(invoices), strings.Join(sums, ", "))
 	return nil
 }

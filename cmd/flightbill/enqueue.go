@@ -64,7 +64,7 @@ func (a *app) newEnqueueCommand() *cobra.Command {
 				if total.Refused > 0 {
 					refused = fmt.Sprintf(", %s refused since their invoice was voided", count(total.Refused))
 				}
-				a.say("%s enqueued, %s brought back to work, %s already queued, %s already billed%s",
+				a.sayf("%s enqueued, %s brought back to work, %s already queued, %s already billed%s",
 					count(total.Enqueued), count(total.Revived), count(total.AlreadyQueued), count(total.AlreadyBilled), refused)
 				return nil
 			})

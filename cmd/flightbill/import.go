@@ -43,10 +43,10 @@ func (a *app) newImportCommand() *cobra.Command {
 				for _, warning := range result.Warnings {
 					a.complain("warning: " + warning)
 				}
-				a.say("%s: %s rows: %s added, %s changed, %s as they were",
+				a.sayf("%s: %s rows: %s added, %s changed, %s as they were",
 					kind, count(result.Rows), count(result.Added), count(result.Changed), count(result.Unchanged))
 				if result.BilledOtherwise > 0 && a.config.FlightSource == sourcePostgres {
-					a.say("%s of these flights have been billed, and from other facts: 'flightbill correct --changed' bills the difference; "+
+					a.sayf("%s of these flights have been billed, and from other facts: 'flightbill correct --changed' bills the difference; "+
 						"the view flightbill.changed_flights shows them", count(result.BilledOtherwise))
 				}
 				a.sayUnmatched(cmd.Context(), pool)

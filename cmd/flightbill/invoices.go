@@ -62,7 +62,7 @@ func (a *app) newInvoicesCommand() *cobra.Command {
 				if err := db.UnmarkInvoicePaid(cmd.Context(), pool, args[0], reason); err != nil {
 					return err
 				}
-				a.say("%s is PENDING again", args[0])
+				a.sayf("%s is PENDING again", args[0])
 				return nil
 			})
 		},
@@ -199,40 +199,40 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 	}
 	switch {
 	case v.Status == "DRAFT":
-		a.say("Draft %d: not an invoice yet", v.ID)
+		a.sayf("Draft %d: not an invoice yet", v.ID)
 	case v.Kind == "credit_note" && v.Credits != nil:
-		a.say("Credit note %s for invoice %s", *v.Number, *v.Credits)
+		a.sayf("Credit note %s for invoice %s", *v.Number, *v.Credits)
 	case v.Kind == "credit_note":
-		a.say("Credit note %s", *v.Number)
+		a.sayf("Credit note %s", *v.Number)
 	case v.Credits != nil:
-		a.say("Invoice %s for credit note %s", *v.Number, *v.Credits)
+		a.sayf("Invoice %s for credit note %s", *v.Number, *v.Credits)
 	default:
-		a.say("Invoice %s", *v.Number)
+		a.sayf("Invoice %s", *v.Number)
 	}
 	if v.Reason != nil {
-		a.say("Reason     %s", *v.Reason)
+		a.sayf("Reason     %s", *v.Reason)
 	}
-	a.say("Bill to    %s (%s)", v.BillToName, v.Customer)
-	a.say("Status     %s", v.Status)
+	a.sayf("Bill to    %s (%s)", v.BillToName, v.Customer)
+	a.sayf("Status     %s", v.Status)
 	if v.CreditedBy != "" {
-		a.say("           by %s", v.CreditedBy)
+		a.sayf("           by %s", v.CreditedBy)
 	}
 	if v.OnHold {
-		a.say("           kept open: the customer is on billing hold")
+		a.sayf("           kept open: the customer is on billing hold")
 	}
 	if v.ParkedReason != nil {
-		a.say("           parked: %s", *v.ParkedReason)
+		a.sayf("           parked: %s", *v.ParkedReason)
 	}
 	if !v.ClosesOn.IsZero() {
-		a.say("Closes on  %s", v.ClosesOn)
+		a.sayf("Closes on  %s", v.ClosesOn)
 	}
 	if v.IssuedAt != nil {
-		a.say("Issued     %s, due on %s", v.IssuedAt.UTC().Format(time.RFC3339), v.DueOn)
+		a.sayf("Issued     %s, due on %s", v.IssuedAt.UTC().Format(time.RFC3339), v.DueOn)
 	}
 	if v.PaidAt != nil {
-		a.say("Paid       %s", v.PaidAt.UTC().Format(time.RFC3339))
+		a.sayf("Paid       %s", v.PaidAt.UTC().Format(time.RFC3339))
 	}
-	a.say("")
+	a.sayf("")
 	rows := make([][]string, len(v.Charges))
 	var subtotal, tax decimal.Decimal
 	for i, c := range v.Charges {
@@ -249,14 +249,14 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 	if err := table(a.stdout, []string{"FLOWN ON", "FLIGHT", "CODE", ">QUANTITY", ">RATE", ">AMOUNT", ">TAX", ""}, rows); err != nil {
 		return err
 	}
-	a.say("\nSubtotal %s, tax %s, total %s %s", money(subtotal, v.Currency), money(tax, v.Currency), money(subtotal.Add(tax), v.Currency), v.Currency)
+	a.sayf("\nSubtotal %s, tax %s, total %s %s", money(subtotal, v.Currency), money(tax, v.Currency), money(subtotal.Add(tax), v.Currency), v.Currency)
 	for i, late := range v.LateFlights {
 		if i == 0 {
-			a.say("")
+			a.sayf("")
 		}
-		a.say("%s", whyLate(late))
+		a.sayf("%s", whyLate(late))
 	}
-	a.say("")
+	a.sayf("")
 	for _, e := range v.Events {
 		from := "opened as"
 		if e.From != nil {
@@ -266,7 +266,7 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		if e.Note != nil {
 			note = ": " + *e.Note
 		}
-		a.say("%s  %s %s%s", e.At.UTC().Format(time.RFC3339), from, e.To, note)
+		a.sayf("%s  %s %s%s", e.At.UTC().Format(time.RFC3339), from, e.To, note)
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func (a *app) newMigrateCommand() *cobra.Command {
 			case undone == nil:
 				fmt.Fprintln(a.stdout, "nothing to do: no migration is left")
 			default:
-				a.say("down  %s %d %s", undone.Line, undone.Version, undone.Name)
+				a.sayf("down  %s %d %s", undone.Line, undone.Version, undone.Name)
 			}
 			return nil
 		},
@@ -78,7 +78,7 @@ func (a *app) newMigrateCommand() *cobra.Command {
 			defer closeDB()
 			done, err := db.MigrateUp(cmd.Context(), pool)
 			for _, m := range done {
-				a.say("up    %s %d %s", m.Line, m.Version, m.Name)
+				a.sayf("up    %s %d %s", m.Line, m.Version, m.Name)
 			}
 			if err == nil && len(done) == 0 {
 				fmt.Fprintln(a.stdout, "nothing to do: the database is up to date")

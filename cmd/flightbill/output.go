@@ -56,8 +56,8 @@ func escaped(text, kept string) string {
 // oneLine is text that ends no line and no column.
 func oneLine(text string) string { return escaped(text, "") }
 
-// say prints a line for people; no text in it ends the line.
-func (a *app) say(format string, args ...any) {
+// sayf prints a line for people; no text in it ends the line.
+func (a *app) sayf(format string, args ...any) {
 	for i, arg := range args {
 		if text := reflect.ValueOf(arg); text.Kind() == reflect.String {
 			args[i] = oneLine(text.String())

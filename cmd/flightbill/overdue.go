@@ -31,7 +31,7 @@ func (a *app) newOverdueCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				a.say("%s invoices due before %s are now overdue", count(marked), asked)
+				a.sayf("%s invoices due before %s are now overdue", count(marked), asked)
 				return nil
 			})
 		},

@@ -125,10 +125,10 @@ func (a *app) printPinot(view pinotView, id string, fits bool) error {
 	if err := table(a.stdout, []string{"COLUMN", "READ AS", "TYPE", "SAMPLE", ">ABSENT", "WHERE ABSENT"}, rows); err != nil {
 		return err
 	}
-	a.say("\nABSENT is of a sample: the first %s rows that Pinot gave.", count(int64(view.SampledRows)))
+	a.sayf("\nABSENT is of a sample: the first %s rows that Pinot gave.", count(int64(view.SampledRows)))
 	for _, c := range view.Columns {
 		if c.Unreadable > 0 {
-			a.say("%s cannot be read in %s of them; the first %s.", c.Name, count(int64(c.Unreadable)), c.Problem)
+			a.sayf("%s cannot be read in %s of them; the first %s.", c.Name, count(int64(c.Unreadable)), c.Problem)
 		}
 	}
 	return nil
@@ -146,7 +146,7 @@ func (a *app) printBrokers(r *pinot.Report) error {
 		return err
 	}
 	if r.Rows != nil {
-		a.say("\nRows in table %s: %s\n", r.Table, count(*r.Rows))
+		a.sayf("\nRows in table %s: %s\n", r.Table, count(*r.Rows))
 	}
 	return nil
 }
@@ -171,10 +171,10 @@ func (a *app) printFlight(view pinotView, id string) error {
 		fmt.Fprintln(a.stdout)
 	}
 	if view.Message != "" {
-		a.say("%s: %s", view.StoppedBy, view.Message)
+		a.sayf("%s: %s", view.StoppedBy, view.Message)
 		return nil
 	}
-	a.say("Nothing in these facts stops flight %s. Its customer and tariffs were not looked at.", id)
+	a.sayf("Nothing in these facts stops flight %s. Its customer and tariffs were not looked at.", id)
 	return nil
 }
 

@@ -78,21 +78,21 @@ func parseSettings(args []string) (db.Settings, error) {
 
 func (a *app) explainChange(before, after db.Settings) {
 	if before == (db.Settings{}) {
-		a.say("stored for the first start: timezone %s, close %s, billing_start %s", after.Timezone, after.Close, after.BillingStart)
+		a.sayf("stored for the first start: timezone %s, close %s, billing_start %s", after.Timezone, after.Close, after.BillingStart)
 		return
 	}
 	if before == after {
-		a.say("nothing changed: the settings are as asked")
+		a.sayf("nothing changed: the settings are as asked")
 		return
 	}
 	if before.Timezone != after.Timezone {
-		a.say("timezone: %s is now %s. Flights saved from now on take their dates from it; runs happen at 01:00 there. What has been billed stays.", before.Timezone, after.Timezone)
+		a.sayf("timezone: %s is now %s. Flights saved from now on take their dates from it; runs happen at 01:00 there. What has been billed stays.", before.Timezone, after.Timezone)
 	}
 	if before.Close != after.Close {
-		a.say("close: %s is now %s. Open drafts keep their closing dates; a date that has been run is not run again.", before.Close, after.Close)
+		a.sayf("close: %s is now %s. Open drafts keep their closing dates; a date that has been run is not run again.", before.Close, after.Close)
 	}
 	if before.BillingStart != after.BillingStart {
-		a.say("billing_start: %s is now %s. Periods before it count as run; a cut-off that is already later stays where it is.", before.BillingStart, after.BillingStart)
+		a.sayf("billing_start: %s is now %s. Periods before it count as run; a cut-off that is already later stays where it is.", before.BillingStart, after.BillingStart)
 	}
-	a.say("Processes that run take this up within a minute; restart those that were given FLIGHTBILL_* values which differ.")
+	a.sayf("Processes that run take this up within a minute; restart those that were given FLIGHTBILL_* values which differ.")
 }

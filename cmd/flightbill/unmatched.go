@@ -87,7 +87,7 @@ func (a *app) sayUnmatched(ctx context.Context, pool *pgxpool.Pool) {
 		if c.Codes != 1 {
 			kind += "s"
 		}
-		a.say("%s %s of %s: %s", count(c.Codes), kind, c.FoundIn, unmatchedMeaning[[2]string{c.FoundIn, c.Kind}])
+		a.sayf("%s %s of %s: %s", count(c.Codes), kind, c.FoundIn, unmatchedMeaning[[2]string{c.FoundIn, c.Kind}])
 	}
 	if len(counts) > 0 {
 		fmt.Fprintln(a.stdout, "flightbill unmatched lists them")

@@ -58,5 +58,5 @@ func (a *app) sayVoided(number, note string, flights []db.VoidedFlights, rebill 
 	if rebill {
 		what = "go back to the queue: " + strings.Join(payers, ", ")
 	}
-	a.say("%s is void by %s; of its flights, %s %s", number, note, count(total), what)
+	a.sayf("%s is void by %s; of its flights, %s %s", number, note, count(total), what)
 }

@@ -69,9 +69,9 @@ func TestEndlessFiles(t *testing.T) {
 		assert.LessOrEqual(t, file.read, c.most, name)
 	}
 	for start, want := range map[string]string{
-		"":            "ids.txt: line 1: the file cannot be read on from here: " + row,
-		"F1\n\"":      "ids.txt: line 2: the file cannot be read on from here: " + row,
-		"F1\n\n\nF2 ": "ids.txt: line 4: the file cannot be read on from here: " + row,
+		"":           "ids.txt: line 1: the file cannot be read on from here: " + row,
+		"F1\n\"":     "ids.txt: line 2: the file cannot be read on from here: " + row,
+		"F1\n\n\nF2": "ids.txt: line 4: the file cannot be read on from here: " + row,
 	} {
 		file := &endless{start: start, again: "x"}
 		err := imports.FlightIDs("ids.txt", file, func(string) error { return nil })

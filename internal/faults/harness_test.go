@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -423,9 +422,6 @@ func (h *harness) stop(t *testing.T) {
 	require.NoError(t, errors.Join(failures...))
 	for _, s := range h.slots {
 		require.Empty(t, s.surprises, "processes ended though nobody ended them: see %s", s.log)
-		for _, pid := range s.pids {
-			require.ErrorIs(t, syscall.Kill(-pid, 0), syscall.ESRCH, "process group %d of serve %d has not ended", pid, s.number)
-		}
 		content, err := os.ReadFile(s.log)
 		require.NoError(t, err)
 		for _, sign := range []string{"panic:", "DATA RACE", "fatal error:", "goroutine 1 ["} {

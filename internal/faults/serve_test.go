@@ -49,7 +49,6 @@ type slot struct {
 	stopping  bool
 	pause     time.Duration // before the next start
 	surprises []string      // ends that nobody asked for
-	pids      []int         // of all that ran
 	ended     chan struct{}
 }
 
@@ -87,12 +86,7 @@ func (s *slot) start() error {
 	defer log.Close()
 	s.process = exec.Command(s.binary, "serve", "--no-schedules")
 	s.process.Env, s.process.Stdout, s.process.Stderr = s.env, log, log
-	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := s.process.Start(); err != nil {
-		return err
-	}
-	s.pids = append(s.pids, s.process.Process.Pid)
-	return nil
+	return s.process.Start()
 }
 
 // signal sends one to the process, which ends from it where ends is set, and is started

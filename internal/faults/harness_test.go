@@ -28,7 +28,7 @@ import (
 )
 
 var (
-	minutes = flag.Float64("minutes", 1, "how long TestFaults breaks things; it then takes a minute or two to come to rest")
+	minutes = flag.Float64("minutes", 2, "how long TestFaults breaks things; it then takes a minute or two to come to rest")
 	seedOf  = flag.Uint64("seed", 0, "what TestFaults does; 0: something new")
 )
 
@@ -89,7 +89,7 @@ type harness struct {
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("takes two minutes: not with -short")
+		t.Skip("takes three minutes: not with -short")
 	}
 	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < time.Duration((*minutes+5)*float64(time.Minute)) {
 		t.Fatalf("-minutes=%v is more than go test has time for: give it -timeout 0", *minutes)

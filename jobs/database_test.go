@@ -66,7 +66,7 @@ func TestDatabaseOutage(t *testing.T) {
 				}
 			}
 			if name == "full" {
-				b.exec(t, `CREATE SEQUENCE saves; ALTER DATABASE `+this+` SET temp_file_limit = 0`)
+				b.exec(t, `CREATE SEQUENCE saves; GRANT USAGE ON SEQUENCE saves TO PUBLIC; ALTER DATABASE `+this+` SET temp_file_limit = 0`)
 				b.pool.Reset()
 			}
 			log := &logBuffer{}

@@ -71,7 +71,7 @@ func TestDemoOnPinotKilled(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("/tmp", "flightbill-test-")
 	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o777)) // as a folder for temporary files is: root's Postgres runs as another user, and cleans up as that
+	require.NoError(t, os.Chmod(dir, os.ModeSticky|0o777)) // as a folder for temporary files is: root's Postgres runs as another user, and cleans up as that
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 
 	demo := startProcess(t, []string{"demo", "--pinot"}, "TMPDIR="+dir)

@@ -38,7 +38,7 @@ func onInvoice(status, what, sql string) func(context.Context, *worker) error {
 			err := tx.QueryRow(ctx, `SELECT number FROM flightbill.invoices WHERE number IS NOT NULL AND status = coalesce(nullif($1, ''), status)
 				AND ($1 <> '' OR status <> 'VOID' AND (kind <> 'credit_note' OR closes_on IS NOT NULL))
 				AND (status <> 'PAID' OR $2 <> 'unpaid' OR total <> 0 AND (credits_invoice_id IS NULL OR paid_at <> issued_at))
-				AND id >= (SELECT $3 * max(id) FROM flightbill.invoices) ORDER BY id LIMIT 1`, status, what, w.r.Float64()).Scan(&number)
+				AND id >= (SELECT $3::float8 * max(id) FROM flightbill.invoices) ORDER BY id LIMIT 1`, status, what, w.r.Float64()).Scan(&number)
 			if errors.Is(err, pgx.ErrNoRows) {
 				return errNothingToDo
 			}
@@ -97,7 +97,7 @@ func correctChanged(ctx context.Context, w *worker) error {
 }
 
 func (w *worker) billedFlight(ctx context.Context) (id string, err error) {
-	err = w.h.app.QueryRow(ctx, `SELECT flight_id FROM flightbill.billed_flights OFFSET (SELECT floor($1 * count(*)) FROM flightbill.billed_flights) LIMIT 1`, w.r.Float64()).Scan(&id)
+	err = w.h.app.QueryRow(ctx, `SELECT flight_id FROM flightbill.billed_flights OFFSET (SELECT floor($1::float8 * count(*)) FROM flightbill.billed_flights) LIMIT 1`, w.r.Float64()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", errNothingToDo
 	}

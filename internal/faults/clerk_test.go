@@ -80,24 +80,56 @@ func correct(ctx context.Context, w *worker) error {
 
 // correctChanged changes some flights' facts and has all corrected whose facts have changed.
 func correctChanged(ctx context.Context, w *worker) error {
-	changed := map[string]int{}
 	for range 5 {
 		id, err := w.billedFlight(ctx)
 		if err != nil {
 			return err
 		}
-		if changed[id], err = w.h.flights.change(ctx, w.h.app, id); err != nil {
+		if _, err = w.h.flights.change(ctx, w.h.app, id); err != nil {
 			return err
 		}
+	}
+	before, err := w.correctable(ctx)
+	if err != nil {
+		return err
 	}
 	if _, err := w.h.command(ctx, "correct", "--changed"); err != nil {
 		return err
 	}
+	after, err := w.correctable(ctx)
+	if err != nil {
+		return err
+	}
+	w.h.mu.Lock()
+	defer w.h.mu.Unlock()
+	for id, version := range before {
+		if _, still := after[id]; still { // not voided meanwhile: then it is left as it is
+			w.h.fixed[id] = max(w.h.fixed[id], version)
+		}
+	}
 	return nil
 }
 
+// correctable returns the flights that a correction would reach, with the versions of their facts.
+func (w *worker) correctable(ctx context.Context) (map[string]int, error) {
+	rows, err := w.h.app.Query(ctx, `SELECT flight_id FROM flightbill.billed_flights `+notVoided)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	versions := map[string]int{}
+	for _, id := range ids {
+		_, versions[id] = w.h.flights.get(id)
+	}
+	return versions, err
+}
+
+// notVoided is of billed_flights that no void keeps from being corrected.
+const notVoided = `WHERE flight_id NOT IN (SELECT flight_id FROM flightbill.voided_flights WHERE rebilled_at IS NULL)`
+
 func (w *worker) billedFlight(ctx context.Context) (id string, err error) {
-	err = w.h.app.QueryRow(ctx, `SELECT flight_id FROM flightbill.billed_flights OFFSET (SELECT floor($1::float8 * count(*)) FROM flightbill.billed_flights) LIMIT 1`, w.r.Float64()).Scan(&id)
+	err = w.h.app.QueryRow(ctx, `WITH billed AS (SELECT flight_id FROM flightbill.billed_flights `+notVoided+`)
+		SELECT flight_id FROM billed OFFSET (SELECT floor($1::float8 * count(*)) FROM billed) LIMIT 1`, w.r.Float64()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", errNothingToDo
 	}

@@ -74,9 +74,6 @@ func (f facts) refused() string {
 	return ""
 }
 
-// reasons are all that refused has.
-var reasons = []string{"flight_unknown", "not_landed", "no_customer", "missing_fact"}
-
 func pick[T any](r *rand.Rand, all []T) T { return all[r.IntN(len(all))] }
 
 // flights are all that there ever were: the truth that the flight source shows.
@@ -115,6 +112,16 @@ func (s *flights) at(id string, version int) facts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return factsOf(s.seed, id, s.all[id].landed, version)
+}
+
+// everRefused reports whether a flight was to be refused for a reason, up to a version of its facts.
+func (s *flights) everRefused(id string, version int, why string) bool {
+	for ; version >= 0; version-- {
+		if s.at(id, version).refused() == why {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *flights) some(limit int) []string {

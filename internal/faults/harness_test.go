@@ -33,16 +33,26 @@ var (
 )
 
 const (
-	service  = "service" // the role of flightbill and of all who work with it: connection limits do not hold for a superuser
+	owner    = "owner" // of the tables
+	server   = "server"
+	clerk    = "clerk"
+	riverUI  = "river_ui"
 	database = "airport"
 	secret   = "secret"
 
 	processes = 3
-	apps      = 4
 	clerks    = 2
 	days      = 70 // of history that is billed in a run of the test
 
 	settles = 6 * time.Minute // at most, from the last fault until nothing is left to do
+)
+
+// logins are what those who work with flightbill have, and the roles that README gives them.
+var (
+	logins = map[string]string{
+		server: "server", clerk: "accountant", riverUI: "server", "app_0": "enqueuer", "app_1": "enqueuer", "app_2": "enqueuer server", "app_3": "enqueuer server",
+	}
+	apps = []string{"app_0", "app_1", "app_2", "app_3"}
 )
 
 func TestMain(m *testing.M) {
@@ -68,8 +78,8 @@ type harness struct {
 	broker   *broker // nil: the flight source is the table
 	commands *proxy  // of operators' commands; nothing happens to it
 	slots    []*slot
-	admin    *pgxpool.Pool // a superuser's
-	app      *pgxpool.Pool
+	admin    *pgxpool.Pool            // a superuser's
+	pools    map[string]*pgxpool.Pool // by login
 	river    *river.Client[pgxTx]
 
 	last     *worker      // what it does, it does when no fault is at work
@@ -103,11 +113,13 @@ func TestFaults(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), h.lasts)
 	defer stop()
 	var working, breaking sync.WaitGroup
-	for i := range apps {
-		working.Go(func() { h.work(ctx, fmt.Sprintf("app %d", i), appOperations, uint64(100+i), 400*time.Millisecond) })
+	for i, login := range apps {
+		working.Go(func() { h.newWorker(login, login).work(ctx, uint64(100+i), 400*time.Millisecond) })
 	}
 	for i := range clerks {
-		working.Go(func() { h.work(ctx, fmt.Sprintf("clerk %d", i), clerkOperations, uint64(200+i), 800*time.Millisecond) })
+		working.Go(func() {
+			h.newWorker(fmt.Sprintf("clerk %d", i), clerk).work(ctx, uint64(200+i), 800*time.Millisecond)
+		})
 	}
 	breaking.Go(func() { h.breakThings(ctx, &breaking) })
 	working.Wait()
@@ -155,7 +167,7 @@ func TestEachFault(t *testing.T) {
 func setup(t *testing.T, seed uint64, lasts time.Duration) *harness {
 	t.Helper()
 	h := &harness{
-		t: t, seed: seed, lasts: lasts, faults: map[string]int{}, done: map[string]int{}, failed: map[string]int{}, seen: map[int64]time.Time{}, fixed: map[string]int{},
+		t: t, seed: seed, lasts: lasts, faults: map[string]int{}, done: map[string]int{}, failed: map[string]int{}, seen: map[int64]time.Time{}, fixed: map[string]int{}, pools: map[string]*pgxpool.Pool{},
 	}
 	var err error
 	h.dir, err = os.MkdirTemp("", "flightbill-faults-")
@@ -187,7 +199,7 @@ func setup(t *testing.T, seed uint64, lasts time.Duration) *harness {
 	h.sayf("-seed=%d: %v of faults, time zone %s, close %s, flights from %s", h.seed, h.lasts, h.zone, h.closeMode(), h.source())
 	h.startPostgres(t)
 	h.startServes(t)
-	h.last = &worker{h: h, name: "last", r: rand.New(rand.NewPCG(h.seed, 300))}
+	h.last = h.newWorker("last", "app_2")
 	h.began = time.Now()
 	return h
 }
@@ -218,9 +230,9 @@ func (h *harness) progress() time.Time {
 }
 
 // env is that of a flightbill that reaches its database through a proxy.
-func (h *harness) env(through *proxy) []string {
+func (h *harness) env(through *proxy, login string) []string {
 	env := []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir, "DATABASE_URL=" + h.postgres.url(through, service, secret, database),
+		"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir, "DATABASE_URL=" + h.postgres.url(through, login, secret, database),
 		"FLIGHTBILL_TIMEZONE=" + h.zone.String(), "FLIGHTBILL_CLOSE=" + h.closeMode(), "FLIGHTBILL_BILLING_START=" + h.start.Format(time.DateOnly),
 		"FLIGHTBILL_HTTP_ADDR=127.0.0.1:0", "FLIGHTBILL_RESULTS=", "FLIGHTBILL_FLIGHT_SOURCE=" + h.source(),
 	}
@@ -248,29 +260,40 @@ func (h *harness) startPostgres(t *testing.T) {
 	user, password := h.postgres.superuser(t)
 	h.admin = h.pool(t, h.postgres.url(h.commands, user, password, "postgres"))
 	for _, sql := range []string{
-		`CREATE ROLE ` + service + ` LOGIN CREATEROLE PASSWORD '` + secret + `'`, `CREATE DATABASE ` + database + ` OWNER ` + service + ` TEMPLATE template0`,
+		`CREATE ROLE ` + owner + ` LOGIN CREATEROLE PASSWORD '` + secret + `'`, `CREATE DATABASE ` + database + ` OWNER ` + owner + ` TEMPLATE template0`,
 	} {
 		_, err := h.admin.Exec(t.Context(), sql)
 		require.NoError(t, err)
 	}
 	h.admin.Close()
 	h.admin = h.pool(t, h.postgres.url(h.commands, user, password, database))
-	h.app = h.pool(t, h.postgres.url(h.commands, service, secret, database))
-	var err error
-	h.river, err = river.NewClient(riverpgxv5.New(h.app), &river.Config{Schema: db.Schema})
-	require.NoError(t, err)
-
-	for _, args := range [][]string{
-		{"migrate", "up"}, {"import", "customers", h.file(t, "customers.csv", customersCSV)}, {"import", "tariffs", h.file(t, "tariffs.csv", tariffsCSV)},
-	} {
-		_, err := h.command(t.Context(), args...)
+	h.must(t, owner, "migrate", "up")
+	for login, roles := range logins {
+		_, err := h.admin.Exec(t.Context(), `CREATE ROLE `+login+` LOGIN PASSWORD '`+secret+`'`)
 		require.NoError(t, err)
+		for role := range strings.FieldsSeq(roles) {
+			h.must(t, owner, "migrate", "grant", role, login)
+		}
+		h.pools[login] = h.pool(t, h.postgres.url(h.commands, login, secret, database))
 	}
-	_, err = h.app.Exec(t.Context(), witnesses)
+	_, err := h.admin.Exec(t.Context(), `GRANT SELECT, INSERT, UPDATE ON flightbill.flights TO `+strings.Join(apps, ", "))
+	require.NoError(t, err)
+	h.river, err = river.NewClient(riverpgxv5.New(h.pools[riverUI]), &river.Config{Schema: db.Schema})
+	require.NoError(t, err)
+	h.must(t, clerk, "import", "customers", h.file(t, "customers.csv", customersCSV))
+	h.must(t, clerk, "import", "tariffs", h.file(t, "tariffs.csv", tariffsCSV))
+	_, err = h.admin.Exec(t.Context(), witnesses)
 	require.NoError(t, err)
 	var version int64
-	require.NoError(t, h.app.QueryRow(t.Context(), `UPDATE flightbill.price_book SET version = version + 1 RETURNING version`).Scan(&version))
+	require.NoError(t, h.admin.QueryRow(t.Context(), `UPDATE flightbill.price_book SET version = version + 1 RETURNING version`).Scan(&version))
 	h.seen[version] = time.Now()
+}
+
+// must runs a flightbill command that must succeed.
+func (h *harness) must(t *testing.T, login string, args ...string) {
+	t.Helper()
+	said, err := h.command(t.Context(), login, args...)
+	require.NoError(t, err, said)
 }
 
 func (h *harness) file(t *testing.T, name, content string) string {
@@ -299,7 +322,7 @@ func (h *harness) pool(t *testing.T, url string) *pgxpool.Pool {
 func (h *harness) startServes(t *testing.T) {
 	t.Helper()
 	for _, s := range h.slots {
-		s.env = h.env(s.proxy)
+		s.env = h.env(s.proxy, server)
 		go s.run()
 		t.Cleanup(func() {
 			_ = s.stop()
@@ -368,16 +391,18 @@ func (h *harness) settle(t *testing.T) {
 // doEach does each operation once. Nothing is in its way: it works, or finds nothing to do.
 func (h *harness) doEach(t *testing.T) {
 	t.Helper()
-	for _, o := range slices.Concat(appOperations, clerkOperations) {
-		if err := o.do(t.Context(), h.last); err != nil {
-			require.ErrorIs(t, err, errNothingToDo, "%s, with no fault at work", o.name)
+	for _, w := range []*worker{h.last, h.newWorker("each", "app_0"), h.newWorker("", clerk)} {
+		for _, o := range w.does {
+			if err := o.do(t.Context(), w); err != nil {
+				require.ErrorIs(t, err, errNothingToDo, "%s, with no fault at work", o.name)
+			}
 		}
 	}
 }
 
 // eachWorks reports a process that has billed nothing since a time.
 func (h *harness) eachWorks(ctx context.Context, since time.Time) error {
-	rows, err := h.app.Query(ctx, `SELECT DISTINCT attempted_by[array_upper(attempted_by, 1)] FROM flightbill.river_job WHERE state = 'completed' AND finalized_at > $1`, since)
+	rows, err := h.admin.Query(ctx, `SELECT DISTINCT attempted_by[array_upper(attempted_by, 1)] FROM flightbill.river_job WHERE state = 'completed' AND finalized_at > $1`, since)
 	if err != nil {
 		return err
 	}
@@ -395,7 +420,7 @@ func (h *harness) eachWorks(ctx context.Context, since time.Time) error {
 
 // unsettled returns the queued flights about which there is something to do, after having done what clerks have to.
 func (h *harness) unsettled(ctx context.Context) (stuck []string, err error) {
-	rows, err := h.app.Query(ctx, `SELECT flight_id, state, coalesce(reason, ''), coalesce(last_error, ''), job_id, attempts, process_after FROM flightbill.flight_processing_queue`)
+	rows, err := h.admin.Query(ctx, `SELECT flight_id, state, coalesce(reason, ''), coalesce(last_error, ''), job_id, attempts, process_after FROM flightbill.flight_processing_queue`)
 	if err != nil {
 		return nil, err
 	}
@@ -415,7 +440,7 @@ func (h *harness) unsettled(ctx context.Context) (stuck []string, err error) {
 		case (q.State == "cancelled" || q.State == "scheduled") && q.Reason == why && why != "":
 			continue
 		case q.State == "cancelled" && why == "" && q.Reason != "":
-			_, err = h.app.Exec(ctx, `SELECT flightbill.enqueue_flights(ARRAY[$1])`, q.FlightID)
+			_, err = h.admin.Exec(ctx, `SELECT flightbill.enqueue_flights(ARRAY[$1])`, q.FlightID)
 		case q.State == "scheduled" && why == "" && (q.Reason == "flight_unknown" || q.Reason == "not_landed"):
 			_, err = h.river.JobRetry(ctx, q.JobID)
 		}
@@ -446,10 +471,9 @@ type queuedFlight struct {
 // lastRun issues all that can be.
 func (h *harness) lastRun(t *testing.T) {
 	t.Helper()
-	_, err := h.app.Exec(t.Context(), `UPDATE flightbill.customers SET billing_hold = false`)
+	_, err := h.admin.Exec(t.Context(), `UPDATE flightbill.customers SET billing_hold = false`)
 	require.NoError(t, err)
-	said, err := h.command(t.Context(), "consolidate", "--run-date", h.today.Format(time.DateOnly))
-	require.NoError(t, err, said)
+	h.must(t, server, "consolidate", "--run-date", h.today.Format(time.DateOnly))
 }
 
 func (h *harness) stop(t *testing.T) {

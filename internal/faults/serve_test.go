@@ -171,12 +171,12 @@ func (h *harness) leader(ctx context.Context, r *rand.Rand) (leader *slot, leads
 	return leader, false
 }
 
-// command runs a flightbill command as an operator does.
-func (h *harness) command(ctx context.Context, args ...string) (said string, err error) {
+// command runs a flightbill command by a login.
+func (h *harness) command(ctx context.Context, login string, args ...string) (said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, h.binary, args...)
-	cmd.Env = h.env(h.commands)
+	cmd.Env = h.env(h.commands, login)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -141,8 +141,13 @@ func (s *flights) change(ctx context.Context, db executor, id string) (version i
 	s.mu.Lock()
 	landed, version := s.all[id].landed, s.all[id].version+1
 	s.mu.Unlock()
-	if err := s.write(ctx, db, id, factsOf(s.seed, id, landed, version)); err != nil {
-		return 0, err
+	for began := time.Now(); ; time.Sleep(500 * time.Millisecond) {
+		if err = s.write(ctx, db, id, factsOf(s.seed, id, landed, version)); err == nil {
+			break
+		}
+		if time.Since(began) > 2*time.Minute { // before, again: one that failed may have been committed
+			return 0, err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -431,7 +431,8 @@ func (h *harness) unsettled(ctx context.Context) (stuck []string, err error) {
 	for _, q := range queued {
 		f, version := h.flights.get(q.FlightID)
 		why := f.refused()
-		if q.Reason != "" && q.Reason != "source_down" && q.Reason != "invoice_voided" && !h.flights.everRefused(q.FlightID, version, q.Reason) {
+		waits := q.State != "cancelled" && slices.Contains([]string{"source_down", "database_down", "locked"}, q.Reason)
+		if q.Reason != "" && q.Reason != "invoice_voided" && !waits && !h.flights.everRefused(q.FlightID, version, q.Reason) {
 			h.mistakef("flight %s is %s with the reason %q, and by its facts, of version %d now, it never had that: %s", q.FlightID, q.State, q.Reason, version, q.LastError)
 		}
 		switch {

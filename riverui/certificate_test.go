@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -71,13 +72,23 @@ func TestTLS(t *testing.T) {
 	res, err := ask(&tls.Config{MinVersion: tls.VersionTLS12})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, res.StatusCode)
-	require.Equal(t, "HTTP/2.0", res.Proto)
+	require.Equal(t, "HTTP/1.1", res.Proto)
 	res, err = ask(&tls.Config{MaxVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, res.StatusCode)
 	_, err = ask(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
 	require.ErrorContains(t, err, "protocol version not supported")
 	require.Contains(t, get(t, strings.Replace(b.base, "https:", "http:", 1)), "Client sent an HTTP request to an HTTPS server")
+	for _, protocols := range [][]string{{"h2"}, {"h2", "http/1.1"}} { // who asks for HTTP/2 and speaks none
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(b.base, "https://"), &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, NextProtos: protocols})
+		if err == nil {
+			_, err = io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nlevel=ERROR\r\n\r\n")
+			require.NoError(t, err)
+			_, _ = io.Copy(io.Discard, conn)
+			require.NoError(t, conn.Close())
+		}
+	}
+	require.NoError(t, b.server.Shutdown(t.Context()))
 	require.NotContains(t, b.log.String(), "level=WARN", "anybody could fill the log")
 	require.Contains(t, b.log.String(), "TLS handshake error")
 }

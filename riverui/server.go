@@ -97,7 +97,10 @@ func newServer(config Config) (*Server, *credentials, error) {
 	credentials := newCredentials(config.User, config.Password, guesses)
 	config.User, config.Password = "", ""
 	s := &Server{config: config, open: credentials == nil, logger: logger, started: logger, guesses: guesses, most: maxConnections, stopCounts: func() {}}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true) // of HTTP/2, anybody can have the server write warnings
 	s.http = &http.Server{
+		Protocols:         &protocols,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      time.Minute, // River UI gives up a query after 10 s; its largest file has 0.5 MB

@@ -69,3 +69,18 @@ func FuzzAddressHidesThePassword(f *testing.F) {
 		}
 	})
 }
+
+func TestAddressFaultsAreToldApart(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"postgres://clerk:a b@127.0.0.1/flights":    "a blank in it is not written as %20",
+		"postgres://clerk:a%zz@127.0.0.1/flights":   "a % is not followed by two hexadecimal digits",
+		"postgres://clerk:a@127.0.0.1:x/flights":    "a port is not a number",
+		"postgres://clerk:a@b@127.0.0.1/flights":    "it has more than one @",
+		"host=127.0.0.1 password='a":                "a quote is not closed",
+		"postgres://clerk@127.0.0.1/?sslmode=wrong": "sslmode",
+	} {
+		_, err := parseAddress(address)
+		require.ErrorContains(t, err, "DATABASE_URL is not a Postgres address: "+want, address)
+	}
+}

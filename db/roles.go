@@ -67,7 +67,7 @@ func GrantRole(ctx context.Context, pool *pgxpool.Pool, role Role, logins []stri
 func grantRole(ctx context.Context, tx pgx.Tx, role Role, login string) (warnings []string, err error) {
 	quoted := pgx.Identifier{login}.Sanitize()
 	if strings.HasPrefix(login, "flightbill_") && slices.ContainsFunc(Roles(), func(r Role) bool { return r.InDatabase() == login }) {
-		return nil, fmt.Errorf("%s is a role of flightbill's, and has its own rights; name a login", login)
+		return nil, fmt.Errorf("%q is a role of flightbill's, and has its own rights; name a login", login)
 	}
 	var super, owns, mayConnect bool
 	var database string
@@ -97,12 +97,12 @@ func grantRole(ctx context.Context, tx pgx.Tx, role Role, login string) (warning
 	}
 	switch {
 	case super:
-		warnings = append(warnings, fmt.Sprintf("%s is a superuser: it may do everything anyway, and undo what was issued; give applications another login", login))
+		warnings = append(warnings, fmt.Sprintf("%q is a superuser: it may do everything anyway, and undo what was issued; give applications another login", login))
 	case owns:
-		warnings = append(warnings, fmt.Sprintf("%s owns schema flightbill, or may act as its owner: it may do everything there anyway, and undo what was issued; give applications another login", login))
+		warnings = append(warnings, fmt.Sprintf("%q owns schema flightbill, or may act as its owner: it may do everything there anyway, and undo what was issued; give applications another login", login))
 	}
 	if !mayConnect {
-		warnings = append(warnings, fmt.Sprintf("%s may not connect to this database; have its owner run: GRANT CONNECT ON DATABASE %s TO %s", login, database, quoted))
+		warnings = append(warnings, fmt.Sprintf("%q may not connect to this database; have its owner run: GRANT CONNECT ON DATABASE %s TO %s", login, database, quoted))
 	}
 	return warnings, nil
 }

@@ -220,7 +220,7 @@ func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.S
 	if err != nil {
 		return nil, err
 	}
-	registry.MustRegister(web.Collector())
+	registry.MustRegister(web.Collectors()...)
 	return web, web.Start(context.WithoutCancel(ctx))
 }
 

@@ -45,7 +45,6 @@ flight_processing_queue
     enqueuer queue_admin: SELECT, INSERT, DELETE
     queue_reader: SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER
 flight_source_outages
-    queue_reader: SELECT
     server: SELECT, INSERT, UPDATE, DELETE
 flights
     accountant: SELECT, INSERT, UPDATE
@@ -62,10 +61,11 @@ overlapping_flights
     accountant reporter server: SELECT
 price_book
     accountant reporter server: SELECT
+queue_content
+    queue_reader: SELECT
 queue_promises
     server: SELECT, INSERT, UPDATE, DELETE
 river_job
-    queue_reader: SELECT
     server: SELECT, INSERT, UPDATE, DELETE
 river_leader
     server: SELECT, INSERT, UPDATE, DELETE

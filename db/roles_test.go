@@ -90,3 +90,35 @@ func TestSchemaCheckNamesTheOwner(t *testing.T) {
 	require.ErrorIs(t, err, db.ErrSchemaTooOld)
 	require.ErrorContains(t, err, "run flightbill migrate up as "+get[string](t, b, `SELECT quote_ident(current_user)`)+", who owns schema flightbill")
 }
+
+// Somebody else takes over the schema and all that the migrations' role owns in it: the
+// queue works on.
+func TestSchemaChangesHands(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	owner, _ := b.role(t)
+	application, _ := b.login(t, "application", "flightbill_enqueuer")
+	enqueue := func() {
+		_, err := application.Exec(t.Context(), `INSERT INTO flightbill.flight_processing_queue (flight_id) SELECT 'F' || n FROM generate_series(1, 200) AS n`)
+		require.NoError(t, err)
+	}
+	enqueue()
+	b.exec(t, `UPDATE flightbill.river_job SET state = 'cancelled', finalized_at = now()`)
+	b.exec(t, `DO $$
+	DECLARE
+		command text;
+	BEGIN
+		FOR command IN
+			SELECT format('ALTER %s flightbill.%I OWNER TO `+owner+`', CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, relname)
+			FROM pg_class WHERE relnamespace = 'flightbill'::regnamespace AND relkind IN ('r', 'v') AND relowner = current_user::regrole
+			UNION ALL
+			SELECT format('ALTER FUNCTION %s OWNER TO `+owner+`', p.oid::regprocedure)
+			FROM pg_proc p WHERE pronamespace = 'flightbill'::regnamespace AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+		LOOP
+			EXECUTE command;
+		END LOOP;
+	END
+	$$; ALTER SCHEMA flightbill OWNER TO `+owner)
+	enqueue() // the first hundred one by one, the others together
+	require.Equal(t, 200, get[int](t, b, `SELECT count(*) FROM flightbill.flight_processing_queue WHERE state = 'available'`))
+}

@@ -41,9 +41,10 @@ customers
     reporter: SELECT
     server: SELECT, UPDATE (held_through)
 flight_processing_queue
-    accountant reporter server: SELECT
+    accountant: SELECT, DELETE
     enqueuer queue_admin: SELECT, INSERT, DELETE
     queue_reader: SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER
+    reporter server: SELECT
 flight_source_outages
     server: SELECT, INSERT, UPDATE, DELETE
 flights

@@ -1089,11 +1089,10 @@ BEGIN
     SELECT coalesce(jsonb_object_agg(gone.flight_id, gone.enqueued_by), '{}') INTO before FROM gone;
     INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
-        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id))],
+        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id, false))],
         jsonb_build_object('billed_before', true, 'reason', 'invoice_voided',
             'enqueued_by', CASE WHEN before ? f.flight_id THEN before -> f.flight_id ELSE to_jsonb(session_user) END,
-            'said', format('flight %s is not billed again: its invoice was voided without that; take the flight off the queue, '
-                'or have the invoice''s flights billed again', f.flight_id)),
+            'said', flightbill.voided_flight_message(f.flight_id, true)),
         flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states()
     FROM unnest(flight_ids) AS f (flight_id)
     WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
@@ -1386,14 +1385,19 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION flightbill.voided_flight_message(flight_id text) RETURNS text
+CREATE FUNCTION flightbill.voided_flight_message(flight_id text, for_all boolean) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    advice text := 'have who enqueued it, or flightbill_queue_admin, take it off the queue, or have the invoice''s flights billed again';
 BEGIN
+    IF for_all THEN
+        RETURN format('flight %s is not billed again: its invoice was voided without that; %s', flight_id, advice);
+    END IF;
     RETURN (
-        SELECT format('flight %s is not billed again: its invoice %s was voided by %s without that (%s); take the flight off the queue, '
-            'or have the invoice''s flights billed again: SELECT flightbill.rebill_invoice(%L)', v.flight_id, i.number, c.number, c.reason, i.number)
+        SELECT format('flight %s is not billed again: its invoice %s was voided by %s without that (%s); %s: SELECT flightbill.rebill_invoice(%L)',
+            v.flight_id, i.number, c.number, c.reason, advice, i.number)
         FROM flightbill.voided_flights v
         JOIN flightbill.invoices c ON c.id = v.credit_note_id
         JOIN flightbill.invoices i ON i.id = c.credits_invoice_id
@@ -2650,8 +2654,8 @@ GRANT ALL ON FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason
 REVOKE ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean, payer text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean, payer text) TO flightbill_accountant;
 
-REVOKE ALL ON FUNCTION flightbill.voided_flight_message(flight_id text) FROM PUBLIC;
-GRANT ALL ON FUNCTION flightbill.voided_flight_message(flight_id text) TO flightbill_server;
+REVOKE ALL ON FUNCTION flightbill.voided_flight_message(flight_id text, for_all boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.voided_flight_message(flight_id text, for_all boolean) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.withdraw_promise(client text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.withdraw_promise(client text) TO flightbill_server;
@@ -2810,7 +2814,7 @@ GRANT SELECT,INSERT,DELETE ON TABLE flightbill.flight_processing_queue TO flight
 GRANT SELECT,INSERT,DELETE ON TABLE flightbill.flight_processing_queue TO flightbill_queue_admin;
 GRANT SELECT ON TABLE flightbill.flight_processing_queue TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.flight_processing_queue TO flightbill_reporter;
-GRANT SELECT ON TABLE flightbill.flight_processing_queue TO flightbill_accountant;
+GRANT SELECT,DELETE ON TABLE flightbill.flight_processing_queue TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.goose_db_version TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.goose_db_version TO flightbill_reporter;

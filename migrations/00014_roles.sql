@@ -81,6 +81,7 @@ GRANT EXECUTE ON FUNCTION flightbill.mark_invoice_paid(text, date), flightbill.m
     TO flightbill_accountant;
 GRANT INSERT (code, name, billing_frequency, week_ends_on), UPDATE (name, billing_frequency, week_ends_on, payment_terms_days, billing_hold)
     ON flightbill.customers TO flightbill_accountant;
+GRANT DELETE ON flightbill.flight_processing_queue TO flightbill_accountant; -- what its corrections have enqueued
 GRANT INSERT, DELETE ON flightbill.customer_operators, flightbill.customer_aircraft TO flightbill_accountant;
 GRANT INSERT, UPDATE ON flightbill.tariffs, flightbill.flights TO flightbill_accountant;
 

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
 )
 
 // Every relation, sequence and function of the schema, and who may do what with it. One that a
@@ -181,6 +183,6 @@ func TestRights(t *testing.T) {
 			WHERE relnamespace = 'flightbill'::regnamespace AND relkind IN ('r', 'v') AND has_table_privilege('flightbill_' || role, pg_class.oid, 'MAINTAIN')`))
 	}
 	require.Empty(t, get[string](t, b, `
-		SELECT coalesce(string_agg(rolname, ' '), '') FROM pg_roles WHERE rolname IN ('flightbill_enqueuer', 'flightbill_queue_admin', 'flightbill_queue_reader', 'flightbill_server', 'flightbill_reporter', 'flightbill_accountant')
-			AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication OR has_schema_privilege(oid, 'flightbill', 'CREATE'))`))
+		SELECT coalesce(string_agg(rolname, ' '), '') FROM pg_roles WHERE rolname = ANY ($1)
+			AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication OR has_schema_privilege(oid, 'flightbill', 'CREATE'))`, db.RoleNames()))
 }

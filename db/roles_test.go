@@ -26,8 +26,8 @@ func TestGrantRole(t *testing.T) {
 	_, err = db.GrantRole(t.Context(), b.pool, reporter, []string{login, `no"body`})
 	require.EqualError(t, err, `grant flightbill_reporter: role "no\"body" does not exist; have an administrator run: CREATE ROLE "no""body" LOGIN PASSWORD '…'`)
 	require.NotContains(t, members(), login)
-	_, err = db.GrantRole(t.Context(), b.pool, reporter, []string{"flightbill_server"})
-	require.ErrorContains(t, err, "flightbill_server is a role of flightbill's")
+	_, err = db.GrantRole(t.Context(), b.pool, reporter, []string{"flightbill_queue_reader"})
+	require.ErrorContains(t, err, "flightbill_queue_reader is a role of flightbill's")
 	b.exec(t, `ALTER ROLE `+login+` NOINHERIT`)
 	_, err = db.GrantRole(t.Context(), b.pool, reporter, []string{login})
 	require.ErrorContains(t, err, `ALTER ROLE "`+login+`" INHERIT`)
@@ -63,13 +63,20 @@ func TestGrantRole(t *testing.T) {
 	b.exec(t, `ALTER SCHEMA flightbill OWNER TO CURRENT_USER`)
 }
 
+// What is looked for before a migration is what the migrations make.
+func TestRoleNames(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.ElementsMatch(t, db.RoleNames(), get[[]string](t, b, `SELECT array_agg(rolname::text) FROM pg_roles WHERE rolname LIKE 'flightbill\_%' AND NOT rolcanlogin`))
+}
+
 // No role of flightbill's comes with another.
 func TestRolesStandAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.Empty(t, get[string](t, b, `
 		SELECT coalesce(string_agg(member::regrole || ' has ' || roleid::regrole, ', '), '') FROM pg_auth_members
-		WHERE member IN (SELECT oid FROM pg_roles WHERE rolname IN ('flightbill_enqueuer', 'flightbill_queue_admin', 'flightbill_queue_reader', 'flightbill_server', 'flightbill_reporter', 'flightbill_accountant'))`))
+		WHERE member IN (SELECT oid FROM pg_roles WHERE rolname = ANY ($1))`, db.RoleNames()))
 }
 
 // Whoever may not is told who can, and what to have run.

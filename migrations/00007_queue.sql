@@ -10,7 +10,8 @@ DECLARE
 BEGIN
     -- Roles belong to the whole server: another database's migration may make
     -- these at the same moment.
-    FOREACH wanted IN ARRAY ARRAY['flightbill_enqueuer', 'flightbill_queue_admin', 'flightbill_queue_reader'] LOOP
+    FOREACH wanted IN ARRAY ARRAY['flightbill_enqueuer', 'flightbill_queue_admin', 'flightbill_queue_reader',
+        'flightbill_server', 'flightbill_reporter', 'flightbill_accountant'] LOOP -- as in db.RoleNames
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
             BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);

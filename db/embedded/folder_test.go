@@ -112,6 +112,45 @@ func TestFolderThatOthersMayChange(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, lockFile))
 }
 
+// Root gives away nothing that a less trusted user's link leads to.
+func TestFolderBehindALink(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give folders away")
+	}
+	owner := ownerOf(t, "")
+	for _, test := range []struct {
+		name, want string
+		make       func(t *testing.T, dir, target string)
+	}{
+		{"folder", "is a link that belongs to user", func(t *testing.T, dir, target string) {
+			t.Helper()
+			require.NoError(t, os.Mkdir(target, 0o755))
+			require.NoError(t, os.Symlink(target, dir))
+			require.NoError(t, os.Lchown(dir, owner.UID, owner.GID))
+		}},
+		{"lock", "is not the lock file that flightbill makes", func(t *testing.T, dir, target string) {
+			t.Helper()
+			require.NoError(t, os.WriteFile(target, []byte("root:*:"), 0o600))
+			require.NoError(t, os.Mkdir(dir, 0o700))
+			require.NoError(t, os.Chown(dir, owner.UID, owner.GID))
+			require.NoError(t, os.Link(target, filepath.Join(dir, lockFile)))
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			dir, target := dataDir(t), filepath.Join(filepath.Dir(dataDir(t)), "target")
+			require.NoError(t, os.Chown(filepath.Dir(dir), owner.UID, owner.GID))
+			test.make(t, dir, target)
+			_, err := Start(t.Context(), Config{Dir: dir, Ephemeral: true})
+			require.ErrorContains(t, err, test.want)
+			info, err := os.Stat(target)
+			require.NoError(t, err)
+			require.Zero(t, accountOf(info).UID, "root's")
+		})
+	}
+}
+
 func TestFolderOfNobody(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

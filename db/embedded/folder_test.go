@@ -3,6 +3,7 @@
 package embedded
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -202,6 +203,27 @@ func TestClusterMadeOnAnotherFileSystem(t *testing.T) {
 	server := start(t, Config{Dir: dir, Ephemeral: true})
 	require.Equal(t, "yes", query(t, server.URL(), "SELECT 'yes'"), "alive")
 	left, err := filepath.Glob(filepath.Join(other, "flightbill-initdb-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// Not parallel: it sets an environment variable.
+func TestClusterThatIsNotAdoptedIsRemoved(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root has clusters made elsewhere")
+	}
+	dir, temporary := dataDir(t), filepath.Dir(dataDir(t))
+	require.NoError(t, os.Chmod(temporary, 0o777|fs.ModeSticky))
+	t.Setenv("TMPDIR", temporary)
+	// What stands in its way: the folder that is emptied at each start.
+	inTheWay := filepath.Join(dir, "tmp", "of root")
+	require.NoError(t, os.MkdirAll(inTheWay, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, lockFile), nil, 0o600))
+	owner := ownerOf(t, "")
+	require.NoError(t, os.Chown(dir, owner.UID, owner.GID))
+	_, err := Start(t.Context(), Config{Dir: dir, Ephemeral: true})
+	require.ErrorContains(t, err, inTheWay)
+	left, err := os.ReadDir(temporary)
 	require.NoError(t, err)
 	require.Empty(t, left)
 }

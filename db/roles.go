@@ -24,10 +24,10 @@ func (r Role) InDatabase() string { return "flightbill_" + r.Name }
 func Roles() []Role {
 	return []Role{
 		{"server", "serve, consolidate, overdue and enqueue; change nothing that was issued, and no prices"},
-		{"enqueuer", "enqueue flights, look at the queue and take back its own"},
+		{"enqueuer", "enqueue flights, look at the queue and take back what the same login has enqueued"},
 		{"queue_admin", "enqueue flights, look at the whole queue and take back all"},
 		{"reporter", "read all but River's tables, and change nothing"},
-		{"accountant", "read the same; mark invoices paid and unpaid, void and correct; import customers, tariffs and flights"},
+		{"accountant", "read all but River's tables; mark invoices paid and unpaid, void and correct; import customers, tariffs and flights"},
 	}
 }
 
@@ -84,7 +84,7 @@ func grantRole(ctx context.Context, tx pgx.Tx, role Role, login string) (warning
 	grant := "GRANT " + role.InDatabase() + " TO " + quoted
 	if _, err := tx.Exec(ctx, grant); err != nil {
 		if NoRight(err) {
-			return nil, fmt.Errorf("this login may not; have an administrator run: %s (%w)", grant, err)
+			return nil, fmt.Errorf("this login may not; have an administrator run: %s (%s)", grant, err.Error())
 		}
 		return nil, fmt.Errorf("to %q: %w", login, err)
 	}

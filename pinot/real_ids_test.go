@@ -3,6 +3,7 @@ package pinot
 import (
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -31,7 +32,7 @@ func idTable(t testing.TB, ids []string) (s *Source, callsigns map[string]string
 		if _, ok := callsigns[id]; ok {
 			continue
 		}
-		callsigns[id] = "C" + strings.Repeat("I", len(callsigns))
+		callsigns[id] = "C" + strconv.Itoa(len(callsigns))
 		rows = append(rows, idRow{id, callsigns[id], "UAL", "KEWR", "KIAH"})
 	}
 	return realSource(t, Config{Table: pinottest.Flights(t, pinottest.JSON(t, rows...))}), callsigns

@@ -169,6 +169,9 @@ func (s *Server) countsStarted(next http.Handler) http.Handler {
 	})
 }
 
+// ErrListen: the address cannot be had.
+var ErrListen = errors.New("FLIGHTBILL_HTTP_ADDR: cannot listen on")
+
 // Start listens and serves in the background until Shutdown, whatever becomes of
 // ctx meanwhile.
 func (s *Server) Start(ctx context.Context) error {
@@ -180,8 +183,8 @@ func (s *Server) Start(ctx context.Context) error {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", s.config.addr())
 	if err != nil {
-		return fmt.Errorf("FLIGHTBILL_HTTP_ADDR: cannot listen on %s; if another program does, "+
-			"set FLIGHTBILL_HTTP_ADDR to another host:port, with port 0 to any free one: %w", s.config.addr(), err)
+		return fmt.Errorf("%w %s; if another program does, "+
+			"set FLIGHTBILL_HTTP_ADDR to another host:port, with port 0 to any free one: %w", ErrListen, s.config.addr(), err)
 	}
 	// Validate looked the name up, and Listen again: between the two its address
 	// may have changed.

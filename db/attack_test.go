@@ -150,7 +150,7 @@ var attacksOf = map[string][]attack{
 		{`UPDATE flightbill.river_job SET state = 'completed'`, noPrivilege},
 		{`INSERT INTO flightbill.river_job (kind, args, max_attempts) VALUES ('consolidate_invoices', '{}', 25)`, noPrivilege},
 		{`INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('F9')`, noPrivilege},
-		{`DELETE FROM flightbill.flight_processing_queue`, noPrivilege},
+		{`LOCK TABLE flightbill.flight_processing_queue IN ACCESS EXCLUSIVE MODE`, noPrivilege},
 		{`SELECT FROM flightbill.river_leader`, noPrivilege},
 		{`SELECT FROM flightbill.invoices FOR UPDATE`, noPrivilege},
 		{`UPDATE flightbill.invoices SET status = 'VOID' WHERE id = 2`, noPrivilege},

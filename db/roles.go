@@ -31,6 +31,15 @@ func Roles() []Role {
 	}
 }
 
+// RoleNames are all roles that the migrations make.
+func RoleNames() []string {
+	names := []string{"flightbill_queue_reader"} // has no members
+	for _, r := range Roles() {
+		names = append(names, r.InDatabase())
+	}
+	return names
+}
+
 // ParseRole finds a role by its name.
 func ParseRole(name string) (Role, error) {
 	for _, r := range Roles() {
@@ -66,7 +75,7 @@ func GrantRole(ctx context.Context, pool *pgxpool.Pool, role Role, logins []stri
 
 func grantRole(ctx context.Context, tx pgx.Tx, role Role, login string) (warnings []string, err error) {
 	quoted := pgx.Identifier{login}.Sanitize()
-	if strings.HasPrefix(login, "flightbill_") && slices.ContainsFunc(Roles(), func(r Role) bool { return r.InDatabase() == login }) {
+	if slices.Contains(RoleNames(), login) {
 		return nil, fmt.Errorf("%q is a role of flightbill's, and has its own rights; name a login", login)
 	}
 	var super, owns, mayConnect bool

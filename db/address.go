@@ -30,6 +30,7 @@ var addressFaults = []struct{ theirs, ours string }{
 	{"port numbers to", "there are not as many ports as hosts"},
 	{"unterminated quoted string", "a quote is not closed"},
 	{"invalid keyword/value", "it is not name=value, separated by blanks; a value with a blank or a quote in it is written in single quotes"},
+	{"unexpected spaces", "a blank in it is not written as %20"},
 	{"percent-encoded", "a % is not followed by two hexadecimal digits"},
 	{"IPv6 host", "a [ is not closed, or nothing is in it"},
 	{"unexpected character", "after ] comes neither a port nor a /"},
@@ -64,7 +65,7 @@ func parseAddress(address string) (*pgxpool.Config, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w; write it as postgres://user:password@host:5432/database, and in the user and the password "+
-			"%%40 for @, %%3A for a colon, %%2F for /, %%3F for ?, %%23 for #, %%25 for %%", ErrAddress, err)
+			"%%40 for @, %%3A for a colon, %%2F for /, %%3F for ?, %%23 for #, %%25 for %%, %%20 for a blank", ErrAddress, err)
 	}
 	return config, nil
 }

@@ -62,10 +62,12 @@ func Unfit(err error) bool {
 }
 
 // SchemaDiffers reports whether an error says that the database has not what it was asked
-// for, or has it otherwise: somebody migrates it.
+// for, or has it otherwise. Somebody may have migrated it, which CheckSchema tells; or the
+// function of a trigger of somebody else's asks for what is not there.
 func SchemaDiffers(err error) bool {
 	pgErr, answered := errors.AsType[*pgconn.PgError](err)
-	return answered && slices.Contains([]string{"42P01", "42703", "42883", "0A000"}, pgErr.Code) // a relation, a column, a function; a prepared statement's result
+	return answered && (slices.Contains([]string{"42P01", "42703", "42883"}, pgErr.Code) || // a relation, a column, a function
+		pgErr.Code == "0A000" && pgErr.Routine == "RevalidateCachedQuery") // "cached plan must not change result type", in whatever language
 }
 
 // Away reports whether an error says that the database did not answer, or cannot be
@@ -97,6 +99,13 @@ func Refused(err error) bool {
 	_, connecting := errors.AsType[*pgconn.ConnectError](err)
 	pgErr, answered := errors.AsType[*pgconn.PgError](err)
 	return connecting && answered && (strings.HasPrefix(pgErr.Code, "28") || strings.HasPrefix(pgErr.Code, "3D"))
+}
+
+// LostStatement reports whether an error says that a prepared statement is not there, or
+// is another's: the mark of a pooler in transaction mode that is taken for another.
+func LostStatement(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pgErr.Code == "26000" || pgErr.Code == "42P05")
 }
 
 // NoRight reports whether an error says that the role which is logged in lacks a right.

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,4 +107,30 @@ func TestAwayConnections(t *testing.T) {
 	require.ErrorIs(t, err, db.ErrNotWritable)
 	require.True(t, db.Away(err))
 	require.Equal(t, "is read-only", db.AwayReason(err))
+}
+
+// What a migration leaves a process with, in the server's own words; and a mistake of a
+// query that has the same code.
+func TestSchemaDiffers(t *testing.T) {
+	t.Parallel()
+	b := setupEmpty(t)
+	pool := open(t, b.url, 1)
+	ask := func(sql string) error {
+		rows, err := pool.Query(t.Context(), sql)
+		rows.Close()
+		return cmp.Or(err, rows.Err())
+	}
+	for _, sql := range []string{`SELECT FROM gone`, `SELECT gone FROM pg_class`, `SELECT gone()`} {
+		require.True(t, db.SchemaDiffers(ask(sql)), sql)
+	}
+	require.NoError(t, ask(`CREATE TABLE public.migrated (n int)`))
+	require.NoError(t, ask(`SELECT * FROM public.migrated`)) // which prepares it
+	b.exec(t, `ALTER TABLE public.migrated ALTER n TYPE text`)
+	err := ask(`SELECT * FROM public.migrated`)
+	require.ErrorContains(t, err, "cached plan must not change result type")
+	require.True(t, db.SchemaDiffers(err))
+
+	err = ask(`SELECT count(*) FROM pg_class FOR UPDATE`)
+	requireSQLError(t, err, "0A000", "FOR UPDATE is not allowed")
+	require.False(t, db.SchemaDiffers(err))
 }

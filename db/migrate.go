@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -105,7 +107,7 @@ func MigrationStatus(ctx context.Context, pool *pgxpool.Pool) ([]Migration, erro
 	if err != nil {
 		return nil, err
 	}
-	found, err := lookAround(ctx, pool, provider)
+	found, err := lookAround(ctx, pool)
 	if err != nil {
 		return nil, err
 	}
@@ -122,16 +124,20 @@ func MigrationStatus(ctx context.Context, pool *pgxpool.Pool) ([]Migration, erro
 }
 
 // CheckSchema says whether this binary can work with the database: neither
-// behind its migrations nor ahead of them, River's among them.
+// behind its migrations nor ahead of them, River's among them. It is asked often.
 func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
-	provider, err := newProvider(pool)
-	if err != nil {
-		return err
-	}
-	defer provider.Close()
-	found, err := lookAround(ctx, pool, provider)
-	if err != nil {
-		return err
+	found := surroundings{newest: newestMigration()}
+	err := pool.QueryRow(ctx, `
+		SELECT (SELECT coalesce(max(version_id), 0) FROM flightbill.goose_db_version WHERE is_applied),
+			(SELECT coalesce(max(version), 0) FROM flightbill.river_migration m WHERE coalesce(to_jsonb(m) ->> 'line', 'main') = 'main')`).
+		Scan(&found.applied, &found.river)
+	switch {
+	case SchemaDiffers(err), NoRight(err), err == nil && (found.applied < found.newest || found.river < RiverVersion):
+		if found, err = lookAround(ctx, pool); err != nil { // which knows who is to do what
+			return err
+		}
+	case err != nil:
+		return fmt.Errorf("read the migration versions: %w", err)
 	}
 	if err := found.notNewer(); err != nil {
 		return err
@@ -146,6 +152,16 @@ func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	return nil
 }
+
+// newestMigration is the newest of flightbill's migrations that this binary has.
+var newestMigration = sync.OnceValue(func() (newest int64) { //nolint:gochecknoglobals // a constant
+	files, _ := fs.Glob(migrations.FS, "*.sql") // the pattern is none that is malformed
+	for _, file := range files {
+		version, _ := goose.NumericComponent(file) // goose refuses one without
+		newest = max(newest, version)
+	}
+	return newest
+})
 
 // withMigrations does what a look says is needed, in one process at a time.
 func withMigrations(
@@ -168,7 +184,7 @@ func withMigrations(
 	if err != nil {
 		return err
 	}
-	found, err := lookAround(ctx, pool, provider)
+	found, err := lookAround(ctx, pool)
 	if err != nil {
 		return err
 	}
@@ -180,7 +196,7 @@ func withMigrations(
 		return err
 	}
 	defer unlock()
-	if found, err = lookAround(ctx, pool, provider); err != nil {
+	if found, err = lookAround(ctx, pool); err != nil {
 		return err
 	}
 	if needed, err := look(found); err != nil || !needed {

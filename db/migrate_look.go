@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/pressly/goose/v3"
 )
 
 // queueMigration makes the queue view.
@@ -32,9 +31,8 @@ type surroundings struct {
 }
 
 // lookAround reads the catalogs and the two tables of versions. It changes nothing.
-func lookAround(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provider) (surroundings, error) {
-	sources := provider.ListSources()
-	s := surroundings{newest: sources[len(sources)-1].Version}
+func lookAround(ctx context.Context, pool *pgxpool.Pool) (surroundings, error) {
+	s := surroundings{newest: newestMigration()}
 	var goosed, rivered bool
 	err := pool.QueryRow(ctx, `
 		SELECT quote_ident(current_user), pg_is_in_recovery() OR current_setting('transaction_read_only')::bool,

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -252,6 +254,36 @@ func TestMigrateUpGivesUpWaiting(t *testing.T) {
 	end(t, report, true)
 	_, err = db.MigrateUp(t.Context(), b.pool)
 	require.NoError(t, err)
+}
+
+// tracedQueries are what a pool has sent.
+type tracedQueries struct{ sent []string }
+
+func (q *tracedQueries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	q.sent = append(q.sent, data.SQL)
+	return ctx
+}
+
+func (q *tracedQueries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// The versions are asked for each second and by whoever asks /readyz: it takes one query,
+// of two small tables.
+func TestCheckSchemaIsCheap(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	config := b.pool.Config()
+	traced := &tracedQueries{}
+	config.ConnConfig.Tracer, config.MaxConns = traced, 1
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer pool.Close()
+	require.NoError(t, db.CheckSchema(t.Context(), pool))
+	b.exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9000, true)`)
+	require.ErrorIs(t, db.CheckSchema(t.Context(), pool), db.ErrSchemaTooNew)
+	require.Len(t, traced.sent, 2)
+	for _, sql := range traced.sent {
+		require.NotContains(t, sql, "pg_", "no catalog")
+	}
 }
 
 func TestSchemaTooOld(t *testing.T) {

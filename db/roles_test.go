@@ -27,7 +27,7 @@ func TestGrantRole(t *testing.T) {
 	require.EqualError(t, err, `grant flightbill_reporter: role "no\"body" does not exist; have an administrator run: CREATE ROLE "no""body" LOGIN PASSWORD '…'`)
 	require.NotContains(t, members(), login)
 	_, err = db.GrantRole(t.Context(), b.pool, reporter, []string{"flightbill_queue_reader"})
-	require.ErrorContains(t, err, "flightbill_queue_reader is a role of flightbill's")
+	require.ErrorContains(t, err, `"flightbill_queue_reader" is a role of flightbill's`)
 	b.exec(t, `ALTER ROLE `+login+` NOINHERIT`)
 	_, err = db.GrantRole(t.Context(), b.pool, reporter, []string{login})
 	require.ErrorContains(t, err, `ALTER ROLE "`+login+`" INHERIT`)
@@ -54,12 +54,12 @@ func TestGrantRole(t *testing.T) {
 	warnings, err = db.GrantRole(t.Context(), b.pool, reporter, []string{login})
 	require.NoError(t, err)
 	require.Len(t, warnings, 1)
-	require.Contains(t, warnings[0], login+" owns schema flightbill")
+	require.Contains(t, warnings[0], `"`+login+`" owns schema flightbill`)
 	b.exec(t, `ALTER ROLE `+login+` SUPERUSER`)
 	warnings, err = db.GrantRole(t.Context(), b.pool, reporter, []string{login})
 	require.NoError(t, err)
 	require.Len(t, warnings, 1)
-	require.Contains(t, warnings[0], login+" is a superuser")
+	require.Contains(t, warnings[0], `"`+login+`" is a superuser`)
 	b.exec(t, `ALTER SCHEMA flightbill OWNER TO CURRENT_USER`)
 }
 

@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -549,4 +550,44 @@ func TestLockedJobHoldsUpNoOther(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A site's own trigger that asks for what is not there says nothing of flightbill's
+// tables: its flight fails with the cause, and the others are billed.
+func TestSitesTriggerFailsItsFlightAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const flights = 301
+	b.landed(t, 1, flights)
+	b.enqueueMany(t, 1, flights, 1)
+	b.exec(t, `CREATE FUNCTION site_audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit VALUES (NEW.flight_id); RETURN NEW; END $$`)
+	b.exec(t, `CREATE TRIGGER site_audit BEFORE INSERT ON charges FOR EACH ROW WHEN (NEW.flight_id = 'F133') EXECUTE FUNCTION site_audit()`)
+	source, said := &recordingSource{}, &log{}
+	b.start(t, source.record, func(c *jobs.Config) { c.Logger = slog.New(slog.NewTextHandler(said, nil)) })
+	b.waitForBilled(t, flights-1)
+	const bad = `FROM flight_processing_queue WHERE flight_id = 'F133' AND attempts >= 1 AND details LIKE '%relation "audit" does not exist%'`
+	b.waitFor(t, "it is tried again at River's intervals", 1, `SELECT count(*) `+bad)
+	require.Equal(t, flights-1, get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'completed' AND attempt = 1`), "no other has spent an attempt")
+	for id, n := range source.times() {
+		require.True(t, n <= 2 || id == "F133", "%s was asked for %d times: together, and once apart", id, n)
+	}
+	require.Regexp(t, `flight failed and will be tried again.*flight_id=F133.*relation \\"audit\\" does not exist`, said.String())
+}
+
+// A function that is missing at the right version is no migration: flights fail, at River's
+// intervals.
+func TestFunctionMissingAtTheRightVersion(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const flights = 60
+	b.landed(t, 1, flights)
+	b.exec(t, `ALTER FUNCTION save_flights RENAME TO save_flights_gone`)
+	b.enqueueMany(t, 1, flights, 1)
+	source, said := &recordingSource{}, &log{}
+	b.start(t, source.record, func(c *jobs.Config) { c.Logger = slog.New(slog.NewTextHandler(said, nil)) })
+	b.waitFor(t, "each has failed", flights, `SELECT count(*) FROM flight_processing_queue WHERE attempts >= 1 AND details LIKE '%function flightbill.save_flights%does not exist%'`)
+	for id, n := range source.times() {
+		require.LessOrEqual(t, n, 6, "%s was asked for %d times: at each attempt together, and at most once apart", id, n)
+	}
+	require.Contains(t, said.String(), "flight failed and will be tried again")
 }

@@ -335,7 +335,7 @@ func (w *IngestFlight) took(ctx context.Context, batch []*attempt, outcomes []db
 // where that fails too, each by itself. So a customer whom somebody has locked, or a
 // flight that cannot be saved, takes no other with it.
 func (w *IngestFlight) saveApart(ctx context.Context, batch []*attempt, err error) {
-	batch = unknown(batch)
+	batch, err = unknown(batch), w.orUnfit(ctx, err)
 	byCustomer := map[int64][]*attempt{}
 	for _, a := range batch {
 		byCustomer[a.bill.Customer.ID] = append(byCustomer[a.bill.Customer.ID], a)
@@ -344,7 +344,7 @@ func (w *IngestFlight) saveApart(ctx context.Context, batch []*attempt, err erro
 	switch {
 	case len(byCustomer) == 1 && errors.Is(err, db.ErrCustomerLocked):
 		err = w.locked.note(batch[0].bill.Customer, err)
-	case db.Away(err), db.SchemaDiffers(err):
+	case db.Away(err), db.Unfit(err):
 	case len(byCustomer) > 1:
 		for _, theirs := range byCustomer {
 			apart = append(apart, theirs)

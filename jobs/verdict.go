@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,6 +67,7 @@ type waiting struct {
 
 // decide is the one place where a failure becomes a verdict.
 func (w *IngestFlight) decide(ctx context.Context, a *attempt, err error) {
+	err = w.orUnfit(ctx, err)
 	var said *billing.Error
 	errors.As(err, &said)
 	switch {
@@ -77,7 +79,7 @@ func (w *IngestFlight) decide(ctx context.Context, a *attempt, err error) {
 		w.database.Met(err)
 		a.away = a.away || db.Away(err)
 		a.verdict = heldUp(a, databaseAway(err), w.riverNow())
-	case said == nil && db.SchemaDiffers(err): // another flightbill's turn
+	case said == nil && db.Unfit(err): // another flightbill's turn
 		w.lookNow()
 		a.away = true
 		a.verdict = heldUp(a, &billing.Error{Kind: billing.Blocked, Reason: billing.ReasonDatabaseDown, Message: "the database is being migrated; flights wait"}, w.riverNow())
@@ -90,6 +92,15 @@ func (w *IngestFlight) decide(ctx context.Context, a *attempt, err error) {
 	default: // billing.Outage, billing.Blocked
 		a.verdict = heldUp(a, said, w.riverNow())
 	}
+}
+
+// orUnfit is a failure as it is to be judged: where the database lacks something because
+// somebody has migrated it, that is what has failed.
+func (w *IngestFlight) orUnfit(ctx context.Context, err error) error {
+	if !db.SchemaDiffers(err) {
+		return err
+	}
+	return cmp.Or(db.CheckSchema(ctx, w.pool), err)
 }
 
 // unmatchedFacts are those of a flight whose codes no customer or tariff has, for the view

@@ -24,6 +24,9 @@
 //	billed_flights     by flight_id
 //	invoices           by id
 //	river_job          by id
+//	queue_promises     after a claim, the process's own, and those of killed ones
+//
+// With a row of river_queue (jobs/forged.go, and River) no other lock is held.
 //
 // No advisory lock is taken: whoever may connect could hold it. To lock one of these, or
 // its rows, a role needs a right to write it (for LOCK TABLE, UPDATE will do).

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,5 +31,26 @@ func TestEnqueueOddArrays(t *testing.T) {
 		`SELECT enqueued FROM enqueue_flights(array_fill('S'::text, ARRAY[100000]))`: 1,
 	} {
 		require.Equal(t, want, get[int64](t, b, sql), sql)
+	}
+}
+
+// Text is as long as an import lets it be, at most.
+func TestLongText(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const tariff = `INSERT INTO tariffs (code, description, airport, basis, applies_to, unit_rate, currency, valid_from) VALUES (%s, 'per_flight', 'any', 1, 'EUR', '2026-01-01')`
+	texts := map[string]int{ // with the characters that each may have
+		`INSERT INTO customers (code, name, billing_frequency) VALUES ('LONG', %s, 'monthly')`: 1000,
+		fmt.Sprintf(tariff, "%s, '', NULL"):                                                    200,
+		fmt.Sprintf(tariff, "'ANY', %s, NULL"):                                                 1000,
+		fmt.Sprintf(tariff, "'AT', '', %s"):                                                    200,
+	}
+	for _, column := range []string{"callsign", "operator", "registration", "aircraft_type", "origin", "destination"} {
+		texts[`INSERT INTO flights (flight_id, `+column+`) VALUES ('`+column+`', %s)`] = 200
+	}
+	for sql, most := range texts {
+		_, err := b.pool.Exec(t.Context(), fmt.Sprintf(sql, fmt.Sprintf("repeat('é', %d)", most+1)))
+		requireSQLError(t, err, checkViolation, "violates check constraint")
+		b.exec(t, fmt.Sprintf(sql, fmt.Sprintf("repeat('é', %d)", most)))
 	}
 }

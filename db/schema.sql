@@ -1504,7 +1504,7 @@ CREATE TABLE flightbill.customers (
     held_through date,
     CONSTRAINT customers_billing_frequency_check CHECK ((billing_frequency = ANY (ARRAY['per_flight'::text, 'weekly'::text, 'monthly'::text]))),
     CONSTRAINT customers_code_check CHECK ((code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'::text)),
-    CONSTRAINT customers_name_check CHECK (((name <> ''::text) AND (name = flightbill.clean_text(name)))),
+    CONSTRAINT customers_name_check CHECK (((name <> ''::text) AND (name = flightbill.clean_text(name)) AND (char_length(name) <= 1000))),
     CONSTRAINT customers_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 3650))),
     CONSTRAINT customers_week_ends_on_check CHECK (((week_ends_on >= 1) AND (week_ends_on <= 7))),
     CONSTRAINT customers_week_ends_on_exactly_when_weekly CHECK (((billing_frequency = 'weekly'::text) = (week_ends_on IS NOT NULL)))
@@ -1665,7 +1665,8 @@ CREATE TABLE flightbill.flights (
     CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at)),
     CONSTRAINT flights_operator_is_clean CHECK ((operator = flightbill.clean_text(operator))),
     CONSTRAINT flights_origin_is_clean CHECK ((origin = flightbill.clean_text(origin))),
-    CONSTRAINT flights_registration_is_clean CHECK ((registration = flightbill.clean_text(registration)))
+    CONSTRAINT flights_registration_is_clean CHECK ((registration = flightbill.clean_text(registration))),
+    CONSTRAINT flights_text_is_short CHECK ((GREATEST(char_length(callsign), char_length(operator), char_length(registration), char_length(aircraft_type), char_length(origin), char_length(destination)) <= 200))
 );
 
 CREATE TABLE flightbill.voided_flights (
@@ -2047,15 +2048,16 @@ CREATE TABLE flightbill.tariffs (
     tax_rate numeric DEFAULT 0 NOT NULL,
     valid_from date NOT NULL,
     valid_to date,
-    CONSTRAINT tariffs_airport_check CHECK (((airport <> ''::text) AND (airport = flightbill.clean_text(airport)))),
+    CONSTRAINT tariffs_airport_check CHECK (((airport <> ''::text) AND (airport = flightbill.clean_text(airport)) AND (char_length(airport) <= 200))),
     CONSTRAINT tariffs_applies_to_check CHECK ((applies_to = ANY (ARRAY['departure'::text, 'arrival'::text, 'any'::text]))),
     CONSTRAINT tariffs_band_from_check CHECK (((band_from >= (0)::numeric) AND (band_from <= (1000)::numeric))),
     CONSTRAINT tariffs_band_to_check CHECK (((band_to > (0)::numeric) AND (band_to <= (1000)::numeric))),
     CONSTRAINT tariffs_basis_check CHECK ((basis = ANY (ARRAY['per_flight'::text, 'per_tonne'::text, 'per_km'::text, 'per_passenger'::text, 'route'::text, 'terminal'::text]))),
     CONSTRAINT tariffs_check CHECK ((band_to > COALESCE(band_from, (0)::numeric))),
     CONSTRAINT tariffs_check1 CHECK ((valid_to > valid_from)),
-    CONSTRAINT tariffs_code_check CHECK (((code <> ''::text) AND (code = flightbill.clean_text(code)))),
+    CONSTRAINT tariffs_code_check CHECK (((code <> ''::text) AND (code = flightbill.clean_text(code)) AND (char_length(code) <= 200))),
     CONSTRAINT tariffs_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT tariffs_description_check CHECK ((char_length(description) <= 1000)),
     CONSTRAINT tariffs_minimum_check CHECK (((minimum >= (0)::numeric) AND (minimum < ('1000000000000'::bigint)::numeric))),
     CONSTRAINT tariffs_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate <= (1)::numeric))),
     CONSTRAINT tariffs_unit_rate_check CHECK (((unit_rate >= (0)::numeric) AND (unit_rate < ('1000000000000'::bigint)::numeric))),

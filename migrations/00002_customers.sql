@@ -69,7 +69,7 @@ CREATE OR REPLACE FUNCTION flightbill.clean_text(written text) RETURNS text
 CREATE TABLE flightbill.customers (
     id                 bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     code               text    COLLATE "C" NOT NULL UNIQUE CHECK (code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'),
-    name               text    NOT NULL CHECK (name <> '' AND name = flightbill.clean_text(name)),
+    name               text    NOT NULL CHECK (name <> '' AND name = flightbill.clean_text(name) AND char_length(name) <= 1000),
     billing_frequency  text    NOT NULL CHECK (billing_frequency IN ('per_flight', 'weekly', 'monthly')),
     week_ends_on       smallint CHECK (week_ends_on BETWEEN 1 AND 7), -- ISO: 1 is Monday
     payment_terms_days integer NOT NULL DEFAULT 30 CHECK (payment_terms_days BETWEEN 0 AND 3650),

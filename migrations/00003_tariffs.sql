@@ -5,11 +5,11 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 
 CREATE TABLE flightbill.tariffs (
     id          bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    code        text    COLLATE "C" NOT NULL CHECK (code <> '' AND code = flightbill.clean_text(code)),
-    description text    NOT NULL DEFAULT '',
+    code        text    COLLATE "C" NOT NULL CHECK (code <> '' AND code = flightbill.clean_text(code) AND char_length(code) <= 200),
+    description text    NOT NULL DEFAULT '' CHECK (char_length(description) <= 1000),
     basis       text    NOT NULL CHECK (basis IN ('per_flight', 'per_tonne', 'per_km', 'per_passenger', 'route', 'terminal')),
     customer_id bigint  REFERENCES flightbill.customers,      -- null: every customer
-    airport     text    COLLATE "C" CHECK (airport <> '' AND airport = flightbill.clean_text(airport)), -- null: every airport
+    airport     text    COLLATE "C" CHECK (airport <> '' AND airport = flightbill.clean_text(airport) AND char_length(airport) <= 200), -- null: every airport
     applies_to  text    NOT NULL CHECK (applies_to IN ('departure', 'arrival', 'any')),
     band_from   numeric CHECK (band_from >= 0 AND band_from <= 1000), -- tonnes, excluded; NaN counts above Infinity
     band_to     numeric CHECK (band_to > 0 AND band_to <= 1000),      -- tonnes, included; null: no upper end

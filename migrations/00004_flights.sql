@@ -23,6 +23,8 @@ CREATE TABLE flightbill.flights (
     CONSTRAINT flights_aircraft_type_is_clean CHECK (aircraft_type = flightbill.clean_text(aircraft_type)),
     CONSTRAINT flights_origin_is_clean CHECK (origin = flightbill.clean_text(origin)),
     CONSTRAINT flights_destination_is_clean CHECK (destination = flightbill.clean_text(destination)),
+    CONSTRAINT flights_text_is_short CHECK (greatest(char_length(callsign), char_length(operator), char_length(registration), char_length(aircraft_type),
+        char_length(origin), char_length(destination)) <= 200), -- as flights.csv and Pinot's
     -- As flight_id_is_valid, which who writes here need not have the right to call.
     CONSTRAINT flights_can_be_enqueued CHECK (octet_length(flight_id) <= 128 AND flight_id ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$' AND right(flight_id, 1) <> ' ')
 );

@@ -38,7 +38,8 @@ REVOKE ALL ON FUNCTION flightbill.open_draft FROM PUBLIC;
 -- while it waited. A draft without charges is an error: its
 -- totals cannot be null.
 --
--- It runs with its owner's rights: who may call it can write no number and no total.
+-- It runs with its owner's rights: who calls it needs no right to write numbers and totals.
+-- To call it is the right to issue any draft, on any day.
 CREATE OR REPLACE FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamptz, today date)
     RETURNS TABLE (invoice_id bigint, charges bigint)
     LANGUAGE plpgsql SECURITY DEFINER

@@ -7,7 +7,8 @@
 -- 'changed' where the ledger is no longer at the revision that the lines were
 -- made from. It fails with FB001 as save_flights does, and locks in the same order.
 --
--- It runs with its owner's rights: who may call it can change the ledger in no other way.
+-- It runs with its owner's rights: who calls it needs none to change the ledger. To call it
+-- is the right to bill any flight that was billed before anything: the lines are the caller's.
 CREATE OR REPLACE FUNCTION flightbill.adjust_flight(
     job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamptz, -- null: a correction
     price_book_version bigint, cutoff date,

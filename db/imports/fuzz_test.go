@@ -2,6 +2,7 @@ package imports
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,28 @@ import (
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 )
+
+// A file may have as many bytes as are allowed, and no more; so may a row.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	read := func(text string, most int64) (records int, err error) {
+		rows := newRows(strings.NewReader(text), most)
+		for ; err == nil; records++ {
+			_, err = rows.next()
+		}
+		return records - 1, err
+	}
+	records, err := read("a\nb\n", 4)
+	require.ErrorIs(t, err, io.EOF)
+	require.Equal(t, 2, records)
+	_, err = read("a\nb\n", 3)
+	require.ErrorContains(t, err, "the file has more than")
+	records, err = read(strings.Repeat("x", maxRow), 0)
+	require.ErrorIs(t, err, io.EOF)
+	require.Equal(t, 1, records)
+	_, err = read(strings.Repeat("x", maxRow+1), 0)
+	require.ErrorContains(t, err, "the row has more than 1048576 bytes")
+}
 
 // FuzzFiles: whatever a file holds, its rows can be kept, or each error names the file.
 func FuzzFiles(f *testing.F) {

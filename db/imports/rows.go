@@ -67,9 +67,9 @@ type boundedText struct {
 
 func (b *boundedText) Read(p []byte) (int, error) {
 	switch {
-	case b.leftOfRow <= 0:
+	case b.leftOfRow < 0:
 		b.over = fmt.Errorf("the row has more than %d bytes: is there a quote that is not closed?", maxRow)
-	case b.bounded && b.left <= 0:
+	case b.bounded && b.left < 0:
 		b.over = fmt.Errorf("the file has more than %d bytes, unpacked: split it", maxKept)
 	}
 	if b.over != nil {

@@ -403,15 +403,16 @@ func (b *books) checkInvoices() {
 		if i.Kind != "credit_note" {
 			due = due.AddDate(0, 0, payers[i.Customer].terms)
 		}
-		if i.Status == "DRAFT" {
+		switch {
+		case i.Status == "DRAFT":
 			if i.ClosesOn == nil || !i.ClosesOn.After(cutoff) {
 				b.faultf("%s is still a draft, and its closing date %v has been run", name, i.ClosesOn)
 			}
-		} else if i.ClosesOn != nil && i.ClosesOn.After(cutoff) {
+		case i.ClosesOn != nil && i.ClosesOn.After(cutoff):
 			b.faultf("%s is issued, and its closing date %v has not come", name, i.ClosesOn)
-		} else if !i.DueOn.Equal(due) {
+		case !i.DueOn.Equal(due):
 			b.faultf("%s, issued at %v, is due on %v, and must be on %v", name, i.IssuedAt, i.DueOn, due)
-		} else if s[1] == nil || rat(i.Subtotal).Cmp(s[1]) != 0 || rat(i.Tax).Cmp(s[2]) != 0 || rat(i.Total).Cmp(new(big.Rat).Add(s[1], s[2])) != 0 {
+		case s[1] == nil || rat(i.Subtotal).Cmp(s[1]) != 0 || rat(i.Tax).Cmp(s[2]) != 0 || rat(i.Total).Cmp(new(big.Rat).Add(s[1], s[2])) != 0:
 			b.faultf("%s has subtotal %s, tax %s, total %s; its charges come to %v", name, i.Subtotal, i.Tax, i.Total, s)
 		}
 		if i.Kind == "flight" && len(flightsOn[i.ID]) != 1 {

@@ -82,7 +82,7 @@ func (e *StuckError) Error() string {
 
 // The keys of what every process has once.
 const (
-	houseBeat, sweepBeat, clockBeat, probeBeat, databaseBeat = "house", "sweep", "clock", "probe", "database"
+	houseBeat, sweepBeat, fitnessBeat, probeBeat, databaseBeat = "house", "sweep", "fitness", "probe", "database"
 
 	fetchBeat, scheduleBeat = "fetch", "schedule"
 )

@@ -50,6 +50,7 @@ func (h *heartbeats) expect(key, what string, within time.Duration) {
 	h.next[key] = beat{key, what, now, now.Add(within + stuckAfter)}
 }
 
+// end has no sign of life be due, until expect is called again, if it ever is.
 func (h *heartbeats) end(key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

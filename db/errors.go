@@ -55,11 +55,20 @@ var (
 	ErrClock = errors.New("wrong clock")
 )
 
-// Unfit reports whether an error says that a process must not work with the database: by
-// its clock, or since others have migrated it.
-func Unfit(err error) bool {
-	return errors.Is(err, ErrClock) || errors.Is(err, ErrSchemaTooNew) || errors.Is(err, ErrSchemaTooOld)
+// UnfitBy names what an error says a process must not work with the database by: its clock,
+// or the schema, which others have migrated. It is empty of any other error.
+func UnfitBy(err error) string {
+	switch {
+	case errors.Is(err, ErrClock):
+		return "clock"
+	case errors.Is(err, ErrSchemaTooNew), errors.Is(err, ErrSchemaTooOld):
+		return "schema"
+	}
+	return ""
 }
+
+// Unfit reports whether an error says that a process must not work with the database.
+func Unfit(err error) bool { return UnfitBy(err) != "" }
 
 // SchemaDiffers reports whether an error says that the database has not what it was asked
 // for, or has it otherwise. Somebody may have migrated it, which CheckSchema tells; or the

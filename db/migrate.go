@@ -241,9 +241,14 @@ func lockMigrations(ctx context.Context, pool *pgxpool.Pool, provider *goose.Pro
 	}
 	// Not a connection of the pool's: those that wait for the lock would take the
 	// connections which the one that holds it needs.
-	config := pool.Config().ConnConfig
-	config.Tracer = nil // no deadline
-	conn, err := pgx.ConnectConfig(ctx, config)
+	config := pool.Config()
+	config.ConnConfig.Tracer = nil // no deadline
+	if config.BeforeConnect != nil { // it has the password of now
+		if err := config.BeforeConnect(ctx, config.ConnConfig); err != nil {
+			return nil, fmt.Errorf("connect to migrate: %w", err)
+		}
+	}
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
 		return nil, fmt.Errorf("connect to migrate: %w", err)
 	}

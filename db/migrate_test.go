@@ -256,6 +256,23 @@ func TestMigrateUpGivesUpWaiting(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// A migration connects for its lock by itself: with the password of now, too.
+func TestMigrateReadsThePasswordAnew(t *testing.T) {
+	t.Parallel()
+	b := setupEmpty(t)
+	role, login := b.role(t)
+	b.exec(t, `ALTER ROLE `+role+` SUPERUSER`)
+	file := login
+	pool, err := db.Open(t.Context(), login, db.Options{ReadURL: func() (string, error) { return file, nil }})
+	require.NoError(t, err)
+	defer pool.Close()
+	b.exec(t, `ALTER ROLE `+role+` PASSWORD 'another'`)
+	file = strings.Replace(login, ":secret@", ":another@", 1)
+	done, err := db.MigrateUp(t.Context(), pool)
+	require.NoError(t, err)
+	require.Len(t, done, steps)
+}
+
 // tracedQueries are what a pool has sent.
 type tracedQueries struct{ sent []string }
 

@@ -27,9 +27,9 @@ const Schema = "flightbill"
 // Postgres' is not found.
 const noSchema = "pg_catalog, pg_temp"
 
-// session is what a connection of flightbill's depends on, whatever the URL, the
-// role, the database or the server say of it; see also carried.
-const session = `(VALUES
+// sessionSettings are what a connection of flightbill's depends on, whatever the URL, the
+// role, the database or the server say of it; see also startupSettings.
+const sessionSettings = `(VALUES
     ('plan_cache_mode', 'auto'),
     ('jit', 'off'), -- compiling a plan takes 50 ms at each call, running it 0.5
     ('default_transaction_isolation', 'read committed'), -- what is read after a lock is what was committed before it
@@ -44,9 +44,9 @@ const session = `(VALUES
     ('transaction_timeout', '0') -- from Postgres 17 on
 ) AS wanted (name, value)`
 
-// carried are those that go with the connection's start: of a connection to PgBouncer,
+// startupSettings are those that go with the connection's start: of a connection to PgBouncer,
 // it sets them again wherever it has another server connection.
-var carried = map[string]string{ //nolint:gochecknoglobals // a constant
+var startupSettings = map[string]string{ //nolint:gochecknoglobals // a constant
 	"client_encoding":             "UTF8", // else names arrive as other letters
 	"timezone":                    "UTC",  // dates and times never depend on the server's zone
 	"datestyle":                   "ISO, MDY",
@@ -57,7 +57,7 @@ var carried = map[string]string{ //nolint:gochecknoglobals // a constant
 // server does not know is passed over.
 func setSession(searchPath string) func(context.Context, *pgconn.PgConn) error {
 	sql := "SET search_path = " + cmp.Or(searchPath, noSchema) + `;
-SELECT set_config(name, value, false) FROM ` + session + `
+SELECT set_config(name, value, false) FROM ` + sessionSettings + `
 WHERE current_setting(name, true) IS DISTINCT FROM value AND current_setting(name, true) IS NOT NULL`
 	return func(ctx context.Context, conn *pgconn.PgConn) error {
 		if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
@@ -90,7 +90,7 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 	}
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = cmp.Or(params["application_name"], opts.ApplicationName, "flightbill")
-	maps.Copy(params, carried)
+	maps.Copy(params, startupSettings)
 	config.ConnConfig.DialFunc = newDialer(opts.QueryTimeout > 0).DialContext
 	config.PingTimeout = pingTimeout
 	if opts.QueryTimeout > 0 {

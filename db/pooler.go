@@ -73,7 +73,7 @@ func checkRole(ctx context.Context, pool *pgxpool.Pool, searchPath string) error
 	var missing *string
 	err := pool.QueryRow(ctx, `
 		SELECT string_agg(format('ALTER ROLE %I IN DATABASE %I SET %s = %s', session_user, current_database(), name, value), '; ' ORDER BY name)
-		FROM (SELECT name, quote_literal(value) AS value, s.reset_val = value AS good FROM `+session+` JOIN pg_catalog.pg_settings AS s USING (name)
+		FROM (SELECT name, quote_literal(value) AS value, s.reset_val = value AS good FROM `+sessionSettings+` JOIN pg_catalog.pg_settings AS s USING (name)
 			UNION ALL SELECT name, $1, reset_val = $1 FROM pg_catalog.pg_settings WHERE name = 'search_path') AS setting
 		WHERE NOT good`, searchPath).Scan(&missing)
 	switch {

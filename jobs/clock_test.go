@@ -37,7 +37,7 @@ func (m *machine) lookedAt(t *testing.T) {
 
 func (m *machine) use(every time.Duration) func(*jobs.Config) {
 	return func(c *jobs.Config) {
-		c.Clock, c.ClockEvery = db.NewClock(m.Now), every
+		c.Clock, c.FitnessEvery = db.NewClock(m.Now), every
 		c.Now = c.Clock.Now
 	}
 }
@@ -99,8 +99,8 @@ func TestWrongClock(t *testing.T) {
 	m.set(-4 * time.Second)
 	b.waitForBilled(t, 2)
 	require.NoError(t, service.Unfit())
-	require.Equal(t, 2, strings.Count(said.String(), "takes no flights and leads nothing until that is put right"), said)
-	require.Equal(t, 2, strings.Count(said.String(), "it is put right"), said)
+	require.Equal(t, 2, strings.Count(said.String(), "takes no flights and leads nothing until the clock is put right"), said)
+	require.Equal(t, 2, strings.Count(said.String(), "the clock is put right: this process works"), said)
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM billed_flights WHERE abs(extract(epoch FROM billed_at - now())) > 60`), "the database's clock")
 }
 

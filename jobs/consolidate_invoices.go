@@ -48,7 +48,7 @@ type ConsolidateInvoices struct {
 	Consolidator *Consolidator
 	Stats        *Stats
 
-	clock *clockWatch
+	fitness *fitnessWatch
 }
 
 // chunksCheck is how often a run whose chunks are being worked looks whether
@@ -72,7 +72,7 @@ func (w *ConsolidateInvoices) Work(ctx context.Context, job *river.Job[Consolida
 	if err != nil {
 		return err
 	}
-	if err := w.clock.ready(ctx); err != nil {
+	if err := w.fitness.ready(ctx); err != nil {
 		return err
 	}
 	if early := book.Calendar.RunTime(job.Args.RunDate).Sub(c.Now()); early > 0 {
@@ -119,7 +119,7 @@ func untilSliceDone(started time.Time) func(Progress) error {
 // NextRetry tries again soon: an invoice must not be late because the database
 // was away at 01:00.
 func (w *ConsolidateInvoices) NextRetry(job *river.Job[ConsolidateInvoicesArgs]) time.Time {
-	return retrySoon(w.clock.now(), job.JobRow)
+	return retrySoon(w.fitness.now(), job.JobRow)
 }
 
 func retrySoon(now time.Time, job *rivertype.JobRow) time.Time {

@@ -47,18 +47,19 @@ func (g *cancelGuard) Work(ctx context.Context, job *rivertype.JobRow, work func
 	}
 	guarded, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() { cancel(g.cause(ctx, guarded, job.ID)) })()
+	working := g.slots.working // of now: a restart has another
+	defer context.AfterFunc(ctx, func() { cancel(g.cause(ctx, guarded, working, job.ID)) })()
 	return work(guarded)
 }
 
 // cause returns why a job is to end whose context has ended, once it is.
-func (g *cancelGuard) cause(ctx, guarded context.Context, job int64) error {
+func (g *cancelGuard) cause(ctx, guarded, working context.Context, job int64) error {
 	cause := context.Cause(ctx)
 	for errors.Is(cause, rivertype.ErrJobCancelledRemotely) && !g.cancelled(ctx, job) {
 		select {
 		case <-guarded.Done(): // it is over
 			return nil
-		case <-g.slots.working.Done(): // which ctx cannot tell any more, either
+		case <-working.Done(): // which ctx cannot tell any more, either
 			return context.Canceled
 		case <-time.After(cancelCheck):
 		}

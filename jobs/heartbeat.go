@@ -50,6 +50,7 @@ func (h *heartbeats) expect(key, what string, within time.Duration) {
 	h.next[key] = beat{key, what, now, now.Add(within + stuckAfter)}
 }
 
+// end has no sign of life be due, until expect is called again, if it ever is.
 func (h *heartbeats) end(key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -82,7 +83,7 @@ func (e *StuckError) Error() string {
 
 // The keys of what every process has once.
 const (
-	houseBeat, sweepBeat, clockBeat, probeBeat, databaseBeat = "house", "sweep", "clock", "probe", "database"
+	houseBeat, sweepBeat, fitnessBeat, probeBeat, databaseBeat = "house", "sweep", "fitness", "probe", "database"
 
 	fetchBeat, scheduleBeat = "fetch", "schedule"
 )

@@ -124,13 +124,13 @@ func TestSignsOfLifeOfAService(t *testing.T) {
 		t.Helper()
 		require.Eventually(t, func() bool { return slices.Equal(want, signs()) }, 30*time.Second, time.Millisecond, "%v", want)
 	}
-	have(clockBeat, fetchBeat, houseBeat, scheduleBeat, sweepBeat)
+	have(fetchBeat, fitnessBeat, houseBeat, scheduleBeat, sweepBeat)
 	require.NoError(t, service.Stuck(t.Context()))
 
 	require.NoError(t, service.client.QueuePause(t.Context(), FlightsQueue, nil))
-	have(clockBeat, houseBeat, scheduleBeat, sweepBeat)
+	have(fitnessBeat, houseBeat, scheduleBeat, sweepBeat)
 	require.NoError(t, service.client.QueueResume(t.Context(), FlightsQueue, nil))
-	have(clockBeat, fetchBeat, houseBeat, scheduleBeat, sweepBeat)
+	have(fetchBeat, fitnessBeat, houseBeat, scheduleBeat, sweepBeat)
 
 	service.beats.expect(scheduleBeat, scheduleLook, -time.Minute)
 	require.Error(t, service.Stuck(t.Context()), "it leads")

@@ -43,9 +43,9 @@ type housekeeper struct {
 
 	database *database
 
-	undone      time.Time    // forged cancels until then have been looked for
-	overdue     atomic.Int64 // flights
-	overdueTold int64        // as many were told of last; 0: none
+	forgedSeenUntil time.Time    // forged cancels until then have been looked for
+	overdue         atomic.Int64 // flights
+	overdueTold     int64        // as many were told of last; 0: none
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -170,12 +170,12 @@ func (h *housekeeper) giveBackOrphans(ctx context.Context, age time.Duration) {
 // had; at first whenever that was.
 func (h *housekeeper) undoForgedCancels(ctx context.Context) {
 	began := h.now()
-	forged, err := dbsqlc.New(h.pool).QueueUndoForgedCancels(ctx, h.undone)
+	forged, err := dbsqlc.New(h.pool).QueueUndoForgedCancels(ctx, h.forgedSeenUntil)
 	h.warn(ctx, "jobs that a forged notice has cancelled could not be looked for", err)
 	if err != nil {
 		return
 	}
-	h.undone = began.Add(-time.Minute) // what was being committed
+	h.forgedSeenUntil = began.Add(-time.Minute) // what was being committed
 	if len(forged) > 0 {
 		h.logger.WarnContext(ctx, "jobs were cancelled by notices that no River client has sent; they go back into the queue: see who may connect to the database",
 			"jobs", len(forged), "first", forged[0])

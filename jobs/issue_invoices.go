@@ -47,13 +47,13 @@ type IssueInvoices struct {
 	Consolidator *Consolidator
 	Stats        *Stats
 
-	clock *clockWatch
+	fitness *fitnessWatch
 }
 
 // Work issues what is left of the chunk: a run that is finished has left nothing.
 func (w *IssueInvoices) Work(ctx context.Context, job *river.Job[IssueInvoicesArgs]) error {
 	c := w.Consolidator
-	if err := w.clock.ready(ctx); err != nil {
+	if err := w.fitness.ready(ctx); err != nil {
 		return err
 	}
 	run, unfinished, err := db.UnfinishedRun(ctx, c.Pool, job.Args.ClosesOn)
@@ -82,7 +82,7 @@ func (w *IssueInvoices) Work(ctx context.Context, job *river.Job[IssueInvoicesAr
 
 // NextRetry tries again soon, as the daily run does.
 func (w *IssueInvoices) NextRetry(job *river.Job[IssueInvoicesArgs]) time.Time {
-	return retrySoon(w.clock.now(), job.JobRow)
+	return retrySoon(w.fitness.now(), job.JobRow)
 }
 
 // sharing is a consolidator that hands large runs to jobs of all processes. It

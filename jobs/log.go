@@ -27,7 +27,7 @@ type riverLog struct {
 	held   []heldLine
 	timer  *time.Timer
 	ended  bool
-	passed map[string]*passedLine // by message
+	passed map[lineKey]*passedLine
 	done   sync.WaitGroup
 }
 
@@ -36,13 +36,32 @@ type heldLine struct {
 	record  slog.Record
 }
 
+// lineKey tells lines apart, of which a minute has one. Attributes that a notice can fill
+// are none of it.
+type lineKey struct{ message, kind, queue string }
+
+func (l heldLine) key() lineKey {
+	key := lineKey{message: l.record.Message}
+	l.record.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "kind", "job_kind":
+			key.kind = a.Value.String()
+		case "queue":
+			key.queue = a.Value.String()
+		}
+		return true
+	})
+	return key
+}
+
 type passedLine struct {
 	at      time.Time
 	leftOut int
+	last    heldLine // of those that were left out
 }
 
 func newRiverLog(looksAway func() bool) *riverLog {
-	return &riverLog{looksAway: looksAway, passed: map[string]*passedLine{}}
+	return &riverLog{looksAway: looksAway, passed: map[lineKey]*passedLine{}}
 }
 
 // logger is the one to give River.
@@ -54,15 +73,17 @@ func (l *riverLog) logger(logger *slog.Logger) *slog.Logger {
 func (l *riverLog) hold(line heldLine) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before := l.passed[line.record.Message]
+	key := line.key()
+	before := l.passed[key]
 	if before != nil && time.Since(before.at) < logAgain {
 		before.leftOut++
+		before.last = line
 		return
 	}
 	if before != nil && before.leftOut > 0 {
 		line.record.AddAttrs(slog.Int("left_out", before.leftOut))
 	}
-	l.passed[line.record.Message] = &passedLine{at: time.Now()}
+	l.passed[key] = &passedLine{at: time.Now()}
 	if l.ended {
 		_ = line.handler.Handle(context.Background(), line.record)
 		return
@@ -93,18 +114,28 @@ func (l *riverLog) pass() {
 			continue
 		}
 		l.mu.Lock()
-		delete(l.passed, line.record.Message)
+		delete(l.passed, line.key())
 		l.mu.Unlock()
 	}
 }
 
-// Stop passes on what is held.
+// Stop passes on what is held, and of what was left out the last line of each, with the
+// number of the others.
 func (l *riverLog) Stop() {
 	l.mu.Lock()
 	l.ended = true
 	if l.timer != nil && l.timer.Stop() {
 		l.done.Done()
 	}
+	for _, passed := range l.passed {
+		if passed.leftOut > 1 {
+			passed.last.record.AddAttrs(slog.Int("left_out", passed.leftOut-1))
+		}
+		if passed.leftOut > 0 {
+			l.held = append(l.held, passed.last)
+		}
+	}
+	clear(l.passed)
 	l.mu.Unlock()
 	l.done.Wait()
 	l.pass()

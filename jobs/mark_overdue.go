@@ -47,7 +47,7 @@ type MarkOverdue struct {
 	Stats  *Stats
 	Logger *slog.Logger
 
-	clock *clockWatch
+	fitness *fitnessWatch
 }
 
 // Work judges by the day it is now in the billing zone, not by the hour the job
@@ -57,7 +57,7 @@ func (w *MarkOverdue) Work(ctx context.Context, _ *river.Job[MarkOverdueArgs]) e
 	if err != nil {
 		return err
 	}
-	if err := w.clock.ready(ctx); err != nil {
+	if err := w.fitness.ready(ctx); err != nil {
 		return err
 	}
 	started := time.Now()

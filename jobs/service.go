@@ -55,14 +55,14 @@ type Config struct {
 	LookEvery time.Duration
 	Lease     time.Duration // how long a claim of flights is good for; 20 s where it is 0
 	StopTime  time.Duration // a stop ends by then, whatever it leaves; 40 s where it is 0
-	// Clock is compared with the database's every ClockEvery, 15 s where that is 0; the
-	// machine's where it is nil.
-	Clock      *db.Clock
-	ClockEvery time.Duration
-	Now        func() time.Time // what the rules go by: Clock's, but in tests
-	Stats      *Stats
-	Logger     *slog.Logger
-	PollOnly   bool // a connection that listens is not to be had: the queue is looked at each second
+	// Clock is compared with the database's, and the schema's version with this binary's,
+	// every FitnessEvery, 15 s where that is 0; the machine's where it is nil.
+	Clock        *db.Clock
+	FitnessEvery time.Duration
+	Now          func() time.Time // what the rules go by: Clock's, but in tests
+	Stats        *Stats
+	Logger       *slog.Logger
+	PollOnly     bool // a connection that listens is not to be had: the queue is looked at each second
 }
 
 // Schedules says what a process does about scheduled runs.
@@ -92,7 +92,7 @@ type Service struct {
 	slots       *slots
 	beats       *heartbeats
 	housekeeper *housekeeper
-	clock       *clockWatch
+	fitness     *fitnessWatch
 	resumer     *resumer
 	resuming    sync.WaitGroup
 	working     atomic.Bool // River's client has been started, and not stopped to its end
@@ -112,17 +112,18 @@ func New(cfg Config) (*Service, error) {
 	slots := newSlots(beats)
 	database := newDatabase(cfg.Pool, beats, cfg.Logger.With("component", "DATABASE"))
 	log := newRiverLog(database.LooksAway)
-	clock := newClockWatch(cfg, books, beats, ingestion)
+	fitness := newFitnessWatch(cfg, books, beats, ingestion)
 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &IngestFlight{
 		pool: cfg.Pool, books: books, queue: queue, source: cfg.Source, breaker: breaker, database: database, slots: slots, locked: &lockedCustomers{},
-		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, bounds: cfg.Bounds, now: cfg.Now, riverNow: clock.now, lookNow: clock.lookNow, stats: cfg.Stats, logger: ingestion,
+		batch: cmp.Or(cfg.Batch, DefaultBatch), lease: cmp.Or(cfg.Lease, leaseTime), wait: cfg.FlightWait, bounds: cfg.Bounds,
+		now: cfg.Now, riverNow: fitness.now, lookNow: fitness.lookNow, stats: cfg.Stats, logger: ingestion,
 	})
 	consolidator := &Consolidator{Pool: cfg.Pool, Books: books, Now: cfg.Now, Logger: scheduled}
-	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats, clock: clock})
-	river.AddWorker(workers, &IssueInvoices{Consolidator: consolidator, Stats: cfg.Stats, clock: clock})
-	river.AddWorker(workers, &MarkOverdue{Pool: cfg.Pool, Books: books, Now: cfg.Now, Stats: cfg.Stats, Logger: scheduled, clock: clock})
+	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats, fitness: fitness})
+	river.AddWorker(workers, &IssueInvoices{Consolidator: consolidator, Stats: cfg.Stats, fitness: fitness})
+	river.AddWorker(workers, &MarkOverdue{Pool: cfg.Pool, Books: books, Now: cfg.Now, Stats: cfg.Stats, Logger: scheduled, fitness: fitness})
 
 	queues := map[string]river.QueueConfig{
 		FlightsQueue: {MaxWorkers: cfg.Workers},
@@ -149,10 +150,10 @@ func New(cfg Config) (*Service, error) {
 		CancelledJobRetentionPeriod: -1,
 		DiscardedJobRetentionPeriod: -1,
 		ReindexerIndexNames:         cfg.reindexed(),
-		RetryPolicy:                 retryPolicy{clock.now},
+		RetryPolicy:                 retryPolicy{fitness.now},
 		// It is how River is given a clock. Else what it writes of a job that ends while the
 		// machine's jumps ahead, a snooze for example, is as far in the future.
-		Test:    river.TestConfig{Time: clock.clock},
+		Test:    river.TestConfig{Time: fitness.clock},
 		Plugins: []rivertype.Plugin{&cancelGuard{pool: cfg.Pool, slots: slots, beats: beats}, beats},
 		Logger:  log.logger(cfg.Logger),
 	})
@@ -160,12 +161,16 @@ func New(cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
 	service := &Service{
-		client: client, log: log, books: books, breaker: breaker, database: database, slots: slots, beats: beats, clock: clock, stopTime: cmp.Or(cfg.StopTime, stopTime),
-		housekeeper: &housekeeper{client: client.ID(), pool: cfg.Pool, books: books, queue: queue, database: database, slots: slots, beats: beats, wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), now: clock.now, logger: ingestion},
+		client: client, log: log, books: books, breaker: breaker, database: database, slots: slots, beats: beats, fitness: fitness,
+		housekeeper: &housekeeper{
+			client: client.ID(), pool: cfg.Pool, books: books, queue: queue, database: database, slots: slots, beats: beats,
+			wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), now: fitness.now, logger: ingestion,
+		},
+		stopTime: cmp.Or(cfg.StopTime, stopTime),
 	}
 	service.resumer = &resumer{client: client, pool: cfg.Pool, beats: beats, logger: ingestion}
 	database.back = service.housekeeper.takeUp
-	clock.begin, clock.end = service.begin, service.stopNow
+	fitness.begin, fitness.end = service.begin, service.stopNow
 	return service, nil
 }
 
@@ -198,7 +203,7 @@ func (s *Service) DatabaseOutage() *Outage { return s.database.Outage() }
 
 // Unfit says why this process does no work: its clock is not the database's, it has
 // other rules for the billing zone, or others have migrated the database. Nil while it works.
-func (s *Service) Unfit() error { return s.clock.Wrong() }
+func (s *Service) Unfit() error { return s.fitness.Wrong() }
 
 // Pause returns the time between two queries that the flight source's quota leaves this
 // process; 0 where there is none.
@@ -235,7 +240,7 @@ func (s *Service) Stuck(ctx context.Context) error {
 func (s *Service) Start(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	s.breaker.Start()
-	if err := s.clock.Start(ctx); err != nil {
+	if err := s.fitness.Start(ctx); err != nil {
 		s.endWatching()
 		return err
 	}
@@ -273,7 +278,7 @@ func (s *Service) stopClaiming() {
 // rescued by whoever works then.
 func (s *Service) Stop(ctx context.Context) error {
 	defer s.endWatching()
-	s.clock.Stop()
+	s.fitness.Stop()
 	s.stopClaiming()
 	return s.stop(ctx, s.client.Stop)
 }
@@ -281,7 +286,7 @@ func (s *Service) Stop(ctx context.Context) error {
 // StopNow cancels the running jobs at once.
 func (s *Service) StopNow(ctx context.Context) error {
 	defer s.endWatching()
-	s.clock.Stop()
+	s.fitness.Stop()
 	return s.stopNow(ctx)
 }
 

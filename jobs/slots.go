@@ -63,9 +63,9 @@ func (s *slot) expect(within time.Duration) { s.beats.expect(s.beat, "a worker o
 // enter begins the slot of a job of River's. The worker calls leave when it returns.
 func (s *slots) enter(own *attempt) (_ *slot, leave func()) {
 	s.hold(own)
-	slot := &slot{slots: s, client: db.JobOf(own.JobRow).Client, ends: time.Now().Add(slotTime), beat: fmt.Sprintf("%d by %p", own.ID, own)}
-	return slot, func() {
-		s.beats.end(slot.beat)
+	entered := &slot{slots: s, client: db.JobOf(own.JobRow).Client, ends: time.Now().Add(slotTime), beat: fmt.Sprintf("%d by %p", own.ID, own)}
+	return entered, func() {
+		s.beats.end(entered.beat)
 		s.letGo(own)
 		if own.written {
 			return

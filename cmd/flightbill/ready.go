@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -33,7 +34,7 @@ func readyChecks(pool *pgxpool.Pool, service *jobs.Service) []readyCheck {
 			return nil
 		}},
 		{"work", service.Stuck},
-		{"clock", func(context.Context) error { return service.Unfit() }},
+		{"fitness", func(context.Context) error { return service.Unfit() }},
 	}
 }
 
@@ -42,7 +43,7 @@ func ready(checks []readyCheck) func(context.Context) error {
 	return func(ctx context.Context) error {
 		for _, c := range checks {
 			if err := c.check(ctx); err != nil {
-				return &notReadyError{c.name, err}
+				return &notReadyError{cmp.Or(db.UnfitBy(err), c.name), err}
 			}
 		}
 		return nil

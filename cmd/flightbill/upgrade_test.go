@@ -29,10 +29,10 @@ func TestServeWhileOthersMigrate(t *testing.T) {
 	require.Equal(t, exitFailed, late.ProcessState.ExitCode())
 	require.Contains(t, late.said(), "a newer flightbill has migrated it to 9000")
 	eventually(t, "it stops", func() bool {
-		return strings.Contains(serve.said(), "takes no flights and leads nothing until that is put right") &&
+		return strings.Contains(serve.said(), "takes no flights and leads nothing until the schema is put right") &&
 			number(t, pool, `SELECT count(*) FROM river_job WHERE state = 'running'`) == 0 && number(t, pool, `SELECT count(*) FROM river_leader`) == 0
 	})
-	require.Contains(t, serve.answer(t, "/readyz", http.StatusServiceUnavailable), "a newer flightbill has migrated it to 9000")
+	require.Contains(t, serve.answer(t, "/readyz", http.StatusServiceUnavailable), "schema: database schema too new: a newer flightbill has migrated it to 9000")
 	require.Positive(t, number(t, pool, `SELECT count(*) FROM flight_processing_queue`))
 
 	exec(`ALTER FUNCTION save_flights_newer RENAME TO save_flights; DELETE FROM goose_db_version WHERE version_id = 9000`)

@@ -56,7 +56,7 @@ func TestWrongClock(t *testing.T) {
 		a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: serve, clock: db.NewClock(ahead)}
 		ended <- a.run(ctx, []string{"serve"}, env)
 	}()
-	eventually(t, "serve says why it does nothing", func() bool { return strings.Contains(serve.said(), "until that is put right") })
+	eventually(t, "serve says why it does nothing", func() bool { return strings.Contains(serve.said(), "until the clock is put right") })
 	require.Contains(t, serve.answer(t, "/readyz", http.StatusServiceUnavailable), "40.0 days ahead")
 	serve.answer(t, "/healthz", http.StatusOK)
 	require.NotContains(t, serve.said(), "flightbill is working")
@@ -91,6 +91,6 @@ func TestOldZones(t *testing.T) {
 
 	startServe(t, "DATABASE_URL="+url, "FLIGHTBILL_TIMEZONE=Africa/Casablanca")
 	serve := startProcess(t, []string{"serve"}, "DATABASE_URL="+url, "ZONEINFO="+old)
-	eventually(t, "serve says why it does nothing", func() bool { return strings.Contains(serve.said(), "until that is put right") })
+	eventually(t, "serve says why it does nothing", func() bool { return strings.Contains(serve.said(), "until the clock is put right") })
 	require.Contains(t, serve.answer(t, "/readyz", http.StatusServiceUnavailable), "one of their zone databases is old")
 }

@@ -14,12 +14,13 @@ import (
 	"github.com/flightbill/flightbill/db"
 )
 
-// clockWatch compares this machine's clock and zone rules with the database's: at the
-// start, every so often, and before each run. While they differ the process does no work:
-// it takes nothing and leads nothing, since a leader judges by its own clock which jobs
-// of others are lost. It does the same where somebody has migrated the database: the
-// tables and functions are another flightbill's then.
-type clockWatch struct {
+// fitnessWatch sees whether this process is fit to work with the database: at the start,
+// every so often, and before each run. It compares the schema's version with this
+// binary's: where somebody has migrated the database, tables and functions are another
+// flightbill's. And it compares this machine's clock and zone rules with the database's:
+// a leader judges by its own clock which jobs of others are lost. While something differs
+// the process takes nothing and leads nothing.
+type fitnessWatch struct {
 	pool   *pgxpool.Pool
 	clock  *db.Clock
 	books  *db.PriceBooks
@@ -37,9 +38,9 @@ type clockWatch struct {
 	wrong error
 }
 
-func newClockWatch(cfg Config, books *db.PriceBooks, beats *heartbeats, logger *slog.Logger) *clockWatch {
-	w := &clockWatch{
-		pool: cfg.Pool, clock: cfg.Clock, books: books, every: cmp.Or(cfg.ClockEvery, housekeepingInterval), beats: beats, logger: logger,
+func newFitnessWatch(cfg Config, books *db.PriceBooks, beats *heartbeats, logger *slog.Logger) *fitnessWatch {
+	w := &fitnessWatch{
+		pool: cfg.Pool, clock: cfg.Clock, books: books, every: cmp.Or(cfg.FitnessEvery, housekeepingInterval), beats: beats, logger: logger,
 		doubt: make(chan struct{}, 1),
 	}
 	if w.clock == nil {
@@ -49,7 +50,7 @@ func newClockWatch(cfg Config, books *db.PriceBooks, beats *heartbeats, logger *
 }
 
 // Start begins to work, unless something is wrong, and to look, until Stop.
-func (w *clockWatch) Start(ctx context.Context) error {
+func (w *fitnessWatch) Start(ctx context.Context) error {
 	if err := w.look(ctx); err != nil && !db.Unfit(err) {
 		return err
 	}
@@ -65,19 +66,19 @@ func (w *clockWatch) Start(ctx context.Context) error {
 }
 
 // Stop ends the looking, and nothing else.
-func (w *clockWatch) Stop() {
+func (w *fitnessWatch) Stop() {
 	if w.stop != nil {
 		w.stop()
 		w.done.Wait()
 	}
 }
 
-func (w *clockWatch) keepLooking(ctx context.Context, working bool) {
+func (w *fitnessWatch) keepLooking(ctx context.Context, working bool) {
 	ticker := time.NewTicker(w.every)
 	defer ticker.Stop()
-	defer w.beats.end(clockBeat)
+	defer w.beats.end(fitnessBeat)
 	for {
-		w.beats.expect(clockBeat, "the comparison of clocks", w.every+housekeepingInterval+stopTime) // which a wrong one stops the work
+		w.beats.expect(fitnessBeat, "the look at schema and clock", w.every+housekeepingInterval+stopTime) // what is wrong stops the work
 		select {
 		case <-ctx.Done():
 			return
@@ -109,7 +110,7 @@ func (w *clockWatch) keepLooking(ctx context.Context, working bool) {
 }
 
 // look checks the schema and the clock, and tells of a change.
-func (w *clockWatch) look(ctx context.Context) error {
+func (w *fitnessWatch) look(ctx context.Context) error {
 	err := db.CheckSchema(ctx, w.pool)
 	if err == nil {
 		var book *db.PriceBook
@@ -124,17 +125,17 @@ func (w *clockWatch) look(ctx context.Context) error {
 	before := w.wrong
 	w.wrong = err
 	w.mu.Unlock()
-	switch {
-	case err != nil && before == nil:
-		w.logger.ErrorContext(ctx, "this process takes no flights and leads nothing until that is put right", "error", err)
+	switch what, was := db.UnfitBy(err), db.UnfitBy(before); {
+	case err != nil && what != was:
+		w.logger.ErrorContext(ctx, "this process takes no flights and leads nothing until the "+what+" is put right", "error", err)
 	case err == nil && before != nil:
-		w.logger.InfoContext(ctx, "it is put right: this process works")
+		w.logger.InfoContext(ctx, "the "+was+" is put right: this process works")
 	}
 	return err
 }
 
 // lookNow has it look at once.
-func (w *clockWatch) lookNow() {
+func (w *fitnessWatch) lookNow() {
 	select {
 	case w.doubt <- struct{}{}:
 	default:
@@ -142,7 +143,7 @@ func (w *clockWatch) lookNow() {
 }
 
 // Wrong is what is wrong with the clock or the schema, nil while both are right.
-func (w *clockWatch) Wrong() error {
+func (w *fitnessWatch) Wrong() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.wrong
@@ -150,7 +151,7 @@ func (w *clockWatch) Wrong() error {
 
 // ready is called before a run. Where something is wrong it has River's client stopped,
 // which puts the job back as it was.
-func (w *clockWatch) ready(ctx context.Context) error {
+func (w *fitnessWatch) ready(ctx context.Context) error {
 	if w == nil { // no process of a service
 		return nil
 	}
@@ -174,7 +175,7 @@ func (w *clockWatch) ready(ctx context.Context) error {
 
 // now is the database's time, by which River and the workers write; the machine's where
 // there is no service.
-func (w *clockWatch) now() time.Time {
+func (w *fitnessWatch) now() time.Time {
 	if w == nil {
 		return time.Now()
 	}

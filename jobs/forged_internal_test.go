@@ -1,0 +1,40 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river/rivertype"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbtest"
+)
+
+// A job whose context a forged notice has ended ends with the work that it is part of,
+// whatever a restart begins beside it.
+func TestForgedCancelEndsWithItsWork(t *testing.T) {
+	t.Parallel()
+	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	beats := newHeartbeats()
+	slots := newSlots(beats)
+	guard := &cancelGuard{pool: pool, slots: slots, beats: beats}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	err = guard.Work(ctx, &rivertype.JobRow{ID: 1, Kind: MarkOverdueArgs{}.Kind()}, func(guarded context.Context) error {
+		stopWorking := slots.stopWorking
+		slots.open()
+		cancel(rivertype.ErrJobCancelledRemotely)
+		stopWorking()
+		select {
+		case <-guarded.Done():
+			return context.Cause(guarded)
+		case <-time.After(10 * time.Second):
+			return errors.New("it goes on")
+		}
+	})
+	require.ErrorIs(t, err, context.Canceled)
+}

@@ -150,7 +150,7 @@ var attacksOf = map[string][]attack{
 		{`UPDATE flightbill.river_job SET state = 'completed'`, noPrivilege},
 		{`INSERT INTO flightbill.river_job (kind, args, max_attempts) VALUES ('consolidate_invoices', '{}', 25)`, noPrivilege},
 		{`INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('F9')`, noPrivilege},
-		{`DELETE FROM flightbill.flight_processing_queue`, noPrivilege},
+		{`LOCK TABLE flightbill.flight_processing_queue IN ACCESS EXCLUSIVE MODE`, noPrivilege},
 		{`SELECT FROM flightbill.river_leader`, noPrivilege},
 		{`SELECT FROM flightbill.invoices FOR UPDATE`, noPrivilege},
 		{`UPDATE flightbill.invoices SET status = 'VOID' WHERE id = 2`, noPrivilege},
@@ -170,6 +170,43 @@ var attacksOf = map[string][]attack{
 		{`SELECT flightbill.adjust_flight('theirs', 1, 1::smallint, '2026-03-04 12:00Z', (SELECT version FROM flightbill.price_book), (SELECT max(closes_on) FROM flightbill.billing_runs),
 			'F2', 0, (SELECT customer_id FROM flightbill.billed_flights WHERE flight_id = 'F2'), '2026-03-04', '{}', 'correction', now(), '2026-03-04', '[]')`, notOfTheFlight},
 	},
+	"payments": {
+		{`SELECT FROM flightbill.invoices`, noPrivilege},
+		{`SELECT FROM flightbill.customers`, noPrivilege},
+		{`SELECT FROM flightbill.flight_processing_queue`, noPrivilege},
+		{`SELECT FROM flightbill.billing_calendar`, noPrivilege},
+		{`SELECT FROM flightbill.invoices FOR UPDATE`, noPrivilege},
+		{`SELECT flightbill.unmark_invoice_paid('EACH-000002', 'why')`, noPrivilege},
+		{`SELECT flightbill.void_invoice('EACH-000001', 'why')`, noPrivilege},
+		{`SELECT flightbill.rebill_invoice('EACH-000001')`, noPrivilege},
+		{`SELECT flightbill.adjust_flight('theirs', 1, 1::smallint, '2026-03-04 12:00Z', 1, '2026-03-04', 'F2', 0, 1, '2026-03-04', '{}', 'correction', now(), '2026-03-04', '[]')`, noPrivilege},
+		{`SELECT flightbill.issue_drafts('{1}', now(), '2026-03-04')`, noPrivilege},
+		{`SELECT flightbill.enqueue_flights('{F9}')`, noPrivilege},
+		{`INSERT INTO flightbill.flights (flight_id) VALUES ('F9')`, noPrivilege},
+		{`UPDATE flightbill.tariffs SET unit_rate = 0`, noPrivilege},
+	},
+}
+
+// paymentsMay is what README grants to an application that marks invoices paid, and nothing else.
+const paymentsMay = `
+	GRANT USAGE ON SCHEMA flightbill TO payments;
+	GRANT EXECUTE ON FUNCTION flightbill.mark_invoice_paid(text, date), flightbill.mark_invoice_paid(text, timestamptz),
+		flightbill.mark_invoice_paid(text, timestamp), flightbill.mark_invoice_paid(text, text) TO payments`
+
+func TestPaymentsMayMarkPaid(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	login, address := b.role(t)
+	b.exec(t, strings.ReplaceAll(paymentsMay, "payments", login))
+	own := open(t, address, 1)
+	for _, paid := range []string{`'2026-03-04'`, `DATE '2026-03-04'`, `TIMESTAMP '2026-03-04 10:00'`, `TIMESTAMPTZ '2026-03-04 23:00Z'`} {
+		_, err := own.Exec(t.Context(), `SELECT flightbill.mark_invoice_paid('EACH-000001', `+paid+`)`)
+		require.NoError(t, err, paid)
+		require.Equal(t, "PAID", get[string](t, b, `SELECT status FROM invoices WHERE number = 'EACH-000001'`))
+		b.exec(t, `SELECT unmark_invoice_paid('EACH-000001', 'for the next one')`)
+	}
+	_, err := own.Exec(t.Context(), `SELECT flightbill.mark_invoice_paid('EACH-000001')`)
+	require.NoError(t, err)
 }
 
 // A login with one role of flightbill's, in the hands of somebody who means harm. That what
@@ -190,10 +227,14 @@ func TestAttacks(t *testing.T) {
 				UPDATE river_job SET id = 1, state = 'running', attempt = 1, attempted_by = '{theirs}', attempted_at = '2026-03-04 12:00Z';
 				CREATE SCHEMA neighbour; CREATE TABLE neighbour.secrets (x int); CREATE TABLE public.secrets (x int)`)
 			login, address := b.role(t)
-			granted, err := db.ParseRole(role)
-			require.NoError(t, err)
-			_, err = db.GrantRole(t.Context(), b.pool, granted, []string{login})
-			require.NoError(t, err)
+			if role == "payments" {
+				b.exec(t, strings.ReplaceAll(paymentsMay, "payments", login))
+			} else {
+				granted, err := db.ParseRole(role)
+				require.NoError(t, err)
+				_, err = db.GrantRole(t.Context(), b.pool, granted, []string{login})
+				require.NoError(t, err)
+			}
 			const whole = `SELECT md5(string_agg(x, '' ORDER BY x)) FROM (
 				SELECT to_jsonb(i)::text FROM invoices i UNION ALL SELECT to_jsonb(c)::text FROM charges c UNION ALL SELECT to_jsonb(e)::text FROM invoice_events e
 				UNION ALL SELECT to_jsonb(f)::text FROM billed_flights f UNION ALL SELECT to_jsonb(r)::text FROM billing_runs r UNION ALL SELECT to_jsonb(j)::text FROM river_job j

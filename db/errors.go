@@ -110,6 +110,13 @@ func Refused(err error) bool {
 	return connecting && answered && (strings.HasPrefix(pgErr.Code, "28") || strings.HasPrefix(pgErr.Code, "3D"))
 }
 
+// LostStatement reports whether an error says that a prepared statement is not there, or
+// is another's: the mark of a pooler in transaction mode that is taken for another.
+func LostStatement(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pgErr.Code == "26000" || pgErr.Code == "42P05")
+}
+
 // NoRight reports whether an error says that the role which is logged in lacks a right.
 func NoRight(err error) bool {
 	pgErr, answered := errors.AsType[*pgconn.PgError](err)

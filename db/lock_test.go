@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -85,4 +86,19 @@ func TestMigrationsWaitForEachOther(t *testing.T) {
 	b.exec(t, `SELECT pg_terminate_backend($1)`, int(pid))
 	require.NoError(t, <-migrated)
 	require.NoError(t, db.CheckSchema(t.Context(), b.pool))
+}
+
+// Who stands still between a lock and the end of its transaction, as a frozen process
+// does, keeps others waiting for 20 s.
+func TestTransactionLeftOpenIsEnded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	frozen, err := b.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = frozen.Exec(t.Context(), `LOCK TABLE billing_run_lock IN EXCLUSIVE MODE`)
+	require.NoError(t, err)
+	start := time.Now()
+	b.exec(t, `BEGIN; LOCK TABLE billing_run_lock IN ROW SHARE MODE; COMMIT`)
+	require.InDelta(t, 20, time.Since(start).Seconds(), 5)
+	require.Error(t, frozen.Commit(t.Context()), "nothing of it is left")
 }

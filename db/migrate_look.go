@@ -49,7 +49,7 @@ func lookAround(ctx context.Context, pool *pgxpool.Pool) (surroundings, error) {
 				AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = o.oid AND d.deptype = 'e')), ''), -- but for an extension's
 			NOT EXISTS (SELECT FROM pg_available_extensions e WHERE e.name = 'btree_gist'),
 			NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'btree_gist'),
-			coalesce((SELECT string_agg('CREATE ROLE ' || wanted || ' NOLOGIN', '; ') FROM unnest('{flightbill_enqueuer,flightbill_queue_admin,flightbill_queue_reader,flightbill_server,flightbill_reporter,flightbill_accountant}'::text[]) AS wanted
+			coalesce((SELECT string_agg('CREATE ROLE ' || wanted || ' NOLOGIN', '; ') FROM unnest($1::text[]) AS wanted
 				WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = wanted)
 				AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolcreaterole OR r.rolsuper))), ''),
 			-- From Postgres 16 on, to make roles is not enough: it takes to have made this one.
@@ -57,7 +57,7 @@ func lookAround(ctx context.Context, pool *pgxpool.Pool) (surroundings, error) {
 				AND EXISTS (SELECT FROM pg_roles q WHERE q.rolname = 'flightbill_queue_reader' AND NOT pg_has_role(q.oid, 'MEMBER WITH ADMIN OPTION')
 					AND NOT pg_has_role(q.oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)),
 			coalesce((SELECT s.nspowner::regrole::text FROM pg_namespace s WHERE s.oid = n.oid), '')
-		FROM (SELECT to_regnamespace('flightbill') AS oid) AS n`).Scan(
+		FROM (SELECT to_regnamespace('flightbill') AS oid) AS n`, RoleNames()).Scan(
 		&s.user, &s.readOnly, &s.schema, &s.mayMake, &s.mayUse, &s.owns, &goosed, &rivered, &s.strangers, &s.noExtension, &s.newExtension, &s.missingRoles, &s.noReader, &s.owner)
 	if err != nil {
 		return s, fmt.Errorf("look at what the database has: %w", err)

@@ -139,7 +139,7 @@ func checkServer(ctx context.Context, pool *pgxpool.Pool, config *pgx.ConnConfig
 	var version, encoding string
 	err := pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_setting('server_encoding')`).
 		Scan(&number, &version, &encoding)
-	if errors.Is(err, ErrPooler) {
+	if errors.Is(err, ErrPooler) || LostStatement(err) {
 		return fmt.Errorf("database %s: %w", Address(config), err)
 	}
 	if err != nil {

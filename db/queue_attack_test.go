@@ -105,7 +105,7 @@ func TestEnqueuerAttacks(t *testing.T) {
 		{`SELECT flightbill.revive_flight_jobs('{}', '{3}')`, noPrivilege},
 		{`SELECT flightbill.enqueue_as_jobs('{X}', '{1}', 1::smallint, NULL)`, noPrivilege},
 		{`SELECT flightbill.flight_processing_queue_flush()`, noPrivilege},
-		{`SELECT flightbill.voided_flight_message('F2')`, noPrivilege},
+		{`SELECT flightbill.voided_flight_message('F2', false)`, noPrivilege},
 		{`SELECT FROM flightbill.claim_flights('me', 9, NULL, NULL)`, noPrivilege},
 		{`SELECT flightbill.void_invoice('EACH-000001', 'mine')`, noPrivilege},
 		{`CREATE TEMP TABLE mine (flight_id text); CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_insert()`, noPrivilege},

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
 )
 
 // Every relation, sequence and function of the schema, and who may do what with it. One that a
@@ -41,11 +43,11 @@ customers
     reporter: SELECT
     server: SELECT, UPDATE (held_through)
 flight_processing_queue
-    accountant reporter server: SELECT
+    accountant: SELECT, DELETE
     enqueuer queue_admin: SELECT, INSERT, DELETE
     queue_reader: SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER
+    reporter server: SELECT
 flight_source_outages
-    queue_reader: SELECT
     server: SELECT, INSERT, UPDATE, DELETE
 flights
     accountant: SELECT, INSERT, UPDATE
@@ -62,10 +64,11 @@ overlapping_flights
     accountant reporter server: SELECT
 price_book
     accountant reporter server: SELECT
+queue_content
+    queue_reader: SELECT
 queue_promises
     server: SELECT, INSERT, UPDATE, DELETE
 river_job
-    queue_reader: SELECT
     server: SELECT, INSERT, UPDATE, DELETE
 river_leader
     server: SELECT, INSERT, UPDATE, DELETE
@@ -180,6 +183,6 @@ func TestRights(t *testing.T) {
 			WHERE relnamespace = 'flightbill'::regnamespace AND relkind IN ('r', 'v') AND has_table_privilege('flightbill_' || role, pg_class.oid, 'MAINTAIN')`))
 	}
 	require.Empty(t, get[string](t, b, `
-		SELECT coalesce(string_agg(rolname, ' '), '') FROM pg_roles WHERE rolname IN ('flightbill_enqueuer', 'flightbill_queue_admin', 'flightbill_queue_reader', 'flightbill_server', 'flightbill_reporter', 'flightbill_accountant')
-			AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication OR has_schema_privilege(oid, 'flightbill', 'CREATE'))`))
+		SELECT coalesce(string_agg(rolname, ' '), '') FROM pg_roles WHERE rolname = ANY ($1)
+			AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication OR has_schema_privilege(oid, 'flightbill', 'CREATE'))`, db.RoleNames()))
 }

@@ -257,6 +257,14 @@ func TestFlightsAreTakenBackByTheirs(t *testing.T) {
 	exec(one, `INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('A1'), ('A2')`)
 	b.setState(t, "A2", "running")
 	require.EqualValues(t, 2, exec(admin, takeBack), "but what is running")
+
+	// What an accountant has billed again is the accountant's; the flights of others are not.
+	b.exec(t, `DELETE FROM river_job`)
+	accountant, _ := b.login(t, "accountant", "flightbill_accountant")
+	exec(one, `INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('A1')`)
+	exec(accountant, `SELECT flightbill.rebill_invoice('EACH-000001')`)
+	require.EqualValues(t, 1, exec(accountant, takeBack))
+	require.Equal(t, "A1", get[string](t, b, `SELECT flight_id FROM flight_processing_queue`))
 }
 
 // What is written for who looks after flightbill is not for every application.
@@ -293,7 +301,7 @@ func TestEnqueuerSeesNoDetails(t *testing.T) {
 	require.Equal(t, `BYHAND: the flight was cancelled by hand
 CANCELLED: shown
 DISCARDED: something failed that should not; who looks after flightbill sees what
-F2: flight F2 is not billed again: its invoice was voided without that; take the flight off the queue, or have the invoice's flights billed again
+F2: flight F2 is not billed again: its invoice was voided without that; have who enqueued it, or flightbill_queue_admin, take it off the queue, or have the invoice's flights billed again
 FAILED: something failed that should not; who looks after flightbill sees what
 READY
 STALE: something failed that should not; who looks after flightbill sees what

@@ -24,11 +24,20 @@ func (r Role) InDatabase() string { return "flightbill_" + r.Name }
 func Roles() []Role {
 	return []Role{
 		{"server", "serve, consolidate, overdue and enqueue; change nothing that was issued, and no prices"},
-		{"enqueuer", "enqueue flights, look at the queue and take back its own"},
+		{"enqueuer", "enqueue flights, look at the queue and take back what the same login has enqueued"},
 		{"queue_admin", "enqueue flights, look at the whole queue and take back all"},
 		{"reporter", "read all but River's tables, and change nothing"},
-		{"accountant", "read the same; mark invoices paid and unpaid, void and correct; import customers, tariffs and flights"},
+		{"accountant", "read all but River's tables; mark invoices paid and unpaid, void and correct; import customers, tariffs and flights"},
 	}
+}
+
+// RoleNames are all roles that the migrations make.
+func RoleNames() []string {
+	names := []string{"flightbill_queue_reader"} // has no members
+	for _, r := range Roles() {
+		names = append(names, r.InDatabase())
+	}
+	return names
 }
 
 // ParseRole finds a role by its name.
@@ -66,8 +75,8 @@ func GrantRole(ctx context.Context, pool *pgxpool.Pool, role Role, logins []stri
 
 func grantRole(ctx context.Context, tx pgx.Tx, role Role, login string) (warnings []string, err error) {
 	quoted := pgx.Identifier{login}.Sanitize()
-	if strings.HasPrefix(login, "flightbill_") && slices.ContainsFunc(Roles(), func(r Role) bool { return r.InDatabase() == login }) {
-		return nil, fmt.Errorf("%s is a role of flightbill's, and has its own rights; name a login", login)
+	if slices.Contains(RoleNames(), login) {
+		return nil, fmt.Errorf("%q is a role of flightbill's, and has its own rights; name a login", login)
 	}
 	var super, owns, mayConnect bool
 	var database string
@@ -84,7 +93,7 @@ func grantRole(ctx context.Context, tx pgx.Tx, role Role, login string) (warning
 	grant := "GRANT " + role.InDatabase() + " TO " + quoted
 	if _, err := tx.Exec(ctx, grant); err != nil {
 		if NoRight(err) {
-			return nil, fmt.Errorf("this login may not; have an administrator run: %s (%w)", grant, err)
+			return nil, fmt.Errorf("this login may not; have an administrator run: %s (%s)", grant, err.Error())
 		}
 		return nil, fmt.Errorf("to %q: %w", login, err)
 	}
@@ -97,12 +106,12 @@ func grantRole(ctx context.Context, tx pgx.Tx, role Role, login string) (warning
 	}
 	switch {
 	case super:
-		warnings = append(warnings, fmt.Sprintf("%s is a superuser: it may do everything anyway, and undo what was issued; give applications another login", login))
+		warnings = append(warnings, fmt.Sprintf("%q is a superuser: it may do everything anyway, and undo what was issued; give applications another login", login))
 	case owns:
-		warnings = append(warnings, fmt.Sprintf("%s owns schema flightbill, or may act as its owner: it may do everything there anyway, and undo what was issued; give applications another login", login))
+		warnings = append(warnings, fmt.Sprintf("%q owns schema flightbill, or may act as its owner: it may do everything there anyway, and undo what was issued; give applications another login", login))
 	}
 	if !mayConnect {
-		warnings = append(warnings, fmt.Sprintf("%s may not connect to this database; have its owner run: GRANT CONNECT ON DATABASE %s TO %s", login, database, quoted))
+		warnings = append(warnings, fmt.Sprintf("%q may not connect to this database; have its owner run: GRANT CONNECT ON DATABASE %s TO %s", login, database, quoted))
 	}
 	return warnings, nil
 }

@@ -587,7 +587,7 @@ BEGIN
             WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
             ORDER BY o.finalized_at DESC LIMIT 1;
             IF FOUND THEN
-                SELECT q.* INTO given_up FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+                SELECT q.* INTO given_up FROM flightbill.queue_content q WHERE q.job_id = given_up_id;
                 added.last_error := given_up.last_error;
                 added.enqueued_by := given_up.enqueued_by;
                 added.details := given_up.details;
@@ -630,7 +630,7 @@ BEGIN
             PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1), NEW.process_after) AS e
             WHERE e.enqueued + e.revived + e.refused > 0;
             IF FOUND THEN
-                SELECT q.* INTO added FROM flightbill.flight_processing_queue q
+                SELECT q.* INTO added FROM flightbill.queue_content q
                 WHERE q.flight_id = NEW.flight_id AND q.state <> 'running' ORDER BY q.enqueued_at DESC, q.job_id DESC LIMIT 1;
                 RETURN added;
             END IF;
@@ -642,7 +642,7 @@ BEGIN
     ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_as_jobs
     IF FOUND THEN
         IF flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]) > 0 THEN
-            SELECT q.* INTO added FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+            SELECT q.* INTO added FROM flightbill.queue_content q WHERE q.job_id = given_up_id;
         END IF;
     END IF;
     -- The call would take 7 % of an INSERT's time, where it comes to nothing.
@@ -1089,11 +1089,10 @@ BEGIN
     SELECT coalesce(jsonb_object_agg(gone.flight_id, gone.enqueued_by), '{}') INTO before FROM gone;
     INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
-        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id))],
+        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id, false))],
         jsonb_build_object('billed_before', true, 'reason', 'invoice_voided',
             'enqueued_by', CASE WHEN before ? f.flight_id THEN before -> f.flight_id ELSE to_jsonb(session_user) END,
-            'said', format('flight %s is not billed again: its invoice was voided without that; take the flight off the queue, '
-                'or have the invoice''s flights billed again', f.flight_id)),
+            'said', flightbill.voided_flight_message(f.flight_id, true)),
         flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states()
     FROM unnest(flight_ids) AS f (flight_id)
     WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
@@ -1386,14 +1385,19 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION flightbill.voided_flight_message(flight_id text) RETURNS text
+CREATE FUNCTION flightbill.voided_flight_message(flight_id text, for_all boolean) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    advice text := 'have who enqueued it, or flightbill_queue_admin, take it off the queue, or have the invoice''s flights billed again';
 BEGIN
+    IF for_all THEN
+        RETURN format('flight %s is not billed again: its invoice was voided without that; %s', flight_id, advice);
+    END IF;
     RETURN (
-        SELECT format('flight %s is not billed again: its invoice %s was voided by %s without that (%s); take the flight off the queue, '
-            'or have the invoice''s flights billed again: SELECT flightbill.rebill_invoice(%L)', v.flight_id, i.number, c.number, c.reason, i.number)
+        SELECT format('flight %s is not billed again: its invoice %s was voided by %s without that (%s); %s: SELECT flightbill.rebill_invoice(%L)',
+            v.flight_id, i.number, c.number, c.reason, advice, i.number)
         FROM flightbill.voided_flights v
         JOIN flightbill.invoices c ON c.id = v.credit_note_id
         JOIN flightbill.invoices i ON i.id = c.credits_invoice_id
@@ -1818,7 +1822,7 @@ CREATE TABLE flightbill.flight_source_outages (
     told_at timestamp with time zone NOT NULL
 );
 
-CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
+CREATE VIEW flightbill.queue_content AS
  SELECT flightbill.queued_flight(river_job.kind, river_job.state, river_job.args) AS flight_id,
     (river_job.state)::text AS state,
     river_job.attempt AS attempts,
@@ -1859,6 +1863,20 @@ CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
         END AS details
    FROM flightbill.river_job
   WHERE (flightbill.queued_flight(river_job.kind, river_job.state, river_job.args) IS NOT NULL);
+
+CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier='true') AS
+ SELECT queue_content.flight_id,
+    queue_content.state,
+    queue_content.attempts,
+    queue_content.last_error,
+    queue_content.reason,
+    queue_content.priority,
+    queue_content.process_after,
+    queue_content.enqueued_at,
+    queue_content.job_id,
+    queue_content.enqueued_by,
+    queue_content.details
+   FROM flightbill.queue_content;
 
 CREATE UNLOGGED TABLE flightbill.gathered_flights (
     transaction xid8 NOT NULL,
@@ -2545,7 +2563,6 @@ REVOKE ALL ON FUNCTION flightbill.charges_join_drafts_only() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.charges_stay_as_issued() FROM PUBLIC;
 
-GRANT SELECT ON TABLE flightbill.river_job TO flightbill_queue_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.river_job TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.claim_flights(client text, most integer, behind_scheduled_at timestamp with time zone[], behind_id bigint[]) FROM PUBLIC;
@@ -2637,8 +2654,8 @@ GRANT ALL ON FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason
 REVOKE ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean, payer text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean, payer text) TO flightbill_accountant;
 
-REVOKE ALL ON FUNCTION flightbill.voided_flight_message(flight_id text) FROM PUBLIC;
-GRANT ALL ON FUNCTION flightbill.voided_flight_message(flight_id text) TO flightbill_server;
+REVOKE ALL ON FUNCTION flightbill.voided_flight_message(flight_id text, for_all boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.voided_flight_message(flight_id text, for_all boolean) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.withdraw_promise(client text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.withdraw_promise(client text) TO flightbill_server;
@@ -2789,14 +2806,15 @@ GRANT SELECT ON TABLE flightbill.customer_operators TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.customer_operators TO flightbill_reporter;
 GRANT SELECT,INSERT,DELETE ON TABLE flightbill.customer_operators TO flightbill_accountant;
 
-GRANT SELECT ON TABLE flightbill.flight_source_outages TO flightbill_queue_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.flight_source_outages TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.queue_content TO flightbill_queue_reader;
 
 GRANT SELECT,INSERT,DELETE ON TABLE flightbill.flight_processing_queue TO flightbill_enqueuer;
 GRANT SELECT,INSERT,DELETE ON TABLE flightbill.flight_processing_queue TO flightbill_queue_admin;
 GRANT SELECT ON TABLE flightbill.flight_processing_queue TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.flight_processing_queue TO flightbill_reporter;
-GRANT SELECT ON TABLE flightbill.flight_processing_queue TO flightbill_accountant;
+GRANT SELECT,DELETE ON TABLE flightbill.flight_processing_queue TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.goose_db_version TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.goose_db_version TO flightbill_reporter;

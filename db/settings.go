@@ -111,11 +111,25 @@ func (s Settings) withDefaults(now time.Time) (Settings, error) {
 	return s, err
 }
 
+// over is what of s is given, and the rest of others.
+func (s Settings) over(others Settings) Settings {
+	if s.Timezone == "" {
+		s.Timezone = others.Timezone
+	}
+	if s.Close == "" {
+		s.Close = others.Close
+	}
+	if s.BillingStart.IsZero() {
+		s.BillingStart = others.BillingStart
+	}
+	return s
+}
+
 // ChangeSettings stores what was given and keeps the rest; before the first start
-// it stores them as that would. A later billing
-// start also moves the cut-off forward; an earlier one does not move it back.
+// it stores them, and for the rest first, as that would. A later billing start also moves the cut-off forward;
+// an earlier one does not move it back.
 // It returns the settings before and after.
-func ChangeSettings(ctx context.Context, pool *pgxpool.Pool, given Settings, now time.Time) (before, after Settings, err error) {
+func ChangeSettings(ctx context.Context, pool *pgxpool.Pool, given, first Settings, now time.Time) (before, after Settings, err error) {
 	err = pgx.BeginTxFunc(ctx, pool, ReadCommitted, func(tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
 		if err := q.BillingRunLock(ctx); err != nil {
@@ -123,7 +137,7 @@ func ChangeSettings(ctx context.Context, pool *pgxpool.Pool, given Settings, now
 		}
 		row, err := q.BillingSettingsGet(ctx)
 		if errors.Is(err, pgx.ErrNoRows) { // before the first start: these are its settings
-			if err = firstSettings(ctx, q, given, now); err != nil {
+			if err = firstSettings(ctx, q, given.over(first), now); err != nil {
 				return err
 			}
 			if row, err = q.BillingSettingsGet(ctx); err == nil {
@@ -135,16 +149,7 @@ func ChangeSettings(ctx context.Context, pool *pgxpool.Pool, given Settings, now
 			return err
 		}
 		before = Settings{Timezone: row.Timezone, Close: billing.CloseMode(row.Close), BillingStart: row.BillingStart}
-		after = before
-		if given.Timezone != "" {
-			after.Timezone = given.Timezone
-		}
-		if given.Close != "" {
-			after.Close = given.Close
-		}
-		if !given.BillingStart.IsZero() {
-			after.BillingStart = given.BillingStart
-		}
+		after = given.over(before)
 		calendar, err := after.Calendar()
 		if err != nil {
 			return err

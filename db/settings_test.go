@@ -113,7 +113,7 @@ func TestSettingsImpossible(t *testing.T) {
 
 	_, err = db.EnsureSettings(t.Context(), b.pool, db.Settings{}, testNow)
 	require.NoError(t, err)
-	_, _, err = db.ChangeSettings(t.Context(), b.pool, db.Settings{Timezone: "Mars/Base"}, testNow)
+	_, _, err = db.ChangeSettings(t.Context(), b.pool, db.Settings{Timezone: "Mars/Base"}, db.Settings{}, testNow)
 	require.ErrorContains(t, err, `time zone "Mars/Base" is not known`)
 	require.Equal(t, "UTC period_end 2026-03-04", get[string](t, b, settingsRow))
 }
@@ -125,7 +125,7 @@ func TestChangeSettings(t *testing.T) {
 	change := func(given db.Settings, settings, runs string) {
 		t.Helper()
 		stored := get[string](t, b, settingsRow)
-		before, after, err := db.ChangeSettings(t.Context(), b.pool, given, testNow)
+		before, after, err := db.ChangeSettings(t.Context(), b.pool, given, db.Settings{}, testNow)
 		require.NoError(t, err)
 		require.Equal(t, stored, before.Timezone+" "+string(before.Close)+" "+before.BillingStart.String())
 		require.Equal(t, settings, after.Timezone+" "+string(after.Close)+" "+after.BillingStart.String())
@@ -164,10 +164,10 @@ func TestChangeSettingsLeavesNoDraftBehind(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT min(id), 'consolidated', '2026-03-08', 'EUR' FROM customers`)
-	_, _, err := db.ChangeSettings(t.Context(), b.pool, db.Settings{BillingStart: billing.NewDate(2026, 3, 9)}, testNow)
+	_, _, err := db.ChangeSettings(t.Context(), b.pool, db.Settings{BillingStart: billing.NewDate(2026, 3, 9)}, db.Settings{}, testNow)
 	require.ErrorContains(t, err, "1 open drafts")
 	require.Equal(t, "UTC period_end 2026-03-03", get[string](t, b, settingsRow))
-	_, _, err = db.ChangeSettings(t.Context(), b.pool, db.Settings{BillingStart: billing.NewDate(2026, 3, 8)}, testNow)
+	_, _, err = db.ChangeSettings(t.Context(), b.pool, db.Settings{BillingStart: billing.NewDate(2026, 3, 8)}, db.Settings{}, testNow)
 	require.NoError(t, err)
 }
 
@@ -177,7 +177,7 @@ func TestChangeSettingsWaitsForSaves(t *testing.T) {
 	b := setup(t)
 	save := b.begin(t, `LOCK TABLE billing_run_lock IN ROW SHARE MODE`)
 	changed := meanwhile(t, b, func() (db.Settings, error) {
-		_, after, err := db.ChangeSettings(t.Context(), b.pool, db.Settings{Close: billing.NextDay}, testNow)
+		_, after, err := db.ChangeSettings(t.Context(), b.pool, db.Settings{Close: billing.NextDay}, db.Settings{}, testNow)
 		return after, err
 	})
 	require.Equal(t, "UTC period_end 2026-03-03", get[string](t, b, settingsRow))

@@ -237,7 +237,7 @@ func TestEnqueueOfVoidedFlights(t *testing.T) {
 	t.Parallel()
 	const reasons = `SELECT string_agg(concat_ws(' ', flight_id, state, reason, details), '; ' ORDER BY flight_id) FROM flight_processing_queue`
 	const refused = "F2 cancelled invoice_voided flight F2 is not billed again: its invoice EACH-000001 was voided by EACH-CN000001 without that (wrong tariff); " +
-		"take the flight off the queue, or have the invoice's flights billed again: SELECT flightbill.rebill_invoice('EACH-000001')"
+		"have who enqueued it, or flightbill_queue_admin, take it off the queue, or have the invoice's flights billed again: SELECT flightbill.rebill_invoice('EACH-000001')"
 	b := setupInvoices(t)
 	b.exec(t, voidInvoice)
 	for range 2 {
@@ -246,7 +246,7 @@ func TestEnqueueOfVoidedFlights(t *testing.T) {
 		require.LessOrEqual(t, tag.RowsAffected(), int64(2))
 		require.Equal(t, refused+"; F3 available", get[string](t, b, reasons))
 	}
-	require.Equal(t, "flight F2 is not billed again: its invoice was voided without that; take the flight off the queue, or have the invoice's flights billed again",
+	require.Equal(t, "flight F2 is not billed again: its invoice was voided without that; have who enqueued it, or flightbill_queue_admin, take it off the queue, or have the invoice's flights billed again",
 		get[string](t, b, `SELECT last_error FROM flight_processing_queue WHERE flight_id = 'F2'`))
 	b.exec(t, `DELETE FROM flight_processing_queue`)
 	require.Equal(t, "2 0 0 1 1", get[string](t, b, `SELECT concat_ws(' ', enqueued, revived, already_queued, already_billed, refused)

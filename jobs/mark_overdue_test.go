@@ -40,7 +40,7 @@ func TestMarkOverdueByLocalDay(t *testing.T) {
 		t.Run(zone, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			_, _, err := db.ChangeSettings(t.Context(), b.owner, db.Settings{Timezone: zone}, b.clock.Now())
+			_, _, err := db.ChangeSettings(t.Context(), b.owner, db.Settings{Timezone: zone}, db.Settings{}, b.clock.Now())
 			require.NoError(t, err)
 			b.issued(t, "PENDING", march(9), "BEFORE")
 			b.issued(t, "PENDING", march(10), "TODAY")

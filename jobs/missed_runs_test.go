@@ -132,7 +132,7 @@ WEEK 2026-03-29 EUR DRAFT F2`,
 				b.exec(t, `DELETE FROM billing_settings; ALTER TABLE billing_runs DISABLE TRIGGER ALL; DELETE FROM billing_runs; ALTER TABLE billing_runs ENABLE TRIGGER ALL`)
 				b.exec(t, `UPDATE tariffs SET valid_from = '2000-01-01'`)
 			}
-			_, _, err := db.ChangeSettings(t.Context(), b.owner, db.Settings{Timezone: c.zone, Close: c.close, BillingStart: c.start}, b.clock.Now())
+			_, _, err := db.ChangeSettings(t.Context(), b.owner, db.Settings{Timezone: c.zone, Close: c.close, BillingStart: c.start}, db.Settings{}, b.clock.Now())
 			require.NoError(t, err)
 
 			b.upAt(t, utc(t, c.down))

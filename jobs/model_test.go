@@ -110,7 +110,7 @@ func TestInvoicesAgainstANaiveModel(t *testing.T) {
 			// All that closes up to the first day counts as run.
 			b.clock.Set(first)
 			b.exec(t, `ALTER TABLE billing_runs DISABLE TRIGGER ALL; DELETE FROM billing_runs; ALTER TABLE billing_runs ENABLE TRIGGER ALL; DELETE FROM billing_settings`)
-			_, _, err := db.ChangeSettings(t.Context(), b.owner, settings, first)
+			_, _, err := db.ChangeSettings(t.Context(), b.owner, settings, db.Settings{}, first)
 			require.NoError(t, err)
 
 			frequency := func() (weekday time.Weekday, sql string) {

@@ -89,12 +89,11 @@ func (w *IngestFlight) rebillFrom(ctx context.Context, book *db.PriceBook, a *at
 }
 
 func (w *IngestFlight) refuseVoided(ctx context.Context, id string) error {
-	message, err := dbsqlc.New(w.pool).VoidedFlightMessage(ctx, id)
+	why, err := dbsqlc.New(w.pool).VoidedFlightMessage(ctx, id)
 	if err != nil {
 		return fmt.Errorf("look why flight %s is not billed again: %w", id, err)
 	}
-	return &billing.Error{Kind: billing.Refused, Reason: billing.ReasonInvoiceVoided, Message: message, Public: fmt.Sprintf(
-		"flight %s is not billed again: its invoice was voided without that; take the flight off the queue, or have the invoice's flights billed again", id)}
+	return &billing.Error{Kind: billing.Refused, Reason: billing.ReasonInvoiceVoided, Message: why.Message, Public: why.Public}
 }
 
 // fromKeptFacts says of a refusal that it is about the facts in the ledger: to

@@ -10,7 +10,8 @@ DECLARE
 BEGIN
     -- Roles belong to the whole server: another database's migration may make
     -- these at the same moment.
-    FOREACH wanted IN ARRAY ARRAY['flightbill_enqueuer', 'flightbill_queue_admin', 'flightbill_queue_reader'] LOOP
+    FOREACH wanted IN ARRAY ARRAY['flightbill_enqueuer', 'flightbill_queue_admin', 'flightbill_queue_reader',
+        'flightbill_server', 'flightbill_reporter', 'flightbill_accountant'] LOOP -- as in db.RoleNames
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
             BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
@@ -85,9 +86,9 @@ CREATE TABLE flightbill.flight_source_outages (
 -- ready, or in a worker's hand, and waits for the source with all others, has the reason
 -- from a process that cannot read it. What the flight source, the database or Go say of a
 -- failure may name hosts and users, and other words name customers and invoices: these are details,
--- for who looks after the queue; others see what was written for them. A security barrier: else a function in somebody's WHERE could be called with other jobs'
--- rows before they are left out.
-CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier) AS
+-- for who looks after the queue; others see what was written for them.
+-- The owner of the tables reads it; all others the view over it.
+CREATE VIEW flightbill.queue_content AS
 SELECT
     flightbill.queued_flight(kind, state, args) AS flight_id,
     state::text          AS state,
@@ -125,6 +126,12 @@ SELECT
     END                  AS details
 FROM flightbill.river_job
 WHERE flightbill.queued_flight(kind, state, args) IS NOT NULL;
+
+-- The queue, for all: of another owner than what it shows, see below. A security barrier: else
+-- a function in somebody's WHERE could be called with other jobs' rows before they are left out.
+CREATE VIEW flightbill.flight_processing_queue WITH (security_barrier) AS
+SELECT flight_id, state, attempts, last_error, reason, priority, process_after, enqueued_at, job_id, enqueued_by, details
+FROM flightbill.queue_content;
 
 -- A transaction that has gathered flights and not enqueued them yet: one row a
 -- batch, while it lasts. It shows that the setting is ours, and enqueues them at
@@ -243,15 +250,21 @@ REVOKE ALL ON FUNCTION flightbill.revive_flight_jobs FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- voided_flight_message says why a flight is not billed again, and what to do.
-CREATE OR REPLACE FUNCTION flightbill.voided_flight_message(flight_id text) RETURNS text
+-- voided_flight_message says why a flight is not billed again, and what to do: for_all, for
+-- everybody who sees the queue, without invoice numbers and the reason of the void.
+CREATE OR REPLACE FUNCTION flightbill.voided_flight_message(flight_id text, for_all boolean) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    advice text := 'have who enqueued it, or flightbill_queue_admin, take it off the queue, or have the invoice''s flights billed again';
 BEGIN
+    IF for_all THEN
+        RETURN format('flight %s is not billed again: its invoice was voided without that; %s', flight_id, advice);
+    END IF;
     RETURN (
-        SELECT format('flight %s is not billed again: its invoice %s was voided by %s without that (%s); take the flight off the queue, '
-            'or have the invoice''s flights billed again: SELECT flightbill.rebill_invoice(%L)', v.flight_id, i.number, c.number, c.reason, i.number)
+        SELECT format('flight %s is not billed again: its invoice %s was voided by %s without that (%s); %s: SELECT flightbill.rebill_invoice(%L)',
+            v.flight_id, i.number, c.number, c.reason, advice, i.number)
         FROM flightbill.voided_flights v
         JOIN flightbill.invoices c ON c.id = v.credit_note_id
         JOIN flightbill.invoices i ON i.id = c.credits_invoice_id
@@ -282,11 +295,10 @@ BEGIN
     SELECT coalesce(jsonb_object_agg(gone.flight_id, gone.enqueued_by), '{}') INTO before FROM gone;
     INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
-        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id))],
+        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id, false))],
         jsonb_build_object('billed_before', true, 'reason', 'invoice_voided',
             'enqueued_by', CASE WHEN before ? f.flight_id THEN before -> f.flight_id ELSE to_jsonb(session_user) END,
-            'said', format('flight %s is not billed again: its invoice was voided without that; take the flight off the queue, '
-                'or have the invoice''s flights billed again', f.flight_id)),
+            'said', flightbill.voided_flight_message(f.flight_id, true)),
         flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states()
     FROM unnest(flight_ids) AS f (flight_id)
     WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
@@ -593,7 +605,8 @@ REVOKE ALL ON FUNCTION flightbill.gathered_flights_commit FROM PUBLIC;
 -- at a time, which takes half as long: most of a job's own INSERT
 -- is Postgres making River's five constraints ready. Where another transaction
 -- enqueues one of these at the same moment, both count it. The job ids of those
--- gathered are taken at once: RETURNING gives them, and what the view will show.
+-- gathered are taken at once, 120 for the first of them: RETURNING gives them, and what
+-- the view will show. Those left over are not used.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_insert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -638,7 +651,7 @@ BEGIN
             WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
             ORDER BY o.finalized_at DESC LIMIT 1;
             IF FOUND THEN
-                SELECT q.* INTO given_up FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+                SELECT q.* INTO given_up FROM flightbill.queue_content q WHERE q.job_id = given_up_id;
                 added.last_error := given_up.last_error;
                 added.enqueued_by := given_up.enqueued_by;
                 added.details := given_up.details;
@@ -681,7 +694,7 @@ BEGIN
             PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1), NEW.process_after) AS e
             WHERE e.enqueued + e.revived + e.refused > 0;
             IF FOUND THEN
-                SELECT q.* INTO added FROM flightbill.flight_processing_queue q
+                SELECT q.* INTO added FROM flightbill.queue_content q
                 WHERE q.flight_id = NEW.flight_id AND q.state <> 'running' ORDER BY q.enqueued_at DESC, q.job_id DESC LIMIT 1;
                 RETURN added;
             END IF;
@@ -693,7 +706,7 @@ BEGIN
     ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_as_jobs
     IF FOUND THEN
         IF flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]) > 0 THEN
-            SELECT q.* INTO added FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+            SELECT q.* INTO added FROM flightbill.queue_content q WHERE q.job_id = given_up_id;
         END IF;
     END IF;
     -- The call would take 7 % of an INSERT's time, where it comes to nothing.
@@ -757,8 +770,9 @@ GRANT SELECT, INSERT, DELETE ON flightbill.flight_processing_queue TO flightbill
 
 -- LOCK TABLE of a view locks what it reads, by the rights of the view's owner. Of the
 -- tables' owner that would be every lock, for whoever may delete from the view: this
--- one may only read. The triggers' functions have rights of their own.
-GRANT SELECT ON flightbill.river_job, flightbill.flight_source_outages TO flightbill_queue_reader;
+-- one may only read. The triggers' functions have rights of their own, and do without this
+-- view: who takes the tables over, takes no rights on it.
+GRANT SELECT ON flightbill.queue_content TO flightbill_queue_reader;
 -- +goose StatementBegin
 DO $$
 DECLARE
@@ -794,6 +808,7 @@ $$;
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;
 DROP VIEW flightbill.flight_processing_queue;
+DROP VIEW flightbill.queue_content;
 DROP TABLE flightbill.flight_source_outages;
 DROP TABLE flightbill.queue_promises;
 DROP TABLE flightbill.gathered_flights;
@@ -821,5 +836,4 @@ DROP INDEX flightbill.river_job_stray_flight_idx;
 DROP INDEX flightbill.river_job_flight_idx;
 DROP FUNCTION flightbill.is_queue_admin;
 DROP FUNCTION flightbill.queued_flight;
-REVOKE SELECT ON flightbill.river_job FROM flightbill_queue_reader;
 REVOKE USAGE ON SCHEMA flightbill FROM flightbill_enqueuer, flightbill_queue_admin;

@@ -2,33 +2,10 @@
 -- these roles, and the owner of the tables, who could undo what was issued, only
 -- migrates. A migration that makes a table, a view, a sequence or a function says at
 -- its end who may use it: TestRights lists all of them, and fails where one has no
--- line. The roles of the queue are in 00007_queue.sql.
+-- line. 00007_queue.sql makes the roles, and gives those of the queue their rights.
 
 -- +goose Up
 SET LOCAL search_path = pg_catalog, pg_temp;
-
--- +goose StatementBegin
-DO $$
-DECLARE
-    role text;
-BEGIN
-    -- Roles belong to the whole server: another database's migration may make
-    -- them at the same moment.
-    FOREACH role IN ARRAY ARRAY['flightbill_server', 'flightbill_reporter', 'flightbill_accountant'] LOOP
-        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
-            BEGIN
-                EXECUTE format('CREATE ROLE %I NOLOGIN', role);
-            EXCEPTION
-                WHEN duplicate_object OR unique_violation THEN NULL;
-                WHEN insufficient_privilege THEN
-                    RAISE EXCEPTION 'the role % is missing and % may not make it', role, current_user
-                        USING HINT = format('Have an administrator run: CREATE ROLE %I NOLOGIN; then migrate again.', role);
-            END;
-        END IF;
-    END LOOP;
-END
-$$;
--- +goose StatementEnd
 
 GRANT USAGE ON SCHEMA flightbill TO flightbill_server, flightbill_reporter, flightbill_accountant;
 
@@ -81,6 +58,7 @@ GRANT EXECUTE ON FUNCTION flightbill.mark_invoice_paid(text, date), flightbill.m
     TO flightbill_accountant;
 GRANT INSERT (code, name, billing_frequency, week_ends_on), UPDATE (name, billing_frequency, week_ends_on, payment_terms_days, billing_hold)
     ON flightbill.customers TO flightbill_accountant;
+GRANT DELETE ON flightbill.flight_processing_queue TO flightbill_accountant; -- what its corrections have enqueued
 GRANT INSERT, DELETE ON flightbill.customer_operators, flightbill.customer_aircraft TO flightbill_accountant;
 GRANT INSERT, UPDATE ON flightbill.tariffs, flightbill.flights TO flightbill_accountant;
 

@@ -45,7 +45,7 @@ func (c *credentials) match(r *http.Request) bool {
 	return sameUser&samePassword == 1
 }
 
-// admit is match, at once where they are right; wrong ones are counted and slowed down.
+// admit is match, at once where they are right; wrong ones are counted, and answered late.
 func (c *credentials) admit(r *http.Request) bool {
 	if c.match(r) {
 		return true

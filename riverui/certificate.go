@@ -2,6 +2,7 @@ package riverui
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,21 +10,28 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// certificateAge is how long a certificate is used before its files are looked at again.
-const certificateAge = 10 * time.Second
+const (
+	// certificateAge is how long a certificate is used before its files are looked at again.
+	certificateAge = 10 * time.Second
+	// expiredEvery is how often the log says that it has expired.
+	expiredEvery = 24 * time.Hour
+)
 
 // certificate is the pair of two files, which may be replaced: then it is read again.
 type certificate struct {
 	certFile, keyFile string
 	logger            *slog.Logger
 
-	mu     sync.Mutex
-	read   time.Time // when the files were looked at last
-	text   []byte    // what they held then
-	failed bool      // it was no pair, which has been logged
-	pair   *tls.Certificate
+	mu      sync.Mutex
+	read    time.Time // when the files were looked at last
+	text    []byte    // what they held then
+	failed  int       // looks at what was no pair, one after the other
+	expired time.Time // when that was logged last
+	pair    *tls.Certificate
 }
 
 func newCertificate(certFile, keyFile string, logger *slog.Logger) (*certificate, error) {
@@ -57,29 +65,44 @@ func (c *certificate) load() error {
 		return fmt.Errorf("FLIGHTBILL_HTTP_TLS_CERT: %s and FLIGHTBILL_HTTP_TLS_KEY, %s, are no pair of a certificate and its key in PEM: %w",
 			c.certFile, c.keyFile, err)
 	}
-	c.text, c.pair = text, &pair
+	c.text, c.pair, c.expired = text, &pair, time.Time{}
 	return nil
 }
 
-// get is a tls.Config's GetCertificate. A pair that cannot be used leaves the old one.
+// get is a tls.Config's GetCertificate.
 func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.current(hello.Context()), nil
+}
+
+// expiry is a metric, of the certificate in use.
+func (c *certificate) expiry() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "flightbill_http_certificate_expiry_timestamp_seconds", Help: "When the certificate of HTTPS expires, in seconds since 1970.",
+	}, func() float64 { return float64(c.current(context.Background()).Leaf.NotAfter.Unix()) })
+}
+
+// current is the pair to use. One that cannot be used leaves the old one; it is no error
+// yet where it is seen once, since one file is replaced after the other.
+func (c *certificate) current(ctx context.Context) *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.read) < certificateAge {
-		return c.pair, nil
-	}
-	was := c.pair
-	switch err := c.load(); {
-	case err != nil:
-		if !c.failed {
-			c.logger.ErrorContext(hello.Context(), "the new certificate cannot be used: the old one stays", "error", err)
-		}
-		c.failed = true
-	default:
-		c.failed = false
-		if was != c.pair {
-			c.logger.InfoContext(hello.Context(), "new certificate", "not_after", c.pair.Leaf.NotAfter.UTC())
+	if time.Since(c.read) >= certificateAge {
+		was := c.pair
+		switch err := c.load(); {
+		case err != nil:
+			if c.failed++; c.failed == 2 {
+				c.logger.ErrorContext(ctx, "the new certificate cannot be used: the old one stays", "error", err)
+			}
+		default:
+			c.failed = 0
+			if was != c.pair {
+				c.logger.InfoContext(ctx, "new certificate", "not_after", c.pair.Leaf.NotAfter.UTC())
+			}
 		}
 	}
-	return c.pair, nil
+	if notAfter := c.pair.Leaf.NotAfter; time.Now().After(notAfter) && time.Since(c.expired) >= expiredEvery {
+		c.expired = time.Now()
+		c.logger.WarnContext(ctx, "the certificate has expired: clients refuse it, until its files are replaced", "not_after", notAfter.UTC())
+	}
+	return c.pair
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -19,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 )
 
@@ -71,13 +73,23 @@ func TestTLS(t *testing.T) {
 	res, err := ask(&tls.Config{MinVersion: tls.VersionTLS12})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, res.StatusCode)
-	require.Equal(t, "HTTP/2.0", res.Proto)
+	require.Equal(t, "HTTP/1.1", res.Proto)
 	res, err = ask(&tls.Config{MaxVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, res.StatusCode)
 	_, err = ask(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
 	require.ErrorContains(t, err, "protocol version not supported")
 	require.Contains(t, get(t, strings.Replace(b.base, "https:", "http:", 1)), "Client sent an HTTP request to an HTTPS server")
+	for _, protocols := range [][]string{{"h2"}, {"h2", "http/1.1"}} { // who asks for HTTP/2 and speaks none
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(b.base, "https://"), &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, NextProtos: protocols})
+		if err == nil {
+			_, err = io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nlevel=ERROR\r\n\r\n")
+			require.NoError(t, err)
+			_, _ = io.Copy(io.Discard, conn)
+			require.NoError(t, conn.Close())
+		}
+	}
+	require.NoError(t, b.server.Shutdown(t.Context()))
 	require.NotContains(t, b.log.String(), "level=WARN", "anybody could fill the log")
 	require.Contains(t, b.log.String(), "TLS handshake error")
 }
@@ -107,10 +119,11 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		pair(t, certFile, keyFile, 3)
 		renewed, err := os.ReadFile(keyFile)
 		require.NoError(t, err)
-		for _, half := range [][]byte{old, []byte("no PEM"), nil} { // the certificate is there before its key
+		for i, half := range [][]byte{old, []byte("no PEM"), nil} { // the certificate is there before its key
 			require.NoError(t, os.WriteFile(keyFile, half, 0o600))
 			time.Sleep(certificateAge)
 			require.EqualValues(t, 2, serial(), "the old one stays")
+			require.Equal(t, min(i, 1), strings.Count(log.String(), "level=ERROR"), "the key may be about to come: %s", log)
 		}
 		require.NoError(t, os.Remove(keyFile))
 		time.Sleep(certificateAge)
@@ -121,7 +134,37 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		require.NoError(t, os.WriteFile(keyFile, renewed, 0o600))
 		time.Sleep(certificateAge)
 		require.EqualValues(t, 3, serial())
+
+		require.NotContains(t, log.String(), "level=WARN")
+		for day := range 3 {
+			for range 5 {
+				time.Sleep(time.Hour + time.Second)
+				require.EqualValues(t, 3, serial(), "it may be all there is")
+			}
+			require.Equal(t, day+1, strings.Count(log.String(), "the certificate has expired"), log)
+			time.Sleep(19 * time.Hour)
+		}
+		pair(t, certFile, keyFile, 4)
+		require.EqualValues(t, 4, serial())
+		require.Equal(t, 3, strings.Count(log.String(), "level=WARN"), log)
 	})
+}
+
+// An alert comes before it has expired, though nobody connects anew.
+func TestCertificatesExpiryIsAMetric(t *testing.T) {
+	t.Parallel()
+	certFile, keyFile := pairFiles(t)
+	synctest.Test(t, func(t *testing.T) {
+		pair(t, certFile, keyFile, 1)
+		c, err := newCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		for range 2 {
+			expiry := pair(t, certFile, keyFile, 2).NotAfter
+			time.Sleep(certificateAge)
+			require.InDelta(t, float64(expiry.Unix()), testutil.ToFloat64(c.expiry()), 0)
+		}
+	})
+	require.Len(t, (&Server{guesses: newGuesses(discard)}).Collectors(), 1, "without a certificate there is none")
 }
 
 func TestPairsThatCannotBeUsed(t *testing.T) {

@@ -13,7 +13,7 @@
 //   - refuses requests that change something and come from another site;
 //   - without credentials, answers only to names of this machine, because a web
 //     page whose own name is made to point to 127.0.0.1 could read everything;
-//   - slows down, counts and logs wrong passwords, and never the right one;
+//   - counts and logs wrong passwords and answers them late, and the right one at once;
 //   - limits headers, bodies and connections, of which those that send nothing are
 //     closed first.
 //

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"maps"
 	"net"
@@ -19,19 +18,11 @@ import (
 )
 
 const (
-	// Wrong credentials of one address, and of all together, are answered so often, after
-	// so many at once.
-	addressEvery, addressAtOnce = time.Second, 5
-	wholeEvery, wholeAtOnce     = 100 * time.Millisecond, 50
-
-	// maxDelay of one answer, and how many wait at the same time: those beyond are answered
-	// at once, so that there is a connection left for the right credentials.
-	maxDelay   = 10 * time.Second
+	// refusalDelay is less than a probe waits that has an old password.
+	refusalDelay = 500 * time.Millisecond
+	// maxDelayed wait at the same time: those beyond are answered at once, so that there is
+	// a connection left for the right credentials.
 	maxDelayed = maxConnections / 2
-
-	// addressSlots bounds the memory. Two addresses in one slot slow each other down, where
-	// both are wrong.
-	addressSlots = 4096
 
 	// The log names so many addresses, of those first seen in that time.
 	logEvery         = time.Minute
@@ -39,27 +30,25 @@ const (
 	namedAddresses   = 5
 )
 
-// guesses slows down who tries passwords, and tells of it. What is right is never slowed
-// down: behind a proxy, everybody has one address.
+// guesses counts and logs wrong passwords, and delays their answers. The right one is
+// answered at once, since behind a proxy everybody has one address; so whoever tries many
+// at the same time is not slowed down.
 type guesses struct {
 	logger       *slog.Logger
 	unauthorized *prometheus.CounterVec
-	seed         maphash.Seed
 	stopping     chan struct{} // closed when nobody is to wait any more
 	stop         func()        // closes it, once, and logs what was not yet
 
-	mu        sync.Mutex
-	addresses [addressSlots]pace
-	whole     pace
-	delayed   int
-	wrong     map[string]int // in this minute, by address
-	others    int            // beyond countedAddresses
-	timer     *time.Timer    // to the log's next line; nil: nothing to tell
+	mu      sync.Mutex
+	delayed int
+	wrong   map[string]int // in this minute, by address
+	others  int            // beyond countedAddresses
+	timer   *time.Timer    // to the log's next line; nil: nothing to tell
 }
 
 func newGuesses(logger *slog.Logger) *guesses {
 	g := &guesses{
-		logger: logger, seed: maphash.MakeSeed(), stopping: make(chan struct{}), wrong: map[string]int{},
+		logger: logger, stopping: make(chan struct{}), wrong: map[string]int{},
 		unauthorized: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "flightbill_http_unauthorized_total", Help: "HTTP requests without the right credentials, where they are needed.",
 		}, []string{"credentials"}),
@@ -74,31 +63,16 @@ func newGuesses(logger *slog.Logger) *guesses {
 	return g
 }
 
-// pace is when the last of what was asked is due, at so many in a time.
-type pace struct{ due time.Time }
-
-// next returns how long the next one has to wait.
-func (p *pace) next(now time.Time, every time.Duration, atOnce int) time.Duration {
-	burst := every * time.Duration(atOnce)
-	if p.due.Before(now) {
-		p.due = now
-	}
-	// What nobody waits for is not owed either.
-	p.due = slices.MinFunc([]time.Time{p.due.Add(every), now.Add(burst + maxDelay)}, time.Time.Compare)
-	return max(0, p.due.Sub(now)-burst)
-}
-
 // missing counts a request that has no credentials and needs them.
 func (g *guesses) missing() { g.unauthorized.WithLabelValues("none").Inc() }
 
 // refuse counts wrong credentials, and returns when they may be answered.
 func (g *guesses) refuse(r *http.Request) {
 	g.unauthorized.WithLabelValues("wrong").Inc()
-	delay := g.note(remoteAddress(r))
-	if delay <= 0 {
+	if !g.note(remoteAddress(r)) {
 		return
 	}
-	timer := time.NewTimer(delay)
+	timer := time.NewTimer(refusalDelay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -110,26 +84,23 @@ func (g *guesses) refuse(r *http.Request) {
 	g.mu.Unlock()
 }
 
-// note counts one, and returns its delay; where that is not 0, it is one of those delayed.
-func (g *guesses) note(address netip.Addr) time.Duration {
+// note counts one, and says whether it is one of those delayed.
+func (g *guesses) note(address string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if name := address.String(); g.wrong[name] > 0 || len(g.wrong) < countedAddresses {
-		g.wrong[name]++
+	if g.wrong[address] > 0 || len(g.wrong) < countedAddresses {
+		g.wrong[address]++
 	} else {
 		g.others++
 	}
 	if g.timer == nil {
 		g.timer = time.AfterFunc(logEvery, g.tell)
 	}
-	now := time.Now()
-	slot := &g.addresses[maphash.Comparable(g.seed, network(address))%addressSlots]
-	delay := max(slot.next(now, addressEvery, addressAtOnce), g.whole.next(now, wholeEvery, wholeAtOnce))
-	if delay == 0 || g.delayed >= maxDelayed {
-		return 0
+	if g.delayed >= maxDelayed {
+		return false
 	}
 	g.delayed++
-	return delay
+	return true
 }
 
 // tell logs what there was since the last line.
@@ -164,18 +135,8 @@ func (g *guesses) tell() {
 }
 
 // remoteAddress is that of the connection. What a proxy says of others, anybody can say.
-func remoteAddress(r *http.Request) netip.Addr {
+func remoteAddress(r *http.Request) string {
 	host, _, _ := net.SplitHostPort(r.RemoteAddr)
 	address, _ := netip.ParseAddr(host)
-	return address.Unmap().WithZone("")
-}
-
-// network is what belongs to one who has an address: of IPv6, all of a /64.
-func network(address netip.Addr) netip.Prefix {
-	bits := 32
-	if address.Is6() {
-		bits = 64
-	}
-	prefix, _ := address.Prefix(bits)
-	return prefix
+	return address.Unmap().WithZone("").String()
 }

@@ -42,30 +42,21 @@ func (g *guessing) send(t *testing.T, from, password string) (status int, took t
 	return status, time.Since(start)
 }
 
-func TestWrongPasswordsAreSlowedDown(t *testing.T) {
+func TestWrongPasswordsAreAnsweredLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuessing(t)
 		for i := range 300 {
 			status, took := g.send(t, "192.0.2.1", fmt.Sprint("wrong", i))
 			require.Equal(t, http.StatusUnauthorized, status)
-			if i < addressAtOnce {
-				require.Zero(t, took, "whoever mistypes is not slowed down")
-			} else {
-				require.Equal(t, addressEvery, took)
-			}
+			require.Equal(t, refusalDelay, took)
 		}
-		_, took := g.send(t, "192.0.2.2", "wrong")
-		require.Zero(t, took, "from elsewhere")
-		require.InDelta(t, 301, testutil.ToFloat64(g.unauthorized.WithLabelValues("wrong")), 0)
-		time.Sleep(time.Minute)
-		_, took = g.send(t, "192.0.2.1", "wrong")
-		require.Zero(t, took, "it is over")
+		require.InDelta(t, 300, testutil.ToFloat64(g.unauthorized.WithLabelValues("wrong")), 0)
 	})
 }
 
 // All at once, from one address, as behind a proxy: the right password is answered at once.
-func TestTheRightPasswordIsNeverSlowedDown(t *testing.T) {
+func TestTheRightPasswordIsAnsweredAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuessing(t)
@@ -86,12 +77,12 @@ func TestTheRightPasswordIsNeverSlowedDown(t *testing.T) {
 		}
 		start := time.Now()
 		attack.Wait()
-		require.Equal(t, maxDelay, time.Since(start).Round(time.Second), "and no longer than that")
+		require.Equal(t, refusalDelay, time.Since(start))
 		require.Zero(t, g.delayed)
 	})
 }
 
-func TestManyAddressesAreSlowedDownTogether(t *testing.T) {
+func TestManyAddressesTakeNoMemory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuessing(t)
@@ -100,23 +91,10 @@ func TestManyAddressesAreSlowedDownTogether(t *testing.T) {
 			attack.Go(func() { g.send(t, fmt.Sprintf("[2001:db8:%x::1]", i), "wrong") })
 		}
 		synctest.Wait()
-		require.Len(t, g.wrong, countedAddresses, "memory")
+		require.Len(t, g.wrong, countedAddresses)
 		require.Equal(t, 2*countedAddresses, g.others)
+		require.Equal(t, maxDelayed, g.delayed)
 		attack.Wait()
-		time.Sleep(wholeEvery * wholeAtOnce)
-		start := time.Now()
-		for i := range 200 {
-			g.send(t, fmt.Sprintf("192.0.2.%d", i), "wrong")
-		}
-		require.GreaterOrEqual(t, time.Since(start), (200-wholeAtOnce)*wholeEvery)
-	})
-	synctest.Test(t, func(t *testing.T) {
-		g := newGuessing(t) // of one network of IPv6, as one may have it
-		start := time.Now()
-		for i := range 40 {
-			g.send(t, fmt.Sprintf("[2001:db8::%x]", i), "wrong")
-		}
-		require.Equal(t, (40-addressAtOnce)*addressEvery, time.Since(start))
 	})
 }
 
@@ -161,7 +139,7 @@ func TestReadyzIsNoWayToTryPasswords(t *testing.T) {
 		for range 50 {
 			require.Equal(t, "ready, but waits\n", serve(t, p, "/readyz", basicAuth("clerk", "wrong")).Body.String())
 		}
-		require.Equal(t, (50-addressAtOnce)*addressEvery, time.Since(start))
+		require.Equal(t, 50*refusalDelay, time.Since(start))
 		start = time.Now()
 		require.Equal(t, "ready, but waits\n", serve(t, p, "/readyz").Body.String(), "a probe")
 		require.Equal(t, "ready, but waits: why\n", serve(t, p, "/readyz", basicAuth("clerk", "right")).Body.String())
@@ -173,28 +151,20 @@ func TestReadyzIsNoWayToTryPasswords(t *testing.T) {
 
 func TestShutdownWaitsForNoWrongPassword(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuessing(t)
+		var sent sync.WaitGroup
+		for range 8 {
+			sent.Go(func() { g.send(t, "192.0.2.1", "wrong") })
+		}
+		synctest.Wait()
+		start := time.Now()
+		g.stop()
+		sent.Wait()
+		require.Zero(t, time.Since(start))
+	})
 	b := setup(t, withCredentials)
-	var sent sync.WaitGroup
-	for range 8 {
-		sent.Go(func() {
-			req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, b.base, nil)
-			if err != nil {
-				return
-			}
-			req.SetBasicAuth("clerk", "wrong")
-			if res, err := b.http.Do(req); err == nil {
-				_ = res.Body.Close()
-			}
-		})
-	}
-	require.Eventually(t, func() bool {
-		b.server.guesses.mu.Lock()
-		defer b.server.guesses.mu.Unlock()
-		return b.server.guesses.delayed == 3
-	}, 10*time.Second, time.Millisecond)
-	start := time.Now()
+	b.do(t, http.MethodGet, "/", "", basicAuth("clerk", "wrong"))
 	require.NoError(t, b.server.Shutdown(t.Context()))
-	require.Less(t, time.Since(start), time.Second)
-	sent.Wait()
-	require.Contains(t, b.log.String(), "requests=8")
+	require.Contains(t, b.log.String(), "requests=1", "not a minute later")
 }

@@ -25,9 +25,10 @@ type Server struct {
 	ui     *ui.Handler // nil while it waits for the database
 	http   *http.Server
 
-	started *slog.Logger // for the line that says so
-	guesses *guesses
-	most    int // connections
+	started     *slog.Logger // for the line that says so
+	guesses     *guesses
+	certificate *certificate // nil: plain HTTP
+	most        int          // connections
 
 	startCounts func() // see countsStarted
 	stopCounts  context.CancelFunc
@@ -97,7 +98,10 @@ func newServer(config Config) (*Server, *credentials, error) {
 	credentials := newCredentials(config.User, config.Password, guesses)
 	config.User, config.Password = "", ""
 	s := &Server{config: config, open: credentials == nil, logger: logger, started: logger, guesses: guesses, most: maxConnections, stopCounts: func() {}}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true) // of HTTP/2, anybody can have the server write warnings
 	s.http = &http.Server{
+		Protocols:         &protocols,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      time.Minute, // River UI gives up a query after 10 s; its largest file has 0.5 MB
@@ -107,17 +111,24 @@ func newServer(config Config) (*Server, *credentials, error) {
 		ErrorLog:          slog.NewLogLogger(serverHandler{logger.Handler()}, slog.LevelWarn),
 	}
 	if config.TLSCert != "" {
-		certificate, err := newCertificate(config.TLSCert, config.TLSKey, logger)
-		if err != nil {
+		var err error
+		if s.certificate, err = newCertificate(config.TLSCert, config.TLSKey, logger); err != nil {
 			return nil, nil, err
 		}
-		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
+		s.certificate.current(context.Background()) // says that it has expired
+		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate.get}
 	}
 	return s, credentials, nil
 }
 
-// Collector has the server's own figures.
-func (s *Server) Collector() prometheus.Collector { return s.guesses.unauthorized }
+// Collectors have the server's own figures.
+func (s *Server) Collectors() []prometheus.Collector {
+	collectors := []prometheus.Collector{s.guesses.unauthorized}
+	if s.certificate != nil {
+		collectors = append(collectors, s.certificate.expiry())
+	}
+	return collectors
+}
 
 // routes puts everything behind the credentials but what is named here.
 func (s *Server) routes(credentials *credentials) http.Handler {
@@ -169,6 +180,9 @@ func (s *Server) countsStarted(next http.Handler) http.Handler {
 	})
 }
 
+// ErrListen: the address cannot be had.
+var ErrListen = errors.New("FLIGHTBILL_HTTP_ADDR: cannot listen on")
+
 // Start listens and serves in the background until Shutdown, whatever becomes of
 // ctx meanwhile.
 func (s *Server) Start(ctx context.Context) error {
@@ -180,8 +194,8 @@ func (s *Server) Start(ctx context.Context) error {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", s.config.addr())
 	if err != nil {
-		return fmt.Errorf("FLIGHTBILL_HTTP_ADDR: cannot listen on %s; if another program does, "+
-			"set FLIGHTBILL_HTTP_ADDR to another host:port, with port 0 to any free one: %w", s.config.addr(), err)
+		return fmt.Errorf("%w %s; if another program does, "+
+			"set FLIGHTBILL_HTTP_ADDR to another host:port, with port 0 to any free one: %w", ErrListen, s.config.addr(), err)
 	}
 	// Validate looked the name up, and Listen again: between the two its address
 	// may have changed.

@@ -9,6 +9,10 @@ import (
 // typos is how many letters a name may be from a setting's to be taken for it, misspelt.
 const typos = 2
 
+// theirDatabase is a name that other programs have for their database's address. Without an
+// address of its own flightbill works on an embedded database: a slip would not be seen.
+const theirDatabase = "DATABASE_URI"
+
 // checkNames looks for settings that have no effect for their names: one that is nearly a
 // setting's is an error, since what it was to say could be stored otherwise for good, as
 // the time zone is; any other is worth a warning. environ is as of os.Environ.
@@ -16,6 +20,10 @@ func checkNames(environ []string) (unknown []string, err error) {
 	known := map[string]bool{}
 	for _, s := range settings() {
 		known[s.name] = true
+	}
+	named := false // that is, the database
+	for _, entry := range environ {
+		named = named || strings.HasPrefix(entry, "DATABASE_URL=") || strings.HasPrefix(entry, "DATABASE_URL_FILE=")
 	}
 	var problems []error
 	for _, entry := range environ {
@@ -26,9 +34,9 @@ func checkNames(environ []string) (unknown []string, err error) {
 		ours := strings.HasPrefix(name, "FLIGHTBILL_") || strings.HasPrefix(name, "PINOT_")
 		nearest := nearestSetting(name)
 		switch {
-		case nearest != "" && (ours || strings.HasPrefix(nearest, "FLIGHTBILL_")): // DATABASE_URI may be somebody else's
+		case nearest != "" && (ours || strings.HasPrefix(nearest, "FLIGHTBILL_")), nearest != "" && !named && name != theirDatabase:
 			problems = append(problems, fmt.Errorf("%s: there is no such setting; is %s meant? Rename it, or unset it", name, nearest))
-		case ours:
+		case ours, name == theirDatabase && !named:
 			unknown = append(unknown, name)
 		}
 	}

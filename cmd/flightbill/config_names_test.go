@@ -33,10 +33,19 @@ func TestCheckNames(t *testing.T) {
 	unknown, err := checkNames([]string{
 		"FLIGHTBILL_SERVICE_HOST=10.0.0.1", "FLIGHTBILL_SERVICE_PORT_HTTP=8080", "FLIGHTBILL_PORT=tcp://10.0.0.1:8080", "FLIGHTBILL_PORT_8080_TCP_ADDR=10.0.0.1",
 		"PINOT_BROKER_SERVICE_HOST=10.0.0.2", "PINOT_BROKER_PORT=tcp://10.0.0.2:8099", "FLIGHTBILL_TEST_TIMEZONE=1",
-		"FLIGHTBILL_REGION=eu", "PINOT_HOME=/opt/pinot", "DATABASE_URI=theirs", "TIMEZONE=UTC", "=C:=C:\\",
+		"FLIGHTBILL_REGION=eu", "PINOT_HOME=/opt/pinot", "DATABASE_URL=ours", "DATABASE_URI=theirs", "DATABASE_URLS=theirs", "TIMEZONE=UTC", "=C:=C:\\",
 	})
 	require.NoError(t, err)
 	require.Equal(t, []string{"FLIGHTBILL_REGION", "PINOT_HOME"}, unknown)
+
+	// Without an address of its own it would work on the embedded database, unseen.
+	for _, name := range []string{"DATABASE_UR", "DATABASEURL", "database_url", "DATABASE_URLS", "DATABASE_URL_FILES"} {
+		_, err := checkNames([]string{name + "=postgres://h/d"})
+		require.ErrorContains(t, err, name+": there is no such setting; is DATABASE_URL")
+	}
+	unknown, err = checkNames([]string{"DATABASE_URI=theirs"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"DATABASE_URI"}, unknown)
 }
 
 func TestMisspeltSetting(t *testing.T) {

@@ -75,6 +75,14 @@ func (a *app) openDatabase(ctx context.Context) (pool *pgxpool.Pool, closeDB fun
 	return pool, func() { pool.Close(); stop() }, nil
 }
 
+// databaseName is which database a pool works on, for people.
+func (a *app) databaseName(pool *pgxpool.Pool) string {
+	if a.config.DatabaseURL == "" {
+		return "embedded, in " + a.config.DataDir
+	}
+	return db.Address(pool.Config().ConnConfig)
+}
+
 // pooler is what stands before the database; nothing before the embedded one.
 func (a *app) pooler() db.Pooler {
 	if a.config.DatabaseURL == "" {

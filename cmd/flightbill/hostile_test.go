@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
@@ -88,11 +90,27 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 
 	lists := map[string][]string{
 		"consolidate": {"--dry-run", "--run-date", "2013-01-20"}, "invoices list": nil, "invoices show": {"EACH-000001"}, "overlaps": nil,
-		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "settings": nil, "migrate status": nil,
+		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "settings": nil, "migrate status": nil, "migrate grant": {"reporter"},
 		"pinot check": {"W1"},
 	}
+	login := "r\x1b[2J'\nFAKE" + pool.Config().ConnConfig.Database
+	quoted := pgx.Identifier{login}.Sanitize()
+	exec(`CREATE ROLE ` + quoted + ` LOGIN`)
+	t.Cleanup(func() {
+		_, err := pool.Exec(context.WithoutCancel(t.Context()), `DROP ROLE `+quoted)
+		require.NoError(t, err)
+	})
+	status, out := flightbill("", "migrate", "grant", "reporter", login)
+	require.Equal(t, exitDone, status)
+	require.Contains(t, out, `\u000aFAKE`)
+	_, out = flightbill("", "migrate", "grant", "reporter", "--json")
+	var members []memberView
+	require.NoError(t, json.Unmarshal([]byte(out), &members))
+	require.Contains(t, members, memberView{Login: login})
+	status, _ = flightbill("", "migrate", "grant", "reporter", login, "--json")
+	require.Equal(t, exitUsage, status)
 	// After the lists that need them as they are, some are changed.
-	status, _ := flightbill("", "void", "EACH-000001", "--reason", name)
+	status, _ = flightbill("", "void", "EACH-000001", "--reason", name)
 	require.Equal(t, exitDone, status)
 	exec(`UPDATE flights SET operator = NULL WHERE flight_id = 'W1'`)
 	var walk func(path string, cmd *cobra.Command)
@@ -114,6 +132,8 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	}
 	walk("", (&app{}).newRootCommand(func(string) (string, bool) { return "", false }))
 	require.Len(t, lists, seen)
+	exec(`ALTER ROLE ` + quoted + ` SUPERUSER`)
+	flightbill("", "migrate", "grant", "reporter", login) // warns
 	flightbill("", "correct", "--changed")
 
 	_, shown := flightbill("", "invoices", "show", "EACH-000001")
@@ -128,6 +148,7 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	for _, args := range [][]string{
 		{hostile}, {"invoices", "show", hostile}, {"invoices", "list", "--customer", hostile}, {"enqueue", hostile}, {"enqueue", "--file", hostile},
 		{"import", "customers", hostile}, {"--" + hostile}, {"settings", "set", hostile}, {"void", hostile, "--reason", hostile}, {"correct", hostile},
+		{"migrate", "grant", hostile}, {"migrate", "grant", "reporter", hostile[:40]},
 	} {
 		flightbill("", args...)
 	}

@@ -70,6 +70,7 @@ func TestServeWithTLSPrefixAndSecretsInFiles(t *testing.T) {
 	status, text = ask("/metrics", "")
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, text, `flightbill_http_unauthorized_total{credentials="wrong"} 1`)
+	require.Contains(t, text, "\nflightbill_http_certificate_expiry_timestamp_seconds ")
 	require.Contains(t, text, "flightbill_queue_readable 1")
 	require.Contains(t, p.said(), "url=https://"+addr+"/billing/ credentials=true")
 	require.NotContains(t, p.said(), "s3cr3t")

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
@@ -15,7 +13,7 @@ func (a *app) newMaintainCommand() *cobra.Command {
 		Use: "maintain", Short: "Rebuild the indexes of the queue, beside processes that work", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
-				return db.Maintain(cmd.Context(), pool, jobs.IndexNames(), func(line string) { fmt.Fprintln(a.stdout, line) })
+				return db.Maintain(cmd.Context(), pool, jobs.IndexNames(), func(line string) { a.sayf("%s", line) })
 			})
 		},
 	}

@@ -67,9 +67,9 @@ func (a *app) sayf(format string, args ...any) {
 }
 
 // complain prints what is wrong. What follows an end of line, which may be that of a name,
-// cannot be taken for a line of its own.
+// cannot be taken for a line of its own. pgx indents with a tab.
 func (a *app) complain(text string) {
-	fmt.Fprintln(a.stderr, "flightbill:", strings.ReplaceAll(text, "\n", "\n  "))
+	fmt.Fprintln(a.stderr, "flightbill:", strings.NewReplacer("\n\t", "\n  ", "\n", "\n  ").Replace(text))
 }
 
 // printJSON writes a value for programs.

@@ -42,7 +42,7 @@ func (a *app) withPatience(ctx context.Context, do func(pool *pgxpool.Pool, cale
 	}
 	for {
 		err := start()
-		if err == nil || began || a.config.DatabaseURL == "" || !db.Away(err) || db.Refused(err) || ctx.Err() != nil {
+		if err == nil || began || a.config.DatabaseURL == "" || !db.Away(err) || db.Refused(err) || errors.Is(err, riverui.ErrListen) || ctx.Err() != nil {
 			return err
 		}
 		if err := w.goOn(ctx, err); err != nil {

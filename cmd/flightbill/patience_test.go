@@ -71,10 +71,11 @@ func TestServeWaitsForItsDatabase(t *testing.T) {
 
 func TestServeWaitsNoLongerThanItSays(t *testing.T) {
 	t.Parallel()
+	address := "127.0.0.1:0"
 	started := func(url string) (status int, said string) {
 		var out strings.Builder
 		a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: &out, now: time.Now, databaseWait: 1}
-		env := map[string]string{"DATABASE_URL": url, "FLIGHTBILL_HTTP_ADDR": "127.0.0.1:0", "FLIGHTBILL_RESULTS": ""}
+		env := map[string]string{"DATABASE_URL": url, "FLIGHTBILL_HTTP_ADDR": address, "FLIGHTBILL_RESULTS": ""}
 		status = a.run(t.Context(), []string{"serve"}, func(name string) (string, bool) {
 			value, ok := env[name]
 			return value, ok
@@ -93,6 +94,16 @@ func TestServeWaitsNoLongerThanItSays(t *testing.T) {
 	require.NoError(t, err)
 	status, said = started(strings.Replace(url, config.Database, "another", 1))
 	require.Equal(t, exitFailed, status)
+	require.NotContains(t, said, "waiting for the database")
+
+	// Nor does it against another program.
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, listener.Close()) })
+	address = listener.Addr().String()
+	status, said = started(url)
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, said, "cannot listen on "+address)
 	require.NotContains(t, said, "waiting for the database")
 }
 

@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
 
 // ownerOnly stands where a command takes the owner of the tables.
 const ownerOnly = ""
@@ -21,7 +25,17 @@ func lackedRole(command, login string) string {
 	case !listed:
 		role = "reporter"
 	case role == ownerOnly:
-		return fmt.Sprintf("%q takes the owner of schema flightbill, which %s is not: run it with that login", command, login)
+		return fmt.Sprintf("%q takes the owner of schema flightbill, which %q is not: run it with that login", command, login)
 	}
-	return fmt.Sprintf("%q takes the role flightbill_%s: have the owner of schema flightbill run: flightbill migrate grant %[2]s %s", command, role, login)
+	return fmt.Sprintf("%q takes the role flightbill_%s: have the owner of schema flightbill run: flightbill migrate grant %[2]s %s", command, role, shellWord(login))
+}
+
+var plainWord = regexp.MustCompile(`^[\w.@-]+$`)
+
+// shellWord is text as one word of a command to paste.
+func shellWord(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -77,7 +77,7 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 		status, _, stderr := flightbill(kind, args...)
 		require.Equal(t, exitFailed, status, "%s %v", kind, args)
 		if takes == "owner" {
-			require.Contains(t, stderr, "takes the owner of schema flightbill, which "+logins[kind]+" is not", "%s %v", kind, args)
+			require.Contains(t, stderr, `takes the owner of schema flightbill, which "`+logins[kind]+`" is not`, "%s %v", kind, args)
 		} else {
 			require.Contains(t, stderr, "flightbill migrate grant "+takes+" "+logins[kind], "%s %v", kind, args)
 		}
@@ -135,6 +135,17 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 	status, _, stderr = flightbill("reporter", "migrate", "grant", "server", logins["reporter"])
 	require.Equal(t, exitFailed, status)
 	require.Contains(t, stderr, "have an administrator run: GRANT flightbill_server TO")
+}
+
+// The command may be pasted, whatever the login is called.
+func TestLackedRoleIsQuotedForTheShell(t *testing.T) {
+	t.Parallel()
+	for login, want := range map[string]string{
+		"clerk": "clerk", "Clerk_2.x@example-1": "Clerk_2.x@example-1", "my clerk": "'my clerk'", "$(reboot)": "'$(reboot)'", "o'hara;": `'o'\''hara;'`, "": "''",
+	} {
+		require.Contains(t, lackedRole("flightbill serve", login)+"\n", "flightbill migrate grant server "+want+"\n")
+	}
+	require.Contains(t, lackedRole("flightbill maintain", "my clerk"), `which "my clerk" is not`)
 }
 
 // A login that has flightbill_server alone works everything, and says what it does not.

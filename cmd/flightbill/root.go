@@ -69,6 +69,9 @@ func (a *app) run(ctx context.Context, args []string, env func(string) (string, 
 	if db.NoRight(err) && a.login != "" {
 		err = fmt.Errorf("%w; %s", err, lackedRole(cmd.CommandPath(), a.login))
 	}
+	if db.LostStatement(err) {
+		err = fmt.Errorf("%w; where DATABASE_URL leads to a pooler whose pool_mode is transaction, set FLIGHTBILL_DATABASE_POOLER=transaction", err)
+	}
 	a.complain(err.Error())
 	if _, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintln(a.stderr, "Run 'flightbill --help' for usage.")

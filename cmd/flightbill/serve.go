@@ -95,7 +95,7 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 	}
 	works()
 	if service.Unfit() == nil {
-		a.logger.Info("flightbill is working", componentKey, "INGESTION", "source", source.Name(), "workers", a.config.Workers, "batch", a.config.Batch,
+		a.logger.Info("flightbill is working", componentKey, "INGESTION", "database", a.databaseName(pool), "source", source.Name(), "workers", a.config.Workers, "batch", a.config.Batch,
 			"timezone", calendar.Location.String(), "close", calendar.Close, "schedules", !noSchedules, "client", service.Client().ID())
 	}
 
@@ -220,7 +220,7 @@ func (a *app) startHTTP(ctx context.Context, pool *pgxpool.Pool, service *jobs.S
 	if err != nil {
 		return nil, err
 	}
-	registry.MustRegister(web.Collector())
+	registry.MustRegister(web.Collectors()...)
 	return web, web.Start(context.WithoutCancel(ctx))
 }
 

@@ -38,7 +38,7 @@ func (a *app) newSettingsCommand() *cobra.Command {
 				return usageError{err}
 			}
 			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
-				before, after, err := db.ChangeSettings(cmd.Context(), pool, given, a.now())
+				before, after, err := db.ChangeSettings(cmd.Context(), pool, given, a.config.Billing, a.now())
 				if err != nil {
 					return err
 				}

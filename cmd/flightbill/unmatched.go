@@ -79,7 +79,7 @@ func (a *app) printUnmatched(codes []unmatchedView) error {
 func (a *app) sayUnmatched(ctx context.Context, pool *pgxpool.Pool) {
 	counts, err := db.CountUnmatchedCodes(ctx, pool)
 	if err != nil {
-		fmt.Fprintf(a.stderr, "the codes of flights, tariffs and customers could not be compared: %v\n", err)
+		a.complain(fmt.Sprintf("the codes of flights, tariffs and customers could not be compared: %v", err))
 		return
 	}
 	for _, c := range counts {

@@ -350,14 +350,20 @@ func (q *Queries) VoidedFlightList(ctx context.Context, flightID string) ([]Void
 }
 
 const voidedFlightMessage = `-- name: VoidedFlightMessage :one
-SELECT flightbill.voided_flight_message($1::text)::text AS message
+SELECT flightbill.voided_flight_message($1::text, false)::text AS message,
+    flightbill.voided_flight_message($1::text, true)::text AS public
 `
 
-func (q *Queries) VoidedFlightMessage(ctx context.Context, flightID string) (string, error) {
+type VoidedFlightMessageRow struct {
+	Message string
+	Public  string
+}
+
+func (q *Queries) VoidedFlightMessage(ctx context.Context, flightID string) (VoidedFlightMessageRow, error) {
 	row := q.db.QueryRow(ctx, voidedFlightMessage, flightID)
-	var message string
-	err := row.Scan(&message)
-	return message, err
+	var i VoidedFlightMessageRow
+	err := row.Scan(&i.Message, &i.Public)
+	return i, err
 }
 
 const voidedFlightPayers = `-- name: VoidedFlightPayers :many

@@ -33,7 +33,7 @@ func binaries(o order, info func(string)) (string, error) {
 	}
 	errs := []error{}
 	for _, dir := range o.CacheDirs {
-		if c.dir, err = ownfolder.Make(dir, cacheMode); err == nil {
+		if c.dir, err = ownfolder.Make(dir, cacheMode, os.Geteuid()); err == nil {
 			return c.get(info)
 		}
 		errs = append(errs, err)
@@ -41,8 +41,12 @@ func binaries(o order, info func(string)) (string, error) {
 	if len(errs) == 0 {
 		errs = append(errs, errors.New("the home folder is unknown"))
 	}
-	return "", fmt.Errorf("no folder for the binaries of Postgres: %w; set FLIGHTBILL_DATA_DIR, or XDG_CACHE_HOME, to a folder that only user %d "+
-		"and root may change, or DATABASE_URL to a Postgres of your own", errors.Join(errs...), os.Geteuid())
+	settings := "FLIGHTBILL_DATA_DIR, or XDG_CACHE_HOME,"
+	if o.Fetch { // for root, whose cache is not where its environment says
+		settings = "FLIGHTBILL_DATA_DIR"
+	}
+	return "", fmt.Errorf("no folder for the binaries of Postgres: %w; set %s to a folder that only user %d "+
+		"and root may change, or DATABASE_URL to a Postgres of your own", errors.Join(errs...), settings, os.Geteuid())
 }
 
 // cache is where the binaries of one version for one platform are kept.

@@ -46,8 +46,8 @@ func (h *holder) ensureCluster(ctx context.Context) error {
 	if err := os.RemoveAll(fresh); err != nil {
 		return err
 	}
-	if h.cluster != "" {
-		if err := h.adopt(h.cluster, fresh); err != nil {
+	if h.scratch != "" {
+		if err := h.adopt(fresh); err != nil {
 			return err
 		}
 		return os.Rename(fresh, data)
@@ -94,7 +94,7 @@ func (h *holder) initdb(ctx context.Context, dir, password string, as *syscall.C
 // initForNameless makes root have a cluster made, where there is none, for a user that /etc/passwd does not list: initdb
 // refuses to run as such a one. It runs as nobody, whom others share: but in a folder that only the user's group, which
 // those others do not have, can enter; and nobody's processes of other groups cannot trace it.
-func (h *holder) initForNameless(ctx context.Context) (err error) {
+func (h *holder) initForNameless(ctx context.Context) error {
 	if _, lookup := user.LookupId(strconv.Itoa(h.Account.UID)); os.Geteuid() != 0 || lookup == nil {
 		return nil
 	}
@@ -105,11 +105,7 @@ func (h *holder) initForNameless(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(scratch))
-		}
-	}()
+	h.scratch = scratch
 	data, password := filepath.Join(scratch, "data"), filepath.Join(scratch, passwordFile)
 	maker := account{nobody(), h.Account.GID}
 	err = errors.Join(writePassword(password, 0o640), os.Mkdir(data, 0o700),
@@ -120,7 +116,6 @@ func (h *holder) initForNameless(ctx context.Context) (err error) {
 	if err := h.initdb(ctx, data, password, maker.credential()); err != nil {
 		return fmt.Errorf("%w; make a user for Postgres (useradd --system flightbill), or set DATABASE_URL to a Postgres of your own", err)
 	}
-	h.cluster = scratch
 	root, err := os.OpenRoot(scratch)
 	if err != nil {
 		return err
@@ -132,8 +127,8 @@ func (h *holder) initForNameless(ctx context.Context) (err error) {
 }
 
 // adopt moves what initForNameless made to its place.
-func (h *holder) adopt(scratch, fresh string) error {
-	made := filepath.Join(scratch, "data")
+func (h *holder) adopt(fresh string) error {
+	made := filepath.Join(h.scratch, "data")
 	err := os.Rename(made, fresh)
 	if errors.Is(err, syscall.EXDEV) {
 		err = os.CopyFS(fresh, os.DirFS(made))
@@ -141,7 +136,7 @@ func (h *holder) adopt(scratch, fresh string) error {
 	if err != nil {
 		return err
 	}
-	password, err := os.ReadFile(filepath.Join(scratch, passwordFile))
+	password, err := os.ReadFile(filepath.Join(h.scratch, passwordFile))
 	if err != nil {
 		return err
 	}
@@ -151,7 +146,7 @@ func (h *holder) adopt(scratch, fresh string) error {
 	if !h.Ephemeral {
 		syscall.Sync()
 	}
-	return os.RemoveAll(scratch)
+	return os.RemoveAll(h.scratch)
 }
 
 // checkCluster tells whether a data folder's cluster, if it has one, can be started with a version of Postgres.

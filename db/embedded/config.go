@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/user"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
+
+	"github.com/flightbill/flightbill/internal/ownfolder"
 )
 
 // name is the server's superuser, and the database that [Server.URL] points to.
@@ -77,7 +77,7 @@ func DefaultDir() string {
 	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) && runtime.GOOS != "darwin" {
 		return filepath.Join(dir, "flightbill")
 	}
-	home := homeDir()
+	home := ownfolder.Home()
 	if home == "" {
 		return ""
 	}
@@ -85,15 +85,4 @@ func DefaultDir() string {
 		return filepath.Join(home, "Library", "Application Support", "flightbill")
 	}
 	return filepath.Join(home, ".local", "share", "flightbill")
-}
-
-// homeDir also works where HOME is unset, as under cron, systemd and setpriv.
-func homeDir() string {
-	if home, err := os.UserHomeDir(); err == nil && filepath.IsAbs(home) {
-		return home
-	}
-	if u, err := user.LookupId(strconv.Itoa(os.Geteuid())); err == nil && filepath.IsAbs(u.HomeDir) {
-		return u.HomeDir
-	}
-	return ""
 }

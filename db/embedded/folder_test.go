@@ -3,6 +3,7 @@
 package embedded
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,6 +113,45 @@ func TestFolderThatOthersMayChange(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, lockFile))
 }
 
+// Root gives away nothing that a less trusted user's link leads to.
+func TestFolderBehindALink(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give folders away")
+	}
+	owner := ownerOf(t, "")
+	for _, test := range []struct {
+		name, want string
+		make       func(t *testing.T, dir, target string)
+	}{
+		{"folder", "is a link that belongs to user", func(t *testing.T, dir, target string) {
+			t.Helper()
+			require.NoError(t, os.Mkdir(target, 0o755))
+			require.NoError(t, os.Symlink(target, dir))
+			require.NoError(t, os.Lchown(dir, owner.UID, owner.GID))
+		}},
+		{"lock", "is not the lock file that flightbill makes", func(t *testing.T, dir, target string) {
+			t.Helper()
+			require.NoError(t, os.WriteFile(target, []byte("root:*:"), 0o600))
+			require.NoError(t, os.Mkdir(dir, 0o700))
+			require.NoError(t, os.Chown(dir, owner.UID, owner.GID))
+			require.NoError(t, os.Link(target, filepath.Join(dir, lockFile)))
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			dir, target := dataDir(t), filepath.Join(filepath.Dir(dataDir(t)), "target")
+			require.NoError(t, os.Chown(filepath.Dir(dir), owner.UID, owner.GID))
+			test.make(t, dir, target)
+			_, err := Start(t.Context(), Config{Dir: dir, Ephemeral: true})
+			require.ErrorContains(t, err, test.want)
+			info, err := os.Stat(target)
+			require.NoError(t, err)
+			require.Zero(t, accountOf(info).UID, "root's")
+		})
+	}
+}
+
 func TestFolderOfNobody(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -163,6 +203,27 @@ func TestClusterMadeOnAnotherFileSystem(t *testing.T) {
 	server := start(t, Config{Dir: dir, Ephemeral: true})
 	require.Equal(t, "yes", query(t, server.URL(), "SELECT 'yes'"), "alive")
 	left, err := filepath.Glob(filepath.Join(other, "flightbill-initdb-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// Not parallel: it sets an environment variable.
+func TestClusterThatIsNotAdoptedIsRemoved(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root has clusters made elsewhere")
+	}
+	dir, temporary := dataDir(t), filepath.Dir(dataDir(t))
+	require.NoError(t, os.Chmod(temporary, 0o777|fs.ModeSticky))
+	t.Setenv("TMPDIR", temporary)
+	// What stands in its way: the folder that is emptied at each start.
+	inTheWay := filepath.Join(dir, "tmp", "of root")
+	require.NoError(t, os.MkdirAll(inTheWay, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, lockFile), nil, 0o600))
+	owner := ownerOf(t, "")
+	require.NoError(t, os.Chown(dir, owner.UID, owner.GID))
+	_, err := Start(t.Context(), Config{Dir: dir, Ephemeral: true})
+	require.ErrorContains(t, err, inTheWay)
+	left, err := os.ReadDir(temporary)
 	require.NoError(t, err)
 	require.Empty(t, left)
 }

@@ -79,7 +79,7 @@ type holder struct {
 	order
 	out     *json.Encoder
 	tree    string // of the Postgres binaries
-	cluster string // that root has had made for a user without a name, with its password beside it
+	scratch string // where root has had a cluster made for a user without a name, with its password beside it
 }
 
 func (h *holder) run() error {
@@ -106,6 +106,11 @@ func (h *holder) run() error {
 		select {} // exiting
 	}
 
+	defer func() {
+		if h.scratch != "" {
+			_ = os.RemoveAll(h.scratch) // where nobody has adopted it: it holds a password
+		}
+	}()
 	if err := h.initForNameless(parent); err != nil {
 		return err
 	}

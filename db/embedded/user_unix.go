@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -134,7 +133,7 @@ func (a account) credential() *syscall.Credential {
 
 // handOver makes a folder that belongs to the account, in one of root's. One that is there stays whose it is.
 func (a account) handOver(dir string) error {
-	parent, err := ownfolder.Make(filepath.Dir(dir), 0o755)
+	parent, err := ownfolder.Make(filepath.Dir(dir), 0o755, 0)
 	if err != nil {
 		return err
 	}
@@ -182,15 +181,17 @@ func prepareDir(dir string, owner account) (string, error) {
 	if err := owner.checkReach(filepath.Dir(dir)); err != nil {
 		return "", err
 	}
-	if err := makeDirs(dir); err != nil {
-		return "", fmt.Errorf("make the data folder: %w; choose another with FLIGHTBILL_DATA_DIR", err)
+	if dir, err = ownfolder.Make(dir, 0o700, owner.UID); err != nil {
+		return "", fmt.Errorf("data folder: %w; or choose another with FLIGHTBILL_DATA_DIR", err)
 	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return "", err
+	folder, err := ownfolder.Open(dir, owner.UID)
+	if err != nil {
+		return "", fmt.Errorf("data folder: %w; or choose another with FLIGHTBILL_DATA_DIR", err)
 	}
+	defer folder.Close()
 
 	// A folder given by mistake, such as /etc, must not change hands.
-	entries, err := os.ReadDir(dir)
+	entries, err := fs.ReadDir(folder.FS(), ".")
 	if err != nil {
 		return "", fmt.Errorf("read the data folder: %w; choose another with FLIGHTBILL_DATA_DIR", err)
 	}
@@ -207,16 +208,17 @@ func prepareDir(dir string, owner account) (string, error) {
 			ErrNotDataFolder, dir)
 	}
 
-	if err := ownfolder.Check(dir, owner.UID); err != nil {
-		return "", fmt.Errorf("data folder: %w; or choose another with FLIGHTBILL_DATA_DIR", err)
+	info, err := folder.Stat(".")
+	if err != nil {
+		return "", err
 	}
-	if os.Geteuid() != 0 {
-		return dir, nil
+	if os.Geteuid() != 0 || accountOf(info).UID == owner.UID {
+		return dir, owner.checkReach(dir) // again: now without symbolic links
 	}
-	if err := os.Chown(dir, owner.UID, owner.GID); err != nil {
+	if err := folder.Chown(".", owner.UID, owner.GID); err != nil {
 		return "", fmt.Errorf("hand the data folder to user %d: %w", owner.UID, err)
 	}
-	return dir, owner.checkReach(dir) // again: now without symbolic links
+	return dir, owner.checkReach(dir)
 }
 
 // checkReach tells root's user what to do about a folder that the account may not enter.
@@ -232,53 +234,17 @@ func (a account) checkReach(dir string) error {
 	return nil
 }
 
-// makeDirs makes a private folder. The parents it has to make for it are open to be walked through, whatever the umask,
-// if root makes them: for another user.
-func makeDirs(dir string) error {
-	if os.Geteuid() != 0 {
-		return os.MkdirAll(dir, 0o700)
-	}
-	for _, step := range missing(dir) {
-		mode := fs.FileMode(0o755)
-		if step == dir {
-			mode = 0o700
-		}
-		if err := os.Mkdir(step, mode); errors.Is(err, fs.ErrExist) {
-			continue // another process was faster
-		} else if err != nil {
-			return err
-		}
-		if err := os.Chmod(step, mode); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// missing returns the folders to make for dir to exist, outermost first.
-func missing(dir string) []string {
-	if _, err := os.Stat(dir); err == nil || filepath.Dir(dir) == dir {
-		return nil
-	}
-	return append(missing(filepath.Dir(dir)), dir)
-}
-
 // cacheMode lets the group in: with that of the account, initdb runs as another user.
 const cacheMode = 0o750
 
 // cacheDirs returns the places for the Postgres binaries, in order of preference. None of them is shared with others.
 func (a account) cacheDirs() []string {
-	switch {
-	case os.Geteuid() == 0 && runtime.GOOS == "darwin":
-		return []string{filepath.Join("/Library/Caches/flightbill", strconv.Itoa(a.UID))}
+	switch dir := ownfolder.Cache(); {
+	case dir == "":
+		return nil
 	case os.Geteuid() == 0:
-		return []string{filepath.Join("/var/cache/flightbill", strconv.Itoa(a.UID))}
+		return []string{filepath.Join(dir, strconv.Itoa(a.UID))}
+	default:
+		return []string{dir}
 	}
-	if dir, err := os.UserCacheDir(); err == nil && filepath.IsAbs(dir) {
-		return []string{filepath.Join(dir, "flightbill")}
-	}
-	if home := homeDir(); home != "" {
-		return []string{filepath.Join(home, ".cache", "flightbill")}
-	}
-	return nil
 }

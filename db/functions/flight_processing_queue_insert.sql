@@ -3,7 +3,8 @@
 -- at a time, which takes half as long: most of a job's own INSERT
 -- is Postgres making River's five constraints ready. Where another transaction
 -- enqueues one of these at the same moment, both count it. The job ids of those
--- gathered are taken at once: RETURNING gives them, and what the view will show.
+-- gathered are taken at once, 120 for the first of them: RETURNING gives them, and what
+-- the view will show. Those left over are not used.
 CREATE OR REPLACE FUNCTION flightbill.flight_processing_queue_insert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -48,7 +49,7 @@ BEGIN
             WHERE flightbill.queued_flight(o.kind, o.state, o.args) = NEW.flight_id AND (o.finalized_at IS NOT NULL) IS TRUE
             ORDER BY o.finalized_at DESC LIMIT 1;
             IF FOUND THEN
-                SELECT q.* INTO given_up FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+                SELECT q.* INTO given_up FROM flightbill.queue_content q WHERE q.job_id = given_up_id;
                 added.last_error := given_up.last_error;
                 added.enqueued_by := given_up.enqueued_by;
                 added.details := given_up.details;
@@ -91,7 +92,7 @@ BEGIN
             PERFORM FROM flightbill.enqueue_flights(ARRAY[NEW.flight_id], coalesce(NEW.priority, 1), NEW.process_after) AS e
             WHERE e.enqueued + e.revived + e.refused > 0;
             IF FOUND THEN
-                SELECT q.* INTO added FROM flightbill.flight_processing_queue q
+                SELECT q.* INTO added FROM flightbill.queue_content q
                 WHERE q.flight_id = NEW.flight_id AND q.state <> 'running' ORDER BY q.enqueued_at DESC, q.job_id DESC LIMIT 1;
                 RETURN added;
             END IF;
@@ -103,7 +104,7 @@ BEGIN
     ORDER BY o.finalized_at DESC LIMIT 1; -- by id, Postgres would walk the primary key; IS TRUE: see enqueue_as_jobs
     IF FOUND THEN
         IF flightbill.revive_flight_jobs(ARRAY[new_id], ARRAY[given_up_id]) > 0 THEN
-            SELECT q.* INTO added FROM flightbill.flight_processing_queue q WHERE q.job_id = given_up_id;
+            SELECT q.* INTO added FROM flightbill.queue_content q WHERE q.job_id = given_up_id;
         END IF;
     END IF;
     -- The call would take 7 % of an INSERT's time, where it comes to nothing.

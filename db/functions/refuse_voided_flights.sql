@@ -17,11 +17,10 @@ BEGIN
     SELECT coalesce(jsonb_object_agg(gone.flight_id, gone.enqueued_by), '{}') INTO before FROM gone;
     INSERT INTO flightbill.river_job (kind, args, queue, priority, max_attempts, state, finalized_at, errors, metadata, unique_key, unique_states)
     SELECT 'ingest_flight', jsonb_build_object('flight_id', f.flight_id), 'flights', refuse_voided_flights.priority, 25, 'cancelled', now(),
-        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id))],
+        ARRAY[jsonb_build_object('at', now(), 'attempt', 0, 'trace', '', 'error', 'JobCancelError: ' || flightbill.voided_flight_message(f.flight_id, false))],
         jsonb_build_object('billed_before', true, 'reason', 'invoice_voided',
             'enqueued_by', CASE WHEN before ? f.flight_id THEN before -> f.flight_id ELSE to_jsonb(session_user) END,
-            'said', format('flight %s is not billed again: its invoice was voided without that; take the flight off the queue, '
-                'or have the invoice''s flights billed again', f.flight_id)),
+            'said', flightbill.voided_flight_message(f.flight_id, true)),
         flightbill.flight_job_key(f.flight_id), flightbill.flight_job_unique_states()
     FROM unnest(flight_ids) AS f (flight_id)
     WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);

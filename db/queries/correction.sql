@@ -18,7 +18,8 @@ WHERE v.flight_id = @flight_id AND v.rebilled_at IS NULL
 ORDER BY v.credit_note_id;
 
 -- name: VoidedFlightMessage :one
-SELECT flightbill.voided_flight_message(@flight_id::text)::text AS message;
+SELECT flightbill.voided_flight_message(@flight_id::text, false)::text AS message,
+    flightbill.voided_flight_message(@flight_id::text, true)::text AS public;
 
 -- All lines that a flight has, in the order in which they came. Those of a voided
 -- invoice and of its credit note come to nothing.

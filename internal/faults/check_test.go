@@ -61,6 +61,7 @@ type invoiceRow struct {
 	Currency, Status     string
 	Subtotal, Tax, Total string
 	Credits              int64
+	IssuedAt, DueOn      time.Time // of drafts the zero time
 }
 
 type voidRow struct {
@@ -72,6 +73,16 @@ type askedRow struct {
 	FlightID string
 	Taken    bool // last of all
 	At       time.Time
+}
+
+// checkCorrected looks at the facts alone, before all that is left is corrected.
+func (h *harness) checkCorrected(t *testing.T) {
+	t.Helper()
+	b := h.read(t)
+	for id, row := range b.ledger {
+		b.checkFacts(id, row)
+	}
+	require.Empty(t, b.wrong, "-seed=%d", h.seed)
 }
 
 // check compares all that flightbill has written with what it must be.
@@ -139,7 +150,8 @@ func (h *harness) read(t *testing.T) *books {
 		b.charges[row.FlightID] = append(b.charges[row.FlightID], row)
 	}
 	for _, row := range rowsOf[invoiceRow](t, h, `SELECT i.id, coalesce(number, ''), code, kind, closes_on, currency, status,
-			coalesce(subtotal::text, ''), coalesce(tax::text, ''), coalesce(total::text, ''), coalesce(credits_invoice_id, 0)
+			coalesce(subtotal::text, ''), coalesce(tax::text, ''), coalesce(total::text, ''), coalesce(credits_invoice_id, 0),
+			coalesce(issued_at, '0001-01-01Z'), coalesce(due_on, '0001-01-01')
 			FROM flightbill.invoices i JOIN flightbill.customers c ON c.id = i.customer_id`) {
 		b.invoices[row.ID] = row
 	}
@@ -167,7 +179,7 @@ func (b *books) checkFlight(id string) {
 	for _, q := range b.queued[id] {
 		switch {
 		case q.Reason == "invoice_voided" && open && !openAgain:
-		case q.Reason == now.refused() && !billed:
+		case q.Reason != "" && q.Reason == now.refused() && !billed && !asked.Taken:
 		default:
 			b.faultf("flight %s is still queued, %s: %s", id, q.State, q.LastError)
 		}
@@ -337,6 +349,9 @@ func rat(s string) *big.Rat {
 func (b *books) checkPeriods(id string) {
 	for _, c := range b.charges[id] {
 		invoice := b.invoices[c.InvoiceID]
+		if c.Origin != "" && len(b.events[id]) == 1 {
+			b.faultf("charge %d of flight %s is a %q, and the flight was billed once and never touched", c.ID, id, c.Origin)
+		}
 		if invoice.Credits != 0 {
 			if c.Late || c.Origin != "" {
 				b.faultf("charge %d of flight %s undoes another, and is late or %q", c.ID, id, c.Origin)
@@ -384,10 +399,18 @@ func (b *books) checkInvoices() {
 	for _, i := range b.invoices {
 		name := fmt.Sprintf("invoice %d %s of %s", i.ID, i.Number, i.Customer)
 		s := sum[i.ID]
+		due := dayOf(i.IssuedAt, b.h.zone)
+		if i.Kind != "credit_note" {
+			due = due.AddDate(0, 0, payers[i.Customer].terms)
+		}
 		if i.Status == "DRAFT" {
 			if i.ClosesOn == nil || !i.ClosesOn.After(cutoff) {
 				b.faultf("%s is still a draft, and its closing date %v has been run", name, i.ClosesOn)
 			}
+		} else if i.ClosesOn != nil && i.ClosesOn.After(cutoff) {
+			b.faultf("%s is issued, and its closing date %v has not come", name, i.ClosesOn)
+		} else if !i.DueOn.Equal(due) {
+			b.faultf("%s, issued at %v, is due on %v, and must be on %v", name, i.IssuedAt, i.DueOn, due)
 		} else if s[1] == nil || rat(i.Subtotal).Cmp(s[1]) != 0 || rat(i.Tax).Cmp(s[2]) != 0 || rat(i.Total).Cmp(new(big.Rat).Add(s[1], s[2])) != 0 {
 			b.faultf("%s has subtotal %s, tax %s, total %s; its charges come to %v", name, i.Subtotal, i.Tax, i.Total, s)
 		}

@@ -12,11 +12,11 @@ import (
 // clerkOperations are what clerks and operators do.
 var clerkOperations = []operation{
 	{"run by hand", 6, run},
-	{"invoice paid", 6, onInvoice("PENDING", "paid", `SELECT flightbill.mark_invoice_paid($1)`)},
-	{"payment taken back", 3, onInvoice("PAID", "unpaid", `SELECT flightbill.unmark_invoice_paid($1, 'by mistake')`)},
-	{"invoice voided", 2, onInvoice("", "void", `SELECT flightbill.void_invoice($1, 'not ours')`)},
-	{"invoice voided and billed again", 4, onInvoice("", "void", `SELECT flightbill.void_invoice($1, 'wrong', rebill => true)`)},
-	{"voided invoice billed again", 2, onInvoice("VOID", "rebill", `SELECT flightbill.rebill_invoice($1)`)},
+	{"invoice paid", 6, onInvoice("PENDING", "paid", `true`, `SELECT flightbill.mark_invoice_paid($1)`)},
+	{"payment taken back", 3, onInvoice("PAID", "unpaid", `true`, `SELECT flightbill.unmark_invoice_paid($1, 'by mistake')`)},
+	{"invoice voided", 2, onInvoice("", "void", notElsewhere, `SELECT flightbill.void_invoice($1, 'not ours')`)},
+	{"invoice voided and billed again", 4, onInvoice("", "void", `true`, `SELECT flightbill.void_invoice($1, 'wrong', rebill => true)`)},
+	{"voided invoice billed again", 2, onInvoice("VOID", "rebill", notAsked, `SELECT flightbill.rebill_invoice($1)`)},
 	{"flight corrected", 5, correct},
 	{"all changed flights corrected", 1, correctChanged},
 	{"tariff changed", 4, changeTariff},
@@ -24,21 +24,30 @@ var clerkOperations = []operation{
 	{"job retried in River UI", 2, retry},
 }
 
-// run issues the invoices that are due by the day that it is in this test.
+// run issues the invoices, by the server's login, that are due by the day that it is in this test.
 func run(ctx context.Context, w *worker) error {
-	_, err := w.h.command(ctx, "consolidate", "--run-date", w.h.progress().Format(time.DateOnly))
+	_, err := w.h.command(ctx, server, "consolidate", "--run-date", w.h.progress().Format(time.DateOnly))
 	return err
 }
 
-// onInvoice does something to an invoice of a status, or to any.
-func onInvoice(status, what, sql string) func(context.Context, *worker) error {
+// What is not done to an invoice without re-billing where its flights have charges elsewhere, and not twice.
+const (
+	notElsewhere = `NOT EXISTS (SELECT FROM flightbill.charges c JOIN flightbill.invoices o ON o.id = c.invoice_id
+		WHERE c.flight_id IN (SELECT flight_id FROM flightbill.charges WHERE invoice_id = i.id) AND o.id <> i.id AND o.currency = i.currency
+		GROUP BY c.flight_id HAVING sum(c.amount) <> 0 OR sum(c.tax_amount) <> 0)`
+	notAsked = `EXISTS (SELECT FROM flightbill.voided_flights v JOIN flightbill.invoices c ON c.id = v.credit_note_id
+		WHERE c.credits_invoice_id = i.id AND v.rebilled_at IS NULL AND NOT v.rebill)`
+)
+
+// onInvoice does something to an invoice of a status, or to any, of which a condition holds.
+func onInvoice(status, what, condition, sql string) func(context.Context, *worker) error {
 	return func(ctx context.Context, w *worker) error {
-		return w.h.transact(ctx, func(tx pgx.Tx) error {
+		return w.transact(ctx, func(tx pgx.Tx) error {
 			var number string
-			err := tx.QueryRow(ctx, `SELECT number FROM flightbill.invoices WHERE number IS NOT NULL AND status = coalesce(nullif($1, ''), status)
+			err := tx.QueryRow(ctx, `SELECT number FROM flightbill.invoices i WHERE number IS NOT NULL AND status = coalesce(nullif($1, ''), status)
 				AND ($1 <> '' OR status <> 'VOID' AND (kind <> 'credit_note' OR closes_on IS NOT NULL))
 				AND (status <> 'PAID' OR $2 <> 'unpaid' OR total <> 0 AND (credits_invoice_id IS NULL OR paid_at <> issued_at))
-				AND id >= (SELECT $3::float8 * max(id) FROM flightbill.invoices) ORDER BY id LIMIT 1`, status, what, w.r.Float64()).Scan(&number)
+				AND id >= (SELECT $3::float8 * max(id) FROM flightbill.invoices) AND `+condition+` ORDER BY id LIMIT 1`, status, what, w.r.Float64()).Scan(&number)
 			if errors.Is(err, pgx.ErrNoRows) {
 				return errNothingToDo
 			}
@@ -65,11 +74,11 @@ func correct(ctx context.Context, w *worker) error {
 	if err != nil {
 		return err
 	}
-	version, err := w.h.flights.change(ctx, w.h.app, id)
+	version, err := w.h.flights.change(ctx, w.db, id)
 	if err != nil {
 		return err
 	}
-	if _, err := w.h.command(ctx, "correct", id); err != nil {
+	if _, err := w.h.command(ctx, clerk, "correct", id); err != nil {
 		return err
 	}
 	w.h.mu.Lock()
@@ -80,24 +89,56 @@ func correct(ctx context.Context, w *worker) error {
 
 // correctChanged changes some flights' facts and has all corrected whose facts have changed.
 func correctChanged(ctx context.Context, w *worker) error {
-	changed := map[string]int{}
 	for range 5 {
 		id, err := w.billedFlight(ctx)
 		if err != nil {
 			return err
 		}
-		if changed[id], err = w.h.flights.change(ctx, w.h.app, id); err != nil {
+		if _, err = w.h.flights.change(ctx, w.db, id); err != nil {
 			return err
 		}
 	}
-	if _, err := w.h.command(ctx, "correct", "--changed"); err != nil {
+	before, err := w.correctable(ctx)
+	if err != nil {
 		return err
+	}
+	if _, err := w.h.command(ctx, clerk, "correct", "--changed"); err != nil {
+		return err
+	}
+	after, err := w.correctable(ctx)
+	if err != nil {
+		return err
+	}
+	w.h.mu.Lock()
+	defer w.h.mu.Unlock()
+	for id, version := range before {
+		if _, still := after[id]; still { // not voided meanwhile: then it is left as it is
+			w.h.fixed[id] = max(w.h.fixed[id], version)
+		}
 	}
 	return nil
 }
 
+// correctable returns the flights that a correction would reach, with the versions of their facts.
+func (w *worker) correctable(ctx context.Context) (map[string]int, error) {
+	rows, err := w.db.Query(ctx, `SELECT flight_id FROM flightbill.billed_flights `+notVoided)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	versions := map[string]int{}
+	for _, id := range ids {
+		_, versions[id] = w.h.flights.get(id)
+	}
+	return versions, err
+}
+
+// notVoided is of billed_flights that no void keeps from being corrected.
+const notVoided = `WHERE flight_id NOT IN (SELECT flight_id FROM flightbill.voided_flights WHERE rebilled_at IS NULL)`
+
 func (w *worker) billedFlight(ctx context.Context) (id string, err error) {
-	err = w.h.app.QueryRow(ctx, `SELECT flight_id FROM flightbill.billed_flights OFFSET (SELECT floor($1::float8 * count(*)) FROM flightbill.billed_flights) LIMIT 1`, w.r.Float64()).Scan(&id)
+	err = w.db.QueryRow(ctx, `WITH billed AS (SELECT flight_id FROM flightbill.billed_flights `+notVoided+`)
+		SELECT flight_id FROM billed OFFSET (SELECT floor($1::float8 * count(*)) FROM billed) LIMIT 1`, w.r.Float64()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", errNothingToDo
 	}
@@ -106,7 +147,7 @@ func (w *worker) billedFlight(ctx context.Context) (id string, err error) {
 
 func changeTariff(ctx context.Context, w *worker) error {
 	var version int64
-	err := w.h.transact(ctx, func(tx pgx.Tx) error {
+	err := w.transact(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE flightbill.tariffs SET unit_rate = round(unit_rate * $1::numeric, 3), minimum = $2
 			WHERE id = (SELECT id FROM flightbill.tariffs ORDER BY id OFFSET $3 LIMIT 1)`, 0.9+w.r.Float64()/5, w.r.IntN(30), w.r.IntN(strings.Count(tariffsCSV, "\n")-1))
 		if err != nil {
@@ -124,7 +165,7 @@ func changeTariff(ctx context.Context, w *worker) error {
 
 func hold(ctx context.Context, w *worker) error {
 	code := pick(w.r, []string{"HELD", "HELD", "MON", "EACH", "WED"})
-	return w.h.transact(ctx, func(tx pgx.Tx) error {
+	return w.transact(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE flightbill.customers SET billing_hold = NOT billing_hold WHERE code = $1`, code)
 		return err
 	})
@@ -132,7 +173,7 @@ func hold(ctx context.Context, w *worker) error {
 
 func retry(ctx context.Context, w *worker) error {
 	var id int64
-	err := w.h.app.QueryRow(ctx, `SELECT job_id FROM flightbill.flight_processing_queue WHERE state <> 'running' ORDER BY job_id OFFSET $1 LIMIT 1`, w.r.IntN(20)).Scan(&id)
+	err := w.db.QueryRow(ctx, `SELECT job_id FROM flightbill.flight_processing_queue WHERE state <> 'running' ORDER BY job_id OFFSET $1 LIMIT 1`, w.r.IntN(20)).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return errNothingToDo
 	}

@@ -1,5 +1,6 @@
-// Package faults holds a test, and nothing else: TestFaults runs three real flightbill processes while applications and
-// clerks work with them, breaks whatever can be broken around them, and then recomputes every charge.
+// Package faults holds tests, and nothing else. TestFaults runs three real flightbill processes while applications and
+// clerks work with them, breaks whatever can be broken around them, and then recomputes every charge. TestEachFault does
+// each fault and each operation once, so that none of them always fails.
 //
 //   - faults_test.go: what is broken, a table with one line a fault
 //   - work_test.go, clerk_test.go: what applications and clerks do, a table with one line an operation

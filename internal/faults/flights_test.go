@@ -74,9 +74,6 @@ func (f facts) refused() string {
 	return ""
 }
 
-// reasons are all that refused has.
-var reasons = []string{"flight_unknown", "not_landed", "no_customer", "missing_fact"}
-
 func pick[T any](r *rand.Rand, all []T) T { return all[r.IntN(len(all))] }
 
 // flights are all that there ever were: the truth that the flight source shows.
@@ -117,6 +114,16 @@ func (s *flights) at(id string, version int) facts {
 	return factsOf(s.seed, id, s.all[id].landed, version)
 }
 
+// everRefused reports whether a flight was to be refused for a reason, up to a version of its facts.
+func (s *flights) everRefused(id string, version int, why string) bool {
+	for ; version >= 0; version-- {
+		if s.at(id, version).refused() == why {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *flights) some(limit int) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,8 +141,13 @@ func (s *flights) change(ctx context.Context, db executor, id string) (version i
 	s.mu.Lock()
 	landed, version := s.all[id].landed, s.all[id].version+1
 	s.mu.Unlock()
-	if err := s.write(ctx, db, id, factsOf(s.seed, id, landed, version)); err != nil {
-		return 0, err
+	for began := time.Now(); ; time.Sleep(500 * time.Millisecond) {
+		if err = s.write(ctx, db, id, factsOf(s.seed, id, landed, version)); err == nil {
+			break
+		}
+		if time.Since(began) > 2*time.Minute { // before, again: one that failed may have been committed
+			return 0, err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -39,11 +39,12 @@ STAND,Stand,per_flight,,EHAM,arrival,50,,75.55,,EUR,0.21,2012-01-01,
 type payer struct {
 	code, frequency string
 	weekEndsOn      int
+	terms           int // days
 }
 
 var payers = map[string]payer{
-	"MON": {"MON", "monthly", 0}, "SUN": {"SUN", "weekly", 7}, "WED": {"WED", "weekly", 3}, "EACH": {"EACH", "per_flight", 0},
-	"HELD": {"HELD", "weekly", 5}, "KM": {"KM", "per_flight", 0}, "OWN": {"OWN", "monthly", 0},
+	"MON": {"MON", "monthly", 0, 30}, "SUN": {"SUN", "weekly", 7, 14}, "WED": {"WED", "weekly", 3, 30}, "EACH": {"EACH", "per_flight", 0, 10},
+	"HELD": {"HELD", "weekly", 5, 14}, "KM": {"KM", "per_flight", 0, 0}, "OWN": {"OWN", "monthly", 0, 30},
 }
 
 // payerOf is who pays for a flight: whose the aircraft is, and else whose the operator.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -35,6 +36,9 @@ func build(t *testing.T, dir string) (binary string) {
 	return binary
 }
 
+// stopsWithin is how long a serve takes to end after a SIGTERM, at most: 30 s for running flights, and as much on a busy machine.
+const stopsWithin = time.Minute
+
 // slot is a place where a "flightbill serve" always runs: whatever ends, is started again.
 type slot struct {
 	number int
@@ -45,7 +49,10 @@ type slot struct {
 
 	mu        sync.Mutex
 	process   *exec.Cmd
-	killed    bool // by us
+	before    int       // how many have begun to work, before this one
+	killed    bool      // by us
+	touched   bool      // more was done to it than one SIGTERM while it worked
+	ordered   time.Time // by SIGTERM, to end
 	stopping  bool
 	pause     time.Duration // before the next start
 	surprises []string      // ends that nobody asked for
@@ -55,6 +62,7 @@ type slot struct {
 // run keeps a serve running until stop.
 func (s *slot) run() {
 	defer close(s.ended)
+	runtime.LockOSThread() // until the goroutine ends: the kernel kills the process with the thread that started it
 	for {
 		s.mu.Lock()
 		if s.stopping {
@@ -68,10 +76,14 @@ func (s *slot) run() {
 			err = process.Wait()
 		}
 		s.mu.Lock()
-		if !s.killed && !s.stopping {
-			s.surprises = append(s.surprises, fmt.Sprintf("serve %d, pid %d: %v", s.number, process.Process.Pid, err))
+		switch took := time.Since(s.ordered).Round(time.Second); {
+		case !s.killed && !s.stopping:
+			s.surprises = append(s.surprises, fmt.Sprintf("serve %d ended, and nobody had ended it: %v", s.number, err))
+		case !s.ordered.IsZero() && !s.touched && took > stopsWithin:
+			s.surprises = append(s.surprises, fmt.Sprintf("serve %d ended %v after SIGTERM: %v", s.number, took, err))
+		case s.stopping && !s.ordered.IsZero() && !s.touched && err != nil: // all faults are undone
+			s.surprises = append(s.surprises, fmt.Sprintf("serve %d, whose database was there, ended after SIGTERM with an error: %v", s.number, err))
 		}
-		s.killed = false
 		pause := max(s.pause, 100*time.Millisecond)
 		s.mu.Unlock()
 		time.Sleep(pause)
@@ -84,8 +96,10 @@ func (s *slot) start() error {
 		return err
 	}
 	defer log.Close()
+	_, s.before = s.works()
+	s.killed, s.touched, s.ordered = false, false, time.Time{}
 	s.process = exec.Command(s.binary, "serve", "--no-schedules")
-	s.process.Env, s.process.Stdout, s.process.Stderr = s.env, log, log
+	s.process.Env, s.process.Stdout, s.process.Stderr, s.process.SysProcAttr = s.env, log, log, diesWithTest
 	return s.process.Start()
 }
 
@@ -100,6 +114,10 @@ func (s *slot) signal(signal syscall.Signal, ends bool, pause time.Duration) (pi
 	if err := s.process.Process.Signal(signal); err != nil {
 		return 0, fmt.Errorf("serve %d: %w", s.number, err)
 	}
+	s.touched = s.touched || s.killed || signal != syscall.SIGTERM || !s.worksNow()
+	if signal == syscall.SIGTERM {
+		s.ordered = time.Now()
+	}
 	s.killed, s.pause = s.killed || ends, pause
 	return s.process.Process.Pid, nil
 }
@@ -108,21 +126,22 @@ func (s *slot) signal(signal syscall.Signal, ends bool, pause time.Duration) (pi
 func (s *slot) stop() error {
 	s.mu.Lock()
 	s.stopping = true
-	process := s.process
 	s.mu.Unlock()
-	if process == nil {
-		<-s.ended
-		return nil
-	}
-	_ = process.Process.Signal(syscall.SIGTERM)
+	_, _ = s.signal(syscall.SIGTERM, true, 0) // where it does not run, it is not started again
 	select {
 	case <-s.ended:
 		return nil
-	case <-time.After(time.Minute):
-		_ = process.Process.Kill()
+	case <-time.After(stopsWithin + 10*time.Second):
+		_, _ = s.signal(syscall.SIGKILL, true, 0)
 		<-s.ended
-		return fmt.Errorf("serve %d did not stop within a minute of SIGTERM", s.number)
+		return fmt.Errorf("serve %d did not stop within %v of SIGTERM", s.number, stopsWithin)
 	}
+}
+
+// worksNow reports whether the process that was started last has begun to work.
+func (s *slot) worksNow() bool {
+	_, begun := s.works()
+	return begun > s.before
 }
 
 var clientInLog = regexp.MustCompile(`flightbill is working.* client=(\S+)`)
@@ -152,12 +171,12 @@ func (h *harness) leader(ctx context.Context, r *rand.Rand) (leader *slot, leads
 	return leader, false
 }
 
-// command runs a flightbill command as an operator does.
-func (h *harness) command(ctx context.Context, args ...string) (said string, err error) {
+// command runs a flightbill command by a login.
+func (h *harness) command(ctx context.Context, login string, args ...string) (said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, h.binary, args...)
-	cmd.Env = h.env(h.commands)
+	cmd.Env = h.env(h.commands, login)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {

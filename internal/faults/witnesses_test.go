@@ -23,7 +23,7 @@ CREATE TABLE witness.documents (n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KE
 
 -- The tariffs of each version of the price book.
 CREATE TABLE witness.prices (version bigint PRIMARY KEY, tariffs jsonb NOT NULL);
-CREATE FUNCTION witness.prices() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE FUNCTION witness.prices() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
 	INSERT INTO witness.prices
 	SELECT NEW.version, jsonb_agg(to_jsonb(t) || jsonb_build_object('customer', c.code)) FROM flightbill.tariffs t LEFT JOIN flightbill.customers c ON c.id = t.customer_id
 	ON CONFLICT (version) DO UPDATE SET tariffs = excluded.tariffs;
@@ -43,7 +43,7 @@ CREATE TABLE witness.billed (
 	voids     text[],               -- currencies of voided invoices to be billed again
 	PRIMARY KEY (flight_id, revision)
 );
-CREATE FUNCTION witness.billed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION witness.billed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
 	stack text;
 	voids text[];
@@ -61,11 +61,14 @@ CREATE TRIGGER witness AFTER INSERT OR UPDATE ON flightbill.billed_flights FOR E
 
 -- Under which cut-off each charge was made.
 CREATE TABLE witness.charged (charge_id bigint PRIMARY KEY, cutoff date NOT NULL);
-CREATE FUNCTION witness.charged() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE FUNCTION witness.charged() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
 	INSERT INTO witness.charged SELECT n.id, (SELECT max(closes_on) FROM flightbill.billing_runs) FROM new_rows n;
 	RETURN NULL;
 END $$;
 CREATE TRIGGER witness AFTER INSERT ON flightbill.charges REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION witness.charged();
+
+GRANT USAGE ON SCHEMA witness TO PUBLIC;
+GRANT SELECT, INSERT ON witness.transactions, witness.asked, witness.documents TO PUBLIC;
 `
 
 type pgxTx = pgx.Tx

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 )
 
@@ -25,8 +26,6 @@ var appOperations = []operation{
 	{"INSERT … SELECT", 4, func(ctx context.Context, w *worker) error { return w.enqueueNew(ctx, 2+w.r.IntN(30), insertMany) }},
 	{"enqueue_flights", 4, func(ctx context.Context, w *worker) error { return w.enqueueNew(ctx, 2+w.r.IntN(40), enqueueFlights) }},
 	{"INSERT for later", 2, func(ctx context.Context, w *worker) error { return w.enqueueNew(ctx, 1+w.r.IntN(5), insertLater) }},
-	{"plain INSERT into river_job", 3, func(ctx context.Context, w *worker) error { return w.enqueueNew(ctx, 1+w.r.IntN(3), insertPlain) }},
-	{"River's Go client", 4, func(ctx context.Context, w *worker) error { return w.enqueueNew(ctx, 1+w.r.IntN(5), insertByRiver) }},
 	{"transaction rolled back", 3, rollBack},
 	{"savepoint rolled back", 2, rollBackHalf},
 	{"flights enqueued again", 5, enqueueAgain},
@@ -34,20 +33,43 @@ var appOperations = []operation{
 	{"facts put right", 3, mend},
 }
 
+// riverOperations are what those do besides who may write River's own tables.
+var riverOperations = []operation{
+	{"plain INSERT into river_job", 3, func(ctx context.Context, w *worker) error { return w.enqueueNew(ctx, 1+w.r.IntN(3), insertPlain) }},
+	{"River's Go client", 4, func(ctx context.Context, w *worker) error { return w.enqueueNew(ctx, 1+w.r.IntN(5), insertByRiver) }},
+}
+
 // worker does operations, one after the other. Its flights are its own: what happens to one of them has an order.
 type worker struct {
 	h    *harness
 	name string
+	db   *pgxpool.Pool // of its login
+	does []operation
+	ways []way // to enqueue
 	r    *rand.Rand
 	own  []string // flights it has enqueued, or tried to
 }
 
+// newWorker is somebody who works by a login.
+func (h *harness) newWorker(name, login string) *worker {
+	w := &worker{h: h, name: name, db: h.pools[login], r: rand.New(rand.NewPCG(h.seed, 300))}
+	switch logins[login] {
+	case "accountant":
+		w.does = clerkOperations
+	case "enqueuer":
+		w.does, w.ways = appOperations, queueWays
+	case "enqueuer server":
+		w.does, w.ways = slices.Concat(appOperations, riverOperations), slices.Concat(queueWays, riverWays)
+	}
+	return w
+}
+
 // work does operations at random until the context ends.
-func (h *harness) work(ctx context.Context, name string, operations []operation, stream uint64, pause time.Duration) {
+func (w *worker) work(ctx context.Context, stream uint64, pause time.Duration) {
+	h := w.h
 	choices := rand.New(rand.NewPCG(h.seed, stream))
-	w := &worker{h: h, name: name}
 	for ctx.Err() == nil {
-		o := weighted(choices, operations, func(o operation) int { return o.weight })
+		o := weighted(choices, w.does, func(o operation) int { return o.weight })
 		w.r = rand.New(rand.NewPCG(choices.Uint64(), 0)) // however often it draws, the next operation is the same
 		wait := time.Duration(choices.Int64N(int64(pause)))
 		// What has begun is finished: its outcome must be known.
@@ -55,7 +77,7 @@ func (h *harness) work(ctx context.Context, name string, operations []operation,
 		case errors.Is(err, errNothingToDo):
 		case err != nil:
 			h.count(h.failed, o.name)
-			fmt.Fprintf(h.log, "%7.1fs  %s: %s: %v\n", time.Since(h.began).Seconds(), name, o.name, err)
+			fmt.Fprintf(h.log, "%7.1fs  %s: %s: %v\n", time.Since(h.began).Seconds(), w.name, o.name, err)
 		default:
 			h.count(h.done, o.name)
 		}
@@ -86,12 +108,13 @@ var (
 )
 
 // transact does something in a transaction, and knows its outcome.
-func (h *harness) transact(ctx context.Context, do func(tx pgx.Tx) error) error {
+func (w *worker) transact(ctx context.Context, do func(tx pgx.Tx) error) error {
+	h := w.h
 	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
 	defer cancel()
 	token := h.tokens.Add(1)
 	var committing bool
-	err := pgx.BeginFunc(ctx, h.app, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, w.db, func(tx pgx.Tx) error {
 		// Held until the transaction has ended on the server, whatever becomes of the connection.
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, token); err != nil {
 			return err
@@ -124,7 +147,8 @@ func (h *harness) transact(ctx context.Context, do func(tx pgx.Tx) error) error 
 		case lookErr == nil:
 			return err
 		case time.Since(began) > 5*time.Minute:
-			panic(fmt.Sprintf("the outcome of a transaction is not known: %v", lookErr))
+			h.t.Errorf("the outcome of a transaction is not known: %v", lookErr)
+			return err
 		}
 	}
 }
@@ -132,7 +156,10 @@ func (h *harness) transact(ctx context.Context, do func(tx pgx.Tx) error) error 
 // way is a way to enqueue flights.
 type way func(ctx context.Context, w *worker, tx pgx.Tx, ids []string) error
 
-var ways = []way{insertOne, insertMany, enqueueFlights, insertLater, insertPlain, insertByRiver}
+var (
+	queueWays = []way{insertOne, insertMany, enqueueFlights, insertLater}
+	riverWays = []way{insertPlain, insertByRiver}
+)
 
 func insertOne(ctx context.Context, _ *worker, tx pgx.Tx, ids []string) error {
 	for _, id := range ids {
@@ -217,7 +244,7 @@ func (w *worker) writeFacts(ctx context.Context, tx pgx.Tx, ids []string) error 
 // enqueueNew does what applications do that have just stored flights: both in one transaction.
 func (w *worker) enqueueNew(ctx context.Context, n int, by way) error {
 	ids := w.newFlights(n)
-	return w.h.transact(ctx, func(tx pgx.Tx) error {
+	return w.transact(ctx, func(tx pgx.Tx) error {
 		if err := w.writeFacts(ctx, tx, ids); err != nil {
 			return err
 		}
@@ -227,11 +254,11 @@ func (w *worker) enqueueNew(ctx context.Context, n int, by way) error {
 
 func rollBack(ctx context.Context, w *worker) error {
 	ids := w.newFlights(1 + w.r.IntN(20))
-	err := w.h.transact(ctx, func(tx pgx.Tx) error {
+	err := w.transact(ctx, func(tx pgx.Tx) error {
 		if err := w.writeFacts(ctx, tx, ids); err != nil {
 			return err
 		}
-		if err := w.enqueue(ctx, tx, ids, pick(w.r, ways)); err != nil {
+		if err := w.enqueue(ctx, tx, ids, pick(w.r, w.ways)); err != nil {
 			return err
 		}
 		return errRollBack
@@ -244,15 +271,15 @@ func rollBack(ctx context.Context, w *worker) error {
 
 func rollBackHalf(ctx context.Context, w *worker) error {
 	kept, dropped := w.newFlights(1+w.r.IntN(5)), w.newFlights(1+w.r.IntN(5))
-	return w.h.transact(ctx, func(tx pgx.Tx) error {
+	return w.transact(ctx, func(tx pgx.Tx) error {
 		if err := w.writeFacts(ctx, tx, slices.Concat(kept, dropped)); err != nil {
 			return err
 		}
-		if err := w.enqueue(ctx, tx, kept, pick(w.r, ways)); err != nil {
+		if err := w.enqueue(ctx, tx, kept, pick(w.r, w.ways)); err != nil {
 			return err
 		}
 		err := pgx.BeginFunc(ctx, tx, func(inner pgx.Tx) error {
-			if err := w.enqueue(ctx, inner, dropped, pick(w.r, ways)); err != nil {
+			if err := w.enqueue(ctx, inner, dropped, pick(w.r, w.ways)); err != nil {
 				return err
 			}
 			return errRollBack
@@ -275,11 +302,11 @@ func enqueueAgain(ctx context.Context, w *worker) error {
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	return w.h.transact(ctx, func(tx pgx.Tx) error {
+	return w.transact(ctx, func(tx pgx.Tx) error {
 		if err := w.writeFacts(ctx, tx, ids); err != nil {
 			return err
 		}
-		return w.enqueue(ctx, tx, ids, pick(w.r, ways))
+		return w.enqueue(ctx, tx, ids, pick(w.r, w.ways))
 	})
 }
 
@@ -289,7 +316,7 @@ func takeBack(ctx context.Context, w *worker) error {
 		return errNothingToDo
 	}
 	id := pick(w.r, w.own[max(0, len(w.own)-20):])
-	return w.h.transact(ctx, func(tx pgx.Tx) error {
+	return w.transact(ctx, func(tx pgx.Tx) error {
 		taken, err := tx.Exec(ctx, `DELETE FROM flightbill.flight_processing_queue WHERE flight_id = $1`, id)
 		if err != nil || taken.RowsAffected() == 0 {
 			return err
@@ -311,8 +338,8 @@ func mend(ctx context.Context, w *worker) error {
 		return errNothingToDo
 	}
 	id := pick(w.r, refused)
-	if _, err := w.h.flights.change(ctx, w.h.app, id); err != nil {
+	if _, err := w.h.flights.change(ctx, w.db, id); err != nil {
 		return err
 	}
-	return w.h.transact(ctx, func(tx pgx.Tx) error { return w.enqueue(ctx, tx, []string{id}, pick(w.r, ways)) })
+	return w.transact(ctx, func(tx pgx.Tx) error { return w.enqueue(ctx, tx, []string{id}, pick(w.r, w.ways)) })
 }

@@ -46,30 +46,39 @@ func run(ctx context.Context, write bool) error {
 	return nil
 }
 
-// text returns what the file has to hold: each text once, below the modules that it is of.
+// text returns what the file has to hold: each text once, below the modules, or their folders, that it is of.
 func text(ctx context.Context) (string, error) {
-	modules, err := modules(ctx)
+	folders, err := folders(ctx)
 	if err != nil {
 		return "", err
 	}
-	under := map[string][]string{} // modules, by what their licence says
-	for module, dir := range modules {
+	under := map[string][]string{} // modules and their folders, by what their licence says
+	for name, dir := range folders {
 		licence, err := licence(dir)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", module, err)
+		_, folder, _ := strings.Cut(name, "@")
+		if errors.Is(err, errNone) && strings.Contains(folder, "/") {
+			continue // its module's
 		}
-		if strings.HasPrefix(module, "golang.org/x/sys@") {
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		if strings.HasPrefix(name, "golang.org/x/sys@") {
 			under[licence] = append(under[licence], "Go's standard library")
 		}
-		under[licence] = append(under[licence], module)
+		under[licence] = append(under[licence], name)
 	}
 	for _, names := range under {
 		slices.Sort(names)
 	}
 	var b strings.Builder
-	b.WriteString(`flightbill's binary holds the Go modules below. Each is here with its licence and, where it has one, its notice.
+	b.WriteString(`flightbill's binary holds the Go modules below. Each is here with its licence and, where it has one, its notice; a folder
+is named where what was copied into it has a licence of its own.
 The source of a module of this version is at https://pkg.go.dev/ and its name; of those under the Mozilla Public
 License 2.0 flightbill holds it unchanged, and offers it there.
+
+Not here are the licences of the npm packages in River UI's pages, such as react-dom, headlessui, reactflow and dagrejs:
+the module riverqueue.com/riverui holds these packages bundled, without a list and without their texts. River UI's own
+repository, https://github.com/riverqueue/riverui, names them in its package-lock.json, each with its licence.
 `)
 	for _, licence := range slices.SortedFunc(maps.Keys(under), func(a, b string) int { return strings.Compare(under[a][0], under[b][0]) }) {
 		fmt.Fprintf(&b, "\n%s\n%s\n\n%s\n", strings.Repeat("=", 80), strings.Join(under[licence], "\n"), licence)
@@ -77,11 +86,13 @@ License 2.0 flightbill holds it unchanged, and offers it there.
 	return b.String(), nil
 }
 
-// modules returns the folders of those in the binary, on all supported systems, by name and version.
-func modules(ctx context.Context) (map[string]string, error) {
+// folders returns those of the packages in the binary, on all supported systems, and the ones around them up to their modules',
+// by the module's name and version and the path in it.
+func folders(ctx context.Context) (map[string]string, error) {
 	found := map[string]string{}
 	for _, system := range []string{"linux", "darwin"} {
-		cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}@{{.Version}} {{.Dir}}{{end}}{{end}}", "./cmd/flightbill")
+		cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-f",
+			"{{$dir := .Dir}}{{with .Module}}{{if not .Main}}{{.Path}}@{{.Version}}\t{{.Dir}}\t{{$dir}}{{end}}{{end}}", "./cmd/flightbill")
 		cmd.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()
@@ -89,15 +100,23 @@ func modules(ctx context.Context) (map[string]string, error) {
 			return nil, fmt.Errorf("go list: %w", err)
 		}
 		for line := range strings.Lines(string(out)) {
-			if module, dir, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
-				found[module] = dir
+			fields := strings.Split(strings.TrimSpace(line), "\t")
+			if len(fields) != 3 {
+				continue
 			}
+			module, root, dir := fields[0], fields[1], fields[2]
+			for ; dir != root; dir = filepath.Dir(dir) {
+				found[module+filepath.ToSlash(strings.TrimPrefix(dir, root))] = dir
+			}
+			found[module] = root
 		}
 	}
 	return found, nil
 }
 
-// licence returns the text of a module's licence and notice.
+var errNone = errors.New("it has no licence")
+
+// licence returns the text of a folder's licence and notice.
 func licence(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -106,7 +125,7 @@ func licence(dir string) (string, error) {
 	var texts []string
 	for _, entry := range entries {
 		name := strings.ToUpper(entry.Name())
-		if !strings.HasPrefix(name, "LICENSE") && !strings.HasPrefix(name, "LICENCE") && !strings.HasPrefix(name, "COPYING") && !strings.HasPrefix(name, "NOTICE") {
+		if strings.HasSuffix(name, ".GO") || !strings.HasPrefix(name, "LICENSE") && !strings.HasPrefix(name, "LICENCE") && !strings.HasPrefix(name, "COPYING") && !strings.HasPrefix(name, "NOTICE") {
 			continue
 		}
 		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
@@ -114,6 +133,9 @@ func licence(dir string) (string, error) {
 			return "", err
 		}
 		texts = append(texts, strings.TrimSpace(strings.ReplaceAll(string(content), "\r\n", "\n")))
+	}
+	if len(texts) == 0 {
+		return "", errNone
 	}
 	all := strings.Join(texts, "\n\n")
 	for _, known := range []string{

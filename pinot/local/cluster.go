@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/flightbill/flightbill/internal/ownfolder"
 )
 
 // Options of a cluster; the zero value is a good one.
@@ -78,11 +80,7 @@ func (c *Cluster) start(ctx context.Context) (err error) {
 	if c.java, err = findJava(ctx); err != nil {
 		return err
 	}
-	cache, err := cacheDir()
-	if err != nil {
-		return err
-	}
-	if c.lib, err = jars(ctx, cache, c.options.Logger); err != nil {
+	if c.lib, err = jars(ctx, ownfolder.Cache(), c.options.Logger); err != nil {
 		return err
 	}
 	if c.dir, err = os.MkdirTemp("", "flightbill-pinot-"); err != nil {

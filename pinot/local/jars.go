@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -38,9 +37,15 @@ var known string
 // jars returns the folder of Pinot's jars, with those of another process or an earlier one where there are any. Of any
 // number of processes that start at once, one fetches them and the others wait.
 func jars(ctx context.Context, cache string, logger *slog.Logger) (string, error) {
-	cache, err := ownfolder.Make(cache, 0o755)
+	if cache == "" {
+		return "", errors.New("no folder for Pinot's jars: the home folder is unknown; set XDG_CACHE_HOME to one")
+	}
+	cache, err := ownfolder.Make(cache, 0o755, os.Geteuid())
+	if err != nil && os.Geteuid() != 0 { // root's is not where its environment says
+		err = fmt.Errorf("%w; or set XDG_CACHE_HOME to another one", err)
+	}
 	if err != nil {
-		return "", fmt.Errorf("no folder for Pinot's jars: %w; or set XDG_CACHE_HOME to another one", err)
+		return "", fmt.Errorf("no folder for Pinot's jars: %w", err)
 	}
 	sum := sha256.Sum256(slices.Concat(pom, []byte(known)))
 	lib := filepath.Join(cache, "pinot-"+Version+"-"+hex.EncodeToString(sum[:4]))
@@ -162,21 +167,6 @@ func waitLock(ctx context.Context, file *os.File, logger *slog.Logger) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// cacheDir is where the jars are kept: for root not in its home, which may be another user's, as under sudo.
-func cacheDir() (string, error) {
-	switch {
-	case os.Geteuid() == 0 && runtime.GOOS == "darwin":
-		return "/Library/Caches/flightbill", nil
-	case os.Geteuid() == 0:
-		return "/var/cache/flightbill", nil
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("no folder for Pinot's jars: %w; set XDG_CACHE_HOME to one", err)
-	}
-	return filepath.Join(dir, "flightbill"), nil
 }
 
 // tail returns the end of a log, as much of it as one wants to see in an error message.

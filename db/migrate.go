@@ -243,6 +243,7 @@ func lockMigrations(ctx context.Context, pool *pgxpool.Pool, provider *goose.Pro
 	// connections which the one that holds it needs.
 	config := pool.Config()
 	config.ConnConfig.Tracer = nil // no deadline
+
 	if config.BeforeConnect != nil { // it has the password of now
 		if err := config.BeforeConnect(ctx, config.ConnConfig); err != nil {
 			return nil, fmt.Errorf("connect to migrate: %w", err)

@@ -111,6 +111,7 @@ enqueue_flights(): enqueuer queue_admin server
 flight_id_is_valid(): server
 flight_job_key(): 
 flight_job_unique_states(): server
+flight_jobs_complete_when_billed(): of a trigger
 flight_processing_queue_delete(): of a trigger
 flight_processing_queue_finish(): of a trigger
 flight_processing_queue_flush(): 

@@ -496,6 +496,18 @@ CREATE FUNCTION flightbill.flight_job_unique_states() RETURNS bit
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN '11110101'::bit(8);
 
+CREATE FUNCTION flightbill.flight_jobs_complete_when_billed() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.args ->> 'flight_id') THEN
+        RETURN NEW;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION flightbill.flight_processing_queue_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1188,7 +1200,7 @@ BEGIN
     END IF;
 
     -- A save that a crash of the server takes back takes its jobs' completion back
-    -- too: the flights are billed again. So nobody need wait for the disk, but for
+    -- too (see flight_jobs_complete_when_billed): the flights are billed again. So nobody need wait for the disk, but for
     -- an invoice, which may have been seen. A run's commit waits for all before it.
     IF array_position(closes_on, NULL) IS NULL THEN
         PERFORM set_config('synchronous_commit', 'off', true);
@@ -2407,6 +2419,8 @@ CREATE INDEX voided_flights_open_idx ON flightbill.voided_flights USING btree (f
 
 CREATE CONSTRAINT TRIGGER commit AFTER INSERT ON flightbill.gathered_flights DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flightbill.gathered_flights_commit();
 
+CREATE TRIGGER complete_when_billed BEFORE UPDATE OF state ON flightbill.river_job FOR EACH ROW WHEN (((new.state = 'completed'::flightbill.river_job_state) AND (old.state = 'running'::flightbill.river_job_state) AND (new.kind = 'ingest_flight'::text))) EXECUTE FUNCTION flightbill.flight_jobs_complete_when_billed();
+
 CREATE TRIGGER enqueue INSTEAD OF INSERT ON flightbill.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_insert();
 
 CREATE TRIGGER finish AFTER INSERT ON flightbill.flight_processing_queue FOR EACH STATEMENT EXECUTE FUNCTION flightbill.flight_processing_queue_finish();
@@ -2592,6 +2606,8 @@ REVOKE ALL ON FUNCTION flightbill.flight_job_key(flight_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.flight_job_unique_states() FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.flight_job_unique_states() TO flightbill_server;
+
+REVOKE ALL ON FUNCTION flightbill.flight_jobs_complete_when_billed() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.flight_processing_queue_delete() FROM PUBLIC;
 

@@ -163,6 +163,35 @@ func TestSaveCompletesAsRiverDoes(t *testing.T) {
 	require.Equal(t, get[string](t, b, rest, "plain"), get[string](t, b, rest, "ingest_flight"))
 }
 
+// After a crash of the server that took a save back, River's client still writes that
+// the flight's job is completed.
+func TestRiverCompletesNoFlightThatIsNotBilled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.flight(t, "F1", "WEEK", landed(4, 9))
+	b.start(t)
+	b.enqueue(t, "F1")
+	b.waitForBilled(t, 1)
+	b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts) SELECT 'ingest_flight', jsonb_build_object('flight_id', f), 'crashed', 25 FROM unnest(ARRAY['F1', 'F2']) AS f`)
+
+	worked := make(chan string, 2)
+	workers := river.NewWorkers()
+	river.AddWorker(workers, river.WorkFunc(func(_ context.Context, job *river.Job[jobs.IngestFlightArgs]) error {
+		worked <- job.Args.FlightID
+		return nil
+	}))
+	client, err := river.NewClient(riverpgxv5.New(b.pool), &river.Config{
+		Schema: db.Schema, Workers: workers, Queues: map[string]river.QueueConfig{"crashed": {MaxWorkers: 2}}, FetchCooldown: time.Millisecond,
+	})
+	require.NoError(t, err)
+	require.NoError(t, client.Start(context.Background()))
+	<-worked
+	<-worked
+	require.NoError(t, client.Stop(context.Background())) // which waits for what it has to write
+	require.Equal(t, "F1 completed, F2 running", get[string](t, b, `
+		SELECT string_agg(concat(args ->> 'flight_id', ' ', state), ', ' ORDER BY args ->> 'flight_id') FROM river_job WHERE queue = 'crashed'`))
+}
+
 type plainArgs struct{}
 
 func (plainArgs) Kind() string { return "plain" }

@@ -4,6 +4,28 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
 
 -- +goose StatementBegin
+-- flight_jobs_complete_when_billed leaves a flight's job as it is, where it would be
+-- completed though the ledger lacks the flight. River's client writes the end of what
+-- it has handed out by itself, after the save: where a crash of the server or a failover
+-- has taken the save back by then, the job is running again, and that end would lose
+-- the flight. So it is given back like any that nobody holds.
+CREATE OR REPLACE FUNCTION flightbill.flight_jobs_complete_when_billed() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = NEW.args ->> 'flight_id') THEN
+        RETURN NEW;
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.flight_jobs_complete_when_billed FROM PUBLIC;
+-- +goose StatementEnd
+CREATE TRIGGER complete_when_billed BEFORE UPDATE OF state ON flightbill.river_job FOR EACH ROW
+    WHEN (NEW.state = 'completed' AND OLD.state = 'running' AND NEW.kind = 'ingest_flight') EXECUTE FUNCTION flightbill.flight_jobs_complete_when_billed();
+
+-- +goose StatementBegin
 -- complete_flight_jobs completes jobs, each if it is still this attempt's, and clears
 -- away what other jobs of the flights there are that are now billed. Id 0 is no job.
 CREATE OR REPLACE FUNCTION flightbill.complete_flight_jobs(
@@ -107,7 +129,7 @@ BEGIN
     END IF;
 
     -- A save that a crash of the server takes back takes its jobs' completion back
-    -- too: the flights are billed again. So nobody need wait for the disk, but for
+    -- too (see flight_jobs_complete_when_billed): the flights are billed again. So nobody need wait for the disk, but for
     -- an invoice, which may have been seen. A run's commit waits for all before it.
     IF array_position(closes_on, NULL) IS NULL THEN
         PERFORM set_config('synchronous_commit', 'off', true);
@@ -197,3 +219,5 @@ REVOKE ALL ON FUNCTION flightbill.save_flights FROM PUBLIC;
 SET LOCAL search_path = pg_catalog, pg_temp;
 DROP FUNCTION flightbill.save_flights;
 DROP FUNCTION flightbill.complete_flight_jobs;
+DROP TRIGGER complete_when_billed ON flightbill.river_job;
+DROP FUNCTION flightbill.flight_jobs_complete_when_billed;

@@ -60,7 +60,7 @@ BEGIN
     END IF;
 
     -- A save that a crash of the server takes back takes its jobs' completion back
-    -- too: the flights are billed again. So nobody need wait for the disk, but for
+    -- too (see flight_jobs_complete_when_billed): the flights are billed again. So nobody need wait for the disk, but for
     -- an invoice, which may have been seen. A run's commit waits for all before it.
     IF array_position(closes_on, NULL) IS NULL THEN
         PERFORM set_config('synchronous_commit', 'off', true);

@@ -22,8 +22,10 @@ END
 $$;
 REVOKE ALL ON FUNCTION flightbill.flight_jobs_complete_when_billed FROM PUBLIC;
 -- +goose StatementEnd
+-- A save's own completion need not be looked at: that costs a tenth of the throughput.
 CREATE TRIGGER complete_when_billed BEFORE UPDATE OF state ON flightbill.river_job FOR EACH ROW
-    WHEN (NEW.state = 'completed' AND OLD.state = 'running' AND NEW.kind = 'ingest_flight') EXECUTE FUNCTION flightbill.flight_jobs_complete_when_billed();
+    WHEN (NEW.state = 'completed' AND OLD.state = 'running' AND NEW.kind = 'ingest_flight'
+        AND current_setting('flightbill.completes', true) IS DISTINCT FROM 'billed') EXECUTE FUNCTION flightbill.flight_jobs_complete_when_billed();
 
 -- +goose StatementBegin
 -- complete_flight_jobs completes jobs, each if it is still this attempt's, and clears
@@ -41,6 +43,7 @@ DECLARE
     completed bigint[];
     lost      record;
 BEGIN
+    PERFORM set_config('flightbill.completes', 'billed', true); -- see the trigger complete_when_billed
     WITH done AS (
         UPDATE flightbill.river_job j SET state = 'completed', finalized_at = now()
         -- Sorted, as the rows are locked in the order of this: 1.4 % of a save of five.

@@ -216,5 +216,5 @@ func TestLockThatWaitsHoldsUpNoWorker(t *testing.T) {
 	_, err = first.Exec(t.Context(), `COMMIT`)
 	require.NoError(t, err)
 	_, err = lock()
-	requireSQLError(t, err, noPrivilege, "permission denied for table river_job")
+	requireSQLError(t, err, noPrivilege, "permission denied for view queue_content")
 }

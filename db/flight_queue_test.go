@@ -112,6 +112,7 @@ func TestEndsAreFenced(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.enqueue(t, "F1")
+	b.exec(t, `INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at) SELECT 'F1', min(id), '2026-03-04', '{}', now() FROM customers`)
 	queue := db.NewFlightQueue(b.pool)
 	claimed, _ := b.claim(t, queue, 1)
 	for name, change := range map[string]string{

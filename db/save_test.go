@@ -178,7 +178,7 @@ func TestSaveFlightJobLost(t *testing.T) {
 		"completed":       `state = 'completed', finalized_at = now()`,
 		"another job":     `id = id + 1`,
 	} {
-		tx := b.begin(t, `UPDATE river_job SET `+change)
+		tx := b.begin(t, `SET LOCAL flightbill.completes = 'billed'`, `UPDATE river_job SET `+change)
 		_, err := saveFlight(t.Context(), tx, job, bill, testNow)
 		require.ErrorIs(t, err, db.ErrJobLost, name)
 		require.ErrorContains(t, err, "flight F1", name)

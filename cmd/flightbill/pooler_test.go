@@ -71,6 +71,9 @@ func TestServeThroughPgBouncer(t *testing.T) {
 	_, err = pool.Exec(t.Context(), `SELECT enqueue_flights(array_agg('F' || i)) FROM generate_series(1, 1500) i`)
 	require.NoError(t, err)
 	eventually(t, "flights are billed", func() bool { return number(t, pool, `SELECT count(*) FROM charges`) > 500 })
+	eventually(t, "the old one is overdue", func() bool {
+		return number(t, pool, `SELECT count(*) FROM invoices WHERE number = 'OLD-1' AND status = 'OVERDUE'`) == 1
+	})
 	bouncer.Stop()
 	time.Sleep(time.Second)
 	bouncer.Start(t)
@@ -79,9 +82,6 @@ func TestServeThroughPgBouncer(t *testing.T) {
 	eventually(t, "all flights are billed", func() bool { return number(t, pool, `SELECT count(*) FROM flight_processing_queue`) == 0 })
 	eventually(t, "the draft is issued", func() bool {
 		return number(t, pool, `SELECT count(*) FROM invoices WHERE kind = 'consolidated' AND status = 'PENDING' AND number = 'WEEK-000001' AND total = 5`) == 1
-	})
-	eventually(t, "the old one is overdue", func() bool {
-		return number(t, pool, `SELECT count(*) FROM invoices WHERE number = 'OLD-1' AND status = 'OVERDUE'`) == 1
 	})
 	close(ends)
 	require.Greater(t, <-spoiled, 10)

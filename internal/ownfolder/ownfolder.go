@@ -65,7 +65,7 @@ func makeIn(in *os.Root, name string, mode fs.FileMode) (*os.Root, error) {
 	switch err = errors.Join(err, readErr); {
 	case err != nil:
 	case owner(info) != 0 || len(entries) > 0:
-		err = fmt.Errorf("folder %q was exchanged while it was made", made.Name())
+		// Another process has already made its own of it; or it was exchanged, which Check says.
 	default:
 		err = made.Chmod(".", mode)
 	}

@@ -29,6 +29,9 @@ func TestEndsAreRivers(t *testing.T) {
 	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
+	_, err = pool.Exec(t.Context(), `WITH c AS (INSERT INTO customers (code, name, billing_frequency) VALUES ('EACH', 'Each Air', 'per_flight') RETURNING id)
+		INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at) SELECT 'F1', id, '2026-03-04', '{}', now() FROM c`) // else it is not completed
+	require.NoError(t, err)
 
 	const client = "a client"
 	soon, later := 2*time.Second, time.Hour

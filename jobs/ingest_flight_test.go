@@ -168,10 +168,7 @@ func TestSaveCompletesAsRiverDoes(t *testing.T) {
 func TestRiverCompletesNoFlightThatIsNotBilled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.flight(t, "F1", "WEEK", landed(4, 9))
-	b.start(t)
-	b.enqueue(t, "F1")
-	b.waitForBilled(t, 1)
+	b.exec(t, `INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at) SELECT 'F1', min(id), '2026-03-04', '{}', now() FROM customers`)
 	b.exec(t, `INSERT INTO river_job (kind, args, queue, max_attempts) SELECT 'ingest_flight', jsonb_build_object('flight_id', f), 'crashed', 25 FROM unnest(ARRAY['F1', 'F2']) AS f`)
 
 	worked := make(chan string, 2)

@@ -55,8 +55,8 @@ func (w *plainWorker) Work(ctx context.Context, job *river.Job[plainArgs]) error
 	if err != nil {
 		return err
 	}
-	landedOn := w.book.Calendar.LandingDate(*flight.LandedAt)
-	charges, err := billing.Price(flight, customer, landedOn, w.book.Tariffs(flight), billing.Bounds{})
+	landedOn := w.book.Calendar.MovementDate(flight)
+	charges, err := billing.Price(billing.Case{Flight: flight, Customer: customer, MovedOn: landedOn}, w.book.Tariffs, billing.Bounds{})
 	if err != nil {
 		return err
 	}

@@ -38,13 +38,18 @@ var earliestLanding = time.Date(1990, time.January, 1, 0, 0, 0, 0, time.UTC)
 // latestForecast is how far ahead a landing can be known.
 const latestForecast = 2 * 366 * 24 * time.Hour
 
-// unusableLanding says what about the landing time cannot be right, or "".
-func unusableLanding(landed, now time.Time) string {
+// unusableMovement says what about the time of the movement cannot be right, or "".
+func unusableMovement(f *Flight, now time.Time) string {
+	moved := *f.MovedAt()
+	was, is := "landed (landed_at)", "lands (landed_at)"
+	if f.Movement == Departure {
+		was, is = "departed (departed_at)", "departs (departed_at)"
+	}
 	switch {
-	case landed.Before(earliestLanding):
-		return fmt.Sprintf("landed (landed_at) at %s, before %d: seconds? milliseconds are needed", instant(landed), earliestLanding.Year())
-	case landed.After(now.Add(latestForecast)):
-		return fmt.Sprintf("lands (landed_at) at %s, years ahead: microseconds? milliseconds are needed", instant(landed))
+	case moved.Before(earliestLanding):
+		return fmt.Sprintf("%s at %s, before %d: seconds? milliseconds are needed", was, instant(moved), earliestLanding.Year())
+	case moved.After(now.Add(latestForecast)):
+		return fmt.Sprintf("%s at %s, years ahead: microseconds? milliseconds are needed", is, instant(moved))
 	default:
 		return ""
 	}

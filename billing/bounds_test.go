@@ -26,19 +26,19 @@ func TestWhatIsBeyondTheBoundsIsRefused(t *testing.T) {
 		{lasting(72 * time.Hour), lasting(72*time.Hour + time.Second), []string{"2026-11-20T09:59:59Z", "more than 72 hours after", "FLIGHTBILL_MAX_FLIGHT_TIME", "another day"}},
 	} {
 		tariffs := []billing.Tariff{tariff(1, "A")}
-		_, err := billing.Price(flight(tc.at), acme, date(t, landingDay), tariffs, billing.Bounds{})
+		_, err := priceOf(flight(tc.at), acme, date(t, landingDay), tariffs, billing.Bounds{})
 		require.NoError(t, err)
-		_, err = billing.Price(flight(tc.above), acme, date(t, landingDay), tariffs, billing.Bounds{})
+		_, err = priceOf(flight(tc.above), acme, date(t, landingDay), tariffs, billing.Bounds{})
 		requireRefused(t, err, billing.Refused, billing.ReasonUnusableFacts, append(tc.parts, "correct it in the flight source")...)
-		_, err = billing.Price(flight(tc.above), acme, date(t, landingDay), tariffs, wider)
+		_, err = priceOf(flight(tc.above), acme, date(t, landingDay), tariffs, wider)
 		require.NoError(t, err, "a setting")
 	}
 
 	// A band is no reason to speak of tariffs.
-	_, err := billing.Price(flight(mass(7_008_000)), acme, date(t, landingDay), []billing.Tariff{tariff(1, "A", band("", "700"))}, billing.Bounds{})
+	_, err := priceOf(flight(mass(7_008_000)), acme, date(t, landingDay), []billing.Tariff{tariff(1, "A", band("", "700"))}, billing.Bounds{})
 	requireRefused(t, err, billing.Refused, billing.ReasonUnusableFacts, "7008000 kg")
 
-	_, err = billing.Price(flight(distance("1e300")), acme, date(t, landingDay), []billing.Tariff{tariff(1, "A")}, billing.Bounds{})
+	_, err = priceOf(flight(distance("1e300")), acme, date(t, landingDay), []billing.Tariff{tariff(1, "A")}, billing.Bounds{})
 	requireRefused(t, err, billing.Refused, billing.ReasonUnusableFacts, "000… km, above")
 	require.Less(t, len(err.Error()), 300)
 }
@@ -50,7 +50,7 @@ func TestLandingTimeInAnotherUnitIsRefused(t *testing.T) {
 	landing := func(s string) billing.Flight {
 		return flight(func(f *billing.Flight) { f.LandedAt = new(at(t, s)) })
 	}
-	require.NoError(t, billing.CheckLanded(landing("1990-01-01T00:00:00Z"), now))
+	require.NoError(t, billing.CheckMoved(landing("1990-01-01T00:00:00Z"), now))
 	for epoch, hint := range map[time.Time]string{
 		time.UnixMilli(now.Unix()):          "1970-01-21T18:51:07Z, before 1990: seconds? milliseconds are needed", // seconds
 		at(t, "1989-12-31T23:59:59Z"):       "before 1990",
@@ -58,7 +58,7 @@ func TestLandingTimeInAnotherUnitIsRefused(t *testing.T) {
 		time.UnixMilli(now.UnixMilli() * 8): "years ahead",
 	} {
 		f := flight(func(f *billing.Flight) { f.LandedAt = &epoch })
-		requireRefused(t, billing.CheckLanded(f, now), billing.Refused, billing.ReasonUnusableFacts, hint, "flight ACM12-20261123-KJFK")
+		requireRefused(t, billing.CheckMoved(f, now), billing.Refused, billing.ReasonUnusableFacts, hint, "flight ACM12-20261123-KJFK")
 	}
-	requireRefused(t, billing.CheckLanded(landing("2027-11-28T12:00:00Z"), now), billing.NotYet, billing.ReasonNotLanded)
+	requireRefused(t, billing.CheckMoved(landing("2027-11-28T12:00:00Z"), now), billing.NotYet, billing.ReasonNotLanded)
 }

@@ -66,8 +66,15 @@ type Calendar struct {
 	Start    Date // the first run date of all
 }
 
-// LandingDate returns the day of a landing in the billing zone.
-func (c Calendar) LandingDate(landed time.Time) Date { return DateOf(landed, c.Location) }
+// MovementDate returns the day, in the billing zone, of the movement of a flight that is
+// billed: it decides period, validity, payer and register. No date: it has no time yet.
+func (c Calendar) MovementDate(f Flight) Date {
+	moved := f.MovedAt()
+	if moved == nil {
+		return Date{}
+	}
+	return DateOf(*moved, c.Location)
+}
 
 // RunTime returns the instant of a day's run: 01:00 in the billing zone, the
 // first instant after where the clock jumps over it, the first of the two

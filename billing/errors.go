@@ -170,14 +170,24 @@ func NoCustomer(f Flight) error {
 		"flight %s has no customer: %s; %s and enqueue the flight again", f.ID, what, add)}
 }
 
-// notLanded reports that the flight has no landing time yet.
-func notLanded(id string) *Error {
+// words says what a movement is called, and which fact has its time.
+func (m Movement) words() (not, noun, column string) {
+	if m == Departure {
+		return "has not departed", "departure time", "departed_at"
+	}
+	return "has not landed", "landing time", "landed_at"
+}
+
+// notMoved reports that the flight's movement has no time yet.
+func notMoved(f *Flight) *Error {
+	not, noun, column := f.Movement.words()
 	return &Error{Kind: NotYet, Reason: ReasonNotLanded, Message: fmt.Sprintf(
-		"flight %s has not landed yet; it is billed once the flight source has its landing time (landed_at)", id)}
+		"flight %s %s yet; it is billed once the flight source has its %s (%s)", f.ID, not, noun, column)}
 }
 
 // noTariff reports that no tariff applies to the flight.
-func noTariff(f *Flight, cust Customer, landedOn Date) *Error {
+func noTariff(c *Case) *Error {
+	f := &c.Flight
 	mass := "of unknown mass"
 	if f.MTOWKg != nil {
 		mass = fmt.Sprintf("of %d kg", *f.MTOWKg)
@@ -186,9 +196,9 @@ func noTariff(f *Flight, cust Customer, landedOn Date) *Error {
 		return fmt.Sprintf("flight %s has no tariff: none applies to %s, from %s to %s, landed on %s, %s; "+
 			"add a tariff or correct the flight, and enqueue the flight again",
 			f.ID, customer, quotedOr(f.Origin, "an unknown airport"), quotedOr(f.Destination, "an unknown airport"),
-			landedOn, mass)
+			c.MovedOn, mass)
 	}
-	return &Error{Kind: Refused, Reason: ReasonNoTariff, Message: message("customer " + cust.Code), Public: message("its customer")}
+	return &Error{Kind: Refused, Reason: ReasonNoTariff, Message: message("customer " + c.Customer.Code), Public: message("its customer")}
 }
 
 // quotedOr shows a code with its blanks and its case.
@@ -221,9 +231,10 @@ func unusableTariff(id, tariffCode, what string) *Error {
 // instant writes a time as it stands in a flight source: in UTC.
 func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// landsLater reports that the flight's landing time is still to come.
-func landsLater(id string, at time.Time) *Error {
+// movesLater reports that the time of the flight's movement is still to come.
+func movesLater(f *Flight) *Error {
+	not, noun, column := f.Movement.words()
 	return &Error{Kind: NotYet, Reason: ReasonNotLanded, Message: fmt.Sprintf(
-		"flight %s has not landed yet: its landing time (landed_at) is %s; it is billed after that, or once the time is corrected in the flight source",
-		id, at.UTC().Format(time.RFC3339))}
+		"flight %s %s yet: its %s (%s) is %s; it is billed after that, or once the time is corrected in the flight source",
+		f.ID, not, noun, column, instant(*f.MovedAt()))}
 }

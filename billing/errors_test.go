@@ -13,17 +13,17 @@ import (
 	"github.com/flightbill/flightbill/billing"
 )
 
-func TestCheckLanded(t *testing.T) {
+func TestCheckMoved(t *testing.T) {
 	t.Parallel()
 
-	require.NoError(t, billing.CheckLanded(flight(), *flight().LandedAt))
-	err := billing.CheckLanded(flight(func(f *billing.Flight) { f.LandedAt = nil }), time.Now())
+	require.NoError(t, billing.CheckMoved(flight(), *flight().LandedAt))
+	err := billing.CheckMoved(flight(func(f *billing.Flight) { f.LandedAt = nil }), time.Now())
 	requireRefused(t, err, billing.NotYet, billing.ReasonNotLanded, "flight ACM12-20261123-KJFK", "landed_at")
 
 	// A landing time that is still to come is a forecast; clocks differ a little.
 	landed := *flight().LandedAt
-	require.NoError(t, billing.CheckLanded(flight(), landed.Add(-4*time.Minute)))
-	err = billing.CheckLanded(flight(), landed.Add(-6*time.Minute))
+	require.NoError(t, billing.CheckMoved(flight(), landed.Add(-4*time.Minute)))
+	err = billing.CheckMoved(flight(), landed.Add(-6*time.Minute))
 	requireRefused(t, err, billing.NotYet, billing.ReasonNotLanded, "flight ACM12-20261123-KJFK", "landed_at", landed.UTC().Format(time.RFC3339))
 }
 

@@ -6,6 +6,16 @@ import (
 	"github.com/shopspring/decimal"
 )
 
+// Movement says which end of a flight is billed.
+type Movement string
+
+// An airport knows one end of a flight only, and so bills arrivals and departures.
+const (
+	Leg       Movement = "" // the whole flight
+	Arrival   Movement = "arrival"
+	Departure Movement = "departure"
+)
+
 // Flight is one movement to be billed: the facts as the flight source has
 // them. A nil or empty field is a fact that the source does not have.
 type Flight struct {
@@ -21,6 +31,11 @@ type Flight struct {
 	LandedAt     *time.Time       `json:"landed_at,omitempty"`
 	DistanceKm   *decimal.Decimal `json:"distance_km,omitempty"` // great circle, km
 	Passengers   *int64           `json:"passengers,omitempty"`  // on board
+	Movement     Movement         `json:"movement,omitempty"`
+	MTOWLb       *int64           `json:"mtow_lb,omitempty"`      // maximum take-off mass, lb
+	OnBlockAt    *time.Time       `json:"on_block_at,omitempty"`  // the stay on the stand that is
+	OffBlockAt   *time.Time       `json:"off_block_at,omitempty"` // billed with this movement
+	Facts        map[string]Fact  `json:"facts,omitempty"`        // all others, by name
 }
 
 // Answer is what a flight source says of one flight.

@@ -44,6 +44,11 @@ func at(t tb, s string) time.Time {
 	return instant
 }
 
+// priceOf prices a flight without registers.
+func priceOf(f billing.Flight, cust billing.Customer, movedOn billing.Date, tariffs []billing.Tariff, bounds billing.Bounds) ([]billing.Charge, error) {
+	return billing.Price(billing.Case{Flight: f, Customer: cust, MovedOn: movedOn}, billing.NewTariffSet(tariffs, nil), bounds)
+}
+
 func dec(s string) decimal.Decimal { return decimal.RequireFromString(s) }
 
 func decPtr(s string) *decimal.Decimal {

@@ -20,23 +20,34 @@ type Charge struct {
 	TaxRate     decimal.Decimal // 0.20 is 20 %
 	TaxAmount   decimal.Decimal // in Currency, to its minor unit
 	Currency    string          // ISO 4217
+	Detail      []Step          // how the amount came about, for a clerk to do again by hand
 }
 
 // clockSkew is how far the source's clock may be ahead of ours.
 const clockSkew = 5 * time.Minute
 
-// CheckLanded returns a NotYet error for a flight that has not landed at now:
-// without a landing time, or with one still to come, which is a forecast. A
-// landing time that cannot be right is a Refused error.
-func CheckLanded(f Flight, now time.Time) error {
-	if f.LandedAt == nil {
-		return notLanded(f.ID)
+// MovedAt returns when the movement that is billed took place: of a departure the
+// take-off, else the landing. It is nil where the source does not have the time yet.
+func (f *Flight) MovedAt() *time.Time {
+	if f.Movement == Departure {
+		return f.DepartedAt
 	}
-	if what := unusableLanding(*f.LandedAt, now); what != "" {
+	return f.LandedAt
+}
+
+// CheckMoved returns a NotYet error for a flight whose movement has not taken place at
+// now: without its time, or with one still to come, which is a forecast. A time that
+// cannot be right is a Refused error.
+func CheckMoved(f Flight, now time.Time) error {
+	moved := f.MovedAt()
+	if moved == nil {
+		return notMoved(&f)
+	}
+	if what := unusableMovement(&f, now); what != "" {
 		return UnusableFlight(f.ID, what)
 	}
-	if f.LandedAt.After(now.Add(clockSkew)) {
-		return landsLater(f.ID, *f.LandedAt)
+	if moved.After(now.Add(clockSkew)) {
+		return movesLater(&f)
 	}
 	return nil
 }
@@ -49,10 +60,8 @@ func CheckFacts(f Flight, bounds Bounds) error {
 	return nil
 }
 
-// Price returns the charges for a landed flight of a customer, in the order of
-// their tariffs' codes and ids. landedOn is the landing date in the billing
-// zone; tariffs are those that could apply, and any others; bounds are those of
-// the facts.
+// Price returns the charges for a flight whose movement has taken place, in the order of
+// their tariffs' codes and ids; bounds are those of the facts.
 //
 // A flight may come to no charge at all, without error: under a tariff per
 // tonne, say, whose band starts above its mass.
@@ -61,8 +70,9 @@ func CheckFacts(f Flight, bounds Bounds) error {
 // no tariff applies; ReasonMissingFact where the flight lacks what an applying
 // tariff needs; ReasonUnusableFacts where a fact, needed or not, cannot be
 // right, or a tariff that applies is not fit for use.
-func Price(f Flight, cust Customer, landedOn Date, tariffs []Tariff, bounds Bounds) ([]Charge, error) {
-	applying, err := applyingTariffs(&f, cust, landedOn, tariffs, bounds)
+func Price(c Case, tariffs *TariffSet, bounds Bounds) ([]Charge, error) {
+	f := c.Flight
+	applying, err := applyingTariffs(&c, tariffs, bounds)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +100,7 @@ func Price(f Flight, cust Customer, landedOn Date, tariffs []Tariff, bounds Boun
 
 // charge prices a quantity, to a number of decimals.
 func (t *Tariff) charge(quantity decimal.Decimal, minor int32) Charge {
-	amount := decimal.Max(quantity.Mul(t.UnitRate), t.Minimum).Round(minor)
+	amount := decimal.Max(quantity.Mul(t.UnitRate), orZero(t.Minimum)).Round(minor)
 	return Charge{
 		TariffID:    t.ID,
 		Code:        t.Code,
@@ -105,11 +115,12 @@ func (t *Tariff) charge(quantity decimal.Decimal, minor int32) Charge {
 }
 
 // applyingTariffs returns the tariffs that apply to a flight, by code and id.
-func applyingTariffs(f *Flight, cust Customer, landedOn Date, tariffs []Tariff, bounds Bounds) ([]*Tariff, error) {
+func applyingTariffs(c *Case, tariffs *TariffSet, bounds Bounds) ([]*Tariff, error) {
+	f := &c.Flight
 	var found []*Tariff
-	for i := range tariffs {
-		if tariffs[i].covers(f, cust.ID, landedOn) {
-			found = append(found, &tariffs[i])
+	for t := range tariffs.at(c) {
+		if t.covers(c) {
+			found = append(found, t)
 		}
 	}
 	slices.SortStableFunc(found, func(a, b *Tariff) int {
@@ -130,7 +141,7 @@ func applyingTariffs(f *Flight, cust Customer, landedOn Date, tariffs []Tariff, 
 		found = slices.DeleteFunc(found, outside)
 	}
 	if len(found) == 0 {
-		return nil, noTariff(f, cust, landedOn)
+		return nil, noTariff(c)
 	}
 	return withoutReplaced(found, func(*Tariff) bool { return true }), nil
 }
@@ -184,7 +195,7 @@ func usableTariff(flightID string, t *Tariff) (minor int32, err error) {
 	if _, err := ParseBasis(string(t.Basis)); err != nil {
 		return 0, unusableTariff(flightID, t.Code, fmt.Sprintf("has the unknown basis %q", t.Basis))
 	}
-	if t.UnitRate.IsNegative() || t.Minimum.IsNegative() || t.TaxRate.IsNegative() {
+	if t.UnitRate.IsNegative() || orZero(t.Minimum).IsNegative() || t.TaxRate.IsNegative() {
 		return 0, unusableTariff(flightID, t.Code, "has a negative unit_rate, minimum or tax_rate")
 	}
 	return minor, nil

@@ -84,7 +84,7 @@ var unbounded = billing.Bounds{MTOWKg: math.MaxInt, DistanceKm: math.MaxInt, Pas
 
 func price(t tb, f billing.Flight, tariffs ...billing.Tariff) []billing.Charge {
 	t.Helper()
-	charges, err := billing.Price(f, acme, date(t, landingDay), tariffs, unbounded)
+	charges, err := priceOf(f, acme, date(t, landingDay), tariffs, unbounded)
 	require.NoError(t, err)
 	return charges
 }
@@ -154,7 +154,7 @@ func TestAmounts(t *testing.T) {
 			t.Parallel()
 			charges := price(t, flight(passengers(tc.passengers)), tariff(1, "PAX",
 				basis(billing.BasisPerPassenger, tc.rate), func(t *billing.Tariff) {
-					t.Minimum, t.TaxRate, t.Currency = dec(tc.minimum), dec(tc.taxRate), tc.currency
+					t.Minimum, t.TaxRate, t.Currency = decPtr(tc.minimum), dec(tc.taxRate), tc.currency
 				}))
 			require.Len(t, charges, 1)
 			assert.Equal(t, tc.amount, charges[0].Amount.String())
@@ -166,7 +166,7 @@ func TestAmounts(t *testing.T) {
 func TestNothingToCount(t *testing.T) {
 	t.Parallel()
 
-	minimum := func(t *billing.Tariff) { t.Minimum = dec("25") }
+	minimum := func(t *billing.Tariff) { t.Minimum = decPtr("25") }
 	for _, tc := range []struct {
 		name   string
 		flight billing.Flight
@@ -337,7 +337,7 @@ func TestChecksInOrder(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			charges, err := billing.Price(tc.flight, acme, date(t, landingDay), tc.tariffs, billing.Bounds{})
+			charges, err := priceOf(tc.flight, acme, date(t, landingDay), tc.tariffs, billing.Bounds{})
 			assert.Nil(t, charges)
 			requireRefused(t, err, billing.Refused, tc.reason,
 				append(tc.parts, "flight ACM12-20261123-KJFK", "enqueue the flight again")...)
@@ -370,8 +370,8 @@ func TestPriceNeitherChangesNorFollowsTheOrderOfTariffs(t *testing.T) {
 		shuffled := rapid.Permutation(tariffs).Draw(t, "shuffled")
 		before := append([]billing.Tariff(nil), shuffled...)
 
-		charges, err := billing.Price(f, acme, date(t, landingDay), tariffs, billing.Bounds{})
-		again, errAgain := billing.Price(f, acme, date(t, landingDay), shuffled, billing.Bounds{})
+		charges, err := priceOf(f, acme, date(t, landingDay), tariffs, billing.Bounds{})
+		again, errAgain := priceOf(f, acme, date(t, landingDay), shuffled, billing.Bounds{})
 		assert.Equal(t, charges, again)
 		assert.Equal(t, err, errAgain)
 		assert.Equal(t, before, shuffled, "the caller's tariffs stay as they were")

@@ -163,7 +163,7 @@ func TestMoneyAgainstRationals(t *testing.T) {
 		places, _ := billing.MinorUnits(currency)
 
 		charges := price(t, flight(distance(km.String())), tariff(1, "KM", basis(billing.BasisPerKm, rate.String()),
-			func(t *billing.Tariff) { t.Minimum, t.TaxRate, t.Currency = minimum, taxRate, currency }))
+			func(t *billing.Tariff) { t.Minimum, t.TaxRate, t.Currency = &minimum, taxRate, currency }))
 		require.Len(t, charges, 1)
 
 		amount := new(big.Rat).Mul(km.Rat(), rate.Rat())

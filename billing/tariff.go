@@ -18,6 +18,11 @@ const (
 	BasisPerPassenger Basis = "per_passenger" // a passenger
 	BasisRoute        Basis = "route"         // an en-route service unit
 	BasisTerminal     Basis = "terminal"      // a terminal service unit
+	BasisPerUnit      Basis = "per_unit"      // what the facts named in Of count
+	BasisPerTime      Basis = "per_time"      // a minute on the stand
+	BasisFormula      Basis = "formula"       // a power of the distance times one of the mass
+	BasisPercent      Basis = "percent"       // of the charges with the codes in Of
+	BasisTopUp        Basis = "top_up"        // what those charges are short of Minimum
 )
 
 // ParseBasis reads a basis by its name.
@@ -63,12 +68,92 @@ type Tariff struct {
 	BandFrom    *decimal.Decimal // tonnes, excluded; nil: from nothing
 	BandTo      *decimal.Decimal // tonnes, included; nil: without end
 	UnitRate    decimal.Decimal  // in Currency, for one unit of the basis
-	Minimum     decimal.Decimal  // in Currency
+	Minimum     *decimal.Decimal // in Currency; nil: none
 	Currency    string           // ISO 4217
 	TaxRate     decimal.Decimal  // 0.20 is 20 %
 	ValidFrom   Date
 	ValidTo     Date // excluded; no date: open
+
+	// The rest may be left out of a tariff file. What is empty is the default.
+	When          When            // conditions, all of which must hold
+	During        During          // local time of the landing or take-off
+	Of            []string        // facts (per_unit, formula) or codes (percent, top_up)
+	Unit          decimal.Decimal // of the basis, in one unit of quantity; 0: 1
+	Free          decimal.Decimal // of the basis, without charge
+	FreeMode      FreeMode
+	Rounding      Rounding // of units; "": up for per_time, else none
+	Times         string   // tonnes, or the fact that multiplies; "": nothing
+	TonneKg       TonneKg
+	TonneRounding Rounding        // "": up
+	TonneStep     decimal.Decimal // 0: 1
+	BandOf        string          // tonnes, kg, units or a fact; "": tonnes
+	BandMode      BandMode        // "": marginal for per_tonne, else whole
+	Fixed         decimal.Decimal // in Currency, added once
+	Factor        *decimal.Decimal
+	Maximum       *decimal.Decimal // in Currency
+	MinimumAtZero bool
+	DistanceLess  decimal.Decimal
+	DistanceUnit  decimal.Decimal  // 0: 1
+	DistancePower *decimal.Decimal // nil: the distance does not count
+	MassUnit      decimal.Decimal  // tonnes; 0: 1
+	MassPower     *decimal.Decimal // nil: the mass does not count
+	Decimals      *int32           // of either power; nil: 2
+	TaxCategory   TaxCategory      // "": standard
+	TaxReason     string
+
+	airport string // the canonical form of Airport, in a TariffSet
 }
+
+// FreeMode says what the free part of a quantity does.
+type FreeMode string
+
+// Free modes; "" is FreeDeduct.
+const (
+	FreeDeduct    FreeMode = "deduct"    // it is never charged
+	FreeThreshold FreeMode = "threshold" // nothing up to it, everything beyond
+)
+
+// Rounding says how a quantity becomes a multiple of a step.
+type Rounding string
+
+// Roundings; nearest is half away from zero.
+const (
+	RoundUp      Rounding = "up"
+	RoundNearest Rounding = "nearest"
+	RoundDown    Rounding = "down"
+	RoundNone    Rounding = "none"
+)
+
+// BandMode says what a band does.
+type BandMode string
+
+// Band modes.
+const (
+	BandMarginal BandMode = "marginal" // the part inside the band counts
+	BandWhole    BandMode = "whole"    // the tariff applies inside the band only
+)
+
+// TonneKg says what a tonne is.
+type TonneKg string
+
+// Tonnes; "" is TonneMetric.
+const (
+	TonneMetric TonneKg = "1000"      // kg
+	TonneLb     TonneKg = "453.59237" // 1,000 lb
+)
+
+// TaxCategory says how a charge is taxed.
+type TaxCategory string
+
+// Tax categories; "" is TaxStandard. All others have rate 0.
+const (
+	TaxStandard      TaxCategory = "standard"
+	TaxZero          TaxCategory = "zero"
+	TaxExempt        TaxCategory = "exempt"
+	TaxReverseCharge TaxCategory = "reverse_charge"
+	TaxExport        TaxCategory = "export"
+	TaxOutside       TaxCategory = "outside"
+)
 
 // What is beyond is mistyped, or in another unit. The table tariffs has the same
 // bounds.
@@ -98,7 +183,7 @@ func (t *Tariff) Validate() error {
 	for _, amount := range []struct {
 		name  string
 		value decimal.Decimal
-	}{{"unit_rate", t.UnitRate}, {"minimum", t.Minimum}, {"tax_rate", t.TaxRate}} {
+	}{{"unit_rate", t.UnitRate}, {"minimum", orZero(t.Minimum)}, {"tax_rate", t.TaxRate}} {
 		if amount.value.IsNegative() {
 			wrong("%s %s is negative: write 0 or more", amount.name, amount.value)
 		}
@@ -154,26 +239,35 @@ func (t *Tariff) validateValidity() error {
 
 // covers reports whether validity, customer and airport of the tariff hold for
 // a flight. Its band is another matter: that needs the mass.
-func (t *Tariff) covers(f *Flight, customerID int64, landedOn Date) bool {
-	if !(Validity{t.ValidFrom, t.ValidTo}).Holds(landedOn) {
+func (t *Tariff) covers(c *Case) bool {
+	if !(Validity{t.ValidFrom, t.ValidTo}).Holds(c.MovedOn) {
 		return false
 	}
-	if t.CustomerID != 0 && t.CustomerID != customerID {
+	if t.CustomerID != 0 && t.CustomerID != c.Customer.ID {
 		return false
 	}
-	if t.Airport == "" {
-		return true
+	departs, arrives := c.Flight.Movement != Arrival, c.Flight.Movement != Departure
+	atOrigin, atDestination := true, true
+	if t.Airport != "" {
+		atOrigin, atDestination = t.airport == c.originForm(), t.airport == c.destinationForm()
 	}
 	switch t.AppliesTo {
 	case AppliesDeparture:
-		return SameCode(t.Airport, f.Origin)
+		return departs && atOrigin
 	case AppliesArrival:
-		return SameCode(t.Airport, f.Destination)
+		return arrives && atDestination
 	case AppliesAny:
-		return SameCode(t.Airport, f.Origin) || SameCode(t.Airport, f.Destination)
+		return departs && atOrigin || arrives && atDestination
 	default:
 		return false
 	}
+}
+
+func orZero(d *decimal.Decimal) decimal.Decimal {
+	if d == nil {
+		return decimal.Zero
+	}
+	return *d
 }
 
 // limitsMass reports whether the tariff applies to some masses only. A band of

@@ -154,7 +154,7 @@ func TestHoursOfTenYears(t *testing.T) {
 			for at := begin.UTC(); at.Before(begin.AddDate(10, 0, -2)); at = at.Add(30 * time.Minute) {
 				local := at.In(loc)
 				day := local.Format(time.DateOnly)
-				landedOn := base.LandingDate(at)
+				landedOn := base.MovementDate(billing.Flight{LandedAt: &at})
 				if landedOn.String() != day {
 					t.Fatalf("landed at %s: on %s, but the clocks show %s", at, landedOn, local)
 				}

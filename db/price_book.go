@@ -28,8 +28,7 @@ type PriceBook struct {
 	// Unfinished: a run's drafts are not all issued yet.
 	Unfinished bool
 
-	everywhere []billing.Tariff            // tariffs without an airport
-	atAirport  map[string][]billing.Tariff // those of an airport, by its form
+	Tariffs *billing.TariffSet
 
 	payers *payers
 }
@@ -40,18 +39,6 @@ const refreshTimeout = 10 * time.Second
 
 // errBookChanged: the database has a newer version than this book.
 var errBookChanged = errors.New("price book has changed")
-
-// Tariffs returns those that could apply to a flight by its airports.
-func (b *PriceBook) Tariffs(f billing.Flight) []billing.Tariff {
-	from, to := b.atAirport[billing.CodeForm(f.Origin)], b.atAirport[billing.CodeForm(f.Destination)]
-	if billing.SameCode(f.Origin, f.Destination) {
-		to = nil
-	}
-	tariffs := make([]billing.Tariff, 0, len(b.everywhere)+len(from)+len(to))
-	tariffs = append(tariffs, b.everywhere...)
-	tariffs = append(tariffs, from...)
-	return append(tariffs, to...)
-}
 
 // PriceBooks hands out the current PriceBook and keeps it until it is told, or
 // sees, that there is a newer one.
@@ -107,7 +94,7 @@ func (p *PriceBooks) Refresh(ctx context.Context) (*PriceBook, error) {
 // Customer returns who pays for a flight that has landed; false where nobody does.
 func (p *PriceBooks) Customer(ctx context.Context, book *PriceBook, f billing.Flight) (billing.Customer, bool, error) {
 	for { // what was learnt may be forgotten meanwhile, where there is much
-		customer, known := book.payers.of(f, book.Calendar.LandingDate(*f.LandedAt))
+		customer, known := book.payers.of(f, book.Calendar.MovementDate(f))
 		switch {
 		case customer != nil:
 			return *customer, true, nil
@@ -126,10 +113,10 @@ func (p *PriceBooks) LearnCustomers(ctx context.Context, book *PriceBook, flight
 	registrations, operators := map[string]bool{}, map[string]bool{}
 	var unknown []billing.Flight
 	for _, f := range flights {
-		if f.LandedAt == nil {
+		if f.MovedAt() == nil {
 			continue
 		}
-		if _, known := book.payers.of(f, book.Calendar.LandingDate(*f.LandedAt)); !known {
+		if _, known := book.payers.of(f, book.Calendar.MovementDate(f)); !known {
 			unknown = append(unknown, f)
 			registrations[billing.CodeForm(f.Registration)], operators[billing.CodeForm(f.Operator)] = true, true
 		}
@@ -164,10 +151,9 @@ func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBoo
 	}
 	book := &PriceBook{
 		Version: head.Version, Calendar: calendar, Cutoff: head.Cutoff, Unfinished: head.Unfinished,
-		atAirport: map[string][]billing.Tariff{},
 	}
 	if old != nil && old.Version == head.Version { // only the runs have moved on
-		book.everywhere, book.atAirport, book.payers = old.everywhere, old.atAirport, old.payers
+		book.Tariffs, book.payers = old.Tariffs, old.payers
 		return book, nil
 	}
 	if book.payers, err = readPayers(ctx, q); err != nil {
@@ -177,14 +163,7 @@ func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBoo
 	if err != nil {
 		return nil, err
 	}
-	for _, tariff := range tariffs {
-		if tariff.Airport == "" {
-			book.everywhere = append(book.everywhere, tariff)
-		} else {
-			airport := billing.CodeForm(tariff.Airport)
-			book.atAirport[airport] = append(book.atAirport[airport], tariff)
-		}
-	}
+	book.Tariffs = billing.NewTariffSet(tariffs, nil)
 	return book, nil
 }
 
@@ -199,7 +178,7 @@ func Tariffs(ctx context.Context, q *dbsqlc.Queries) ([]billing.Tariff, error) {
 		tariffs[i] = billing.Tariff{
 			ID: row.ID, Code: row.Code, Description: row.Description, Basis: billing.Basis(row.Basis),
 			CustomerID: row.CustomerID, Airport: row.Airport, AppliesTo: billing.AppliesTo(row.AppliesTo),
-			BandFrom: DecimalOrNil(row.BandFrom), BandTo: DecimalOrNil(row.BandTo), UnitRate: row.UnitRate, Minimum: row.Minimum,
+			BandFrom: DecimalOrNil(row.BandFrom), BandTo: DecimalOrNil(row.BandTo), UnitRate: row.UnitRate, Minimum: DecimalOrNil(row.Minimum),
 			Currency: row.Currency, TaxRate: row.TaxRate, ValidFrom: row.ValidFrom, ValidTo: row.ValidTo,
 		}
 	}

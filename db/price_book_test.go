@@ -65,16 +65,14 @@ func TestPriceBooksRefresh(t *testing.T) {
 	require.Equal(t, billing.NewDate(2026, 3, 2), book.Cutoff)
 	require.Equal(t, billing.NewDate(2026, 3, 3), book.Calendar.Start)
 
-	codes := func(book *db.PriceBook, origin, destination string) (codes []string) {
-		for _, tariff := range book.Tariffs(billing.Flight{Origin: origin, Destination: destination}) {
+	codes := func(book *db.PriceBook) (codes []string) {
+		for _, tariff := range book.Tariffs.All() {
 			codes = append(codes, tariff.Code)
 		}
 		return codes
 	}
-	require.Equal(t, []string{"RUNWAY"}, codes(book, "EIDW", "LFPG"))
-	require.Equal(t, []string{"RUNWAY", "PARK"}, codes(book, "EIDW", "EGLL"))
-	require.Equal(t, []string{"RUNWAY", "PARK"}, codes(book, "EGLL", "EGLL"), "from an airport to itself: once")
-	park := book.Tariffs(billing.Flight{Destination: "EGLL"})[1]
+	require.Equal(t, []string{"RUNWAY", "PARK"}, codes(book))
+	park := book.Tariffs.All()[1]
 	require.Equal(t, "1.5 10 100 2020-01-01 2030-01-01 arrival GBP", park.UnitRate.String()+" "+park.BandFrom.String()+" "+park.BandTo.String()+
 		" "+park.ValidFrom.String()+" "+park.ValidTo.String()+" "+string(park.AppliesTo)+" "+park.Currency)
 	require.Equal(t, get[int64](t, b, `SELECT id FROM customers WHERE code = 'MON'`), park.CustomerID)
@@ -95,13 +93,13 @@ func TestPriceBooksRefresh(t *testing.T) {
 	require.Equal(t, billing.NewDate(2026, 3, 8), moved.Cutoff)
 	require.Equal(t, billing.NewDate(2026, 3, 2), book.Cutoff, "a book stays what it was")
 	require.Equal(t, book.Version, moved.Version)
-	require.Equal(t, []string{"RUNWAY", "PARK"}, codes(moved, "EIDW", "EGLL"))
+	require.Equal(t, []string{"RUNWAY", "PARK"}, codes(moved))
 
 	b.exec(t, `DELETE FROM tariffs WHERE code = 'PARK'; UPDATE billing_settings SET timezone = 'Asia/Tokyo'`)
 	require.Same(t, moved, books.Kept(), "until someone asks")
 	changed, err := books.Refresh(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []string{"RUNWAY"}, codes(changed, "EIDW", "EGLL"))
+	require.Equal(t, []string{"RUNWAY"}, codes(changed))
 	require.Equal(t, "Asia/Tokyo", changed.Calendar.Location.String())
 	require.Greater(t, changed.Version, moved.Version)
 }
@@ -291,16 +289,4 @@ func TestPriceBooksCustomerOnADay(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A tariff's airport is the flight's, however either is written.
-func TestPriceBookTariffsByForm(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.exec(t, `UPDATE tariffs SET airport = 'L-hr'`)
-	book, err := db.NewPriceBooks(b.pool).Current(t.Context())
-	require.NoError(t, err)
-	require.Len(t, book.Tariffs(billing.Flight{Origin: "lhr", Destination: "JFK"}), 1)
-	require.Len(t, book.Tariffs(billing.Flight{Origin: "LHR", Destination: "LHR "}), 1, "once")
-	require.Empty(t, book.Tariffs(billing.Flight{Origin: "EGLL"}))
 }

@@ -23,8 +23,8 @@ func (b *testBundle) priced(t *testing.T, books *db.PriceBooks, id, operator str
 	customer, known, err := books.Customer(t.Context(), book, flight)
 	require.NoError(t, err)
 	require.True(t, known)
-	landedOn := book.Calendar.LandingDate(landedAt)
-	charges, err := billing.Price(flight, customer, landedOn, book.Tariffs(flight), billing.Bounds{})
+	landedOn := book.Calendar.MovementDate(flight)
+	charges, err := billing.Price(billing.Case{Flight: flight, Customer: customer, MovedOn: landedOn}, book.Tariffs, billing.Bounds{})
 	require.NoError(t, err)
 	return db.Bill{Flight: flight, Customer: customer, LandedOn: landedOn, Charges: charges, Book: book}
 }

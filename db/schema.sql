@@ -1430,13 +1430,59 @@ BEGIN
 END
 $$;
 
+CREATE TABLE flightbill.aircraft (
+    id bigint NOT NULL,
+    registration text NOT NULL COLLATE pg_catalog."C",
+    valid_from date,
+    valid_to date,
+    aircraft_type text COLLATE pg_catalog."C",
+    mtow_kg bigint,
+    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT aircraft_aircraft_type_check CHECK (((aircraft_type = flightbill.clean_text(aircraft_type)) AND (char_length(aircraft_type) <= 200))),
+    CONSTRAINT aircraft_check CHECK ((valid_to > valid_from)),
+    CONSTRAINT aircraft_facts_check CHECK (((jsonb_typeof(facts) = 'object'::text) AND (octet_length((facts)::text) <= 20000))),
+    CONSTRAINT aircraft_mtow_kg_check CHECK ((mtow_kg > 0)),
+    CONSTRAINT aircraft_registration_check CHECK (((registration <> ''::text) AND (registration = flightbill.clean_text(registration)) AND (char_length(registration) <= 200))),
+    CONSTRAINT aircraft_valid_from_check CHECK (isfinite(valid_from)),
+    CONSTRAINT aircraft_valid_to_check CHECK (isfinite(valid_to))
+);
+
+ALTER TABLE flightbill.aircraft ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.aircraft_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE flightbill.aircraft_types (
+    aircraft_type text NOT NULL COLLATE pg_catalog."C",
+    mtow_kg bigint,
+    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT aircraft_types_aircraft_type_check CHECK (((aircraft_type <> ''::text) AND (aircraft_type = flightbill.clean_text(aircraft_type)) AND (char_length(aircraft_type) <= 200))),
+    CONSTRAINT aircraft_types_facts_check CHECK (((jsonb_typeof(facts) = 'object'::text) AND (octet_length((facts)::text) <= 20000))),
+    CONSTRAINT aircraft_types_mtow_kg_check CHECK ((mtow_kg > 0))
+);
+
+CREATE TABLE flightbill.airports (
+    code text NOT NULL COLLATE pg_catalog."C",
+    other_codes text[] DEFAULT '{}'::text[] NOT NULL,
+    country text COLLATE pg_catalog."C",
+    timezone text,
+    CONSTRAINT airports_code_check CHECK (((code <> ''::text) AND (code = flightbill.clean_text(code)) AND (char_length(code) <= 200))),
+    CONSTRAINT airports_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT airports_timezone_check CHECK ((timezone <> ''::text))
+);
+
 CREATE TABLE flightbill.billed_flights (
     flight_id text NOT NULL COLLATE pg_catalog."C",
     customer_id bigint NOT NULL,
     landed_on date NOT NULL,
     facts jsonb NOT NULL,
     billed_at timestamp with time zone NOT NULL,
-    revision integer DEFAULT 0 NOT NULL
+    revision integer DEFAULT 0 NOT NULL,
+    declared jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 
 CREATE TABLE flightbill.billing_runs (
@@ -1669,13 +1715,22 @@ CREATE TABLE flightbill.flights (
     landed_at timestamp with time zone,
     distance_km numeric,
     passengers bigint,
+    movement text,
+    mtow_lb bigint,
+    on_block_at timestamp with time zone,
+    off_block_at timestamp with time zone,
+    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT flights_aircraft_type_is_clean CHECK ((aircraft_type = flightbill.clean_text(aircraft_type))),
     CONSTRAINT flights_callsign_is_clean CHECK ((callsign = flightbill.clean_text(callsign))),
     CONSTRAINT flights_can_be_enqueued CHECK (((octet_length(flight_id) <= 128) AND (flight_id ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text) AND ("right"(flight_id, 1) <> ' '::text))),
     CONSTRAINT flights_departed_at_check CHECK (isfinite(departed_at)),
     CONSTRAINT flights_destination_is_clean CHECK ((destination = flightbill.clean_text(destination))),
     CONSTRAINT flights_distance_km_check CHECK ((abs(distance_km) < 'Infinity'::numeric)),
+    CONSTRAINT flights_facts_check CHECK (((jsonb_typeof(facts) = 'object'::text) AND (octet_length((facts)::text) <= 20000))),
     CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at)),
+    CONSTRAINT flights_movement_check CHECK ((movement = ANY (ARRAY['arrival'::text, 'departure'::text]))),
+    CONSTRAINT flights_off_block_at_check CHECK (isfinite(off_block_at)),
+    CONSTRAINT flights_on_block_at_check CHECK (isfinite(on_block_at)),
     CONSTRAINT flights_operator_is_clean CHECK ((operator = flightbill.clean_text(operator))),
     CONSTRAINT flights_origin_is_clean CHECK ((origin = flightbill.clean_text(origin))),
     CONSTRAINT flights_registration_is_clean CHECK ((registration = flightbill.clean_text(registration))),
@@ -1766,6 +1821,7 @@ CREATE TABLE flightbill.charges (
     flown_on date NOT NULL,
     late boolean DEFAULT false NOT NULL,
     origin text,
+    detail jsonb,
     CONSTRAINT charges_origin_check CHECK ((origin = ANY (ARRAY['rebilled'::text, 'correction'::text])))
 );
 
@@ -2056,26 +2112,76 @@ CREATE TABLE flightbill.tariffs (
     band_from numeric,
     band_to numeric,
     unit_rate numeric NOT NULL,
-    minimum numeric DEFAULT 0 NOT NULL,
+    minimum numeric,
     currency text NOT NULL COLLATE pg_catalog."C",
     tax_rate numeric DEFAULT 0 NOT NULL,
     valid_from date NOT NULL,
     valid_to date,
+    "when" text,
+    during text,
+    of text[],
+    unit numeric,
+    free numeric,
+    free_mode text,
+    rounding text,
+    times text,
+    tonne_kg numeric,
+    tonne_rounding text,
+    tonne_step numeric,
+    band_of text,
+    band_mode text,
+    fixed numeric,
+    factor numeric,
+    maximum numeric,
+    minimum_at_zero boolean DEFAULT false NOT NULL,
+    distance_less numeric,
+    distance_unit numeric,
+    distance_power numeric,
+    mass_unit numeric,
+    mass_power numeric,
+    decimals smallint,
+    tax_category text,
+    tax_reason text,
     CONSTRAINT tariffs_airport_check CHECK (((airport <> ''::text) AND (airport = flightbill.clean_text(airport)) AND (char_length(airport) <= 200))),
     CONSTRAINT tariffs_applies_to_check CHECK ((applies_to = ANY (ARRAY['departure'::text, 'arrival'::text, 'any'::text]))),
-    CONSTRAINT tariffs_band_from_check CHECK (((band_from >= (0)::numeric) AND (band_from <= (1000)::numeric))),
-    CONSTRAINT tariffs_band_to_check CHECK (((band_to > (0)::numeric) AND (band_to <= (1000)::numeric))),
-    CONSTRAINT tariffs_basis_check CHECK ((basis = ANY (ARRAY['per_flight'::text, 'per_tonne'::text, 'per_km'::text, 'per_passenger'::text, 'route'::text, 'terminal'::text]))),
-    CONSTRAINT tariffs_check CHECK ((band_to > COALESCE(band_from, (0)::numeric))),
-    CONSTRAINT tariffs_check1 CHECK ((valid_to > valid_from)),
+    CONSTRAINT tariffs_band_from_check CHECK (((band_from >= (0)::numeric) AND (band_from < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_band_mode_check CHECK ((band_mode = ANY (ARRAY['marginal'::text, 'whole'::text]))),
+    CONSTRAINT tariffs_band_of_check CHECK (((band_of <> ''::text) AND (char_length(band_of) <= 63))),
+    CONSTRAINT tariffs_band_to_check CHECK (((band_to > (0)::numeric) AND (band_to < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_basis_check CHECK ((basis = ANY (ARRAY['per_flight'::text, 'per_tonne'::text, 'per_km'::text, 'per_passenger'::text, 'route'::text, 'terminal'::text, 'per_unit'::text, 'per_time'::text, 'formula'::text, 'percent'::text, 'top_up'::text]))),
+    CONSTRAINT tariffs_check CHECK (((abs(unit_rate) < ('1000000000000'::bigint)::numeric) AND ((unit_rate >= (0)::numeric) OR (basis = 'percent'::text)))),
+    CONSTRAINT tariffs_check1 CHECK (((tax_rate = (0)::numeric) OR (COALESCE(tax_category, 'standard'::text) = 'standard'::text))),
+    CONSTRAINT tariffs_check2 CHECK ((band_to > COALESCE(band_from, (0)::numeric))),
+    CONSTRAINT tariffs_check3 CHECK ((valid_to > valid_from)),
     CONSTRAINT tariffs_code_check CHECK (((code <> ''::text) AND (code = flightbill.clean_text(code)) AND (char_length(code) <= 200))),
     CONSTRAINT tariffs_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT tariffs_decimals_check CHECK (((decimals >= 0) AND (decimals <= 12))),
     CONSTRAINT tariffs_description_check CHECK ((char_length(description) <= 1000)),
+    CONSTRAINT tariffs_distance_less_check CHECK (((distance_less >= (0)::numeric) AND (distance_less < (1000000)::numeric))),
+    CONSTRAINT tariffs_distance_power_check CHECK (((distance_power >= (0)::numeric) AND (distance_power <= (3)::numeric))),
+    CONSTRAINT tariffs_distance_unit_check CHECK (((distance_unit > (0)::numeric) AND (distance_unit < (1000000)::numeric))),
+    CONSTRAINT tariffs_during_check CHECK (((during <> ''::text) AND (char_length(during) <= 1000))),
+    CONSTRAINT tariffs_factor_check CHECK (((factor >= (0)::numeric) AND (factor < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_fixed_check CHECK ((abs(fixed) < ('1000000000000'::bigint)::numeric)),
+    CONSTRAINT tariffs_free_check CHECK (((free >= (0)::numeric) AND (free < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_free_mode_check CHECK ((free_mode = ANY (ARRAY['deduct'::text, 'threshold'::text]))),
+    CONSTRAINT tariffs_mass_power_check CHECK (((mass_power >= (0)::numeric) AND (mass_power <= (3)::numeric))),
+    CONSTRAINT tariffs_mass_unit_check CHECK (((mass_unit > (0)::numeric) AND (mass_unit < (1000000)::numeric))),
+    CONSTRAINT tariffs_maximum_check CHECK ((abs(maximum) < ('1000000000000'::bigint)::numeric)),
     CONSTRAINT tariffs_minimum_check CHECK (((minimum >= (0)::numeric) AND (minimum < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_of_check CHECK (((cardinality(of) >= 1) AND (cardinality(of) <= 50))),
+    CONSTRAINT tariffs_rounding_check CHECK ((rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
+    CONSTRAINT tariffs_tax_category_check CHECK ((tax_category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text]))),
     CONSTRAINT tariffs_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate <= (1)::numeric))),
-    CONSTRAINT tariffs_unit_rate_check CHECK (((unit_rate >= (0)::numeric) AND (unit_rate < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_tax_reason_check CHECK (((tax_reason <> ''::text) AND (char_length(tax_reason) <= 1000))),
+    CONSTRAINT tariffs_times_check CHECK (((times <> ''::text) AND (char_length(times) <= 63))),
+    CONSTRAINT tariffs_tonne_kg_check CHECK ((tonne_kg = ANY (ARRAY[(1000)::numeric, 453.59237]))),
+    CONSTRAINT tariffs_tonne_rounding_check CHECK ((tonne_rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
+    CONSTRAINT tariffs_tonne_step_check CHECK (((tonne_step > (0)::numeric) AND (tonne_step <= (1000)::numeric))),
+    CONSTRAINT tariffs_unit_check CHECK (((unit > (0)::numeric) AND (unit < ('1000000000000'::bigint)::numeric))),
     CONSTRAINT tariffs_valid_from_check CHECK (isfinite(valid_from)),
-    CONSTRAINT tariffs_valid_to_check CHECK (isfinite(valid_to))
+    CONSTRAINT tariffs_valid_to_check CHECK (isfinite(valid_to)),
+    CONSTRAINT tariffs_when_check CHECK ((("when" <> ''::text) AND (char_length("when") <= 1000)))
 );
 
 ALTER TABLE flightbill.tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -2272,6 +2378,18 @@ END;
 ALTER TABLE ONLY flightbill.river_job ALTER COLUMN id SET DEFAULT nextval('flightbill.river_job_id_seq'::regclass);
 
 ALTER TABLE ONLY flightbill.river_notification ALTER COLUMN id SET DEFAULT nextval('flightbill.river_notification_id_seq'::regclass);
+
+ALTER TABLE ONLY flightbill.aircraft
+    ADD CONSTRAINT aircraft_has_one_declaration_a_day EXCLUDE USING gist (flightbill.code_form(registration) WITH =, daterange(valid_from, valid_to) WITH &&) DEFERRABLE;
+
+ALTER TABLE ONLY flightbill.aircraft
+    ADD CONSTRAINT aircraft_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY flightbill.aircraft_types
+    ADD CONSTRAINT aircraft_types_pkey PRIMARY KEY (aircraft_type);
+
+ALTER TABLE ONLY flightbill.airports
+    ADD CONSTRAINT airports_pkey PRIMARY KEY (code);
 
 ALTER TABLE ONLY flightbill.billed_flights
     ADD CONSTRAINT billed_flights_pkey PRIMARY KEY (flight_id);

@@ -187,7 +187,7 @@ func (w *IngestFlight) priceFrom(ctx context.Context, book *db.PriceBook, batch 
 func price(
 	ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, payer *billing.Customer, bounds billing.Bounds, now time.Time,
 ) (db.Bill, error) {
-	if err := billing.CheckLanded(flight, now); err != nil {
+	if err := billing.CheckMoved(flight, now); err != nil {
 		return db.Bill{}, err
 	}
 	if payer == nil {
@@ -200,12 +200,12 @@ func price(
 		}
 		payer = &customer
 	}
-	landedOn := book.Calendar.LandingDate(*flight.LandedAt)
-	charges, err := billing.Price(flight, *payer, landedOn, book.Tariffs(flight), bounds)
+	movedOn := book.Calendar.MovementDate(flight)
+	charges, err := billing.Price(billing.Case{Flight: flight, Customer: *payer, MovedOn: movedOn}, book.Tariffs, bounds)
 	if err != nil {
 		return db.Bill{}, err
 	}
-	return db.Bill{Flight: flight, Customer: *payer, LandedOn: landedOn, Charges: charges, Book: book}, nil
+	return db.Bill{Flight: flight, Customer: *payer, LandedOn: movedOn, Charges: charges, Book: book}, nil
 }
 
 // reconsider decides about flights that were refused. That does not matter any more

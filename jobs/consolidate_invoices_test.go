@@ -28,8 +28,8 @@ func (b *testBundle) bill(t *testing.T, id string) db.Bill {
 	customer, known, err := books.Customer(t.Context(), book, flight)
 	require.NoError(t, err)
 	require.True(t, known, "flight %s has a customer", id)
-	landedOn := book.Calendar.LandingDate(*flight.LandedAt)
-	charges, err := billing.Price(flight, customer, landedOn, book.Tariffs(flight), billing.Bounds{})
+	landedOn := book.Calendar.MovementDate(flight)
+	charges, err := billing.Price(billing.Case{Flight: flight, Customer: customer, MovedOn: landedOn}, book.Tariffs, billing.Bounds{})
 	require.NoError(t, err)
 	return db.Bill{Flight: flight, Customer: customer, LandedOn: landedOn, Charges: charges, Book: book}
 }

@@ -101,7 +101,7 @@ func (c *Corrector) payer(billed *db.BilledFlight, book *db.PriceBook, flight bi
 	switch {
 	case c.Payer == db.PayerBilled:
 		return &billed.Customer
-	case c.Payer == "" && flight.LandedAt != nil && billed.SamePayer(flight, book.Calendar.LandingDate(*flight.LandedAt)):
+	case c.Payer == "" && billed.SamePayer(flight, book.Calendar.MovementDate(flight)):
 		return &billed.Customer
 	}
 	return nil

@@ -17,6 +17,12 @@ CREATE TABLE flightbill.flights (
     landed_at     timestamptz CHECK (isfinite(landed_at)),
     distance_km   numeric CHECK (abs(distance_km) < 'Infinity'), -- great circle, km
     passengers    bigint,      -- on board
+    movement      text CHECK (movement IN ('arrival', 'departure')), -- null: a whole leg
+    mtow_lb       bigint,      -- maximum take-off mass, lb
+    on_block_at   timestamptz CHECK (isfinite(on_block_at)),  -- the stay on the stand that is billed with this movement
+    off_block_at  timestamptz CHECK (isfinite(off_block_at)),
+    -- All other facts, by name: each text or a number.
+    facts         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(facts) = 'object' AND octet_length(facts::text) <= 20000),
     CONSTRAINT flights_callsign_is_clean CHECK (callsign = flightbill.clean_text(callsign)),
     CONSTRAINT flights_operator_is_clean CHECK (operator = flightbill.clean_text(operator)),
     CONSTRAINT flights_registration_is_clean CHECK (registration = flightbill.clean_text(registration)),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -135,7 +136,7 @@ func (s *Source) lookAt(i int, rows [][]any) looked {
 			}
 			bad[id] = true
 		}
-		l.good = l.good || err == nil && f != (billing.Flight{})
+		l.good = l.good || err == nil && !reflect.ValueOf(f).IsZero()
 	}
 	l.flights = len(bad)
 	return l

@@ -86,7 +86,7 @@ func (a *app) stopped(r *pinot.Report) error {
 	if r.Flight == nil {
 		return r.Refusal
 	}
-	if err := billing.CheckLanded(*r.Flight, a.now()); err != nil {
+	if err := billing.CheckMoved(*r.Flight, a.now()); err != nil {
 		return err
 	}
 	if r.Flight.Registration == "" && r.Flight.Operator == "" {

@@ -7,6 +7,9 @@ package dbsqlc
 
 import (
 	"context"
+	"time"
+
+	"github.com/shopspring/decimal"
 )
 
 const billedFlightStates = `-- name: BilledFlightStates :many
@@ -49,15 +52,30 @@ FROM flightbill.flights
 WHERE flight_id = ANY ($1::text[])
 `
 
-func (q *Queries) FlightList(ctx context.Context, flightIds []string) ([]Flight, error) {
+type FlightListRow struct {
+	FlightID     string
+	Callsign     *string
+	Operator     *string
+	Registration *string
+	AircraftType *string
+	MtowKg       *int64
+	Origin       *string
+	Destination  *string
+	DepartedAt   *time.Time
+	LandedAt     *time.Time
+	DistanceKm   decimal.NullDecimal
+	Passengers   *int64
+}
+
+func (q *Queries) FlightList(ctx context.Context, flightIds []string) ([]FlightListRow, error) {
 	rows, err := q.db.Query(ctx, flightList, flightIds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Flight
+	var items []FlightListRow
 	for rows.Next() {
-		var i Flight
+		var i FlightListRow
 		if err := rows.Scan(
 			&i.FlightID,
 			&i.Callsign,

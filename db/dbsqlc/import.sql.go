@@ -454,7 +454,7 @@ INSERT INTO flightbill.tariffs (code, description, basis, customer_id, airport, 
     currency, tax_rate, valid_from, valid_to)
 SELECT r.code, r.description, r.basis, nullif(r.customer_id, 0), nullif(r.airport, ''), r.applies_to,
     CAST(nullif(r.band_from, '') AS numeric), CAST(nullif(r.band_to, '') AS numeric),
-    CAST(r.unit_rate AS numeric), CAST(r.minimum AS numeric), r.currency, CAST(r.tax_rate AS numeric),
+    CAST(r.unit_rate AS numeric), CAST(nullif(r.minimum, '') AS numeric), r.currency, CAST(r.tax_rate AS numeric),
     CAST(r.valid_from AS date), CAST(nullif(r.valid_to, '') AS date)
 FROM (SELECT unnest($1::text[]) AS code, unnest($2::text[]) AS description, unnest($3::text[]) AS basis,
     unnest($4::bigint[]) AS customer_id, unnest($5::text[]) AS airport,
@@ -573,7 +573,7 @@ const tariffUpdateMany = `-- name: TariffUpdateMany :exec
 UPDATE flightbill.tariffs t
 SET code = r.code, airport = nullif(r.airport, ''), description = r.description, basis = r.basis, applies_to = r.applies_to,
     band_from = CAST(nullif(r.band_from, '') AS numeric), unit_rate = CAST(r.unit_rate AS numeric),
-    minimum = CAST(r.minimum AS numeric), currency = r.currency, tax_rate = CAST(r.tax_rate AS numeric),
+    minimum = CAST(nullif(r.minimum, '') AS numeric), currency = r.currency, tax_rate = CAST(r.tax_rate AS numeric),
     valid_to = CAST(nullif(r.valid_to, '') AS date)
 FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::text[]) AS code, unnest($3::text[]) AS airport,
     unnest($4::text[]) AS description, unnest($5::text[]) AS basis,

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/shopspring/decimal"
 )
 
 type BillingRun struct {
@@ -22,19 +21,4 @@ type BillingRun struct {
 	Charges    int64
 	Held       int64
 	Parked     int64
-}
-
-type Flight struct {
-	FlightID     string
-	Callsign     *string
-	Operator     *string
-	Registration *string
-	AircraftType *string
-	MtowKg       *int64
-	Origin       *string
-	Destination  *string
-	DepartedAt   *time.Time
-	LandedAt     *time.Time
-	DistanceKm   decimal.NullDecimal
-	Passengers   *int64
 }

@@ -189,7 +189,7 @@ type TariffListRow struct {
 	BandFrom    decimal.NullDecimal
 	BandTo      decimal.NullDecimal
 	UnitRate    decimal.Decimal
-	Minimum     decimal.Decimal
+	Minimum     decimal.NullDecimal
 	Currency    string
 	TaxRate     decimal.Decimal
 	ValidFrom   billing.Date

@@ -144,7 +144,7 @@ func readTariff(f *csvFile) billing.Tariff {
 	if f.required("unit_rate", money) != "" {
 		assign(&t.UnitRate, f.decimal("unit_rate", money))
 	}
-	assign(&t.Minimum, f.decimal("minimum", money+", or nothing for no minimum"))
+	t.Minimum = f.decimal("minimum", money+", or nothing for no minimum")
 	if f.required("tax_rate", rate) != "" {
 		assign(&t.TaxRate, f.decimal("tax_rate", rate))
 	}
@@ -203,7 +203,7 @@ func linesOf(f *csvFile, rows []tariffRow) (map[tariffKey]int, error) {
 
 func sameTariff(a, b billing.Tariff) bool {
 	return a.Code == b.Code && a.Airport == b.Airport && a.Description == b.Description && a.Basis == b.Basis && a.AppliesTo == b.AppliesTo &&
-		optional(a.BandFrom) == optional(b.BandFrom) && a.UnitRate.Equal(b.UnitRate) && a.Minimum.Equal(b.Minimum) &&
+		optional(a.BandFrom) == optional(b.BandFrom) && a.UnitRate.Equal(b.UnitRate) && optional(a.Minimum) == optional(b.Minimum) &&
 		a.Currency == b.Currency && a.TaxRate.Equal(b.TaxRate) && a.ValidTo == b.ValidTo
 }
 
@@ -254,7 +254,7 @@ func insertTariff(p *dbsqlc.TariffInsertManyParams, t billing.Tariff) {
 	p.BandsFrom = append(p.BandsFrom, optional(t.BandFrom))
 	p.BandsTo = append(p.BandsTo, optional(t.BandTo))
 	p.UnitRates = append(p.UnitRates, t.UnitRate.String())
-	p.Minimums = append(p.Minimums, t.Minimum.String())
+	p.Minimums = append(p.Minimums, optional(t.Minimum))
 	p.Currencies = append(p.Currencies, t.Currency)
 	p.TaxRates = append(p.TaxRates, t.TaxRate.String())
 	p.ValidFroms = append(p.ValidFroms, t.ValidFrom.String())
@@ -270,7 +270,7 @@ func updateTariff(p *dbsqlc.TariffUpdateManyParams, id int64, t billing.Tariff) 
 	p.AppliesTo = append(p.AppliesTo, string(t.AppliesTo))
 	p.BandsFrom = append(p.BandsFrom, optional(t.BandFrom))
 	p.UnitRates = append(p.UnitRates, t.UnitRate.String())
-	p.Minimums = append(p.Minimums, t.Minimum.String())
+	p.Minimums = append(p.Minimums, optional(t.Minimum))
 	p.Currencies = append(p.Currencies, t.Currency)
 	p.TaxRates = append(p.TaxRates, t.TaxRate.String())
 	p.ValidTos = append(p.ValidTos, t.ValidTo.String())

@@ -73,7 +73,7 @@ INSERT INTO flightbill.tariffs (code, description, basis, customer_id, airport, 
     currency, tax_rate, valid_from, valid_to)
 SELECT r.code, r.description, r.basis, nullif(r.customer_id, 0), nullif(r.airport, ''), r.applies_to,
     CAST(nullif(r.band_from, '') AS numeric), CAST(nullif(r.band_to, '') AS numeric),
-    CAST(r.unit_rate AS numeric), CAST(r.minimum AS numeric), r.currency, CAST(r.tax_rate AS numeric),
+    CAST(r.unit_rate AS numeric), CAST(nullif(r.minimum, '') AS numeric), r.currency, CAST(r.tax_rate AS numeric),
     CAST(r.valid_from AS date), CAST(nullif(r.valid_to, '') AS date)
 FROM (SELECT unnest(@codes::text[]) AS code, unnest(@descriptions::text[]) AS description, unnest(@bases::text[]) AS basis,
     unnest(@customer_ids::bigint[]) AS customer_id, unnest(@airports::text[]) AS airport,
@@ -87,7 +87,7 @@ FROM (SELECT unnest(@codes::text[]) AS code, unnest(@descriptions::text[]) AS de
 UPDATE flightbill.tariffs t
 SET code = r.code, airport = nullif(r.airport, ''), description = r.description, basis = r.basis, applies_to = r.applies_to,
     band_from = CAST(nullif(r.band_from, '') AS numeric), unit_rate = CAST(r.unit_rate AS numeric),
-    minimum = CAST(r.minimum AS numeric), currency = r.currency, tax_rate = CAST(r.tax_rate AS numeric),
+    minimum = CAST(nullif(r.minimum, '') AS numeric), currency = r.currency, tax_rate = CAST(r.tax_rate AS numeric),
     valid_to = CAST(nullif(r.valid_to, '') AS date)
 FROM (SELECT unnest(@ids::bigint[]) AS id, unnest(@codes::text[]) AS code, unnest(@airports::text[]) AS airport,
     unnest(@descriptions::text[]) AS description, unnest(@bases::text[]) AS basis,

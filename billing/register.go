@@ -1,0 +1,33 @@
+package billing
+
+import "time"
+
+// Declared is what a register has of a flight's fact.
+type Declared struct {
+	Value Fact   `json:"value"`
+	From  string `json:"from"` // "aircraft G-ABCD", "aircraft type A320"
+}
+
+// Airport is what the register of airports has of one.
+type Airport struct {
+	Code     string         // its canonical code, by which airports are compared
+	Country  string         // ISO 3166, two letters
+	Location *time.Location // its wall clock; nil: not known
+}
+
+// RegisterFirst names the facts whose value in the register of aircraft goes before that
+// of the flight source.
+type RegisterFirst []string
+
+// Case is what a flight is priced from.
+type Case struct {
+	Flight   Flight // as the flight source has it
+	Customer Customer
+	MovedOn  Date // the movement date in the billing zone
+
+	// From the registers, as of the movement date.
+	Aircraft            map[string]Declared // declared facts of the aircraft itself, by name
+	AircraftType        map[string]Declared // those of its type
+	First               RegisterFirst
+	Origin, Destination *Airport // nil: no airport, or one that is not in the register
+}

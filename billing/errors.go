@@ -213,7 +213,7 @@ func quotedOr(code, none string) string {
 func lacksFact(id, fact, tariffCode string) *Error {
 	var zero string
 	if fact == factDistance || fact == factPassengers {
-		zero = " (a 0 there is a missing one, unless FLIGHTBILL_ZERO_IS_VALUE says otherwise)"
+		zero = " (a 0 from Pinot is a missing one, unless PINOT_ZERO_IS_A_FACT names it)"
 	}
 	return &Error{Kind: Refused, Reason: ReasonMissingFact, Message: fmt.Sprintf(
 		"flight %s has no %s%s, which tariff %q needs; add it in the flight source and enqueue the flight again",

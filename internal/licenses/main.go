@@ -20,6 +20,9 @@ import (
 
 const file = "THIRD_PARTY_LICENSES"
 
+// others are the folders with the licences of what is no Go module.
+var others = map[string]string{"airportsdata 20260905 (https://pypi.org/project/airportsdata/)": "internal/airports"}
+
 func main() {
 	write := flag.Bool("write", false, "write the file")
 	flag.Parse()
@@ -52,7 +55,8 @@ func text(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	under := map[string][]string{} // modules and their folders, by what their licence says
+	maps.Copy(folders, others)
+	under := map[string][]string{} // modules and their folders, and others, by what their licence says
 	for name, dir := range folders {
 		licence, err := licence(dir)
 		_, folder, _ := strings.Cut(name, "@")
@@ -74,7 +78,8 @@ func text(ctx context.Context) (string, error) {
 	b.WriteString(`flightbill's binary holds the Go modules below. Each is here with its licence and, where it has one, its notice; a folder
 is named where what was copied into it has a licence of its own.
 The source of a module of this version is at https://pkg.go.dev/ and its name; of those under the Mozilla Public
-License 2.0 flightbill holds it unchanged, and offers it there.
+License 2.0 flightbill holds it unchanged, and offers it there. The codes, countries and time zones of airports are those of
+airportsdata, a Python package.
 
 Not here are the licences of the npm packages in River UI's pages, such as react-dom, headlessui, reactflow and dagrejs:
 the module riverqueue.com/riverui holds these packages bundled, without a list and without their texts. River UI's own

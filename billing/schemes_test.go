@@ -458,7 +458,11 @@ func readTariffs(t *testing.T, file string) []billing.Tariff {
 	t.Helper()
 	var tariffs []billing.Tariff
 	for _, r := range readRows(t, file, false) {
-		tariff, customer, wrong := billing.ReadTariff(r.take)
+		cells := maps.Clone(r.cells)
+		tariff, customer, wrong := billing.ReadTariff(func(column string) string {
+			delete(r.cells, column)
+			return cells[column] // may be asked for twice
+		})
 		require.Empty(t, wrong, "%s, line %d", r.file, r.line)
 		require.Empty(t, customer, "%s, line %d: a scheme is for every customer", r.file, r.line)
 		require.NoError(t, tariff.Validate(), "%s, line %d", r.file, r.line)

@@ -187,25 +187,37 @@ func (w *IngestFlight) priceFrom(ctx context.Context, book *db.PriceBook, batch 
 func price(
 	ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, payer *billing.Customer, bounds billing.Bounds, now time.Time,
 ) (db.Bill, error) {
-	if err := billing.CheckMoved(flight, now); err != nil {
-		return db.Bill{}, err
-	}
-	if payer == nil {
-		customer, known, err := books.Customer(ctx, book, flight)
-		if err != nil {
-			return db.Bill{}, err
-		}
-		if !known {
-			return db.Bill{}, billing.NoCustomer(flight)
-		}
-		payer = &customer
-	}
-	movedOn := book.Calendar.MovementDate(flight)
-	charges, err := billing.Price(billing.Case{Flight: flight, Customer: *payer, MovedOn: movedOn}, book.Tariffs, bounds)
+	c, err := caseOf(ctx, books, book, flight, payer, now)
 	if err != nil {
 		return db.Bill{}, err
 	}
-	return db.Bill{Flight: flight, Customer: *payer, LandedOn: movedOn, Charges: charges, Book: book}, nil
+	charges, err := billing.Price(c, book.Tariffs, bounds)
+	if err != nil {
+		return db.Bill{}, err
+	}
+	return db.Bill{Flight: flight, Customer: c.Customer, LandedOn: c.MovedOn, Charges: charges, Book: book}, nil
+}
+
+// caseOf returns what a flight is priced from. Where nobody pays for it, it is there but
+// for the customer.
+func caseOf(ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, payer *billing.Customer, now time.Time) (billing.Case, error) {
+	if err := billing.CheckMoved(flight, now); err != nil {
+		return billing.Case{}, err
+	}
+	c := billing.Case{Flight: flight, MovedOn: book.Calendar.MovementDate(flight), Now: now}
+	if payer != nil {
+		c.Customer = *payer
+		return c, nil
+	}
+	customer, known, err := books.Customer(ctx, book, flight)
+	switch {
+	case err != nil:
+		return billing.Case{}, err
+	case !known:
+		return c, billing.NoCustomer(flight)
+	}
+	c.Customer = customer
+	return c, nil
 }
 
 // reconsider decides about flights that were refused. That does not matter any more

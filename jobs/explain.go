@@ -51,7 +51,7 @@ func (e *Explainer) Explain(ctx context.Context, id string, payer *billing.Custo
 	if err := answers[id].Err; err != nil {
 		return found, found.refuse(err)
 	}
-	c, err := caseOf(ctx, e.Books, book, answers[id].Flight, payer, e.Now())
+	c, err := caseOf(ctx, e.Books, book, answers[id].Flight, kept{payer: payer}, e.Now())
 	if err := found.refuse(err); err != nil || c.MovedOn.IsZero() {
 		return found, err
 	}
@@ -63,7 +63,7 @@ func (e *Explainer) Explain(ctx context.Context, id string, payer *billing.Custo
 		return found, found.refuse(err)
 	}
 	if found.Billed != nil {
-		correction := found.Billed.Corrected(db.Bill{Flight: c.Flight, Customer: c.Customer, LandedOn: c.MovedOn, Charges: found.Charges, Book: book})
+		correction := found.Billed.Corrected(db.Bill{Flight: c.Flight, Customer: c.Customer, LandedOn: c.MovedOn, Declared: c.Declared(), Charges: found.Charges, Book: book})
 		found.Differs = len(correction.Lines) > 0
 	}
 	return found, nil

@@ -16,12 +16,13 @@ import (
 
 const pricedTariffs = "code,description,basis,customer,airport,applies_to,when,band_from,band_to,fixed,factor,unit_rate,minimum,currency,tax_rate,valid_from,valid_to,of\n" +
 	"LANDING,Landing,per_tonne,,EIDW,arrival,noise_class=A|B,,,,0.5,5,60,EUR,0.20,2012-01-01,,\n" +
-	"LANDING,Landing,per_tonne,,EIDW,arrival,noise_class=C,,,,,9,,EUR,0.20,2012-01-01,,\n" +
+	"LOUD,Loud,per_tonne,,EIDW,arrival,noise_class=C,,,,,9,,EUR,0.20,2012-01-01,,\n" +
 	"LANDING,Landing,per_tonne,,EGLL,arrival,,,,,,9,,EUR,0.20,2012-01-01,,\n" +
 	"NIGHT,Night,percent,,EIDW,arrival,,,,,,0.5,,EUR,0.20,2012-01-01,,LANDING\n" +
 	"OLD,Before,per_flight,,EIDW,arrival,,,,,,1,,EUR,0,2011-01-01,2012-01-01,\n" +
 	"PAX,Transfer,per_unit,,EIDW,arrival,,,,,,2,,EUR,0,2012-01-01,,pax_transfer\n" +
-	"REBATE,Own,per_flight,OTHER,EIDW,arrival,,,,,,1,,EUR,0,2012-01-01,,\n"
+	"REBATE,Own,per_flight,OTHER,EIDW,arrival,,,,,,1,,EUR,0,2012-01-01,,\n" +
+	"FAR,Far,per_flight,,EHAM,arrival,,,,,,1,,EUR,0,2012-01-01,,\n"
 
 const pricedFlights = "flight_id,callsign,operator,registration,aircraft_type,mtow_kg,origin,destination,departed_at,landed_at,distance_km,movement,fact.noise_class,fact.pax_transfer\n" +
 	"F1,,WEEK,EI-ABC,B738,66500,EGLL,EIDW,,2013-01-04T10:17:00Z,,arrival,a,14\n" +
@@ -62,14 +63,14 @@ func TestPrice(t *testing.T) {
 	flightbill("", "overdue") // stores the settings
 
 	const charges = `CODE     TARIFF  QUANTITY  RATE  AMOUNT  TAX RATE    TAX  CURRENCY
-LANDING       1        67     5  167.50       0.2  33.50  EUR       Landing
+LANDING       1        67     5  167.50       0.2  33.50  EUR  Landing
     noise_class a
     mtow_kg 66500
     tonnes 67: 66500 / 1000, rounded up
     amount 167.5: 67 × 5 × 0.5
-NIGHT         4     167.5   0.5   83.75       0.2  16.75  EUR       Night
+NIGHT         4     167.5   0.5   83.75       0.2  16.75  EUR  Night
     LANDING 167.5
-PAX           6        14     2   28.00         0   0.00  EUR       Transfer
+PAX           6        14     2   28.00         0   0.00  EUR  Transfer
     pax_transfer 14
 `
 	const sums = "Subtotal 279.25, tax 50.25, total 329.50 EUR\n"
@@ -80,13 +81,14 @@ Date      2013-01-04
 
 `+charges+`
 CODE     TARIFF  NO CHARGE, SINCE
-LANDING       2  when noise_class is a, not C
+LANDING       3  for arrivals at "EGLL", and this is the arrival at "EIDW"
+LOUD          2  when noise_class=C, but it is a
 OLD           5  valid until before 2012-01-01, and the flight is of 2013-01-04
 
 `+sums+`
 In the ledger: it has not been billed.
 `, shown)
-	require.Contains(t, flightbill("", "price", "F1", "--all"), "LANDING       3  for arrivals at \"EGLL\"")
+	require.Contains(t, flightbill("", "price", "F1", "--all"), "FAR           8  for arrivals at \"EHAM\"")
 	require.Contains(t, flightbill("", "price", "F1", "--all"), "REBATE        7  for another customer\n")
 	require.Regexp(t, `REBATE +7 +1 +1 +1.00 `, flightbill("", "price", "F1", "--customer", "OTHER"))
 	require.Contains(t, flightbill("", "price", "F2"), "PAX           6  needs a fact that the flight does not have: pax_transfer\n")
@@ -119,7 +121,7 @@ In the ledger: it has not been billed.
 		"    noise_class a\n")
 	require.NotContains(t, flightbill("", "price", "F1"), "not what it would be billed now")
 	detail := flightbill("", "invoices", "show", "1", "--detail")
-	require.Contains(t, detail, "LANDING     67     5  167.50  33.50\n    noise_class a\n    mtow_kg 66500\n    tonnes 67: 66500 / 1000, rounded up\n    amount 167.5: 67 × 5 × 0.5\n")
+	require.Contains(t, detail, "LANDING        67     5  167.50  33.50\n    noise_class a\n    mtow_kg 66500\n    tonnes 67: 66500 / 1000, rounded up\n    amount 167.5: 67 × 5 × 0.5\n")
 	require.NotContains(t, flightbill("", "invoices", "show", "1"), "noise_class")
 	var invoice struct {
 		Charges []struct {
@@ -148,7 +150,7 @@ In the ledger: it has not been billed.
 	require.InDelta(t, 50000, view.Flight["mtow_kg"], 0)
 	require.Equal(t, "125", *view.Tariffs[0].Amount)
 	require.Nil(t, view.Tariffs[1].Amount)
-	require.Equal(t, "when noise_class is a, not C", view.Tariffs[1].Why)
+	require.Equal(t, "when noise_class=C, but it is a", view.Tariffs[2].Why)
 	require.Equal(t, []map[string]string{{"currency": "EUR", "subtotal": "215.5", "tax": "37.5", "total": "253"}}, view.Totals)
 	require.True(t, view.Ledger.Differs)
 	require.Len(t, view.Ledger.Charges, 3)

@@ -56,23 +56,18 @@ func (s *Flights) Flights(ctx context.Context, ids []string) (map[string]billing
 		return nil, err
 	}
 	for _, row := range rows {
-		answers[row.FlightID] = billing.Answer{Flight: billing.Flight{
+		f := billing.Flight{
 			ID: row.FlightID, Callsign: text(row.Callsign), Operator: text(row.Operator), Registration: text(row.Registration),
 			AircraftType: text(row.AircraftType), MTOWKg: row.MtowKg, Origin: text(row.Origin), Destination: text(row.Destination),
 			DepartedAt: inUTC(row.DepartedAt), LandedAt: inUTC(row.LandedAt), DistanceKm: DecimalOrNil(row.DistanceKm), Passengers: row.Passengers,
-<<<<<<< HEAD
-		}}
-=======
 			Movement: billing.Movement(text(row.Movement)), MTOWLb: row.MtowLb, OnBlockAt: inUTC(row.OnBlockAt), OffBlockAt: inUTC(row.OffBlockAt),
 		}
-		s.ZeroIsValue.Read(&f)
 		var err error
 		if f.Facts, err = namedFacts(row.Facts); err != nil {
 			answers[row.FlightID] = billing.Answer{Err: billing.UnusableFlight(row.FlightID, "has facts that cannot be read: "+err.Error())}
 			continue
 		}
 		answers[row.FlightID] = billing.Answer{Flight: f}
->>>>>>> e9d62f0ebbedc4c0653a2d9d65e5aa03414ca50b
 	}
 	return answers, nil
 }

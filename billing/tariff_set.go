@@ -35,7 +35,7 @@ type rule struct {
 // register has an airport, and any other code as it is; nil: no register.
 func NewTariffSet(tariffs []Tariff, canonical func(code string) string) *TariffSet {
 	if canonical == nil {
-		canonical = func(code string) string { return code }
+		canonical = asWritten
 	}
 	s := &TariffSet{atAirport: map[string][]*Tariff{}}
 	for _, tariff := range tariffs {

@@ -31,6 +31,8 @@ type config struct {
 	Batch        int
 	FlightWait   time.Duration
 	Bounds       billing.Bounds
+
+	RegisterFirst billing.RegisterFirst
 	HTTPAddr     string
 	HTTPUser     string
 	HTTPPassword string
@@ -120,6 +122,10 @@ func settings() []setting {
 			}
 			c.Bounds.FlightTime = d
 			return nil
+		}},
+		{"FLIGHTBILL_REGISTER_FIRST", strings.Join(billing.DefaultRegisterFirst, ","), "facts, separated by commas, of which the register of aircraft goes before the flight source", func(c *config, v string) (err error) {
+			c.RegisterFirst, err = billing.ParseRegisterFirst(v)
+			return err
 		}},
 		{"FLIGHTBILL_ZERO_IS_VALUE", "", "facts for which 0 is a value and not a missing one: passengers, distance_km, or both", func(c *config, v string) (err error) {
 			c.ZeroIsValue, err = billing.ParseZeroIsValue(v)

@@ -69,7 +69,7 @@ WHERE queue = 'flights' AND kind = 'ingest_flight'
 -- name: QueueCountOverdue :one
 SELECT count(*)::bigint AS flights, coalesce(min((metadata #>> '{waiting,since}')::timestamptz), now())::timestamptz AS oldest
 FROM flightbill.river_job
-WHERE queue = 'flights' AND kind = 'ingest_flight' AND state IN ('available', 'running', 'scheduled') AND metadata ->> 'reason' IN ('flight_unknown', 'not_landed')
+WHERE queue = 'flights' AND kind = 'ingest_flight' AND state IN ('available', 'running', 'scheduled') AND metadata ->> 'reason' IN ('flight_unknown', 'not_landed', 'not_off_block')
     AND CASE WHEN jsonb_typeof(metadata #> '{waiting,since}') = 'string' THEN (metadata #>> '{waiting,since}')::timestamptz <= @since_before::timestamptz END;
 
 -- This process cannot read the flight source: the view shows why flights wait.

@@ -182,6 +182,23 @@ func Tariffs(ctx context.Context, q *dbsqlc.Queries) ([]billing.Tariff, error) {
 	return tariffs, nil
 }
 
+// TariffCells returns all tariffs, each as the cells of a tariff file.
+func TariffCells(ctx context.Context, db dbsqlc.DBTX) ([][]string, error) {
+	rows, err := dbsqlc.New(db).TariffList(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the tariffs: %w", err)
+	}
+	cells := make([][]string, len(rows))
+	for i := range rows {
+		t, err := tariffOf(&rows[i])
+		if err != nil {
+			return nil, err
+		}
+		cells[i] = billing.WriteTariff(&t, rows[i].Customer)
+	}
+	return cells, nil
+}
+
 func tariffOf(row *dbsqlc.TariffListRow) (billing.Tariff, error) {
 	t := billing.Tariff{
 		ID: row.ID, Code: row.Code, Description: row.Description, Basis: billing.Basis(row.Basis),

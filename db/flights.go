@@ -15,8 +15,6 @@ import (
 
 // Flights is the built-in flight source: the table flights.
 type Flights struct {
-	ZeroIsValue billing.ZeroIsValue
-
 	q *dbsqlc.Queries
 }
 
@@ -56,13 +54,11 @@ func (s *Flights) Flights(ctx context.Context, ids []string) (map[string]billing
 		return nil, err
 	}
 	for _, row := range rows {
-		f := billing.Flight{
+		answers[row.FlightID] = billing.Answer{Flight: billing.Flight{
 			ID: row.FlightID, Callsign: text(row.Callsign), Operator: text(row.Operator), Registration: text(row.Registration),
 			AircraftType: text(row.AircraftType), MTOWKg: row.MtowKg, Origin: text(row.Origin), Destination: text(row.Destination),
 			DepartedAt: inUTC(row.DepartedAt), LandedAt: inUTC(row.LandedAt), DistanceKm: DecimalOrNil(row.DistanceKm), Passengers: row.Passengers,
-		}
-		s.ZeroIsValue.Read(&f)
-		answers[row.FlightID] = billing.Answer{Flight: f}
+		}}
 	}
 	return answers, nil
 }

@@ -172,9 +172,9 @@ func (w *IngestFlight) priceFrom(ctx context.Context, book *db.PriceBook, batch 
 			read, flights = append(read, a), append(flights, a.flight)
 		}
 	}
-	_ = w.books.LearnCustomers(ctx, book, flights) // in one query; what fails, fails again below
+	_ = w.books.Learn(ctx, book, flights) // in one query; what fails, fails again below
 	for _, a := range read {
-		if a.bill, a.refused = price(ctx, w.books, book, a.flight, nil, w.bounds, w.now()); a.refused == nil {
+		if a.bill, a.refused = price(ctx, w.books, book, a.flight, kept{}, w.bounds, w.now()); a.refused == nil {
 			a.refused = w.locked.check(a.bill.Customer)
 		}
 		refused = refused || a.refused != nil
@@ -183,13 +183,20 @@ func (w *IngestFlight) priceFrom(ctx context.Context, book *db.PriceBook, batch 
 	return refused
 }
 
-// price prices a flight for its payer; nil: the customer that has its aircraft or operator.
+// kept is what a price keeps of an earlier one.
+type kept struct {
+	payer    *billing.Customer           // nil: the customer that has the flight's aircraft or operator
+	declared map[string]billing.Declared // nil: what the registers have now
+}
+
+// price prices a flight.
 func price(
-	ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, payer *billing.Customer, bounds billing.Bounds, now time.Time,
+	ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, kept kept, bounds billing.Bounds, now time.Time,
 ) (db.Bill, error) {
 	if err := billing.CheckMoved(flight, now); err != nil {
 		return db.Bill{}, err
 	}
+	payer := kept.payer
 	if payer == nil {
 		customer, known, err := books.Customer(ctx, book, flight)
 		if err != nil {
@@ -200,12 +207,16 @@ func price(
 		}
 		payer = &customer
 	}
-	movedOn := book.Calendar.MovementDate(flight)
-	charges, err := billing.Price(billing.Case{Flight: flight, Customer: *payer, MovedOn: movedOn}, book.Tariffs, bounds)
+	c, err := books.Case(ctx, book, flight, kept.declared)
 	if err != nil {
 		return db.Bill{}, err
 	}
-	return db.Bill{Flight: flight, Customer: *payer, LandedOn: movedOn, Charges: charges, Book: book}, nil
+	c.Customer, c.Now = *payer, now
+	charges, err := billing.Price(c, book.Tariffs, bounds)
+	if err != nil {
+		return db.Bill{}, err
+	}
+	return db.Bill{Flight: flight, Customer: *payer, LandedOn: c.MovedOn, Declared: c.Declared(), Charges: charges, Book: book}, nil
 }
 
 // reconsider decides about flights that were refused. That does not matter any more

@@ -206,6 +206,16 @@ func readTariffs(ctx context.Context, q *dbsqlc.Queries) (*billing.TariffSet, er
 	if err != nil {
 		return nil, err
 	}
+	canonical, err := CanonicalAirports(ctx, q, tariffs)
+	if err != nil {
+		return nil, err
+	}
+	return billing.NewTariffSet(tariffs, canonical), nil
+}
+
+// CanonicalAirports returns what gives the code under which the register has an airport
+// that one of the tariffs names, and any other code as it is.
+func CanonicalAirports(ctx context.Context, q *dbsqlc.Queries, tariffs []billing.Tariff) (func(code string) string, error) {
 	forms := map[string]string{}
 	for i := range tariffs {
 		for _, code := range tariffs[i].AirportCodes() {
@@ -219,7 +229,7 @@ func readTariffs(ctx context.Context, q *dbsqlc.Queries) (*billing.TariffSet, er
 	for _, a := range airports {
 		forms[a.Code] = a.Form
 	}
-	return billing.NewTariffSet(tariffs, func(code string) string { return cmp.Or(forms[code], code) }), nil
+	return func(code string) string { return cmp.Or(forms[code], code) }, nil
 }
 
 // Tariffs reads all tariffs, those that have ended too.

@@ -61,6 +61,7 @@ type csvFile struct {
 	problems []error
 	warnings []string
 
+	sourceFacts   []string       // names of the facts that the flight source has beside the database's
 	tariffChanges []TariffChange // what a file of tariffs does, for CheckTariffs
 }
 

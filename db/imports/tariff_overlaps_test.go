@@ -17,10 +17,19 @@ func rule(cells ...string) string {
 	return "LAND,per_flight," + strings.Join(cells[:7], ",") + ",5,,EUR,0," + strings.Join(cells[7:], ",") + ",Landing"
 }
 
+// setupFacts is a database in which the facts that rules ask for are known.
+func setupFacts(t *testing.T) *testBundle {
+	t.Helper()
+	b := setup(t)
+	_, err := b.owner.Exec(t.Context(), `INSERT INTO flights (flight_id, facts) VALUES ('F1', '{"noise_class": "A", "seats": 30, "stand": "remote"}')`)
+	require.NoError(t, err)
+	return b
+}
+
 // Rules of one code that are apart are as many rules, and may change each for itself.
 func TestTariffsApart(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupFacts(t)
 	apart := []string{
 		ruleHeader,
 		rule("EIDW", "arrival", "", "", "", "noise_class=A|B", "06:00-22:00", "2026-01-01", ""),
@@ -37,7 +46,7 @@ func TestTariffsApart(t *testing.T) {
 
 func TestTariffsOverlapsNameBothRules(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupFacts(t)
 	b.load(imports.Tariffs, 2, 0, 0, ruleHeader,
 		rule("EIDW", "arrival", "", "30", "seats", "noise_class=A|B", "22:00-06:00", "2026-01-01", ""),
 		rule("EGLL", "any", "", "", "", "", "", "2026-01-01", ""))
@@ -60,7 +69,7 @@ func TestTariffsOverlapsNameBothRules(t *testing.T) {
 
 func TestTariffsRefusesWrongConditions(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupFacts(t)
 	b.refuse(imports.Tariffs, csvOf(ruleHeader,
 		rule("EIDW", "arrival", "", "", "", "noise_class=A;seats=>30", "", "2026-01-01", ""),
 		rule("EIDW", "arrival", "", "", "", "", "Mo-Fr 7:00-9:00", "2026-01-01", "")),
@@ -71,7 +80,7 @@ func TestTariffsRefusesWrongConditions(t *testing.T) {
 // Days without a rule are those of the same conditions and hours; a rule for more covers them.
 func TestTariffsWarnsOfDaysWithoutARuleByConditions(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupFacts(t)
 	warnings := func(lines ...string) []string {
 		result, err := b.read(imports.Tariffs, strings.NewReader(csvOf(append([]string{ruleHeader}, lines...)...)))
 		require.NoError(t, err)
@@ -92,7 +101,7 @@ func TestTariffsWarnsOfDaysWithoutARuleByConditions(t *testing.T) {
 // The figure to look at is that of the log; a quiet machine takes a second.
 func TestTariffsThousandsOfRules(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupFacts(t)
 	lines := []string{ruleHeader}
 	for i := range 2000 {
 		line := rule("EIDW", "arrival", "", "", "", "noise_class=N"+strings.Repeat("x", i/40)+"; stand!=remote", "22:00-06:00", "2026-01-01", "")

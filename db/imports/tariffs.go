@@ -67,7 +67,14 @@ func loadTariffsThen(ctx context.Context, pool *pgxpool.Pool, file *csvFile, the
 		if err != nil {
 			return err
 		}
-		if result, err = writeTariffs(ctx, q, file, rows, lines); err != nil {
+		before, err := db.Tariffs(ctx, q)
+		if err != nil {
+			return err
+		}
+		if result, err = writeTariffs(ctx, q, file, before, rows, lines); err != nil {
+			return err
+		}
+		if err := checkTariffSet(ctx, q, file, before, lines); err != nil {
 			return err
 		}
 		rules := rules{lines: lines, customers: map[int64]string{}}
@@ -80,7 +87,9 @@ func loadTariffsThen(ctx context.Context, pool *pgxpool.Pool, file *csvFile, the
 		if err := rules.checkOverlaps(file); err != nil {
 			return err
 		}
-		result.Warnings = tariffWarnings(file, rows, &rules)
+		if result.Warnings, err = tariffWarnings(ctx, q, file, rows, &rules); err != nil {
+			return err
+		}
 		return then(tx)
 	})
 	return result, err
@@ -156,13 +165,11 @@ func sameTariff(a, b billing.Tariff) bool {
 	return slices.Equal(billing.WriteTariff(&a, ""), billing.WriteTariff(&b, ""))
 }
 
-func writeTariffs(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tariffRow, lines map[billing.RuleKey]int) (Result, error) {
-	list, err := db.Tariffs(ctx, q)
-	if err != nil {
-		return Result{}, err
-	}
-	existing := make(map[billing.RuleKey]billing.Tariff, len(list))
-	for _, t := range list {
+func writeTariffs(
+	ctx context.Context, q *dbsqlc.Queries, f *csvFile, before []billing.Tariff, rows []tariffRow, lines map[billing.RuleKey]int,
+) (Result, error) {
+	existing := make(map[billing.RuleKey]billing.Tariff, len(before))
+	for _, t := range before {
 		existing[t.Key()] = t
 	}
 
@@ -175,7 +182,7 @@ func writeTariffs(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tar
 		case !exists:
 			added = append(added, tariffRecord(t))
 			f.tariffChanges = append(f.tariffChanges, tariffChange(row, nil))
-		case !sameTariff(old, t):
+		case old.Unreadable != "" || !sameTariff(old, t):
 			f.tariffChanges = append(f.tariffChanges, tariffChange(row, &old))
 			t.ID = old.ID
 			changed = append(changed, tariffRecord(t))

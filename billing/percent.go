@@ -13,7 +13,7 @@ func (p *pricing) chargeOfCharges(t *Tariff, rows []row) (*Charge, error) {
 	tr := p.conditionsOf(t)
 	sum, found := decimal.Zero, false
 	for i, code := range t.rule.of {
-		part, any := decimal.Zero, false
+		part, charged := decimal.Zero, false
 		for _, r := range rows {
 			if r.charge == nil || r.t.rule.code != code {
 				continue
@@ -22,9 +22,9 @@ func (p *pricing) chargeOfCharges(t *Tariff, rows []row) (*Charge, error) {
 				return nil, unusableTariff(p.c.Flight.ID, t.Code, fmt.Sprintf("in %s counts the charge %q, which is in %s: it must be in the same currency",
 					t.Currency, r.charge.Code, r.charge.Currency))
 			}
-			part, any = part.Add(r.charge.Amount), true
+			part, charged = part.Add(r.charge.Amount), true
 		}
-		if any {
+		if charged {
 			tr.charges(t.Of[i], part)
 			sum, found = sum.Add(part), true
 		}
@@ -63,15 +63,16 @@ func newCodeGraph(tariffs []*Tariff) *codeGraph {
 	g := &codeGraph{map[string][]string{}, map[string]bool{}, map[string]int{}}
 	for _, t := range tariffs {
 		code := CodeForm(t.Code)
-		switch t.Basis {
-		case BasisPercent:
-			for _, of := range t.Of {
-				if of = CodeForm(of); !slices.Contains(g.of[code], of) {
-					g.of[code] = append(g.of[code], of)
-				}
-			}
-		case BasisTopUp:
+		if t.Basis == BasisTopUp {
 			g.topUps[code] = true
+		}
+		if t.Basis != BasisPercent {
+			continue
+		}
+		for _, of := range t.Of {
+			if of = CodeForm(of); !slices.Contains(g.of[code], of) {
+				g.of[code] = append(g.of[code], of)
+			}
 		}
 	}
 	return g

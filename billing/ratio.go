@@ -113,7 +113,7 @@ func (r ratio) decimal() decimal.Decimal {
 	if !finite {
 		places = endlessPlaces
 	}
-	return trimmed(r.n.DivRound(r.d, int32(places))) //nolint:gosec // no number here has as many digits
+	return trimmed(r.n.DivRound(r.d, int32(places)))
 }
 
 // trimmed returns the same number without zeros at the end of its decimals.

@@ -21,7 +21,6 @@ import (
 type second struct {
 	facts map[string]*big.Rat
 	kg    *big.Rat
-	lb    *big.Rat // nil: not known
 	stay  *big.Rat // minutes
 }
 
@@ -145,6 +144,7 @@ func (s *second) units(t *billing.Tariff) *big.Rat {
 		for _, name := range t.Of {
 			value.Add(value, s.named(t, name))
 		}
+	default:
 	}
 	free := rat(t.Free)
 	switch {
@@ -172,6 +172,7 @@ func (s *second) serviceUnits(t *billing.Tariff) *big.Rat {
 		f.TonneRounding, f.TonneStep = billing.RoundNearest, dec("0.1")
 	case billing.BasisTerminal:
 		f.MassUnit, f.MassPower, f.TonneRounding = dec("50"), decPtr("0.7"), billing.RoundNone
+	default:
 	}
 	decimals := 2
 	if f.Decimals != nil {
@@ -326,6 +327,7 @@ func drawPriced(t *rapid.T, id int64, code string) billing.Tariff {
 		if maybe(t, "decimals given") {
 			tariff.Decimals = new(rapid.Int32Range(0, 6).Draw(t, "decimals"))
 		}
+	default:
 	}
 	if takesUnits && maybe(t, "units") {
 		tariff.Unit, tariff.Free = dec(pickOf(t, "unit", "1", "15", "7", "0.25", "100")), drawDecimal(t, 2, 1, "free")

@@ -71,6 +71,8 @@ func busyCase(t testing.TB) billing.Case {
 }
 
 // Of a set's tariffs those are allocated for that apply.
+//
+//nolint:paralleltest // what other tests allocate would count
 func TestAllocationsDoNotGrowWithTheTariffs(t *testing.T) {
 	c := busyCase(t)
 	allocations := map[int]float64{}

@@ -30,26 +30,22 @@ func (p *pricing) chargeOfCharges(t *Tariff, rows []row) (*Charge, error) {
 		}
 	}
 	if t.Basis == BasisTopUp {
-		return t.topUp(sum, tr), nil
+		return p.topUp(t, sum, tr), nil
 	}
 	if !found {
 		return nil, nil //nolint:nilnil // no charge
 	}
-	return t.charge(whole(sum), tr), nil
+	return p.charge(t, whole(sum), tr), nil
 }
 
 // topUp charges what a sum is short of the minimum.
-func (t *Tariff) topUp(sum decimal.Decimal, tr *trace) *Charge {
+func (p *pricing) topUp(t *Tariff, sum decimal.Decimal, tr *trace) *Charge {
 	short := t.Minimum.Sub(sum)
 	if !short.IsPositive() {
 		return nil
 	}
 	tr.add(Step{What: "minimum", Value: t.Minimum.String(), How: "less " + sum.String()})
-	amount := short.Round(t.rule.minor)
-	return &Charge{
-		TariffID: t.ID, Code: t.Code, Description: t.Description, Quantity: trimmed(short), UnitRate: one, Amount: amount,
-		TaxRate: t.TaxRate, TaxAmount: amount.Mul(t.TaxRate).Round(t.rule.minor), Currency: t.Currency, Detail: tr.steps,
-	}
+	return p.line(t, trimmed(short), one, short.Round(t.rule.minor), tr)
 }
 
 // codeGraph says which codes percentages and top-ups are made of.

@@ -17,8 +17,6 @@ import (
 
 // Flights is the built-in flight source: the table flights.
 type Flights struct {
-	ZeroIsValue billing.ZeroIsValue
-
 	q *dbsqlc.Queries
 }
 
@@ -64,7 +62,6 @@ func (s *Flights) Flights(ctx context.Context, ids []string) (map[string]billing
 			DepartedAt: inUTC(row.DepartedAt), LandedAt: inUTC(row.LandedAt), DistanceKm: DecimalOrNil(row.DistanceKm), Passengers: row.Passengers,
 			Movement: billing.Movement(text(row.Movement)), MTOWLb: row.MtowLb, OnBlockAt: inUTC(row.OnBlockAt), OffBlockAt: inUTC(row.OffBlockAt),
 		}
-		s.ZeroIsValue.Read(&f)
 		var err error
 		if f.Facts, err = namedFacts(row.Facts); err != nil {
 			answers[row.FlightID] = billing.Answer{Err: billing.UnusableFlight(row.FlightID, "has facts that cannot be read: "+err.Error())}

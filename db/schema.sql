@@ -2140,7 +2140,7 @@ CREATE VIEW flightbill.overlapping_flights AS
             f_1.landed_at,
             f_1.moved_at,
             f_1.moved,
-            lag(f_1.flight_id) OVER (PARTITION BY f_1.aircraft, f_1.moved, (date_trunc('minute'::text, COALESCE(f_1.moved_at, f_1.landed_at))) ORDER BY f_1.flight_id) AS same_minute,
+            lag(f_1.flight_id) OVER (PARTITION BY f_1.aircraft, f_1.moved, (date_trunc('minute'::text, COALESCE(f_1.moved_at, f_1.landed_at))) ORDER BY COALESCE(f_1.departed_at, f_1.landed_at), COALESCE(f_1.landed_at, f_1.departed_at), f_1.flight_id) AS same_minute,
             to_char((COALESCE(f_1.departed_at, f_1.landed_at) AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text) AS began,
             max((ARRAY[to_char((COALESCE(f_1.landed_at, f_1.departed_at) AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text), f_1.flight_id] COLLATE "C")) OVER (PARTITION BY f_1.aircraft, f_1.moved ORDER BY COALESCE(f_1.departed_at, f_1.landed_at), COALESCE(f_1.landed_at, f_1.departed_at), f_1.flight_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last_landing
            FROM ends f_1

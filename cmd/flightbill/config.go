@@ -33,16 +33,16 @@ type config struct {
 	Bounds       billing.Bounds
 
 	RegisterFirst billing.RegisterFirst
-	HTTPAddr     string
-	HTTPUser     string
-	HTTPPassword string
-	HTTPTLSCert  string
-	HTTPTLSKey   string
-	HTTPPrefix   string
-	MetricsOpen  bool
-	Results      string
-	LogFormat    string
-	LogLevel     slog.Level
+	HTTPAddr      string
+	HTTPUser      string
+	HTTPPassword  string
+	HTTPTLSCert   string
+	HTTPTLSKey    string
+	HTTPPrefix    string
+	MetricsOpen   bool
+	Results       string
+	LogFormat     string
+	LogLevel      slog.Level
 
 	PinotBrokers    []string
 	PinotController string

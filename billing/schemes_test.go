@@ -495,7 +495,7 @@ func readRegisters(t *testing.T, at func(file string) string) registers {
 		regs.aircraft = append(regs.aircraft, d)
 	}
 	for _, r := range readRows(t, at("aircraft_types.csv"), true) {
-		kind := r.take("type")
+		kind := r.take("aircraft_type")
 		regs.types = append(regs.types, declared{key: billing.CodeForm(kind), facts: facts(r, "aircraft type "+kind)})
 	}
 	for _, r := range readRows(t, at("airports.csv"), true) {

@@ -173,6 +173,9 @@ func BookChanged(err error) bool { return errors.Is(err, errBookChanged) }
 
 func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBook, error) {
 	head, err := q.PriceBookGet(ctx)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, errors.New("the database has no billing settings yet: serve stores them at its first start, as do consolidate and overdue")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -102,6 +102,7 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 		for _, what := range exports.Kinds {
 			may(kind, ",", "export", string(what))
 		}
+		may(kind, "it was billed to EACH", "price", "F1")
 		may(kind, "UTC", "settings")
 		may(kind, "", "consolidate", "--dry-run")
 		may(kind, "applied", "migrate", "status")

@@ -52,7 +52,7 @@ type QueueCountOverdueRow struct {
 	Oldest  time.Time
 }
 
-// Flights that the flight source does not have, or without a landing time, that have been
+// Flights that the flight source does not have, or without a time that is waited for, that have been
 // waited for since before an instant.
 func (q *Queries) QueueCountOverdue(ctx context.Context, sinceBefore time.Time) (QueueCountOverdueRow, error) {
 	row := q.db.QueryRow(ctx, queueCountOverdue, sinceBefore)

@@ -86,10 +86,10 @@ func ruleMaker(t *rapid.T, facts func(*rapid.T) string) billing.Tariff {
 		rule.ValidTo = rule.ValidFrom.AddDays(31)
 	}
 	if from := rapid.IntRange(-1, 3).Draw(t, "band_from"); from >= 0 {
-		rule.BandFrom = ptr(decimal.New(int64(from), 0))
+		rule.BandFrom = new(decimal.New(int64(from), 0))
 	}
 	if rapid.Bool().Draw(t, "band") {
-		rule.BandTo = ptr(decimal.New(int64(rapid.IntRange(4, 6).Draw(t, "band_to")), 0))
+		rule.BandTo = new(decimal.New(int64(rapid.IntRange(4, 6).Draw(t, "band_to")), 0))
 		if rapid.Bool().Draw(t, "meets") {
 			rule.BandFrom, rule.BandTo = rule.BandTo, nil
 		}
@@ -104,8 +104,6 @@ func ruleMaker(t *rapid.T, facts func(*rapid.T) string) billing.Tariff {
 	}
 	return rule
 }
-
-func ptr[T any](v T) *T { return &v }
 
 func windows(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"", "", "06:00-22:00", "22:00-06:00", "Mo-Fr", "Sa-Su", "Su 23:00-01:00", "Mo 01:00-05:00", "Sa-Mo 12:00-12:01, 03:00-04:00"}).Draw(t, "during")
@@ -277,7 +275,7 @@ func corpus(t *testing.T, name string) []string {
 	require.NotEmpty(t, files)
 	var texts []string
 	for _, file := range files {
-		content, err := os.ReadFile(file) //nolint:gosec // of this repository
+		content, err := os.ReadFile(file)
 		require.NoError(t, err)
 		text, err := strconv.Unquote(regexp.MustCompile(`(?m)^string\((.*)\)$`).FindStringSubmatch(string(content))[1])
 		require.NoError(t, err)

@@ -155,15 +155,19 @@ func SourceMisfit(source string, err error) *Error {
 // NoCustomer returns a Refused error for a flight that no customer pays for.
 func NoCustomer(f Flight) error {
 	var what, add string
+	day := "landing date"
+	if f.Movement == Departure {
+		day = "departure date"
+	}
 	switch {
 	case f.Registration != "" && f.Operator != "":
-		what = fmt.Sprintf("neither its aircraft %q nor its operator %q belongs to one on its landing date", f.Registration, f.Operator)
+		what = fmt.Sprintf("neither its aircraft %q nor its operator %q belongs to one on its %s", f.Registration, f.Operator, day)
 		add = "add one of the two to a customer"
 	case f.Registration != "":
-		what = fmt.Sprintf("its aircraft %q belongs to none on its landing date and its operator is not known", f.Registration)
+		what = fmt.Sprintf("its aircraft %q belongs to none on its %s and its operator is not known", f.Registration, day)
 		add = "add the aircraft to a customer, or the operator to the flight"
 	case f.Operator != "":
-		what = fmt.Sprintf("its operator %q belongs to none on its landing date and its aircraft's registration is not known", f.Operator)
+		what = fmt.Sprintf("its operator %q belongs to none on its %s and its aircraft's registration is not known", f.Operator, day)
 		add = "add the operator to a customer, or the registration to the flight"
 	default:
 		what = "neither its aircraft's registration nor its operator is known"

@@ -159,7 +159,7 @@ func TestSaveAfterARegisterChanged(t *testing.T) {
 func TestTariffThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, `ALTER TABLE tariffs DISABLE TRIGGER USER`)
+	b.exec(t, `ALTER TABLE tariffs DISABLE TRIGGER USER; ALTER TABLE tariffs DROP CONSTRAINT tariffs_when_check`)
 	b.exec(t, `INSERT INTO tariffs (code, basis, airport, applies_to, unit_rate, currency, valid_from, "when") VALUES ('X', 'per_flight', 'LHR', 'arrival', 1, 'EUR', '2020-01-01', 'noise~A')`)
 	book, err := db.NewPriceBooks(b.pool).Current(t.Context())
 	require.NoError(t, err)

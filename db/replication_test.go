@@ -17,7 +17,9 @@ import (
 func TestGuardsFireAlways(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.Equal(t, "invoices.record_change invoices.record_opening river_job.complete_when_billed", get[string](t, b, `
+	require.Equal(t, "airport_codes.tariffs_changed airports.airports_have_codes_delete airports.airports_have_codes_insert airports.airports_have_codes_truncate "+
+		"airports.airports_have_codes_update invoices.record_change invoices.record_opening river_job.complete_when_billed "+
+		"tariffs.tariffs_changed_insert tariffs.tariffs_changed_update", get[string](t, b, `
 		SELECT string_agg(DISTINCT tgrelid::regclass || '.' || tgname, ' ' ORDER BY tgrelid::regclass || '.' || tgname)
 		FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
 		WHERE relnamespace = 'flightbill'::regnamespace AND relkind <> 'v' AND NOT tgisinternal AND tgconstraint = 0 AND tgenabled = 'O'`))

@@ -97,6 +97,7 @@ unmatched_codes
 voided_flights
     accountant reporter server: SELECT
 sequence aircraft_id_seq
+sequence changed_tariffs_id_seq
 sequence charges_id_seq
 sequence customer_aircraft_id_seq
 sequence customer_operators_id_seq

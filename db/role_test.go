@@ -80,14 +80,14 @@ func TestEnqueuerHasNothingElse(t *testing.T) {
 		SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc p
 		WHERE pronamespace = 'flightbill'::regnamespace AND prorettype <> 'trigger'::regtype AND has_function_privilege($1, oid, 'EXECUTE')
 			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')`
-	require.Equal(t, "clean_text code_form enqueue_flights is_queue_admin queued_flight refuse_replica river_job_state_in_bitmask", get[string](t, b, callable, "flightbill_enqueuer"))
-	require.Equal(t, "clean_text code_form is_queue_admin queued_flight refuse_replica river_job_state_in_bitmask", get[string](t, b, callable, "public"))
+	require.Equal(t, "clean_text code_form enqueue_flights fact_form is_queue_admin queued_flight refuse_replica river_job_state_in_bitmask week_minutes when_facts when_is_readable", get[string](t, b, callable, "flightbill_enqueuer"))
+	require.Equal(t, "clean_text code_form fact_form is_queue_admin queued_flight refuse_replica river_job_state_in_bitmask week_minutes when_facts when_is_readable", get[string](t, b, callable, "public"))
 }
 
 func TestDefinersFixTheirSearchPath(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.Equal(t, "adjust_flight enqueue_flights flight_processing_queue_delete flight_processing_queue_finish flight_processing_queue_insert gathered_flights_commit invoices_record_event is_queue_admin issue_drafts mark_invoice_paid price_book_changed rebill_invoice unmark_invoice_paid void_invoice", get[string](t, b,
+	require.Equal(t, "adjust_flight airports_have_codes enqueue_flights flight_processing_queue_delete flight_processing_queue_finish flight_processing_queue_insert gathered_flights_commit invoices_record_event is_queue_admin issue_drafts mark_invoice_paid price_book_changed rebill_invoice tariffs_changed tariffs_do_not_overlap unmark_invoice_paid void_invoice", get[string](t, b,
 		`SELECT string_agg(DISTINCT proname, ' ' ORDER BY proname) FROM pg_proc WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace`))
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_proc
 		WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))`))

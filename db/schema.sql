@@ -2133,7 +2133,17 @@ CREATE VIEW flightbill.changed_flights AS
           WHERE ((v.flight_id = b.flight_id) AND (v.rebilled_at IS NULL))))));
 
 CREATE UNLOGGED TABLE flightbill.changed_tariffs (
+    id bigint NOT NULL,
     ids bigint[] NOT NULL
+);
+
+ALTER TABLE flightbill.changed_tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.changed_tariffs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE flightbill.charges (
@@ -2805,6 +2815,9 @@ ALTER TABLE ONLY flightbill.billing_runs
 
 ALTER TABLE ONLY flightbill.billing_settings
     ADD CONSTRAINT billing_settings_pkey PRIMARY KEY (singleton);
+
+ALTER TABLE ONLY flightbill.changed_tariffs
+    ADD CONSTRAINT changed_tariffs_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY flightbill.charges
     ADD CONSTRAINT charges_pkey PRIMARY KEY (id);

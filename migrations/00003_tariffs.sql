@@ -221,7 +221,7 @@ CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE
 ALTER TABLE flightbill.tariffs ENABLE ALWAYS TRIGGER price_book_changed, ENABLE REPLICA TRIGGER price_book_changed_by_replica;
 
 -- What a transaction has changed, until that was looked at for overlaps.
-CREATE UNLOGGED TABLE flightbill.changed_tariffs (ids bigint[] NOT NULL);
+CREATE UNLOGGED TABLE flightbill.changed_tariffs (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, ids bigint[] NOT NULL);
 
 -- +goose StatementBegin
 -- tariffs_overlapping is the pairs of rules of one code, airport and customer, one of them

@@ -47,6 +47,7 @@ func TestAirportsLeaveWhatWasImported(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, err := b.pool.Exec(t.Context(), `UPDATE flightbill.airports SET timezone = 'UTC' WHERE code = 'EGLL';
+		UPDATE flightbill.airports SET code = 'CDG', other_codes = '{LFPG}' WHERE code = 'LFPG';
 		INSERT INTO flightbill.airports (code) VALUES ('ZZZ1')`)
 	require.NoError(t, err)
 	before := get[int](t, b, `SELECT count(*) FROM flightbill.airports`)

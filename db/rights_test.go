@@ -12,9 +12,20 @@ import (
 // migration adds is not in the list, and fails here until somebody has decided: its line
 // may name no role, where its owner alone uses it. A right on some columns names them.
 const rights = `
+aircraft
+    accountant: SELECT, INSERT, UPDATE, DELETE
+    reporter server: SELECT
+aircraft_types
+    accountant: SELECT, INSERT, UPDATE, DELETE
+    reporter server: SELECT
+airport_codes
+    accountant reporter server: SELECT
+airports
+    accountant: SELECT, INSERT, UPDATE, DELETE
+    reporter server: SELECT
 billed_flights
     accountant reporter: SELECT
-    server: SELECT, INSERT (flight_id customer_id landed_on facts billed_at)
+    server: SELECT, INSERT (flight_id customer_id landed_on facts billed_at declared)
 billing_calendar
     accountant reporter server: SELECT
 billing_days
@@ -31,7 +42,7 @@ changed_flights
     accountant reporter server: SELECT
 charges
     accountant reporter: SELECT
-    server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late)
+    server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late detail)
 customer_aircraft
     accountant: SELECT, INSERT, DELETE
     reporter server: SELECT
@@ -84,6 +95,7 @@ unmatched_codes
     accountant reporter server: SELECT
 voided_flights
     accountant reporter server: SELECT
+sequence aircraft_id_seq
 sequence charges_id_seq
 sequence customer_aircraft_id_seq
 sequence customer_operators_id_seq
@@ -96,6 +108,8 @@ sequence river_job_id_seq
 sequence river_notification_id_seq
 sequence tariffs_id_seq
 adjust_flight(): accountant server
+airport_form(): accountant reporter server
+airports_have_codes(): of a trigger
 announce_flights(): 
 billing_runs_only_forward(): of a trigger
 charges_join_drafts_only(): of a trigger

@@ -15,6 +15,11 @@ CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA flightbill;
 
 COMMENT ON EXTENSION btree_gist IS 'support for indexing common datatypes in GiST';
 
+CREATE DOMAIN flightbill.facts AS jsonb
+	CONSTRAINT facts_are_an_object CHECK (((jsonb_typeof(VALUE) = 'object'::text) AND (octet_length((VALUE)::text) <= 20000)))
+	CONSTRAINT facts_are_text_or_numbers CHECK (((VALUE @? '$.keyvalue()?(!(@."value".type() == "string" && @."value" like_regex "^.{0,200}$" flag "s" || ((@."value".type() == "number" && @."value" > -1000000000000000000000000000000) && @."value" < 1000000000000000000000000000000) && @."value" * 1000000000000000000000000000000.floor() == @."value" * 1000000000000000000000000000000))'::jsonpath) IS FALSE))
+	CONSTRAINT facts_have_names_of_their_own CHECK (((VALUE @? '$.keyvalue()?(!(@."key" like_regex "^[a-z][a-z0-9_]{0,62}$") || @."key" like_regex "^(flight_id|callsign|operator|registration|aircraft_type|mtow_kg|mtow_lb|origin|destination|departed_at|landed_at|distance_km|passengers|movement|on_block_at|off_block_at|tonnes|kg|units|facts)$")'::jsonpath) IS FALSE));
+
 CREATE TYPE flightbill.flight_line AS (
 	customer_id bigint,
 	closes_on date,
@@ -116,6 +121,66 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.code_form(code text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN translate(upper((code COLLATE "C")), unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff-\00ad\2010\2011\2012\2013\2014\2015\2212'::text), ''::text);
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+CREATE TABLE flightbill.airport_codes (
+    form text NOT NULL COLLATE pg_catalog."C",
+    airport text NOT NULL COLLATE pg_catalog."C"
+);
+
+CREATE FUNCTION flightbill.airport_form(code text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN COALESCE((SELECT flightbill.code_form(c.airport) AS code_form FROM flightbill.airport_codes c WHERE (c.form = flightbill.code_form(airport_form.code))), flightbill.code_form(code));
+
+CREATE FUNCTION flightbill.airports_have_codes() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    wrong record;
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM flightbill.airport_codes;
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        DELETE FROM flightbill.airport_codes c WHERE c.airport IN (SELECT o.code FROM old_rows o);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        SELECT n.code, c.code AS other INTO wrong
+        FROM new_rows n CROSS JOIN unnest(n.other_codes) AS c (code)
+        WHERE c.code IS NULL OR c.code = '' OR c.code <> flightbill.clean_text(c.code) OR char_length(c.code) > 200 LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'airport %: % is no code', quote_literal(wrong.code), coalesce(quote_literal(wrong.other), 'NULL')
+                USING ERRCODE = 'check_violation', HINT = 'Write each of other_codes without blanks around it, 200 characters at most.';
+        END IF;
+        SELECT min(c.code) AS code, min(c.airport) AS airport, max(c.airport) AS other INTO wrong
+        FROM (
+            SELECT n.code AS airport, c.code, flightbill.code_form(c.code) AS form FROM new_rows n CROSS JOIN unnest(n.code || n.other_codes) AS c (code)
+            UNION ALL
+            SELECT k.airport, k.form, k.form FROM flightbill.airport_codes k
+            WHERE k.form IN (SELECT flightbill.code_form(c.code) FROM new_rows n CROSS JOIN unnest(n.code || n.other_codes) AS c (code))
+        ) AS c
+        GROUP BY c.form HAVING min(c.airport) <> max(c.airport) LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'code % is one of airport % and one of airport %', quote_literal(wrong.code), quote_literal(wrong.airport), quote_literal(wrong.other)
+                USING ERRCODE = 'unique_violation', HINT = 'A code, in whatever case, is that of one airport only: take it from the other first.';
+        END IF;
+        INSERT INTO flightbill.airport_codes (form, airport)
+        SELECT DISTINCT flightbill.code_form(c.code), n.code FROM new_rows n CROSS JOIN unnest(n.code || n.other_codes) AS c (code);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION flightbill.announce_flights() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -201,10 +266,6 @@ BEGIN
 END
 $$;
 
-SET default_tablespace = '';
-
-SET default_table_access_method = heap;
-
 CREATE TABLE flightbill.river_job (
     id bigint NOT NULL,
     state flightbill.river_job_state DEFAULT 'available'::flightbill.river_job_state NOT NULL,
@@ -271,10 +332,6 @@ $$;
 CREATE FUNCTION flightbill.clean_text(written text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (((written COLLATE "C") ~ '^[A-Z0-9][A-Z0-9-]*$'::text) AND (written <> ALL (ARRAY['NA'::text, 'NULL'::text, 'NONE'::text, 'NIL'::text]))) THEN written WHEN ((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff-\00ad\2010\2011\2012\2013\2014\2015\2212'::text)) = ''::text) OR (upper((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) COLLATE "C")) = ANY (ARRAY['NA'::text, 'N/A'::text, 'N.A.'::text, '#N/A'::text, '#NA'::text, '<NA>'::text, 'NULL'::text, '(NULL)'::text, '<NULL>'::text, '\N'::text, 'NONE'::text, 'NIL'::text])) OR (btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) = ANY (ARRAY['NaN'::text, 'nan'::text]))) THEN ''::text ELSE btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) END;
-
-CREATE FUNCTION flightbill.code_form(code text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN translate(upper((code COLLATE "C")), unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff-\00ad\2010\2011\2012\2013\2014\2015\2212'::text), ''::text);
 
 CREATE FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], billed text[]) RETURNS void
     LANGUAGE plpgsql
@@ -1437,10 +1494,9 @@ CREATE TABLE flightbill.aircraft (
     valid_to date,
     aircraft_type text COLLATE pg_catalog."C",
     mtow_kg bigint,
-    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
-    CONSTRAINT aircraft_aircraft_type_check CHECK (((aircraft_type = flightbill.clean_text(aircraft_type)) AND (char_length(aircraft_type) <= 200))),
+    facts flightbill.facts DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT aircraft_aircraft_type_check CHECK (((aircraft_type <> ''::text) AND (aircraft_type = flightbill.clean_text(aircraft_type)) AND (char_length(aircraft_type) <= 200))),
     CONSTRAINT aircraft_check CHECK ((valid_to > valid_from)),
-    CONSTRAINT aircraft_facts_check CHECK (((jsonb_typeof(facts) = 'object'::text) AND (octet_length((facts)::text) <= 20000))),
     CONSTRAINT aircraft_mtow_kg_check CHECK ((mtow_kg > 0)),
     CONSTRAINT aircraft_registration_check CHECK (((registration <> ''::text) AND (registration = flightbill.clean_text(registration)) AND (char_length(registration) <= 200))),
     CONSTRAINT aircraft_valid_from_check CHECK (isfinite(valid_from)),
@@ -1459,20 +1515,19 @@ ALTER TABLE flightbill.aircraft ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
 CREATE TABLE flightbill.aircraft_types (
     aircraft_type text NOT NULL COLLATE pg_catalog."C",
     mtow_kg bigint,
-    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    facts flightbill.facts DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT aircraft_types_aircraft_type_check CHECK (((aircraft_type <> ''::text) AND (aircraft_type = flightbill.clean_text(aircraft_type)) AND (char_length(aircraft_type) <= 200))),
-    CONSTRAINT aircraft_types_facts_check CHECK (((jsonb_typeof(facts) = 'object'::text) AND (octet_length((facts)::text) <= 20000))),
     CONSTRAINT aircraft_types_mtow_kg_check CHECK ((mtow_kg > 0))
 );
 
 CREATE TABLE flightbill.airports (
     code text NOT NULL COLLATE pg_catalog."C",
-    other_codes text[] DEFAULT '{}'::text[] NOT NULL,
+    other_codes text[] DEFAULT '{}'::text[] NOT NULL COLLATE pg_catalog."C",
     country text COLLATE pg_catalog."C",
-    timezone text,
+    timezone text COLLATE pg_catalog."C",
     CONSTRAINT airports_code_check CHECK (((code <> ''::text) AND (code = flightbill.clean_text(code)) AND (char_length(code) <= 200))),
     CONSTRAINT airports_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
-    CONSTRAINT airports_timezone_check CHECK ((timezone <> ''::text))
+    CONSTRAINT airports_timezone_check CHECK (((timezone ~ '^(UTC|[A-Za-z_]+(/[A-Za-z_-]+)+|Etc/GMT[+-][0-9]{1,2})$'::text) AND (('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE timezone) > '1969-12-30 00:00:00'::timestamp without time zone)))
 );
 
 CREATE TABLE flightbill.billed_flights (
@@ -1719,14 +1774,13 @@ CREATE TABLE flightbill.flights (
     mtow_lb bigint,
     on_block_at timestamp with time zone,
     off_block_at timestamp with time zone,
-    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    facts flightbill.facts DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT flights_aircraft_type_is_clean CHECK ((aircraft_type = flightbill.clean_text(aircraft_type))),
     CONSTRAINT flights_callsign_is_clean CHECK ((callsign = flightbill.clean_text(callsign))),
     CONSTRAINT flights_can_be_enqueued CHECK (((octet_length(flight_id) <= 128) AND (flight_id ~ '^[A-Za-z0-9][A-Za-z0-9 ._:/+#@~-]*$'::text) AND ("right"(flight_id, 1) <> ' '::text))),
     CONSTRAINT flights_departed_at_check CHECK (isfinite(departed_at)),
     CONSTRAINT flights_destination_is_clean CHECK ((destination = flightbill.clean_text(destination))),
     CONSTRAINT flights_distance_km_check CHECK ((abs(distance_km) < 'Infinity'::numeric)),
-    CONSTRAINT flights_facts_check CHECK (((jsonb_typeof(facts) = 'object'::text) AND (octet_length((facts)::text) <= 20000))),
     CONSTRAINT flights_landed_at_check CHECK (isfinite(landed_at)),
     CONSTRAINT flights_movement_check CHECK ((movement = ANY (ARRAY['arrival'::text, 'departure'::text]))),
     CONSTRAINT flights_off_block_at_check CHECK (isfinite(off_block_at)),
@@ -2380,13 +2434,16 @@ ALTER TABLE ONLY flightbill.river_job ALTER COLUMN id SET DEFAULT nextval('fligh
 ALTER TABLE ONLY flightbill.river_notification ALTER COLUMN id SET DEFAULT nextval('flightbill.river_notification_id_seq'::regclass);
 
 ALTER TABLE ONLY flightbill.aircraft
-    ADD CONSTRAINT aircraft_has_one_declaration_a_day EXCLUDE USING gist (flightbill.code_form(registration) WITH =, daterange(valid_from, valid_to) WITH &&) DEFERRABLE;
+    ADD CONSTRAINT aircraft_have_one_declaration EXCLUDE USING gist (flightbill.code_form(registration) WITH =, daterange(valid_from, valid_to) WITH &&) DEFERRABLE;
 
 ALTER TABLE ONLY flightbill.aircraft
     ADD CONSTRAINT aircraft_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY flightbill.aircraft_types
     ADD CONSTRAINT aircraft_types_pkey PRIMARY KEY (aircraft_type);
+
+ALTER TABLE ONLY flightbill.airport_codes
+    ADD CONSTRAINT airport_codes_pkey PRIMARY KEY (form);
 
 ALTER TABLE ONLY flightbill.airports
     ADD CONSTRAINT airports_pkey PRIMARY KEY (code);
@@ -2478,6 +2535,12 @@ ALTER TABLE ONLY flightbill.tariffs
 ALTER TABLE ONLY flightbill.voided_flights
     ADD CONSTRAINT voided_flights_pkey PRIMARY KEY (flight_id, credit_note_id);
 
+CREATE INDEX aircraft_form_idx ON flightbill.aircraft USING btree (flightbill.code_form(registration));
+
+CREATE UNIQUE INDEX aircraft_types_form_idx ON flightbill.aircraft_types USING btree (flightbill.code_form(aircraft_type));
+
+CREATE INDEX airport_codes_airport_idx ON flightbill.airport_codes USING btree (airport);
+
 CREATE INDEX billing_runs_unfinished_idx ON flightbill.billing_runs USING btree (closes_on) WHERE (finished_at IS NULL);
 
 CREATE INDEX charges_flight_idx ON flightbill.charges USING btree (flight_id);
@@ -2536,6 +2599,14 @@ CREATE INDEX voided_flights_credit_note_idx ON flightbill.voided_flights USING b
 
 CREATE INDEX voided_flights_open_idx ON flightbill.voided_flights USING btree (flight_id) WHERE (rebilled_at IS NULL);
 
+CREATE TRIGGER airports_have_codes_delete AFTER DELETE ON flightbill.airports REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.airports_have_codes();
+
+CREATE TRIGGER airports_have_codes_insert AFTER INSERT ON flightbill.airports REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.airports_have_codes();
+
+CREATE TRIGGER airports_have_codes_truncate AFTER TRUNCATE ON flightbill.airports FOR EACH STATEMENT EXECUTE FUNCTION flightbill.airports_have_codes();
+
+CREATE TRIGGER airports_have_codes_update AFTER UPDATE ON flightbill.airports REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.airports_have_codes();
+
 CREATE CONSTRAINT TRIGGER commit AFTER INSERT ON flightbill.gathered_flights DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flightbill.gathered_flights_commit();
 
 CREATE TRIGGER complete_when_billed BEFORE UPDATE OF state ON flightbill.river_job FOR EACH ROW WHEN (((new.state = 'completed'::flightbill.river_job_state) AND (old.state = 'running'::flightbill.river_job_state) AND (new.kind = 'ingest_flight'::text) AND (current_setting('flightbill.completes'::text, true) IS DISTINCT FROM 'billed'::text))) EXECUTE FUNCTION flightbill.flight_jobs_complete_when_billed();
@@ -2556,6 +2627,18 @@ CREATE TRIGGER only_forward BEFORE INSERT OR DELETE OR UPDATE OF closes_on ON fl
 
 ALTER TABLE flightbill.billing_runs ENABLE ALWAYS TRIGGER only_forward;
 
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.aircraft FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.aircraft ENABLE ALWAYS TRIGGER price_book_changed;
+
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.aircraft_types FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.aircraft_types ENABLE ALWAYS TRIGGER price_book_changed;
+
+CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.airports FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.airports ENABLE ALWAYS TRIGGER price_book_changed;
+
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.billing_settings FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 
 ALTER TABLE flightbill.billing_settings ENABLE ALWAYS TRIGGER price_book_changed;
@@ -2575,6 +2658,18 @@ ALTER TABLE flightbill.customers ENABLE ALWAYS TRIGGER price_book_changed;
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON flightbill.tariffs FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 
 ALTER TABLE flightbill.tariffs ENABLE ALWAYS TRIGGER price_book_changed;
+
+CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE ON flightbill.aircraft FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.aircraft ENABLE REPLICA TRIGGER price_book_changed_by_replica;
+
+CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE ON flightbill.aircraft_types FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.aircraft_types ENABLE REPLICA TRIGGER price_book_changed_by_replica;
+
+CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE ON flightbill.airports FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
+
+ALTER TABLE flightbill.airports ENABLE REPLICA TRIGGER price_book_changed_by_replica;
 
 CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE ON flightbill.billing_settings FOR EACH ROW EXECUTE FUNCTION flightbill.price_book_changed();
 
@@ -2690,6 +2785,17 @@ REVOKE ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, 
 GRANT ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) TO flightbill_server;
 GRANT ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) TO flightbill_accountant;
 
+GRANT SELECT ON TABLE flightbill.airport_codes TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.airport_codes TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.airport_codes TO flightbill_accountant;
+
+REVOKE ALL ON FUNCTION flightbill.airport_form(code text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.airport_form(code text) TO flightbill_server;
+GRANT ALL ON FUNCTION flightbill.airport_form(code text) TO flightbill_reporter;
+GRANT ALL ON FUNCTION flightbill.airport_form(code text) TO flightbill_accountant;
+
+REVOKE ALL ON FUNCTION flightbill.airports_have_codes() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION flightbill.announce_flights() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.billing_runs_only_forward() FROM PUBLIC;
@@ -2797,6 +2903,18 @@ GRANT ALL ON FUNCTION flightbill.voided_flight_message(flight_id text, for_all b
 REVOKE ALL ON FUNCTION flightbill.withdraw_promise(client text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.withdraw_promise(client text) TO flightbill_server;
 
+GRANT SELECT ON TABLE flightbill.aircraft TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.aircraft TO flightbill_reporter;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.aircraft TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.aircraft_types TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.aircraft_types TO flightbill_reporter;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.aircraft_types TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.airports TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.airports TO flightbill_reporter;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.airports TO flightbill_accountant;
+
 GRANT SELECT ON TABLE flightbill.billed_flights TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.billed_flights TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.billed_flights TO flightbill_accountant;
@@ -2810,6 +2928,8 @@ GRANT INSERT(landed_on) ON TABLE flightbill.billed_flights TO flightbill_server;
 GRANT INSERT(facts) ON TABLE flightbill.billed_flights TO flightbill_server;
 
 GRANT INSERT(billed_at) ON TABLE flightbill.billed_flights TO flightbill_server;
+
+GRANT INSERT(declared) ON TABLE flightbill.billed_flights TO flightbill_server;
 
 GRANT SELECT ON TABLE flightbill.billing_runs TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.billing_runs TO flightbill_reporter;
@@ -2934,6 +3054,8 @@ GRANT INSERT(tax_amount) ON TABLE flightbill.charges TO flightbill_server;
 GRANT INSERT(flown_on) ON TABLE flightbill.charges TO flightbill_server;
 
 GRANT INSERT(late) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(detail) ON TABLE flightbill.charges TO flightbill_server;
 
 GRANT SELECT ON TABLE flightbill.customer_aircraft TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.customer_aircraft TO flightbill_reporter;

@@ -54,10 +54,12 @@ CREATE UNIQUE INDEX invoices_voided_once ON flightbill.invoices (credits_invoice
 CREATE TABLE flightbill.billed_flights (
     flight_id   text   COLLATE "C" PRIMARY KEY,
     customer_id bigint NOT NULL REFERENCES flightbill.customers,
-    landed_on   date   NOT NULL,               -- landing date in the billing zone
-    facts       jsonb  NOT NULL,               -- what it was priced from last
+    landed_on   date   NOT NULL,               -- movement date in the billing zone: of the landing, of a departure of the take-off
+    facts       jsonb  NOT NULL,               -- what it was priced from last, as the flight source had it
     billed_at   timestamptz NOT NULL,
-    revision    integer NOT NULL DEFAULT 0     -- grows with each void, re-billing and correction
+    revision    integer NOT NULL DEFAULT 0,    -- grows with each void, re-billing and correction
+    -- What the registers added to the facts, or had put first: {"mtow_kg": {"value": 73500, "from": "aircraft G-ABCD"}}.
+    declared    jsonb  NOT NULL DEFAULT '{}'
 );
 
 CREATE TABLE flightbill.charges (
@@ -72,9 +74,10 @@ CREATE TABLE flightbill.charges (
     amount      numeric NOT NULL,              -- rounded to the currency's minor unit
     tax_rate    numeric NOT NULL,              -- 0.20 is 20 %
     tax_amount  numeric NOT NULL,              -- rounded likewise
-    flown_on    date    NOT NULL,              -- landing date in the billing zone
+    flown_on    date    NOT NULL,              -- movement date in the billing zone
     late        boolean NOT NULL DEFAULT false, -- its own period had been run, or the flight had been billed before
-    origin      text CHECK (origin IN ('rebilled', 'correction')) -- why the flight is charged again; null: it is not
+    origin      text CHECK (origin IN ('rebilled', 'correction')), -- why the flight is charged again; null: it is not
+    detail      jsonb                          -- how the amount came about: a list of steps, for a clerk to do again by hand
 );
 CREATE INDEX charges_invoice_idx ON flightbill.charges (invoice_id);
 CREATE INDEX charges_flight_idx ON flightbill.charges (flight_id);

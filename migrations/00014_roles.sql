@@ -11,11 +11,13 @@ GRANT USAGE ON SCHEMA flightbill TO flightbill_server, flightbill_reporter, flig
 
 -- All three read what reports read, and which migrations there are.
 GRANT SELECT ON flightbill.customers, flightbill.customer_operators, flightbill.customer_aircraft, flightbill.tariffs, flightbill.flights,
+        flightbill.aircraft, flightbill.aircraft_types, flightbill.airports, flightbill.airport_codes,
         flightbill.billed_flights, flightbill.invoices, flightbill.charges, flightbill.voided_flights, flightbill.invoice_events,
         flightbill.billing_runs, flightbill.billing_settings, flightbill.price_book,
         flightbill.billing_calendar, flightbill.billing_days, flightbill.changed_flights, flightbill.overlapping_flights, flightbill.unmatched_codes,
         flightbill.flight_processing_queue, flightbill.goose_db_version, flightbill.river_migration
     TO flightbill_server, flightbill_reporter, flightbill_accountant;
+GRANT EXECUTE ON FUNCTION flightbill.airport_form TO flightbill_server, flightbill_reporter, flightbill_accountant;
 
 -- flightbill_server: what serve, consolidate, overdue and enqueue do.
 --
@@ -26,8 +28,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON flightbill.queue_promises, flightbill.fl
 -- Saves and runs: ledger rows, charges and drafts are added and never changed; of a draft
 -- that cannot be issued, and of an invoice past due, it is noted. Numbers and totals
 -- are written by issue_drafts alone.
-GRANT INSERT (flight_id, customer_id, landed_on, facts, billed_at) ON flightbill.billed_flights TO flightbill_server;
-GRANT INSERT (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late)
+GRANT INSERT (flight_id, customer_id, landed_on, facts, billed_at, declared) ON flightbill.billed_flights TO flightbill_server;
+GRANT INSERT (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, detail)
     ON flightbill.charges TO flightbill_server;
 GRANT INSERT (customer_id, kind, closes_on, currency, opened_at), UPDATE (status, parked_at, parked_reason, parked_by_run)
     ON flightbill.invoices TO flightbill_server;
@@ -60,6 +62,7 @@ GRANT INSERT (code, name, billing_frequency, week_ends_on), UPDATE (name, billin
     ON flightbill.customers TO flightbill_accountant;
 GRANT DELETE ON flightbill.flight_processing_queue TO flightbill_accountant; -- what its corrections have enqueued
 GRANT INSERT, DELETE ON flightbill.customer_operators, flightbill.customer_aircraft TO flightbill_accountant;
+GRANT INSERT, UPDATE, DELETE ON flightbill.aircraft, flightbill.aircraft_types, flightbill.airports TO flightbill_accountant;
 GRANT INSERT, UPDATE ON flightbill.tariffs, flightbill.flights TO flightbill_accountant;
 
 -- +goose Down

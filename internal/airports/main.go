@@ -1,4 +1,4 @@
-// Command airports keeps migrations/00016_airports.sql: codes, countries and time zones of the world's airports, from the Python
+// Command airports keeps migrations/00015_airports.sql: codes, countries and time zones of the world's airports, from the Python
 // package airportsdata. Run it from the module's root:
 //
 //	go run ./internal/airports            say whether the file is as it was written; exit status 0: it is
@@ -27,8 +27,8 @@ const (
 	wheel    = "airportsdata-20260905-py3-none-any.whl" // pip download --no-deps airportsdata==20260905
 	wheelSum = "d7eaa9a57d373b0adaaae0d52da2af0bb0edf73f7baa170f7c415d3342bf4868"
 
-	file    = "migrations/00016_airports.sql"
-	fileSum = "dae415d9eba0b074aaff740771b1488ffd083be354a0b3ce91c7ed90adc3f1d4"
+	file    = "migrations/00015_airports.sql"
+	fileSum = "19d93e2d5d7dcd042299a1e7c9190557736e1068eb1c67a39a7f6c9acedb1d00"
 
 	licenceFile = "internal/airports/LICENSE"
 )
@@ -222,8 +222,8 @@ FROM (VALUES
 
 const tail = `
 ) AS place (timezone, country, airports), regexp_split_to_table(airports, '\s+') AS airport, string_to_array(airport, '/') AS codes
-ORDER BY codes[1] COLLATE "C"
-ON CONFLICT DO NOTHING; -- what was imported stays as it is
+WHERE NOT EXISTS (SELECT FROM flightbill.airport_codes WHERE form = ANY (codes)) -- what was imported stays as it is
+ORDER BY codes[1] COLLATE "C";
 
 -- +goose Down
 -- The airports stay until their table goes: some may have been imported.

@@ -1134,8 +1134,8 @@ NGTU/BBG NGUK/AAK'),
 ('Pacific/Wake', 'UM', 'PWAK/AWK'),
 ('Pacific/Wallis', 'WF', 'NLWF/FUT NLWW/WLS')
 ) AS place (timezone, country, airports), regexp_split_to_table(airports, '\s+') AS airport, string_to_array(airport, '/') AS codes
-ORDER BY codes[1] COLLATE "C"
-ON CONFLICT DO NOTHING; -- what was imported stays as it is
+WHERE NOT EXISTS (SELECT FROM flightbill.airport_codes WHERE form = ANY (codes)) -- what was imported stays as it is
+ORDER BY codes[1] COLLATE "C";
 
 -- +goose Down
 -- The airports stay until their table goes: some may have been imported.

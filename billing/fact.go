@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,9 +59,38 @@ func (f Fact) String() string {
 // Equal reports whether two facts are one value: numbers by value, text without case.
 func (f Fact) Equal(other Fact) bool {
 	if f.number != nil && other.number != nil {
-		return f.number.Equal(*other.number)
+		return compareNumbers(*f.number, *other.number) == 0
 	}
-	return f.number == nil && other.number == nil && upperASCII(f.text) == upperASCII(other.text)
+	return f.number == nil && other.number == nil && sameText(f.text, other.text)
+}
+
+// sameText compares without case, of ASCII, and makes no copies.
+func sameText(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if x, y := a[i], b[i]; x != y && upper(rune(x)) != upper(rune(y)) {
+			return false
+		}
+	}
+	return true
+}
+
+// compareNumbers is what Cmp returns, at the price of no allocation up to 18 digits.
+func compareNumbers(a, b decimal.Decimal) int {
+	if a.Exponent() < b.Exponent() {
+		return -compareNumbers(b, a)
+	}
+	shift := int(a.Exponent()) - int(b.Exponent())
+	if shift == 0 || a.NumDigits()+shift > 18 || b.NumDigits() > 18 {
+		return a.Cmp(b)
+	}
+	scaled := a.CoefficientInt64()
+	for range shift {
+		scaled *= 10
+	}
+	return cmp.Compare(scaled, b.CoefficientInt64())
 }
 
 // MarshalJSON writes a number as a JSON number with all its decimals, and text as text.

@@ -174,15 +174,42 @@ func Tariffs(ctx context.Context, q *dbsqlc.Queries) ([]billing.Tariff, error) {
 		return nil, fmt.Errorf("read the tariffs: %w", err)
 	}
 	tariffs := make([]billing.Tariff, len(rows))
-	for i, row := range rows {
-		tariffs[i] = billing.Tariff{
-			ID: row.ID, Code: row.Code, Description: row.Description, Basis: billing.Basis(row.Basis),
-			CustomerID: row.CustomerID, Airport: row.Airport, AppliesTo: billing.AppliesTo(row.AppliesTo),
-			BandFrom: DecimalOrNil(row.BandFrom), BandTo: DecimalOrNil(row.BandTo), UnitRate: row.UnitRate, Minimum: DecimalOrNil(row.Minimum),
-			Currency: row.Currency, TaxRate: row.TaxRate, ValidFrom: row.ValidFrom, ValidTo: row.ValidTo,
+	for i := range rows {
+		if tariffs[i], err = tariffOf(&rows[i]); err != nil {
+			return nil, err
 		}
 	}
 	return tariffs, nil
+}
+
+func tariffOf(row *dbsqlc.TariffListRow) (billing.Tariff, error) {
+	t := billing.Tariff{
+		ID: row.ID, Code: row.Code, Description: row.Description, Basis: billing.Basis(row.Basis),
+		CustomerID: row.CustomerID, Airport: row.Airport, AppliesTo: billing.AppliesTo(row.AppliesTo),
+		BandFrom: DecimalOrNil(row.BandFrom), BandTo: DecimalOrNil(row.BandTo), UnitRate: row.UnitRate, Minimum: DecimalOrNil(row.Minimum),
+		Currency: row.Currency, TaxRate: row.TaxRate, ValidFrom: row.ValidFrom, ValidTo: row.ValidTo,
+		Unit: row.Unit, Free: row.Free, FreeMode: billing.FreeMode(row.FreeMode), Rounding: billing.Rounding(row.Rounding), Times: row.Times,
+		TonneKg: billing.TonneKg(row.TonneKg), TonneRounding: billing.Rounding(row.TonneRounding), TonneStep: row.TonneStep,
+		BandOf: row.BandOf, BandMode: billing.BandMode(row.BandMode),
+		Fixed: row.Fixed, Factor: DecimalOrNil(row.Factor), Maximum: DecimalOrNil(row.Maximum), MinimumAtZero: row.MinimumAtZero,
+		DistanceLess: row.DistanceLess, DistanceUnit: row.DistanceUnit, DistancePower: DecimalOrNil(row.DistancePower),
+		MassUnit: row.MassUnit, MassPower: DecimalOrNil(row.MassPower),
+		TaxCategory: billing.TaxCategory(row.TaxCategory), TaxReason: row.TaxReason,
+	}
+	if len(row.Of) > 0 {
+		t.Of = row.Of
+	}
+	if row.Decimals != nil {
+		n := int32(*row.Decimals)
+		t.Decimals = &n
+	}
+	var whenErr, duringErr error
+	t.When, whenErr = billing.ParseWhen(row.When)
+	t.During, duringErr = billing.ParseDuring(row.During)
+	if err := errors.Join(whenErr, duringErr); err != nil {
+		return t, fmt.Errorf("tariff %q (id %d): %w; put it right in the table tariffs", t.Code, t.ID, err)
+	}
+	return t, nil
 }
 
 // DecimalOrNil turns a number of the database into one of package billing: nil

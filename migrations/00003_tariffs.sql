@@ -5,7 +5,8 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 
 CREATE TABLE flightbill.tariffs (
     id          bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    code        text    COLLATE "C" NOT NULL CHECK (code <> '' AND code = flightbill.clean_text(code) AND char_length(code) <= 200),
+    code        text    COLLATE "C" NOT NULL CHECK (code <> '' AND code = flightbill.clean_text(code) AND char_length(code) <= 200
+                AND strpos(code, '+') = 0), -- a tariff file has + between the codes of "of"
     description text    NOT NULL DEFAULT '' CHECK (char_length(description) <= 1000),
     basis       text    NOT NULL CHECK (basis IN ('per_flight', 'per_tonne', 'per_km', 'per_passenger', 'route', 'terminal',
         'per_unit', 'per_time', 'formula', 'percent', 'top_up')),
@@ -24,7 +25,7 @@ CREATE TABLE flightbill.tariffs (
     -- the basis where billing.Tariff says so.
     "when"         text    CHECK ("when" <> '' AND char_length("when") <= 1000),   -- conditions on facts, all of which must hold
     during         text    CHECK (during <> '' AND char_length(during) <= 1000),  -- local time of landing or take-off
-    "of"           text[]  CHECK (cardinality("of") BETWEEN 1 AND 50),              -- facts (per_unit, formula) or codes (percent, top_up)
+    "of"           text[]  CHECK (cardinality("of") BETWEEN 1 AND 50 AND array_position("of", NULL) IS NULL AND strpos(array_to_string("of", ''), '+') = 0), -- facts (per_unit, formula) or codes (percent, top_up)
     unit           numeric CHECK (unit > 0 AND unit < 1000000000000),             -- of the basis, in one unit of quantity
     free           numeric CHECK (free >= 0 AND free < 1000000000000),            -- of the basis, without charge
     free_mode      text    CHECK (free_mode IN ('deduct', 'threshold')),
@@ -44,7 +45,7 @@ CREATE TABLE flightbill.tariffs (
     distance_power numeric CHECK (distance_power BETWEEN 0 AND 3),
     mass_unit      numeric CHECK (mass_unit > 0 AND mass_unit < 1000000),
     mass_power     numeric CHECK (mass_power BETWEEN 0 AND 3),
-    decimals       smallint CHECK (decimals BETWEEN 0 AND 12),
+    decimals       smallint CHECK (decimals BETWEEN 0 AND 6),
     tax_category   text    CHECK (tax_category IN ('standard', 'zero', 'exempt', 'reverse_charge', 'export', 'outside')),
     tax_reason     text    CHECK (tax_reason <> '' AND char_length(tax_reason) <= 1000),
     CHECK (tax_rate = 0 OR coalesce(tax_category, 'standard') = 'standard'),

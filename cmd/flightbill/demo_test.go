@@ -75,7 +75,8 @@ func TestDemoOnPinotKilled(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 
 	demo := startProcess(t, []string{"demo", "--pinot"}, "TMPDIR="+dir)
-	eventually(t, "the demo has a Postgres and a Pinot", func() bool { return strings.Contains(demo.said(), "Enqueued the flights") || demo.hasEnded() })
+	eventually(t, "the demo has a Pinot", func() bool { return strings.Contains(demo.said(), "Loaded") || demo.hasEnded() })
+	eventually(t, "the demo has a Postgres, too", func() bool { return strings.Contains(demo.said(), "Enqueued the flights") || demo.hasEnded() })
 	skipWithoutJava(t, demo.said())
 	require.False(t, demo.hasEnded())
 	for _, pattern := range []string{"flightbill-pinot-*", "flightbill-postgres-*"} {

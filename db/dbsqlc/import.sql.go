@@ -450,55 +450,30 @@ func (q *Queries) TariffGapList(ctx context.Context, forms []string) ([]TariffGa
 }
 
 const tariffInsertMany = `-- name: TariffInsertMany :exec
-INSERT INTO flightbill.tariffs (code, description, basis, customer_id, airport, applies_to, band_from, band_to, unit_rate, minimum,
-    currency, tax_rate, valid_from, valid_to)
-SELECT r.code, r.description, r.basis, nullif(r.customer_id, 0), nullif(r.airport, ''), r.applies_to,
-    CAST(nullif(r.band_from, '') AS numeric), CAST(nullif(r.band_to, '') AS numeric),
-    CAST(r.unit_rate AS numeric), CAST(nullif(r.minimum, '') AS numeric), r.currency, CAST(r.tax_rate AS numeric),
-    CAST(r.valid_from AS date), CAST(nullif(r.valid_to, '') AS date)
-FROM (SELECT unnest($1::text[]) AS code, unnest($2::text[]) AS description, unnest($3::text[]) AS basis,
-    unnest($4::bigint[]) AS customer_id, unnest($5::text[]) AS airport,
-    unnest($6::text[]) AS applies_to, unnest($7::text[]) AS band_from, unnest($8::text[]) AS band_to,
-    unnest($9::text[]) AS unit_rate, unnest($10::text[]) AS minimum, unnest($11::text[]) AS currency,
-    unnest($12::text[]) AS tax_rate, unnest($13::text[]) AS valid_from,
-    unnest($14::text[]) AS valid_to) AS r
+INSERT INTO flightbill.tariffs (
+    code, description, basis, customer_id, airport, applies_to, band_from, band_to, unit_rate, minimum, currency, tax_rate, valid_from,
+    valid_to, "when", during, "of", unit, free, free_mode, rounding, times, tonne_kg, tonne_rounding, tonne_step, band_of, band_mode, fixed,
+    factor, maximum, minimum_at_zero, distance_less, distance_unit, distance_power, mass_unit, mass_power, decimals, tax_category,
+    tax_reason
+)
+SELECT
+    r.t ->> 'code', coalesce(r.t ->> 'description', ''), r.t ->> 'basis', CAST(r.t ->> 'customer_id' AS bigint), r.t ->> 'airport',
+    r.t ->> 'applies_to', CAST(r.t ->> 'band_from' AS numeric), CAST(r.t ->> 'band_to' AS numeric), CAST(r.t ->> 'unit_rate' AS numeric),
+    CAST(r.t ->> 'minimum' AS numeric), r.t ->> 'currency', CAST(r.t ->> 'tax_rate' AS numeric), CAST(r.t ->> 'valid_from' AS date),
+    CAST(r.t ->> 'valid_to' AS date), r.t ->> 'when', r.t ->> 'during', string_to_array(r.t ->> 'of', '+'), CAST(r.t ->> 'unit' AS numeric),
+    CAST(r.t ->> 'free' AS numeric), r.t ->> 'free_mode', r.t ->> 'rounding', r.t ->> 'times', CAST(r.t ->> 'tonne_kg' AS numeric),
+    r.t ->> 'tonne_rounding', CAST(r.t ->> 'tonne_step' AS numeric), r.t ->> 'band_of', r.t ->> 'band_mode',
+    CAST(r.t ->> 'fixed' AS numeric), CAST(r.t ->> 'factor' AS numeric), CAST(r.t ->> 'maximum' AS numeric),
+    coalesce(r.t ->> 'minimum_at_zero', 'no') = 'yes', CAST(r.t ->> 'distance_less' AS numeric), CAST(r.t ->> 'distance_unit' AS numeric),
+    CAST(r.t ->> 'distance_power' AS numeric), CAST(r.t ->> 'mass_unit' AS numeric), CAST(r.t ->> 'mass_power' AS numeric),
+    CAST(r.t ->> 'decimals' AS smallint), r.t ->> 'tax_category', r.t ->> 'tax_reason'
+FROM (SELECT jsonb_array_elements($1::jsonb) AS t) AS r
 `
 
-type TariffInsertManyParams struct {
-	Codes        []string
-	Descriptions []string
-	Bases        []string
-	CustomerIds  []int64
-	Airports     []string
-	AppliesTo    []string
-	BandsFrom    []string
-	BandsTo      []string
-	UnitRates    []string
-	Minimums     []string
-	Currencies   []string
-	TaxRates     []string
-	ValidFroms   []string
-	ValidTos     []string
-}
-
-// Decimals go as text, so that they arrive as they are; empty is none.
-func (q *Queries) TariffInsertMany(ctx context.Context, arg TariffInsertManyParams) error {
-	_, err := q.db.Exec(ctx, tariffInsertMany,
-		arg.Codes,
-		arg.Descriptions,
-		arg.Bases,
-		arg.CustomerIds,
-		arg.Airports,
-		arg.AppliesTo,
-		arg.BandsFrom,
-		arg.BandsTo,
-		arg.UnitRates,
-		arg.Minimums,
-		arg.Currencies,
-		arg.TaxRates,
-		arg.ValidFroms,
-		arg.ValidTos,
-	)
+// Rows go as a list of objects with the cells of a tariff file that are not empty, all of
+// them text, so that decimals arrive as they are; customer_id beside them.
+func (q *Queries) TariffInsertMany(ctx context.Context, rows []byte) error {
+	_, err := q.db.Exec(ctx, tariffInsertMany, rows)
 	return err
 }
 
@@ -571,48 +546,27 @@ func (q *Queries) TariffOverlapList(ctx context.Context) ([]TariffOverlapListRow
 
 const tariffUpdateMany = `-- name: TariffUpdateMany :exec
 UPDATE flightbill.tariffs t
-SET code = r.code, airport = nullif(r.airport, ''), description = r.description, basis = r.basis, applies_to = r.applies_to,
-    band_from = CAST(nullif(r.band_from, '') AS numeric), unit_rate = CAST(r.unit_rate AS numeric),
-    minimum = CAST(nullif(r.minimum, '') AS numeric), currency = r.currency, tax_rate = CAST(r.tax_rate AS numeric),
-    valid_to = CAST(nullif(r.valid_to, '') AS date)
-FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::text[]) AS code, unnest($3::text[]) AS airport,
-    unnest($4::text[]) AS description, unnest($5::text[]) AS basis,
-    unnest($6::text[]) AS applies_to, unnest($7::text[]) AS band_from,
-    unnest($8::text[]) AS unit_rate, unnest($9::text[]) AS minimum, unnest($10::text[]) AS currency,
-    unnest($11::text[]) AS tax_rate, unnest($12::text[]) AS valid_to) AS r
-WHERE t.id = r.id
+SET
+    code = r.t ->> 'code', description = coalesce(r.t ->> 'description', ''), basis = r.t ->> 'basis', airport = r.t ->> 'airport',
+    applies_to = r.t ->> 'applies_to', band_from = CAST(r.t ->> 'band_from' AS numeric), band_to = CAST(r.t ->> 'band_to' AS numeric),
+    unit_rate = CAST(r.t ->> 'unit_rate' AS numeric), minimum = CAST(r.t ->> 'minimum' AS numeric), currency = r.t ->> 'currency',
+    tax_rate = CAST(r.t ->> 'tax_rate' AS numeric), valid_from = CAST(r.t ->> 'valid_from' AS date),
+    valid_to = CAST(r.t ->> 'valid_to' AS date), "when" = r.t ->> 'when', during = r.t ->> 'during',
+    "of" = string_to_array(r.t ->> 'of', '+'), unit = CAST(r.t ->> 'unit' AS numeric), free = CAST(r.t ->> 'free' AS numeric),
+    free_mode = r.t ->> 'free_mode', rounding = r.t ->> 'rounding', times = r.t ->> 'times', tonne_kg = CAST(r.t ->> 'tonne_kg' AS numeric),
+    tonne_rounding = r.t ->> 'tonne_rounding', tonne_step = CAST(r.t ->> 'tonne_step' AS numeric), band_of = r.t ->> 'band_of',
+    band_mode = r.t ->> 'band_mode', fixed = CAST(r.t ->> 'fixed' AS numeric), factor = CAST(r.t ->> 'factor' AS numeric),
+    maximum = CAST(r.t ->> 'maximum' AS numeric), minimum_at_zero = coalesce(r.t ->> 'minimum_at_zero', 'no') = 'yes',
+    distance_less = CAST(r.t ->> 'distance_less' AS numeric), distance_unit = CAST(r.t ->> 'distance_unit' AS numeric),
+    distance_power = CAST(r.t ->> 'distance_power' AS numeric), mass_unit = CAST(r.t ->> 'mass_unit' AS numeric),
+    mass_power = CAST(r.t ->> 'mass_power' AS numeric), decimals = CAST(r.t ->> 'decimals' AS smallint),
+    tax_category = r.t ->> 'tax_category', tax_reason = r.t ->> 'tax_reason'
+FROM (SELECT jsonb_array_elements($1::jsonb) AS t) AS r
+WHERE t.id = CAST(r.t ->> 'id' AS bigint)
 `
 
-type TariffUpdateManyParams struct {
-	Ids          []int64
-	Codes        []string
-	Airports     []string
-	Descriptions []string
-	Bases        []string
-	AppliesTo    []string
-	BandsFrom    []string
-	UnitRates    []string
-	Minimums     []string
-	Currencies   []string
-	TaxRates     []string
-	ValidTos     []string
-}
-
-// The key stays: of code and airport their form, of band_from that none and 0 are one.
-func (q *Queries) TariffUpdateMany(ctx context.Context, arg TariffUpdateManyParams) error {
-	_, err := q.db.Exec(ctx, tariffUpdateMany,
-		arg.Ids,
-		arg.Codes,
-		arg.Airports,
-		arg.Descriptions,
-		arg.Bases,
-		arg.AppliesTo,
-		arg.BandsFrom,
-		arg.UnitRates,
-		arg.Minimums,
-		arg.Currencies,
-		arg.TaxRates,
-		arg.ValidTos,
-	)
+// As TariffInsertMany, with the id beside the cells. The customer stays.
+func (q *Queries) TariffUpdateMany(ctx context.Context, rows []byte) error {
+	_, err := q.db.Exec(ctx, tariffUpdateMany, rows)
 	return err
 }

@@ -172,30 +172,66 @@ func (q *Queries) PriceBookGet(ctx context.Context) (PriceBookGetRow, error) {
 }
 
 const tariffList = `-- name: TariffList :many
-SELECT id, code, description, basis, coalesce(customer_id, 0)::bigint AS customer_id, coalesce(airport, '')::text AS airport,
-    applies_to, band_from, band_to, unit_rate, minimum, currency, tax_rate, valid_from, valid_to
-FROM flightbill.tariffs
-ORDER BY id
+SELECT t.id, t.code, t.description, t.basis, coalesce(t.customer_id, 0)::bigint AS customer_id, coalesce(c.code, '')::text AS customer,
+    coalesce(t.airport, '')::text AS airport, t.applies_to, t.band_from, t.band_to, t.unit_rate, t.minimum, t.currency, t.tax_rate, t.valid_from, t.valid_to,
+    coalesce(t."when", '')::text AS "when", coalesce(t.during, '')::text AS during, coalesce(t."of", '{}')::text[] AS "of",
+    coalesce(t.unit, 0)::numeric AS unit, coalesce(t.free, 0)::numeric AS free, coalesce(t.free_mode, '')::text AS free_mode,
+    coalesce(t.rounding, '')::text AS rounding, coalesce(t.times, '')::text AS times, coalesce(trim_scale(t.tonne_kg)::text, '')::text AS tonne_kg,
+    coalesce(t.tonne_rounding, '')::text AS tonne_rounding, coalesce(t.tonne_step, 0)::numeric AS tonne_step,
+    coalesce(t.band_of, '')::text AS band_of, coalesce(t.band_mode, '')::text AS band_mode, coalesce(t.fixed, 0)::numeric AS fixed,
+    t.factor, t.maximum, t.minimum_at_zero, coalesce(t.distance_less, 0)::numeric AS distance_less,
+    coalesce(t.distance_unit, 0)::numeric AS distance_unit, t.distance_power, coalesce(t.mass_unit, 0)::numeric AS mass_unit, t.mass_power,
+    t.decimals, coalesce(t.tax_category, '')::text AS tax_category, coalesce(t.tax_reason, '')::text AS tax_reason
+FROM flightbill.tariffs t
+LEFT JOIN flightbill.customers c ON c.id = t.customer_id
+ORDER BY t.id
 `
 
 type TariffListRow struct {
-	ID          int64
-	Code        string
-	Description string
-	Basis       string
-	CustomerID  int64
-	Airport     string
-	AppliesTo   string
-	BandFrom    decimal.NullDecimal
-	BandTo      decimal.NullDecimal
-	UnitRate    decimal.Decimal
-	Minimum     decimal.NullDecimal
-	Currency    string
-	TaxRate     decimal.Decimal
-	ValidFrom   billing.Date
-	ValidTo     billing.Date
+	ID            int64
+	Code          string
+	Description   string
+	Basis         string
+	CustomerID    int64
+	Customer      string
+	Airport       string
+	AppliesTo     string
+	BandFrom      decimal.NullDecimal
+	BandTo        decimal.NullDecimal
+	UnitRate      decimal.Decimal
+	Minimum       decimal.NullDecimal
+	Currency      string
+	TaxRate       decimal.Decimal
+	ValidFrom     billing.Date
+	ValidTo       billing.Date
+	When          string
+	During        string
+	Of            []string
+	Unit          decimal.Decimal
+	Free          decimal.Decimal
+	FreeMode      string
+	Rounding      string
+	Times         string
+	TonneKg       string
+	TonneRounding string
+	TonneStep     decimal.Decimal
+	BandOf        string
+	BandMode      string
+	Fixed         decimal.Decimal
+	Factor        decimal.NullDecimal
+	Maximum       decimal.NullDecimal
+	MinimumAtZero bool
+	DistanceLess  decimal.Decimal
+	DistanceUnit  decimal.Decimal
+	DistancePower decimal.NullDecimal
+	MassUnit      decimal.Decimal
+	MassPower     decimal.NullDecimal
+	Decimals      *int16
+	TaxCategory   string
+	TaxReason     string
 }
 
+// Empty is the default, as in a tariff file; of a number that need not be there, null.
 func (q *Queries) TariffList(ctx context.Context) ([]TariffListRow, error) {
 	rows, err := q.db.Query(ctx, tariffList)
 	if err != nil {
@@ -211,6 +247,7 @@ func (q *Queries) TariffList(ctx context.Context) ([]TariffListRow, error) {
 			&i.Description,
 			&i.Basis,
 			&i.CustomerID,
+			&i.Customer,
 			&i.Airport,
 			&i.AppliesTo,
 			&i.BandFrom,
@@ -221,6 +258,31 @@ func (q *Queries) TariffList(ctx context.Context) ([]TariffListRow, error) {
 			&i.TaxRate,
 			&i.ValidFrom,
 			&i.ValidTo,
+			&i.When,
+			&i.During,
+			&i.Of,
+			&i.Unit,
+			&i.Free,
+			&i.FreeMode,
+			&i.Rounding,
+			&i.Times,
+			&i.TonneKg,
+			&i.TonneRounding,
+			&i.TonneStep,
+			&i.BandOf,
+			&i.BandMode,
+			&i.Fixed,
+			&i.Factor,
+			&i.Maximum,
+			&i.MinimumAtZero,
+			&i.DistanceLess,
+			&i.DistanceUnit,
+			&i.DistancePower,
+			&i.MassUnit,
+			&i.MassPower,
+			&i.Decimals,
+			&i.TaxCategory,
+			&i.TaxReason,
 		); err != nil {
 			return nil, err
 		}

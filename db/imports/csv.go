@@ -51,6 +51,7 @@ type csvFile struct {
 	header   []string
 	longest  []int          // characters, by column of the file
 	columns  map[string]int // where a column is; -1: the file does not have it
+	facts    []string       // names of the facts that have a column fact.NAME, sorted
 	progress func(rows int64)
 
 	record   []string
@@ -142,6 +143,9 @@ func (f *csvFile) readHeader(header []string, columns []csvColumn) error {
 	}
 	for i, cell := range header {
 		column := strings.ToLower(strings.TrimSpace(cell))
+		if err := f.addFactColumn(column); err != nil {
+			return f.failf("column %s: %w", shown(cell), err)
+		}
 		at, exists := f.columns[column]
 		switch {
 		case !exists && len(header) == 1 && strings.ContainsAny(cell, ";\t"):
@@ -153,8 +157,13 @@ func (f *csvFile) readHeader(header []string, columns []csvColumn) error {
 		}
 		f.columns[column] = i
 		f.header = append(f.header, column)
-		f.longest = append(f.longest, cmp.Or(columns[slices.Index(known, column)].most, maxCell))
+		longest := maxCell
+		if at := slices.Index(known, column); at >= 0 {
+			longest = cmp.Or(columns[at].most, maxCell)
+		}
+		f.longest = append(f.longest, longest)
 	}
+	slices.Sort(f.facts)
 	var missing []string
 	for _, c := range columns {
 		if !c.optional && !f.has(c.name) {
@@ -165,6 +174,49 @@ func (f *csvFile) readHeader(header []string, columns []csvColumn) error {
 		return f.failf("column %s is missing", strings.Join(missing, ", "))
 	}
 	return nil
+}
+
+// factColumn stands among the columns of a file for any number of them, each with the
+// name of a fact in place of NAME.
+const factColumn = "fact.NAME"
+
+// addFactColumn makes a column of a fact known, where the file may have such.
+func (f *csvFile) addFactColumn(column string) error {
+	name, ok := strings.CutPrefix(column, "fact.")
+	_, allowed := f.columns[factColumn]
+	_, twice := f.columns[column]
+	if !ok || !allowed || twice {
+		return nil
+	}
+	if err := billing.CheckFactName(name); err != nil {
+		return err
+	}
+	f.columns[column] = -1
+	f.facts = append(f.facts, name)
+	return nil
+}
+
+// appendFacts appends the row's facts to buf as a JSON object.
+func (f *csvFile) appendFacts(buf []byte) []byte {
+	buf = append(buf, '{')
+	first := true
+	for _, name := range f.facts {
+		fact := billing.TextFact(f.raw("fact." + name))
+		if fact.IsZero() {
+			continue
+		}
+		if !first {
+			buf = append(buf, ',')
+		}
+		first = false
+		buf = append(append(append(buf, '"'), name...), `":`...)
+		value, err := fact.MarshalJSON()
+		if err != nil { // it is UTF-8
+			panic(err)
+		}
+		buf = append(buf, value...)
+	}
+	return append(buf, '}')
 }
 
 // next goes to the next row; false at the end, and where there is no use in

@@ -32,7 +32,15 @@ var flightColumns = []csvColumn{
 	{name: "landed_at"},
 	{name: "distance_km"},
 	{name: "passengers", optional: true},
+	{name: "movement", optional: true},
+	{name: "mtow_lb", optional: true},
+	{name: "on_block_at", optional: true},
+	{name: "off_block_at", optional: true},
+	{name: factColumn, optional: true},
 }
+
+// factsColumn is the column of the table that has what a file has in columns of facts.
+const factsColumn = "facts"
 
 // loadFlights streams the file into a temporary table and goes on from there
 // in single statements, so that memory stays flat whatever the file's size.
@@ -41,11 +49,14 @@ var flightColumns = []csvColumn{
 // 336,776 flights on 2 busy cores, Postgres among them: 6 s, and as much again
 // for the same file a second time; 2 s of it are spent here.
 func loadFlights(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result, error) {
-	var facts []string // the columns beside flight_id that the file has
+	var facts []string // the columns of the table beside flight_id that the file has
 	for _, c := range flightColumns[1:] {
 		if file.has(c.name) {
 			facts = append(facts, c.name)
 		}
+	}
+	if len(file.facts) > 0 {
+		facts = append(facts, factsColumn)
 	}
 	var result Result
 	err := pgx.BeginTxFunc(ctx, pool, db.ReadCommitted, func(tx pgx.Tx) error {
@@ -55,8 +66,11 @@ func loadFlights(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result
 		if err := refuseDifferingRepetitions(ctx, tx, file, facts); err != nil {
 			return err
 		}
+		if err := refuseTooManyFacts(ctx, tx, file); err != nil {
+			return err
+		}
 		var err error
-		if result, err = mergeFlights(ctx, tx, facts); err != nil {
+		if result, err = mergeFlights(ctx, tx, file, facts); err != nil {
 			return err
 		}
 		result.BilledOtherwise, err = countBilledOtherwise(ctx, tx)
@@ -90,15 +104,20 @@ func copyFlights(ctx context.Context, tx pgx.Tx, file *csvFile, facts []string) 
 // refuseDifferingRepetitions: an id that the file has with differing facts is
 // an error, since either could be right.
 func refuseDifferingRepetitions(ctx context.Context, tx pgx.Tx, file *csvFile, facts []string) error {
-	differing := make([]string, len(facts))
-	for i, c := range facts {
-		differing[i] = fmt.Sprintf("CASE WHEN a.%[1]s IS DISTINCT FROM b.%[1]s THEN '%[1]s' END", c)
+	var differing []string
+	for _, c := range facts {
+		if c != factsColumn {
+			differing = append(differing, fmt.Sprintf("CASE WHEN a.%[1]s IS DISTINCT FROM b.%[1]s THEN '%[1]s' END", c))
+		}
+	}
+	for _, name := range file.facts {
+		differing = append(differing, fmt.Sprintf("CASE WHEN a.facts -> '%[1]s' IS DISTINCT FROM b.facts -> '%[1]s' THEN 'fact.%[1]s' END", name))
 	}
 	rows, err := tx.Query(ctx, `
 		WITH repeated AS (
 			SELECT flight_id, min(line) AS line FROM import_flights GROUP BY flight_id HAVING count(*) > 1
 		), compared AS (
-			SELECT a.flight_id, a.line AS first, b.line AS second, concat_ws(', ', `+strings.Join(differing, ", ")+`) AS differing
+			SELECT a.flight_id, a.line AS first, b.line AS second, array_to_string(ARRAY[`+strings.Join(differing, ", ")+`]::text[], ', ') AS differing
 			FROM repeated
 			JOIN import_flights a USING (flight_id, line)
 			JOIN import_flights b ON b.flight_id = a.flight_id AND b.line > a.line
@@ -119,27 +138,69 @@ func refuseDifferingRepetitions(ctx context.Context, tx pgx.Tx, file *csvFile, f
 	return file.err()
 }
 
+// merged is a flight's facts, of table with those of row: they replace those of the names
+// that the file has, and an empty cell takes one away.
+func merged(file *csvFile, table, row string) string {
+	return fmt.Sprintf("(%s.facts - '{%s}'::text[]) || %s.facts", table, strings.Join(file.facts, ","), row)
+}
+
+// refuseTooManyFacts says which flights would have more than the table keeps of one.
+func refuseTooManyFacts(ctx context.Context, tx pgx.Tx, file *csvFile) error {
+	if len(file.facts) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT i.line, i.flight_id FROM import_flights i LEFT JOIN flightbill.flights f USING (flight_id)
+		WHERE octet_length(coalesce(`+merged(file, "f", "i")+`, i.facts)::text) > $1 ORDER BY i.line LIMIT $2`, maxFacts, maxProblems)
+	if err != nil {
+		return fmt.Errorf("look for flights with too many facts: %w", err)
+	}
+	var line int
+	var id string
+	_, err = pgx.ForEachRow(rows, []any{&line, &id}, func() error {
+		file.wrongAt(line, "flight_id", id, fmt.Sprintf("the flight's facts, with those that it has already, have more than %d bytes: leave some out", maxFacts))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("look for flights with too many facts: %w", err)
+	}
+	return file.err()
+}
+
 // mergeFlights writes what is new or differs. ON CONFLICT alone would also lock
 // each row that stays as it is: 15 MB of WAL for 336,776 of them.
 // Sorted, so that two imports cannot wait for each other.
-func mergeFlights(ctx context.Context, tx pgx.Tx, facts []string) (result Result, err error) {
-	list := func(prefix string) string { return prefix + strings.Join(facts, ", "+prefix) }
+func mergeFlights(ctx context.Context, tx pgx.Tx, file *csvFile, facts []string) (result Result, err error) {
+	// list has each column of the row; beside a row of the table, its facts become those merged with the table's.
+	list := func(row, table string) string {
+		columns := make([]string, len(facts))
+		for i, c := range facts {
+			columns[i] = row + "." + c
+			if c == factsColumn && table != "" {
+				columns[i] = merged(file, table, row)
+			}
+		}
+		return strings.Join(columns, ", ")
+	}
 	assignments := make([]string, len(facts))
 	for i, c := range facts {
 		assignments[i] = fmt.Sprintf("%[1]s = excluded.%[1]s", c)
+		if c == factsColumn {
+			assignments[i] = "facts = " + merged(file, "f", "excluded")
+		}
 	}
 	// A row that was inserted has no xmax.
 	err = tx.QueryRow(ctx, `
 		WITH written AS (
-			INSERT INTO flightbill.flights AS f (flight_id, `+list("")+`)
-			SELECT DISTINCT ON (i.flight_id) i.flight_id, `+list("i.")+`
+			INSERT INTO flightbill.flights AS f (flight_id, `+strings.Join(facts, ", ")+`)
+			SELECT DISTINCT ON (i.flight_id) i.flight_id, `+list("i", "")+`
 			FROM import_flights i
 			WHERE NOT EXISTS (
 				SELECT FROM flightbill.flights o
-				WHERE o.flight_id = i.flight_id AND (`+list("o.")+`) IS NOT DISTINCT FROM (`+list("i.")+`))
+				WHERE o.flight_id = i.flight_id AND (`+list("o", "")+`) IS NOT DISTINCT FROM (`+list("i", "o")+`))
 			ORDER BY i.flight_id, i.line
 			ON CONFLICT (flight_id) DO UPDATE SET `+strings.Join(assignments, ", ")+`
-			WHERE (`+list("f.")+`) IS DISTINCT FROM (`+list("excluded.")+`)
+			WHERE (`+list("f", "")+`) IS DISTINCT FROM (`+list("excluded", "f")+`)
 			RETURNING f.xmax = 0 AS added
 		)
 		SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM written`).
@@ -230,9 +291,22 @@ func (c *flightCopy) addRow() {
 
 func (c *flightCopy) addFact(column string) {
 	f := c.file
+	if column == factsColumn {
+		c.buf = appendCopyText(c.buf, string(f.appendFacts(nil)))
+		return
+	}
 	cell := f.cell(column)
 	switch column {
-	case "mtow_kg", "passengers":
+	case "movement":
+		switch billing.Movement(cell) {
+		case billing.Arrival, billing.Departure:
+			c.buf = append(c.buf, cell...)
+			return
+		case billing.Leg:
+		default:
+			f.wrong(column, "write arrival, departure, or nothing for a whole leg")
+		}
+	case "mtow_kg", "passengers", "mtow_lb":
 		if n, ok := f.integer(column, "write a whole number, or nothing where it is not known", math.MinInt64, math.MaxInt64); ok {
 			c.buf = strconv.AppendInt(c.buf, n, 10)
 			return
@@ -243,7 +317,7 @@ func (c *flightCopy) addFact(column string) {
 			return
 		}
 		f.decimal(column, "write a number such as 2253.1, or nothing where it is not known")
-	case "departed_at", "landed_at":
+	case "departed_at", "landed_at", "on_block_at", "off_block_at":
 		if t, ok := f.instant(column); ok {
 			c.buf = t.AppendFormat(c.buf, time.RFC3339Nano)
 			return

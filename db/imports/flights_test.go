@@ -117,6 +117,63 @@ func TestFlightsRefusesWrongRows(t *testing.T) {
 	b.refuse(imports.Flights, csvOf(flightHeader+",passengers", "F1,,,,,,,,,,,1.5"), "line 2", `column passengers: "1.5"`)
 }
 
+// What an airport knows of its end of a flight.
+func TestFlightsMovements(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	header := "flight_id,callsign,operator,registration,aircraft_type,mtow_kg,origin,destination,departed_at,landed_at,distance_km,movement,mtow_lb,on_block_at,off_block_at"
+	lines := []string{
+		header,
+		"F1,,,,,,,EIDW,,2013-01-01T10:00:00Z,,arrival,5000,2013-01-01T10:07:00Z,2013-01-01T12:14:00+01:00",
+		"F2,,,,,,EIDW,,2013-01-01T10:00:00Z,,,departure,,,",
+		"F3,,,,,,EIDW,EGLL,,,,,,,",
+	}
+	b.load(imports.Flights, 3, 0, 0, lines...)
+	b.load(imports.Flights, 0, 0, 3, lines...)
+	b.expect(`SELECT flight_id, movement, mtow_lb, on_block_at, off_block_at FROM flights ORDER BY flight_id`,
+		`(F1,arrival,5000,"2013-01-01 10:07:00+00","2013-01-01 11:14:00+00")`, "(F2,departure,,,)", "(F3,,,,)")
+	b.refuse(imports.Flights, csvOf(header, "F4,,,,,,,,,,,landing,5000.5,noon,"),
+		`line 2: column movement: "landing" is not usable: write arrival, departure, or nothing for a whole leg`,
+		`line 2: column mtow_lb: "5000.5"`, `line 2: column on_block_at: "noon"`)
+}
+
+// A file's facts replace those of their names, and no others.
+func TestFlightsNamedFacts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.load(imports.Flights, 2, 0, 0, flightHeader+",fact.noise_class,FACT.Pax_Dep,fact.stand",
+		"F1,,,,,,,,,,,B,12345678901234567890.12345678901234567890,\"12 \"\"A\"\" \\ \ttab\"",
+		"F2,,,,,,,,,,,N/A,0,007")
+	b.expect(`SELECT flight_id, facts FROM flights ORDER BY flight_id`,
+		`(F1,"{""stand"": ""12 \\""A\\"" \\\\ \\ttab"", ""pax_dep"": 12345678901234567890.1234567890123456789, ""noise_class"": ""B""}")`,
+		`(F2,"{""stand"": 7, ""pax_dep"": 0}")`)
+	b.load(imports.Flights, 0, 0, 2, flightHeader, "F1,,,,,,,,,,", "F2,,,,,,,,,,")
+	b.load(imports.Flights, 0, 0, 1, flightHeader+",fact.pax_dep", "F2,,,,,,,,,,,0.00")
+	b.load(imports.Flights, 1, 1, 1, flightHeader+",fact.noise_class,fact.seats", "F1,,,,,,,,,,,C,", "F2,,,,,,,,,,,,", "F3,,,,,,,,,,,A,180")
+	b.load(imports.Flights, 0, 1, 0, flightHeader+",fact.stand", "F2,,,,,,,,,,,")
+	b.expect(`SELECT flight_id, facts - 'stand' FROM flights ORDER BY flight_id`,
+		`(F1,"{""pax_dep"": 12345678901234567890.1234567890123456789, ""noise_class"": ""C""}")`, `(F2,"{""pax_dep"": 0}")`, `(F3,"{""seats"": 180, ""noise_class"": ""A""}")`)
+	b.expect(`SELECT flight_id FROM flights WHERE facts ? 'stand'`, "(F1)")
+
+	b.refuse(imports.Flights, csvOf(flightHeader+",fact.noise_class,fact.seats", "F1,,,,,,,,,,,A,1", "F1,,,,,,,,,,,A,2"),
+		`line 3: column flight_id: "F1" is not usable: line 2 has the same flight with another fact.seats`)
+	for column, part := range map[string]string{
+		"fact.noise-class": `column "fact.noise-class": fact name "noise-class" is not snake_case`, "fact.": "is not snake_case", "fact.mtow_kg": "use the column",
+		"fact.tonnes": "means a quantity", "facts": `column "facts" is not known: the columns are flight_id, `, "fact.pax,fact.pax": "column fact.pax is there twice",
+	} {
+		b.refuse(imports.Flights, csvOf(flightHeader+","+column, "F1,,,,,,,,,,"), part)
+	}
+	b.refuse(imports.Flights, csvOf(flightHeader+",fact.a", "F1,,,,,,,,,,,"+strings.Repeat("x", 201)), "line 2: column fact.a: ", "200 at most")
+
+	many := flightHeader
+	for i := range 120 {
+		many += fmt.Sprintf(",fact.f%d", i)
+	}
+	b.refuse(imports.Flights, csvOf(many, "F1,,,,,,,,,,"+strings.Repeat(","+strings.Repeat("é", 150), 120)),
+		`line 2: column flight_id: "F1" is not usable: the flight's facts, with those that it has already, have more than 20000 bytes`)
+	b.load(imports.Flights, 1, 0, 1, many, "F9,,,,,,,,,,"+strings.Repeat(",12", 120), "F9,,,,,,,,,,"+strings.Repeat(",12.0", 120))
+}
+
 // What a file has instead of nothing is nothing, in text as in numbers; and blanks
 // around a fact are none of it.
 func TestFlightsWordsForNothing(t *testing.T) {

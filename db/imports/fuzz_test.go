@@ -49,6 +49,7 @@ func FuzzFiles(f *testing.F) {
 	for _, seed := range []string{
 		"code,name,operators,aircraft\nA,B,\"X@2025-01-01..2026-01-01 Y\",G-OWN\n", "code;name\n", "code,name\r\nA,\"B\"\"\r\n\"\r\n",
 		"\xff\xfeA", "PK\x03\x04", "\x1f\x8b", "\ufeffcode,name,billing_frequency\rA,B,monthly\r", "code,name\nA,\x00\n", "code,name\nA,\"B\n", ",,\n\ncode\nA\n",
+		"flight_id,callsign,operator,registration,aircraft_type,mtow_kg,origin,destination,departed_at,landed_at,distance_km,movement,fact.a,fact.b\nF1,,,,,,,,,,,arrival,\"\\\"\"\",0\n",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -74,7 +75,7 @@ func FuzzFiles(f *testing.F) {
 					require.LessOrEqual(t, len(row.tariff.UnitRate.String()), 200)
 				}
 			case Flights:
-				source := &flightCopy{file: file, facts: []string{}}
+				source := &flightCopy{file: file, facts: []string{"movement", "on_block_at", factsColumn}}
 				for file.next() {
 					before := len(file.problems)
 					source.buf = source.buf[:0]

@@ -15,6 +15,8 @@ const (
 	maxKept = 64 << 20 // bytes of a file whose rows are kept: customers and tariffs
 	maxCell = 200      // characters
 	maxText = 1000     // characters of a name or a description
+
+	maxFacts = 20_000 // bytes of a flight's facts, or a register's, as the tables have it
 )
 
 // rows reads the rows of a file, each of them bounded.

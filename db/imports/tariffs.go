@@ -2,9 +2,11 @@ package imports
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -16,23 +18,17 @@ import (
 	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
-// tariffColumns: all are asked for but customer, since a rule that lacks its
-// airport, its end or its tax by oversight bills too much or too little.
-var tariffColumns = []csvColumn{
-	{name: "code"},
-	{name: "description", most: maxText},
-	{name: "basis"},
-	{name: "customer", optional: true},
-	{name: "airport"},
-	{name: "applies_to"},
-	{name: "band_from"},
-	{name: "band_to"},
-	{name: "unit_rate"},
-	{name: "minimum"},
-	{name: "currency"},
-	{name: "tax_rate"},
-	{name: "valid_from"},
-	{name: "valid_to"},
+var tariffColumns = columnsOfTariffs()
+
+func columnsOfTariffs() []csvColumn {
+	columns := make([]csvColumn, len(billing.TariffColumns))
+	for i, c := range billing.TariffColumns {
+		columns[i] = csvColumn{name: c.Name, optional: c.Optional}
+		if c.Long {
+			columns[i].most = maxText
+		}
+	}
+	return columns
 }
 
 // tariffRow is a row of the file.
@@ -110,48 +106,19 @@ func loadTariffs(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result
 func readTariffs(f *csvFile) []tariffRow {
 	var rows []tariffRow
 	for f.next() {
-		before := len(f.problems)
-		row := tariffRow{line: f.line, customer: f.cell("customer"), tariff: readTariff(f)}
+		tariff, customer, wrong := billing.ReadTariff(f.raw)
+		for _, w := range wrong {
+			f.wrong(w.Column, w.Expected)
+		}
 		// Whatever Validate would find in a cell that was not read is no news.
-		if len(f.problems) == before {
-			if err := row.tariff.Validate(); err != nil {
+		if len(wrong) == 0 {
+			if err := tariff.Validate(); err != nil {
 				f.problemf(f.line, "%w", err)
 			}
 		}
-		rows = append(rows, row)
+		rows = append(rows, tariffRow{line: f.line, customer: customer, tariff: tariff})
 	}
 	return rows
-}
-
-func readTariff(f *csvFile) billing.Tariff {
-	const (
-		tonnes = "write whole tonnes, or nothing for no limit"
-		money  = "write an amount such as 5.50"
-		rate   = "write a fraction: 20 % is 0.20, no tax is 0"
-		day    = "write a day as YYYY-MM-DD"
-	)
-	t := billing.Tariff{
-		Code:        f.required("code", "give the tariff a short name, such as LANDING"),
-		Description: f.cell("description"),
-		Basis:       billing.Basis(f.cell("basis")),
-		Airport:     f.one("airport", "write one airport; a tariff for several has a row for each"),
-		AppliesTo:   billing.AppliesTo(f.cell("applies_to")),
-		BandFrom:    f.decimal("band_from", tonnes),
-		BandTo:      f.decimal("band_to", tonnes),
-		Currency:    f.cell("currency"),
-		ValidTo:     f.date("valid_to", day+", or nothing for no end"),
-	}
-	if f.required("unit_rate", money) != "" {
-		assign(&t.UnitRate, f.decimal("unit_rate", money))
-	}
-	t.Minimum = f.decimal("minimum", money+", or nothing for no minimum")
-	if f.required("tax_rate", rate) != "" {
-		assign(&t.TaxRate, f.decimal("tax_rate", rate))
-	}
-	if f.required("valid_from", day) != "" {
-		t.ValidFrom = f.date("valid_from", day)
-	}
-	return t
 }
 
 // findCustomers fills in the ids of the customers that rows are for.
@@ -201,10 +168,9 @@ func linesOf(f *csvFile, rows []tariffRow) (map[tariffKey]int, error) {
 	return lines, f.err()
 }
 
+// sameTariff reports whether a file says the same of both.
 func sameTariff(a, b billing.Tariff) bool {
-	return a.Code == b.Code && a.Airport == b.Airport && a.Description == b.Description && a.Basis == b.Basis && a.AppliesTo == b.AppliesTo &&
-		optional(a.BandFrom) == optional(b.BandFrom) && a.UnitRate.Equal(b.UnitRate) && optional(a.Minimum) == optional(b.Minimum) &&
-		a.Currency == b.Currency && a.TaxRate.Equal(b.TaxRate) && a.ValidTo == b.ValidTo
+	return slices.Equal(billing.WriteTariff(&a, ""), billing.WriteTariff(&b, ""))
 }
 
 func writeTariffs(ctx context.Context, q *dbsqlc.Queries, rows []tariffRow, lines map[tariffKey]int) (Result, error) {
@@ -217,63 +183,53 @@ func writeTariffs(ctx context.Context, q *dbsqlc.Queries, rows []tariffRow, line
 		existing[keyOf(t)] = t
 	}
 
-	var insert dbsqlc.TariffInsertManyParams
-	var update dbsqlc.TariffUpdateManyParams
+	var added, changed []map[string]string
 	for _, row := range rows {
 		t := row.tariff
 		old, exists := existing[keyOf(t)]
 		switch {
 		case row.line != lines[keyOf(t)]: // a repetition
 		case !exists:
-			insertTariff(&insert, t)
+			added = append(added, tariffRecord(t))
 		case !sameTariff(old, t):
-			updateTariff(&update, old.ID, t)
+			t.ID = old.ID
+			changed = append(changed, tariffRecord(t))
 		}
 	}
-	// An empty statement would still be a change to the price book.
-	if len(update.Ids) > 0 {
-		if err := q.TariffUpdateMany(ctx, update); err != nil {
-			return Result{}, fmt.Errorf("change tariffs: %w", err)
-		}
+	if err := writeRecords(ctx, changed, q.TariffUpdateMany); err != nil {
+		return Result{}, fmt.Errorf("change tariffs: %w", err)
 	}
-	if len(insert.Codes) > 0 {
-		if err := q.TariffInsertMany(ctx, insert); err != nil {
-			return Result{}, fmt.Errorf("add tariffs: %w", err)
-		}
+	if err := writeRecords(ctx, added, q.TariffInsertMany); err != nil {
+		return Result{}, fmt.Errorf("add tariffs: %w", err)
 	}
-	return Result{Added: int64(len(insert.Codes)), Changed: int64(len(update.Ids))}, nil
+	return Result{Added: int64(len(added)), Changed: int64(len(changed))}, nil
 }
 
-func insertTariff(p *dbsqlc.TariffInsertManyParams, t billing.Tariff) {
-	p.Codes = append(p.Codes, t.Code)
-	p.Descriptions = append(p.Descriptions, t.Description)
-	p.Bases = append(p.Bases, string(t.Basis))
-	p.CustomerIds = append(p.CustomerIds, t.CustomerID)
-	p.Airports = append(p.Airports, t.Airport)
-	p.AppliesTo = append(p.AppliesTo, string(t.AppliesTo))
-	p.BandsFrom = append(p.BandsFrom, optional(t.BandFrom))
-	p.BandsTo = append(p.BandsTo, optional(t.BandTo))
-	p.UnitRates = append(p.UnitRates, t.UnitRate.String())
-	p.Minimums = append(p.Minimums, optional(t.Minimum))
-	p.Currencies = append(p.Currencies, t.Currency)
-	p.TaxRates = append(p.TaxRates, t.TaxRate.String())
-	p.ValidFroms = append(p.ValidFroms, t.ValidFrom.String())
-	p.ValidTos = append(p.ValidTos, t.ValidTo.String())
+// tariffRecord is a tariff as TariffInsertMany and TariffUpdateMany take it.
+func tariffRecord(t billing.Tariff) map[string]string {
+	record := map[string]string{"id": strconv.FormatInt(t.ID, 10)}
+	if t.CustomerID != 0 {
+		record["customer_id"] = strconv.FormatInt(t.CustomerID, 10)
+	}
+	for i, cell := range billing.WriteTariff(&t, "") {
+		if cell != "" {
+			record[billing.TariffColumns[i].Name] = cell
+		}
+	}
+	return record
 }
 
-func updateTariff(p *dbsqlc.TariffUpdateManyParams, id int64, t billing.Tariff) {
-	p.Ids = append(p.Ids, id)
-	p.Codes = append(p.Codes, t.Code)
-	p.Airports = append(p.Airports, t.Airport)
-	p.Descriptions = append(p.Descriptions, t.Description)
-	p.Bases = append(p.Bases, string(t.Basis))
-	p.AppliesTo = append(p.AppliesTo, string(t.AppliesTo))
-	p.BandsFrom = append(p.BandsFrom, optional(t.BandFrom))
-	p.UnitRates = append(p.UnitRates, t.UnitRate.String())
-	p.Minimums = append(p.Minimums, optional(t.Minimum))
-	p.Currencies = append(p.Currencies, t.Currency)
-	p.TaxRates = append(p.TaxRates, t.TaxRate.String())
-	p.ValidTos = append(p.ValidTos, t.ValidTo.String())
+// writeRecords gives records to a statement as one list. An empty statement would still be
+// a change to the price book.
+func writeRecords[T any](ctx context.Context, records []T, write func(context.Context, []byte) error) error {
+	if len(records) == 0 {
+		return nil
+	}
+	list, err := json.Marshal(records)
+	if err != nil {
+		return err
+	}
+	return write(ctx, list)
 }
 
 // checkOverlaps says which rules overlap before the constraint would, which

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db/imports"
 )
 
@@ -30,7 +31,7 @@ func TestTariffsKeyAndChanges(t *testing.T) {
 	// Same numbers, written otherwise; no lower end and 0 are one key.
 	b.load(imports.Tariffs, 0, 0, 2, tariffHeader,
 		"LAND,Landing,per_tonne,KJFK,arrival,,,5.5,60.00,USD,0.20,2012-01-01,",
-		"LAND,Landing,per_tonne,,arrival,0,10.0,5.500,0,USD,0.2,2012-01-01,")
+		"LAND,Landing,per_tonne,,arrival,0,10.0,5.500,,USD,0.2,2012-01-01,")
 	b.load(imports.Tariffs, 0, 2, 1, customerTariff,
 		"LAND,New words,per_flight,KJFK,any,0,,1.25,2.5,EUR,0,2012-01-01,2014-01-01,",
 		"LAND,Own,per_tonne,KJFK,arrival,,,4.125,60,USD,0.2,2012-01-01,,ACME",
@@ -94,9 +95,58 @@ func TestTariffsInOneForm(t *testing.T) {
 	b := setup(t)
 	b.load(imports.Tariffs, 1, 0, 0, tariffHeader, "LAND,Landing,per_flight,LHR,any,,,5,0,USD,0,2012-01-01,")
 	b.load(imports.Tariffs, 0, 1, 0, tariffHeader, "land,Landing,per_flight,lhr,any,,,5,0,USD,0,2012-01-01,")
-	b.load(imports.Tariffs, 0, 0, 1, tariffHeader, "land,Landing,per_flight,\u00a0lhr ,any,,,5,None,USD,0,2012-01-01,NULL")
-	b.expect(`SELECT code, airport, minimum, valid_to FROM tariffs`, "(land,lhr,0,)")
+	b.load(imports.Tariffs, 0, 0, 1, tariffHeader, "land,Landing,per_flight,\u00a0lhr ,any,,,5,0,USD,0,2012-01-01,NULL")
+	b.load(imports.Tariffs, 0, 1, 0, tariffHeader, "land,Landing,per_flight,lhr,any,,,5,None,USD,0,2012-01-01,")
+	b.expect(`SELECT code, airport, minimum, valid_to FROM tariffs`, "(land,lhr,,)")
 	b.refuse(imports.Tariffs, csvOf(tariffHeader, "LAND,Landing,per_flight,L-HR,any,,,6,0,USD,0,2013-01-01,"), `tariff "land" for every customer at airport "lhr"`, "overlap")
+}
+
+// Each column arrives in its own of the table, and is compared with it.
+func TestTariffsAllColumns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	header := make([]string, len(billing.TariffColumns))
+	for i, c := range billing.TariffColumns {
+		header[i] = c.Name
+	}
+	full := map[string]string{
+		"code": "PARK", "description": `=1+1, "quoted"`, "basis": "per_tonne", "airport": "EIDW", "applies_to": "arrival", "unit_rate": "200", "currency": "JPY", "tax_rate": "0",
+		"valid_from": "2025-01-01", "when": "stand!=remote; seats>=30", "during": "Mo-Fr 07:00-09:00", "of": "", "unit": "360", "free": "30",
+		"free_mode": "threshold", "rounding": "none", "times": "engines", "tonne_kg": "453.59237", "tonne_rounding": "none", "tonne_step": "0.5",
+		"band_of": "tonnes", "band_mode": "whole", "band_from": "5", "band_to": "100", "fixed": "281.96", "factor": "0.5", "minimum": "1", "maximum": "3220", "minimum_at_zero": "yes",
+		"tax_category": "zero", "tax_reason": "Article 148",
+	}
+	row := func(changes ...string) string {
+		cells := make([]string, len(header))
+		for i, column := range header {
+			cells[i] = full[column]
+			for j := 0; j < len(changes); j += 2 {
+				if changes[j] == column {
+					cells[i] = changes[j+1]
+				}
+			}
+			cells[i] = `"` + strings.ReplaceAll(cells[i], `"`, `""`) + `"`
+		}
+		return strings.Join(cells, ",")
+	}
+	columns := strings.Join(header, ",")
+	b.load(imports.Tariffs, 1, 0, 0, columns, row())
+	b.load(imports.Tariffs, 0, 0, 1, columns, row())
+	b.expect(`SELECT description, "when", during, "of", unit, free, free_mode, rounding, times, tonne_kg, tonne_rounding, tonne_step, band_of, band_mode, fixed, factor,
+		maximum, minimum_at_zero, tax_category, tax_reason FROM tariffs`,
+		`("=1+1, ""quoted""","stand!=remote; seats>=30","Mo-Fr 07:00-09:00",,360,30,threshold,none,engines,453.59237,none,0.5,tonnes,whole,281.96,0.5,3220,t,zero,"Article 148")`)
+	for column, value := range map[string]string{
+		"unit": "60", "free": "15", "free_mode": "deduct", "rounding": "up", "times": "pods", "tonne_kg": "", "tonne_rounding": "up",
+		"tonne_step": "0.1", "fixed": "", "factor": "", "maximum": "", "minimum_at_zero": "no", "tax_category": "exempt", "tax_reason": "",
+	} {
+		b.load(imports.Tariffs, 0, 1, 0, columns, row(column, value))
+		b.load(imports.Tariffs, 0, 1, 0, columns, row())
+	}
+	b.refuse(imports.Tariffs, csvOf(columns, row(), row("unit", "0", "decimals", "12", "valid_from", "2026-01-01")),
+		`file.csv: line 3: column unit: "0" is not usable: write a number above 0, or nothing for 1`,
+		`file.csv: line 3: column decimals: "12" is not usable: write 0 to 6, or nothing for 2`)
+	b.refuse(imports.Tariffs, csvOf(columns, row("of", "a++b")), `line 2: column of: "a++b" is not usable: write names with + between them`)
+	b.refuse(imports.Tariffs, csvOf(columns, row("code", "A+B")), `line 2: column code: "A+B" is not usable: write it without a +`)
 }
 
 // A tariff that has priced charges can change: they keep what they were made
@@ -124,7 +174,7 @@ func TestTariffsRepeatedRows(t *testing.T) {
 	b := setup(t)
 	b.load(imports.Tariffs, 1, 0, 1, tariffHeader,
 		"LAND,Landing,per_flight,,any,,,5,0,USD,0,2012-01-01,",
-		"LAND,Landing,per_flight,,any,,,5.00,,USD,0,2012-01-01,")
+		"LAND,Landing,per_flight,,any,,,5.00,0.0,USD,0,2012-01-01,")
 	b.refuse(imports.Tariffs, csvOf(tariffHeader,
 		"LAND,Landing,per_flight,,any,,,6,0,USD,0,2012-01-01,",
 		"LAND,Landing,per_flight,,any,,,7,0,USD,0,2012-01-01,"), "line 3", `column code: "LAND"`, "line 2")

@@ -6,11 +6,21 @@ SELECT
     s.timezone, s.close, s.billing_start
 FROM flightbill.billing_settings s;
 
+-- Empty is the default, as in a tariff file; of a number that need not be there, null.
 -- name: TariffList :many
-SELECT id, code, description, basis, coalesce(customer_id, 0)::bigint AS customer_id, coalesce(airport, '')::text AS airport,
-    applies_to, band_from, band_to, unit_rate, minimum, currency, tax_rate, valid_from, valid_to
-FROM flightbill.tariffs
-ORDER BY id;
+SELECT t.id, t.code, t.description, t.basis, coalesce(t.customer_id, 0)::bigint AS customer_id, coalesce(c.code, '')::text AS customer,
+    coalesce(t.airport, '')::text AS airport, t.applies_to, t.band_from, t.band_to, t.unit_rate, t.minimum, t.currency, t.tax_rate, t.valid_from, t.valid_to,
+    coalesce(t."when", '')::text AS "when", coalesce(t.during, '')::text AS during, coalesce(t."of", '{}')::text[] AS "of",
+    coalesce(t.unit, 0)::numeric AS unit, coalesce(t.free, 0)::numeric AS free, coalesce(t.free_mode, '')::text AS free_mode,
+    coalesce(t.rounding, '')::text AS rounding, coalesce(t.times, '')::text AS times, coalesce(trim_scale(t.tonne_kg)::text, '')::text AS tonne_kg,
+    coalesce(t.tonne_rounding, '')::text AS tonne_rounding, coalesce(t.tonne_step, 0)::numeric AS tonne_step,
+    coalesce(t.band_of, '')::text AS band_of, coalesce(t.band_mode, '')::text AS band_mode, coalesce(t.fixed, 0)::numeric AS fixed,
+    t.factor, t.maximum, t.minimum_at_zero, coalesce(t.distance_less, 0)::numeric AS distance_less,
+    coalesce(t.distance_unit, 0)::numeric AS distance_unit, t.distance_power, coalesce(t.mass_unit, 0)::numeric AS mass_unit, t.mass_power,
+    t.decimals, coalesce(t.tax_category, '')::text AS tax_category, coalesce(t.tax_reason, '')::text AS tax_reason
+FROM flightbill.tariffs t
+LEFT JOIN flightbill.customers c ON c.id = t.customer_id
+ORDER BY t.id;
 
 -- Who pays for which aircraft and which operators, and when, at most so many of them in all.
 -- name: PayerList :many

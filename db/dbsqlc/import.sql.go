@@ -12,6 +12,197 @@ import (
 	"github.com/shopspring/decimal"
 )
 
+const aircraftInsertMany = `-- name: AircraftInsertMany :exec
+INSERT INTO flightbill.aircraft (registration, valid_from, valid_to, aircraft_type, mtow_kg, facts)
+SELECT r.t ->> 'registration', CAST(r.t ->> 'valid_from' AS date), CAST(r.t ->> 'valid_to' AS date), r.t ->> 'aircraft_type',
+    CAST(r.t ->> 'mtow_kg' AS bigint), r.t -> 'facts'
+FROM (SELECT jsonb_array_elements($1::jsonb) AS t) AS r
+`
+
+// Rows go as those of TariffInsertMany; facts are an object.
+func (q *Queries) AircraftInsertMany(ctx context.Context, rows []byte) error {
+	_, err := q.db.Exec(ctx, aircraftInsertMany, rows)
+	return err
+}
+
+const aircraftListForImport = `-- name: AircraftListForImport :many
+SELECT id, registration, valid_from, valid_to, coalesce(aircraft_type, '')::text AS aircraft_type, coalesce(mtow_kg, 0)::bigint AS mtow_kg, facts::jsonb AS facts
+FROM flightbill.aircraft
+WHERE flightbill.code_form(registration) = ANY($1::text[])
+ORDER BY id
+`
+
+type AircraftListForImportRow struct {
+	ID           int64
+	Registration string
+	ValidFrom    billing.Date
+	ValidTo      billing.Date
+	AircraftType string
+	MtowKg       int64
+	Facts        []byte
+}
+
+// Declarations of aircraft with these registrations, by their form.
+func (q *Queries) AircraftListForImport(ctx context.Context, forms []string) ([]AircraftListForImportRow, error) {
+	rows, err := q.db.Query(ctx, aircraftListForImport, forms)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AircraftListForImportRow
+	for rows.Next() {
+		var i AircraftListForImportRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Registration,
+			&i.ValidFrom,
+			&i.ValidTo,
+			&i.AircraftType,
+			&i.MtowKg,
+			&i.Facts,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const aircraftTypeInsertMany = `-- name: AircraftTypeInsertMany :exec
+INSERT INTO flightbill.aircraft_types (aircraft_type, mtow_kg, facts)
+SELECT r.t ->> 'aircraft_type', CAST(r.t ->> 'mtow_kg' AS bigint), r.t -> 'facts'
+FROM (SELECT jsonb_array_elements($1::jsonb) AS t) AS r
+`
+
+func (q *Queries) AircraftTypeInsertMany(ctx context.Context, rows []byte) error {
+	_, err := q.db.Exec(ctx, aircraftTypeInsertMany, rows)
+	return err
+}
+
+const aircraftTypeListForImport = `-- name: AircraftTypeListForImport :many
+SELECT aircraft_type, coalesce(mtow_kg, 0)::bigint AS mtow_kg, facts::jsonb AS facts
+FROM flightbill.aircraft_types
+WHERE flightbill.code_form(aircraft_type) = ANY($1::text[])
+`
+
+type AircraftTypeListForImportRow struct {
+	AircraftType string
+	MtowKg       int64
+	Facts        []byte
+}
+
+func (q *Queries) AircraftTypeListForImport(ctx context.Context, forms []string) ([]AircraftTypeListForImportRow, error) {
+	rows, err := q.db.Query(ctx, aircraftTypeListForImport, forms)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AircraftTypeListForImportRow
+	for rows.Next() {
+		var i AircraftTypeListForImportRow
+		if err := rows.Scan(&i.AircraftType, &i.MtowKg, &i.Facts); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const aircraftTypeUpdateMany = `-- name: AircraftTypeUpdateMany :exec
+UPDATE flightbill.aircraft_types a
+SET aircraft_type = r.t ->> 'aircraft_type', mtow_kg = CAST(r.t ->> 'mtow_kg' AS bigint), facts = r.t -> 'facts'
+FROM (SELECT jsonb_array_elements($1::jsonb) AS t) AS r
+WHERE a.aircraft_type = r.t ->> 'id'
+`
+
+// The id is the type as it was written before.
+func (q *Queries) AircraftTypeUpdateMany(ctx context.Context, rows []byte) error {
+	_, err := q.db.Exec(ctx, aircraftTypeUpdateMany, rows)
+	return err
+}
+
+const aircraftUpdateMany = `-- name: AircraftUpdateMany :exec
+UPDATE flightbill.aircraft a
+SET registration = r.t ->> 'registration', valid_to = CAST(r.t ->> 'valid_to' AS date), aircraft_type = r.t ->> 'aircraft_type',
+    mtow_kg = CAST(r.t ->> 'mtow_kg' AS bigint), facts = r.t -> 'facts'
+FROM (SELECT jsonb_array_elements($1::jsonb) AS t) AS r
+WHERE a.id = CAST(r.t ->> 'id' AS bigint)
+`
+
+func (q *Queries) AircraftUpdateMany(ctx context.Context, rows []byte) error {
+	_, err := q.db.Exec(ctx, aircraftUpdateMany, rows)
+	return err
+}
+
+const airportInsertMany = `-- name: AirportInsertMany :exec
+INSERT INTO flightbill.airports (code, other_codes, country, timezone)
+SELECT r.t ->> 'code', string_to_array(coalesce(r.t ->> 'other_codes', ''), ' '), r.t ->> 'country', r.t ->> 'timezone'
+FROM (SELECT jsonb_array_elements($1::jsonb) AS t) AS r
+`
+
+func (q *Queries) AirportInsertMany(ctx context.Context, rows []byte) error {
+	_, err := q.db.Exec(ctx, airportInsertMany, rows)
+	return err
+}
+
+const airportListForImport = `-- name: AirportListForImport :many
+SELECT code, other_codes::text[] AS other_codes, coalesce(country, '')::text AS country, coalesce(timezone, '')::text AS timezone
+FROM flightbill.airports
+WHERE code IN (SELECT airport FROM flightbill.airport_codes WHERE form = ANY($1::text[]))
+`
+
+type AirportListForImportRow struct {
+	Code       string
+	OtherCodes []string
+	Country    string
+	Timezone   string
+}
+
+// Airports that have any of these codes.
+func (q *Queries) AirportListForImport(ctx context.Context, forms []string) ([]AirportListForImportRow, error) {
+	rows, err := q.db.Query(ctx, airportListForImport, forms)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AirportListForImportRow
+	for rows.Next() {
+		var i AirportListForImportRow
+		if err := rows.Scan(
+			&i.Code,
+			&i.OtherCodes,
+			&i.Country,
+			&i.Timezone,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const airportUpdateMany = `-- name: AirportUpdateMany :exec
+UPDATE flightbill.airports a
+SET code = r.t ->> 'code', other_codes = string_to_array(coalesce(r.t ->> 'other_codes', ''), ' '), country = r.t ->> 'country', timezone = r.t ->> 'timezone'
+FROM (SELECT jsonb_array_elements($1::jsonb) AS t) AS r
+WHERE a.code = r.t ->> 'id'
+`
+
+// The id is the code as it was written before. One statement, since codes may change hands.
+func (q *Queries) AirportUpdateMany(ctx context.Context, rows []byte) error {
+	_, err := q.db.Exec(ctx, airportUpdateMany, rows)
+	return err
+}
+
 const customerAircraftDeleteMany = `-- name: CustomerAircraftDeleteMany :exec
 DELETE FROM flightbill.customer_aircraft WHERE id = ANY($1::bigint[])
 `

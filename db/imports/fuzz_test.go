@@ -2,9 +2,12 @@ package imports
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
 // A file may have as many bytes as are allowed, and no more; so may a row.
@@ -50,12 +54,14 @@ func FuzzFiles(f *testing.F) {
 		"code,name,operators,aircraft\nA,B,\"X@2025-01-01..2026-01-01 Y\",G-OWN\n", "code;name\n", "code,name\r\nA,\"B\"\"\r\n\"\r\n",
 		"\xff\xfeA", "PK\x03\x04", "\x1f\x8b", "\ufeffcode,name,billing_frequency\rA,B,monthly\r", "code,name\nA,\x00\n", "code,name\nA,\"B\n", ",,\n\ncode\nA\n",
 		"flight_id,callsign,operator,registration,aircraft_type,mtow_kg,origin,destination,departed_at,landed_at,distance_km,movement,fact.a,fact.b\nF1,,,,,,,,,,,arrival,\"\\\"\"\",0\n",
+		"registration,valid_from,valid_to,aircraft_type,mtow_kg,fact.noise_class\nG-OWN,2025-01-01,2025-01-01,A320,73500,B\nG OWN,2025-01-01,,,,\n",
+		"aircraft_type,mtow_kg,fact.seats\nA320,0,180\n", "code,other_codes,country,timezone\nEGLL,LHR London-Heathrow,GB,Europe/London\nLHR,,gb,GMT0\n",
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		for kind, columns := range map[Kind][]csvColumn{Customers: customerColumns, Tariffs: tariffColumns, Flights: flightColumns} {
-			file, err := openCSV("f.csv", bytes.NewReader(text), columns, maxKept, nil)
+		for kind, l := range loaders {
+			file, err := openCSV("f.csv", bytes.NewReader(text), l.columns, maxKept, nil)
 			if err != nil {
 				require.True(t, strings.HasPrefix(err.Error(), "f.csv: "), "%v", err)
 				continue
@@ -73,6 +79,13 @@ func FuzzFiles(f *testing.F) {
 				for _, row := range readTariffs(file) {
 					kept = append(kept, row.tariff.Code, row.tariff.Description, row.tariff.Airport)
 					require.LessOrEqual(t, len(row.tariff.UnitRate.String()), 200)
+				}
+			case Aircraft, AircraftTypes, Airports:
+				open := map[Kind]func(*dbsqlc.Queries) register{Aircraft: openAircraft, AircraftTypes: openAircraftTypes, Airports: openAirports}[kind]
+				for _, row := range readRegister(file, open(nil)) {
+					kept = slices.AppendSeq(kept, maps.Values(row.cells))
+					_, err := json.Marshal(row.facts)
+					require.NoError(t, err)
 				}
 			case Flights:
 				source := &flightCopy{file: file, facts: []string{"movement", "on_block_at", factsColumn}}

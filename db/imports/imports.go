@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -14,10 +15,32 @@ type Kind string
 
 // Kinds of files that Load reads.
 const (
-	Customers Kind = "customers"
-	Tariffs   Kind = "tariffs"
-	Flights   Kind = "flights"
+	Customers     Kind = "customers"
+	Tariffs       Kind = "tariffs"
+	Flights       Kind = "flights"
+	Aircraft      Kind = "aircraft"
+	AircraftTypes Kind = "aircraft_types"
+	Airports      Kind = "airports"
 )
+
+// Kinds are all that there are, in the order in which one can need another.
+var Kinds = []Kind{Customers, Tariffs, Aircraft, AircraftTypes, Airports, Flights}
+
+// loader reads files of one kind.
+type loader struct {
+	columns []csvColumn
+	most    int64 // bytes of a file; 0: any number
+	load    func(context.Context, *pgxpool.Pool, *csvFile) (Result, error)
+}
+
+var loaders = map[Kind]loader{
+	Customers:     {customerColumns, maxKept, loadCustomers},
+	Tariffs:       {tariffColumns, maxKept, loadTariffs},
+	Flights:       {flightColumns, 0, loadFlights},
+	Aircraft:      {aircraftColumns, maxKept, registerLoader(openAircraft)},
+	AircraftTypes: {aircraftTypeColumns, maxKept, registerLoader(openAircraftTypes)},
+	Airports:      {airportColumns, maxKept, registerLoader(openAirports)},
+}
 
 // Result says what an import did. Rows is the sum of the next three: a row
 // that the file has twice counts as unchanged the second time.
@@ -49,24 +72,15 @@ type Result struct {
 func Load(
 	ctx context.Context, pool *pgxpool.Pool, kind Kind, name string, r io.Reader, progress func(rows int64),
 ) (Result, error) {
-	var columns []csvColumn
-	most := int64(maxKept)
-	var load func(context.Context, *pgxpool.Pool, *csvFile) (Result, error)
-	switch kind {
-	case Customers:
-		columns, load = customerColumns, loadCustomers
-	case Tariffs:
-		columns, load = tariffColumns, loadTariffs
-	case Flights:
-		columns, load, most = flightColumns, loadFlights, 0
-	default:
-		return Result{}, fmt.Errorf("cannot import %q: only customers, tariffs or flights", kind)
+	l, known := loaders[kind]
+	if !known {
+		return Result{}, fmt.Errorf("cannot import %q: %s", kind, KindNames())
 	}
-	file, err := openCSV(name, r, columns, most, progress)
+	file, err := openCSV(name, r, l.columns, l.most, progress)
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := load(ctx, pool, file)
+	result, err := l.load(ctx, pool, file)
 	if _, wrong := errors.AsType[*fileError](err); wrong {
 		return Result{}, err
 	}
@@ -79,4 +93,14 @@ func Load(
 	result.Rows, result.Warnings = file.read, append(result.Warnings, file.warnings...)
 	result.Unchanged = result.Rows - result.Added - result.Changed
 	return result, nil
+}
+
+// KindNames says which kinds there are.
+func KindNames() string {
+	names := make([]string, len(Kinds))
+	for i, kind := range Kinds {
+		names[i] = string(kind)
+	}
+	last := len(names) - 1
+	return "say " + strings.Join(names[:last], ", ") + " or " + names[last]
 }

@@ -81,6 +81,9 @@ func (b *testBundle) snapshot() string {
 		(SELECT jsonb_agg(o ORDER BY operator) FROM customer_operators o),
 		(SELECT jsonb_agg(a ORDER BY registration) FROM customer_aircraft a),
 		(SELECT jsonb_agg(t ORDER BY id) FROM tariffs t),
+		(SELECT jsonb_agg(a ORDER BY id) FROM aircraft a),
+		(SELECT jsonb_agg(a ORDER BY aircraft_type) FROM aircraft_types a),
+		(SELECT jsonb_agg(a ORDER BY code) FROM airports a),
 		(SELECT jsonb_agg(f ORDER BY flight_id) FROM flights f))`)
 }
 

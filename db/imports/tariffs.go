@@ -219,17 +219,20 @@ func tariffRecord(t billing.Tariff) map[string]string {
 	return record
 }
 
-// writeRecords gives records to a statement as one list. An empty statement would still be
-// a change to the price book.
+// writeRecords gives records to a statement as lists: one, unless it would be longer than
+// Postgres takes. An empty statement would still be a change to the price book.
 func writeRecords[T any](ctx context.Context, records []T, write func(context.Context, []byte) error) error {
-	if len(records) == 0 {
-		return nil
+	const most = 50_000
+	for chunk := range slices.Chunk(records, most) {
+		list, err := json.Marshal(chunk)
+		if err != nil {
+			return err
+		}
+		if err := write(ctx, list); err != nil {
+			return err
+		}
 	}
-	list, err := json.Marshal(records)
-	if err != nil {
-		return err
-	}
-	return write(ctx, list)
+	return nil
 }
 
 // checkOverlaps says which rules overlap before the constraint would, which

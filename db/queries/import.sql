@@ -150,3 +150,59 @@ WHERE flightbill.code_form(a.code) = ANY(@forms::text[]) AND NOT EXISTS (
             && (numrange(coalesce(a.band_from, 0), a.band_to, '(]') * numrange(coalesce(b.band_from, 0), b.band_to, '(]'))
         AND daterange(m.valid_from, m.valid_to) && daterange(a.valid_to, b.valid_from))
 ORDER BY a.valid_to, a.id, b.id;
+
+-- Declarations of aircraft with these registrations, by their form.
+-- name: AircraftListForImport :many
+SELECT id, registration, valid_from, valid_to, coalesce(aircraft_type, '')::text AS aircraft_type, coalesce(mtow_kg, 0)::bigint AS mtow_kg, facts::jsonb AS facts
+FROM flightbill.aircraft
+WHERE flightbill.code_form(registration) = ANY(@forms::text[])
+ORDER BY id;
+
+-- Rows go as those of TariffInsertMany; facts are an object.
+-- name: AircraftInsertMany :exec
+INSERT INTO flightbill.aircraft (registration, valid_from, valid_to, aircraft_type, mtow_kg, facts)
+SELECT r.t ->> 'registration', CAST(r.t ->> 'valid_from' AS date), CAST(r.t ->> 'valid_to' AS date), r.t ->> 'aircraft_type',
+    CAST(r.t ->> 'mtow_kg' AS bigint), r.t -> 'facts'
+FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r;
+
+-- name: AircraftUpdateMany :exec
+UPDATE flightbill.aircraft a
+SET registration = r.t ->> 'registration', valid_to = CAST(r.t ->> 'valid_to' AS date), aircraft_type = r.t ->> 'aircraft_type',
+    mtow_kg = CAST(r.t ->> 'mtow_kg' AS bigint), facts = r.t -> 'facts'
+FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r
+WHERE a.id = CAST(r.t ->> 'id' AS bigint);
+
+-- name: AircraftTypeListForImport :many
+SELECT aircraft_type, coalesce(mtow_kg, 0)::bigint AS mtow_kg, facts::jsonb AS facts
+FROM flightbill.aircraft_types
+WHERE flightbill.code_form(aircraft_type) = ANY(@forms::text[]);
+
+-- name: AircraftTypeInsertMany :exec
+INSERT INTO flightbill.aircraft_types (aircraft_type, mtow_kg, facts)
+SELECT r.t ->> 'aircraft_type', CAST(r.t ->> 'mtow_kg' AS bigint), r.t -> 'facts'
+FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r;
+
+-- The id is the type as it was written before.
+-- name: AircraftTypeUpdateMany :exec
+UPDATE flightbill.aircraft_types a
+SET aircraft_type = r.t ->> 'aircraft_type', mtow_kg = CAST(r.t ->> 'mtow_kg' AS bigint), facts = r.t -> 'facts'
+FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r
+WHERE a.aircraft_type = r.t ->> 'id';
+
+-- Airports that have any of these codes.
+-- name: AirportListForImport :many
+SELECT code, other_codes::text[] AS other_codes, coalesce(country, '')::text AS country, coalesce(timezone, '')::text AS timezone
+FROM flightbill.airports
+WHERE code IN (SELECT airport FROM flightbill.airport_codes WHERE form = ANY(@forms::text[]));
+
+-- name: AirportInsertMany :exec
+INSERT INTO flightbill.airports (code, other_codes, country, timezone)
+SELECT r.t ->> 'code', string_to_array(coalesce(r.t ->> 'other_codes', ''), ' '), r.t ->> 'country', r.t ->> 'timezone'
+FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r;
+
+-- The id is the code as it was written before. One statement, since codes may change hands.
+-- name: AirportUpdateMany :exec
+UPDATE flightbill.airports a
+SET code = r.t ->> 'code', other_codes = string_to_array(coalesce(r.t ->> 'other_codes', ''), ' '), country = r.t ->> 'country', timezone = r.t ->> 'timezone'
+FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r
+WHERE a.code = r.t ->> 'id';

@@ -57,31 +57,75 @@ func unusableMovement(f *Flight, now time.Time) string {
 
 // unusableFact says what about the flight cannot be right, or "".
 func unusableFact(f *Flight, bounds Bounds) string {
-	most := bounds.withDefaults()
+	return cmp.Or(unusableMass(f, bounds), unusableDistance(f, bounds), unusablePassengers(f, bounds), unusableFlightTime(f, bounds), unusableStay(f))
+}
+
+func unusableMass(f *Flight, bounds Bounds) string {
+	most := bounds.withDefaults().MTOWKg
 	switch {
 	case f.MTOWKg != nil && *f.MTOWKg <= 0:
 		return fmt.Sprintf("has a maximum take-off mass (mtow_kg) of %d kg", *f.MTOWKg)
-	case f.MTOWKg != nil && *f.MTOWKg > int64(most.MTOWKg):
+	case f.MTOWKg != nil && *f.MTOWKg > int64(most):
 		return fmt.Sprintf("has a maximum take-off mass (mtow_kg) of %d kg, above %d kg (FLIGHTBILL_MAX_MTOW_KG): grams or pounds? kg are needed",
-			*f.MTOWKg, most.MTOWKg)
+			*f.MTOWKg, most)
+	case f.MTOWLb != nil && *f.MTOWLb <= 0:
+		return fmt.Sprintf("has a maximum take-off mass (mtow_lb) of %d lb", *f.MTOWLb)
+	case f.MTOWLb != nil && decimal.NewFromInt(*f.MTOWLb).Mul(kgOfLb).GreaterThan(decimal.NewFromInt(int64(most))):
+		return fmt.Sprintf("has a maximum take-off mass (mtow_lb) of %d lb, above %d kg (FLIGHTBILL_MAX_MTOW_KG): pounds are needed there",
+			*f.MTOWLb, most)
+	default:
+		return ""
+	}
+}
+
+func unusableDistance(f *Flight, bounds Bounds) string {
+	most := bounds.withDefaults().DistanceKm
+	switch {
 	case f.DistanceKm != nil && f.DistanceKm.IsNegative():
 		return fmt.Sprintf("has a distance (distance_km) of %s km", f.DistanceKm)
-	case f.DistanceKm != nil && f.DistanceKm.GreaterThan(decimal.NewFromInt(int64(most.DistanceKm))):
+	case f.DistanceKm != nil && f.DistanceKm.GreaterThan(decimal.NewFromInt(int64(most))):
 		return fmt.Sprintf("has a distance (distance_km) of %s km, above %d km (FLIGHTBILL_MAX_DISTANCE_KM): metres? km are needed",
-			shortened(f.DistanceKm.String()), most.DistanceKm)
+			shortened(f.DistanceKm.String()), most)
+	default:
+		return ""
+	}
+}
+
+func unusablePassengers(f *Flight, bounds Bounds) string {
+	most := bounds.withDefaults().Passengers
+	switch {
 	case f.Passengers != nil && *f.Passengers < 0:
 		return fmt.Sprintf("has %d passengers", *f.Passengers)
-	case f.Passengers != nil && *f.Passengers > int64(most.Passengers):
+	case f.Passengers != nil && *f.Passengers > int64(most):
 		return fmt.Sprintf("has %d passengers, above %d (FLIGHTBILL_MAX_PASSENGERS): of several flights? those on board are needed",
-			*f.Passengers, most.Passengers)
+			*f.Passengers, most)
+	default:
+		return ""
+	}
+}
+
+func unusableFlightTime(f *Flight, bounds Bounds) string {
+	most := bounds.withDefaults().FlightTime
+	switch {
 	case f.DepartedAt == nil || f.LandedAt == nil:
 		return ""
 	case f.LandedAt.Before(*f.DepartedAt):
 		return fmt.Sprintf("landed (landed_at %s) before it took off (departed_at %s)", instant(*f.LandedAt), instant(*f.DepartedAt))
-	case f.LandedAt.Sub(*f.DepartedAt) > most.FlightTime:
+	case f.LandedAt.Sub(*f.DepartedAt) > most:
 		return fmt.Sprintf("landed (landed_at %s) more than %g hours after it took off (departed_at %s; FLIGHTBILL_MAX_FLIGHT_TIME): "+
 			"is one of the two of another day, or in seconds where milliseconds are needed?",
-			instant(*f.LandedAt), most.FlightTime.Hours(), instant(*f.DepartedAt))
+			instant(*f.LandedAt), most.Hours(), instant(*f.DepartedAt))
+	default:
+		return ""
+	}
+}
+
+func unusableStay(f *Flight) string {
+	switch {
+	case f.OnBlockAt != nil && f.OnBlockAt.Before(earliestLanding):
+		return fmt.Sprintf("came on its stand (on_block_at) at %s, before %d: seconds? milliseconds are needed", instant(*f.OnBlockAt), earliestLanding.Year())
+	case f.OnBlockAt != nil && f.OffBlockAt != nil && f.OffBlockAt.Before(*f.OnBlockAt):
+		return fmt.Sprintf("left its stand (off_block_at %s) before it came on it (on_block_at %s)", instant(*f.OffBlockAt), instant(*f.OnBlockAt))
 	default:
 		return ""
 	}

@@ -3,7 +3,9 @@ package billing
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -36,6 +38,7 @@ const (
 	ReasonNotLanded       Reason = "not_landed"
 	ReasonNoCustomer      Reason = "no_customer"
 	ReasonNoTariff        Reason = "no_tariff"
+	ReasonNotOffBlock     Reason = "not_off_block"
 	ReasonMissingFact     Reason = "missing_fact"
 	ReasonUnusableFacts   Reason = "unusable_facts"
 	ReasonInvoiceVoided   Reason = "invoice_voided" // before all others, where it was billed before
@@ -209,15 +212,66 @@ func quotedOr(code, none string) string {
 	return strconv.Quote(code)
 }
 
-// lacksFact reports that the flight lacks a fact that an applying tariff needs.
-func lacksFact(id, fact, tariffCode string) *Error {
-	var zero string
-	if fact == factDistance || fact == factPassengers {
-		zero = " (a 0 there is a missing one, unless FLIGHTBILL_ZERO_IS_VALUE says otherwise)"
+// lacking reports that a tariff needs a fact that is not there, not there yet, or cannot
+// be right.
+func (p *pricing) lacking(t *Tariff, g gap) *Error {
+	id := p.c.Flight.ID
+	switch g.kind {
+	case gapStay:
+		return &Error{Kind: NotYet, Reason: ReasonNotOffBlock, Message: fmt.Sprintf(
+			"flight %s has no end of its stay on the stand yet, which tariff %q needs; it is billed once the flight source has %s and that time has come",
+			id, t.Code, stayText(&p.c.Flight))}
+	case gapUnusable:
+		return UnusableFlight(id, g.what)
+	default:
+		return &Error{Kind: Refused, Reason: ReasonMissingFact, Message: fmt.Sprintf(
+			"flight %s has no %s, which tariff %q needs; %s and enqueue the flight again", id, p.factText(g.fact), t.Code, p.whereToAdd(g.fact))}
 	}
-	return &Error{Kind: Refused, Reason: ReasonMissingFact, Message: fmt.Sprintf(
-		"flight %s has no %s%s, which tariff %q needs; add it in the flight source and enqueue the flight again",
-		id, fact, zero, tariffCode)}
+}
+
+// stayText says which times of a stay are needed.
+func stayText(f *Flight) string {
+	if f.OnBlockAt == nil {
+		return "both on_block_at and off_block_at"
+	}
+	return "its off_block_at"
+}
+
+// factText says what a fact is, as a clerk and the flight source call it.
+func (p *pricing) factText(fact string) string {
+	switch fact {
+	case "mtow_kg":
+		return "maximum take-off mass (mtow_kg)"
+	case "distance_km":
+		return "distance (distance_km)"
+	case "passengers":
+		return "number of passengers (passengers)"
+	case "origin" + timeZone:
+		return "time zone of its origin, " + quotedOr(p.c.Flight.Origin, "which is not known")
+	case "destination" + timeZone:
+		return "time zone of its destination, " + quotedOr(p.c.Flight.Destination, "which is not known")
+	case "origin_country":
+		return "origin_country, the country of " + quotedOr(p.c.Flight.Origin, "its origin, which is not known")
+	case "destination_country":
+		return "destination_country, the country of " + quotedOr(p.c.Flight.Destination, "its destination, which is not known")
+	case "international":
+		return fmt.Sprintf("international: the country of %s or of %s is not known",
+			quotedOr(p.c.Flight.Origin, "its unknown origin"), quotedOr(p.c.Flight.Destination, "its unknown destination"))
+	default:
+		return fact
+	}
+}
+
+// whereToAdd says where a fact that is missing belongs.
+func (p *pricing) whereToAdd(fact string) string {
+	switch {
+	case strings.HasSuffix(fact, timeZone) || fact == "origin_country" || fact == "destination_country" || fact == "international":
+		return "add the airport to the register of airports, or correct it in the flight source,"
+	case fact == "mtow_kg" || !slices.Contains(FlightColumns, fact):
+		return "add it in the flight source or in the register of aircraft"
+	default:
+		return "add it in the flight source"
+	}
 }
 
 // unusableTariff reports that a tariff that applies to the flight cannot be

@@ -27,8 +27,12 @@ var plainNumber = regexp.MustCompile(`^-?[0-9]{1,30}(\.[0-9]{1,30})?$`)
 // TextFact returns the fact that text gives, without the blanks around it; none where it
 // only says that there is nothing.
 func TextFact(text string) Fact {
-	text = CleanText(text)
-	if plainNumber.MatchString(text) {
+	return textFact(CleanText(text))
+}
+
+// textFact is TextFact of text that is clean.
+func textFact(text string) Fact {
+	if text != "" && (text[0] == '-' || '0' <= text[0] && text[0] <= '9') && plainNumber.MatchString(text) {
 		return NumberFact(decimal.RequireFromString(text))
 	}
 	return Fact{text: text}

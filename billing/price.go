@@ -2,7 +2,7 @@ package billing
 
 import (
 	"cmp"
-	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -14,13 +14,13 @@ type Charge struct {
 	TariffID    int64
 	Code        string
 	Description string
-	Quantity    decimal.Decimal // units of the tariff's basis, not rounded
+	Quantity    decimal.Decimal // units of the tariff's basis: exact, or to 12 decimals where it has no end
 	UnitRate    decimal.Decimal // in Currency, for one unit
 	Amount      decimal.Decimal // in Currency, without tax, to its minor unit
 	TaxRate     decimal.Decimal // 0.20 is 20 %
 	TaxAmount   decimal.Decimal // in Currency, to its minor unit
 	Currency    string          // ISO 4217
-	Detail      []Step          // how the amount came about, for a clerk to do again by hand
+	Detail      []Step          // what quantity and unit rate do not say, for a clerk to do the amount again by hand
 }
 
 // clockSkew is how far the source's clock may be ahead of ours.
@@ -66,142 +66,183 @@ func CheckFacts(f Flight, bounds Bounds) error {
 // A flight may come to no charge at all, without error: under a tariff per
 // tonne, say, whose band starts above its mass.
 //
-// Errors are *Error of kind Refused, checked in this order: ReasonNoTariff where
-// no tariff applies; ReasonMissingFact where the flight lacks what an applying
-// tariff needs; ReasonUnusableFacts where a fact, needed or not, cannot be
-// right, or a tariff that applies is not fit for use.
+// A tariff does not apply where a condition of it is false, whatever is missing for
+// others. Errors are *Error, checked in this order: ReasonNoTariff where no tariff
+// applies, nor could; ReasonNotOffBlock where one needs the stay on the stand, which is
+// not over; ReasonMissingFact where the flight lacks what one needs; ReasonUnusableFacts
+// where a fact, needed or not, cannot be right, or a tariff is not fit for use. All are
+// of kind Refused but ReasonNotOffBlock, which is NotYet. Of tariffs that a customer's
+// own replace, nothing matters.
+//
+// Amounts of tariffs come first, then percentages, in the order in which one is of
+// another, then top-ups.
 func Price(c Case, tariffs *TariffSet, bounds Bounds) ([]Charge, error) {
-	f := c.Flight
-	applying, err := applyingTariffs(&c, tariffs, bounds)
-	if err != nil {
+	p := newPricing(&c, tariffs, bounds)
+	rows := p.applying()
+	if len(rows) == 0 {
+		return nil, noTariff(&c)
+	}
+	p.countFlight(rows)
+	if err := p.refusal(rows); err != nil {
 		return nil, err
 	}
-	for _, t := range applying {
-		if fact := missingFact(&f, t); fact != "" {
-			return nil, lacksFact(f.ID, fact, t.Code)
-		}
-	}
-	if err := CheckFacts(f, bounds); err != nil {
+	if err := p.countCharges(rows); err != nil {
 		return nil, err
 	}
-
 	var charges []Charge
-	for _, t := range applying {
-		minor, err := usableTariff(f.ID, t)
-		if err != nil {
-			return nil, err
-		}
-		if quantity := t.quantity(&f); quantity.IsPositive() {
-			charges = append(charges, t.charge(quantity, minor))
+	for _, r := range rows {
+		if r.charge != nil {
+			charges = append(charges, *r.charge)
 		}
 	}
 	return charges, nil
 }
 
-// charge prices a quantity, to a number of decimals.
-func (t *Tariff) charge(quantity decimal.Decimal, minor int32) Charge {
-	amount := decimal.Max(quantity.Mul(t.UnitRate), orZero(t.Minimum)).Round(minor)
-	return Charge{
-		TariffID:    t.ID,
-		Code:        t.Code,
-		Description: t.Description,
-		Quantity:    trimmed(quantity),
-		UnitRate:    t.UnitRate,
-		Amount:      amount,
-		TaxRate:     t.TaxRate,
-		TaxAmount:   amount.Mul(t.TaxRate).Round(minor),
-		Currency:    t.Currency,
-	}
+// pricing is one flight on its way to a price.
+type pricing struct {
+	c          *Case
+	set        *TariffSet
+	facts      facts
+	from, to   string                          // the forms of the airports
+	look       func(name string) (Fact, error) // for conditions
+	madeTonnes []ratio                         // by each of the set's rules for tonnes
 }
 
-// applyingTariffs returns the tariffs that apply to a flight, by code and id.
-func applyingTariffs(c *Case, tariffs *TariffSet, bounds Bounds) ([]*Tariff, error) {
-	f := &c.Flight
-	var found []*Tariff
-	for t := range tariffs.at(c) {
-		if t.covers(c) {
-			found = append(found, t)
+func newPricing(c *Case, tariffs *TariffSet, bounds Bounds) *pricing {
+	p := &pricing{c: c, set: tariffs, facts: facts{c: c, bounds: bounds}}
+	p.from = CodeForm(canonicalCode(c.Origin, c.Flight.Origin))
+	p.to = CodeForm(canonicalCode(c.Destination, c.Flight.Destination))
+	p.look = p.conditionFact
+	return p
+}
+
+// row is a tariff that applies to a flight, or would if a fact were there.
+type row struct {
+	t      *Tariff
+	gap    gap // why it cannot be said whether it applies, or what it comes to
+	charge *Charge
+}
+
+// applying returns the tariffs that apply to a flight, and those of which that cannot be
+// said, by code and id.
+func (p *pricing) applying() []row {
+	var rows []row
+	for t := range p.set.at(p.from, p.to) {
+		if !p.covers(t) {
+			continue
+		}
+		if fails, open := p.judge(t); !fails {
+			rows = append(rows, row{t: t, gap: open})
 		}
 	}
-	slices.SortStableFunc(found, func(a, b *Tariff) int {
-		return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.ID, b.ID))
+	slices.SortStableFunc(rows, func(a, b row) int {
+		return cmp.Or(cmp.Compare(a.t.Code, b.t.Code), cmp.Compare(a.t.ID, b.t.ID))
 	})
-
-	// What is replaced whatever the mass is goes first: its band then needs none.
-	found = withoutReplaced(found, func(own *Tariff) bool { return !own.limitsMass() })
-
-	outside := func(t *Tariff) bool { return t.limitsMass() && !t.holdsMass(*f.MTOWKg) }
-	if i := slices.IndexFunc(found, (*Tariff).limitsMass); i >= 0 {
-		if f.MTOWKg == nil {
-			return nil, lacksFact(f.ID, factMass, found[i].Code)
-		}
-		if what := unusableFact(&Flight{MTOWKg: f.MTOWKg}, bounds); what != "" {
-			return nil, UnusableFlight(f.ID, what)
-		}
-		found = slices.DeleteFunc(found, outside)
-	}
-	if len(found) == 0 {
-		return nil, noTariff(c)
-	}
-	return withoutReplaced(found, func(*Tariff) bool { return true }), nil
+	return withoutReplaced(rows)
 }
 
-// withoutReplaced leaves out the general tariffs whose code a tariff of the
-// customer's own has, of those own tariffs that count.
-func withoutReplaced(found []*Tariff, counts func(own *Tariff) bool) []*Tariff {
-	replaced := func(t *Tariff) bool {
-		return t.CustomerID == 0 && slices.ContainsFunc(found, func(own *Tariff) bool {
-			return own.CustomerID != 0 && SameCode(own.Code, t.Code) && counts(own)
-		})
-	}
-	kept := make([]*Tariff, 0, len(found))
-	for _, t := range found {
-		if !replaced(t) {
-			kept = append(kept, t)
+// withoutReplaced leaves out the general tariffs whose code a tariff of the customer's
+// own has that applies.
+func withoutReplaced(rows []row) []row {
+	var own []string
+	for _, r := range rows {
+		if r.t.CustomerID != 0 && r.gap.kind == noGap {
+			own = append(own, r.t.rule.code)
 		}
 	}
-	return kept
+	return slices.DeleteFunc(rows, func(r row) bool { return r.t.CustomerID == 0 && slices.Contains(own, r.t.rule.code) })
 }
 
-// Facts that tariffs need, as a clerk and the flight source call them.
-const (
-	factMass       = "maximum take-off mass (mtow_kg)"
-	factDistance   = "distance (distance_km)"
-	factPassengers = "number of passengers (passengers)"
-)
+// covers reports whether validity, customer and airport of a tariff hold for the flight.
+func (p *pricing) covers(t *Tariff) bool {
+	return (Validity{t.ValidFrom, t.ValidTo}).Holds(p.c.MovedOn) && (t.CustomerID == 0 || t.CustomerID == p.c.Customer.ID) && p.isAt(t)
+}
 
-// missingFact returns the fact that the tariff's basis needs and the flight
-// lacks, or "".
-func missingFact(f *Flight, t *Tariff) string {
-	switch {
-	case f.MTOWKg == nil && slices.Contains([]Basis{BasisPerTonne, BasisRoute, BasisTerminal}, t.Basis):
-		return factMass
-	case f.DistanceKm == nil && slices.Contains([]Basis{BasisPerKm, BasisRoute}, t.Basis):
-		return factDistance
-	case f.Passengers == nil && t.Basis == BasisPerPassenger:
-		return factPassengers
+// isAt reports whether the flight moves at the tariff's airport, at the end of the flight
+// that the tariff applies to.
+func (p *pricing) isAt(t *Tariff) bool {
+	departs, arrives := p.c.Flight.Movement != Arrival, p.c.Flight.Movement != Departure
+	if t.Airport != "" {
+		departs, arrives = departs && t.rule.airport == p.from, arrives && t.rule.airport == p.to
+	}
+	switch t.AppliesTo {
+	case AppliesDeparture:
+		return departs
+	case AppliesArrival:
+		return arrives
+	case AppliesAny:
+		return departs || arrives
 	default:
-		return ""
+		return false
 	}
 }
 
-// usableTariff returns the decimals of the tariff's currency, or an error where
-// the tariff would make a charge that cannot be right.
-func usableTariff(flightID string, t *Tariff) (minor int32, err error) {
-	minor, ok := MinorUnits(t.Currency)
-	if !ok {
-		return 0, unusableTariff(flightID, t.Code, fmt.Sprintf("has the unknown currency %q", t.Currency))
+// countFlight prices the tariffs that count what the flight is, or says what they lack.
+func (p *pricing) countFlight(rows []row) {
+	for i := range rows {
+		r := &rows[i]
+		if r.gap.kind != noGap || r.t.rule.unusable != "" || r.t.Basis.ofCharges() {
+			continue
+		}
+		tr := p.conditionsOf(r.t)
+		quantity, open := p.quantity(r.t, tr)
+		if r.gap = open; open.kind == noGap {
+			r.charge = r.t.charge(quantity, tr)
+		}
 	}
-	if _, err := ParseBasis(string(t.Basis)); err != nil {
-		return 0, unusableTariff(flightID, t.Code, fmt.Sprintf("has the unknown basis %q", t.Basis))
-	}
-	if t.UnitRate.IsNegative() || orZero(t.Minimum).IsNegative() || t.TaxRate.IsNegative() {
-		return 0, unusableTariff(flightID, t.Code, "has a negative unit_rate, minimum or tax_rate")
-	}
-	return minor, nil
 }
 
-// trimmed returns the same number without zeros at the end of its decimals.
-func trimmed(d decimal.Decimal) decimal.Decimal {
-	return decimal.RequireFromString(d.String())
+// refusal returns why a flight cannot be billed by its tariffs.
+func (p *pricing) refusal(rows []row) error {
+	for _, kind := range []gapKind{gapStay, gapMissing} {
+		for _, r := range rows {
+			if r.gap.kind == kind {
+				return p.lacking(r.t, r.gap)
+			}
+		}
+	}
+	if err := CheckFacts(p.c.Flight, p.facts.bounds); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if r.t.rule.unusable != "" {
+			return unusableTariff(p.c.Flight.ID, r.t.Code, r.t.rule.unusable)
+		}
+		if r.gap.kind == gapUnusable {
+			return p.lacking(r.t, r.gap)
+		}
+	}
+	return nil
+}
+
+// countCharges prices percentages, in the order in which one is of another, and then
+// top-ups.
+func (p *pricing) countCharges(rows []row) error {
+	for _, r := range inTurn(rows) {
+		charge, err := p.chargeOfCharges(r.t, rows)
+		if err != nil {
+			return err
+		}
+		r.charge = charge
+	}
+	return nil
+}
+
+// inTurn returns the percentages in the order in which one is of another, and then the
+// top-ups.
+func inTurn(rows []row) []*row {
+	var later []*row
+	for i := range rows {
+		if rows[i].t.Basis.ofCharges() {
+			later = append(later, &rows[i])
+		}
+	}
+	turn := func(t *Tariff) int {
+		if t.Basis == BasisTopUp {
+			return math.MaxInt
+		}
+		return t.rule.depth
+	}
+	slices.SortStableFunc(later, func(a, b *row) int { return cmp.Compare(turn(a.t), turn(b.t)) })
+	return later
 }

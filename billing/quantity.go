@@ -1,107 +1,192 @@
 package billing
 
-import (
-	"math/big"
+import "github.com/shopspring/decimal"
 
-	"github.com/shopspring/decimal"
-)
+// takesUnits reports whether unit, free, free_mode and rounding say how the basis
+// counts.
+func (b Basis) takesUnits() bool {
+	switch b {
+	case BasisPerTonne, BasisPerKm, BasisPerPassenger, BasisPerUnit, BasisPerTime:
+		return true
+	default:
+		return false
+	}
+}
 
-// quantity returns how many units of the tariff's basis a flight makes, with
-// all its decimals. The facts that the basis needs are there and usable.
-func (t *Tariff) quantity(f *Flight) decimal.Decimal {
+// ofCharges reports whether the basis counts other charges.
+func (b Basis) ofCharges() bool { return b == BasisPercent || b == BasisTopUp }
+
+// quantity returns how many units of its basis a flight makes under a tariff, or why
+// that cannot be said. The steps to it go to trace, which may be nil.
+func (p *pricing) quantity(t *Tariff, tr *trace) (ratio, gap) {
+	units, missing := p.units(t, tr)
+	if missing.kind != noGap || t.Times == "" {
+		return units, missing
+	}
+	var by ratio
+	if t.Times == bandTonnes {
+		by, missing = p.tonnesInBand(t, tr)
+	} else {
+		by, missing = p.count(t, t.Times, tr)
+	}
+	if missing.kind != noGap {
+		return ratio{}, missing
+	}
+	return units.times(by), gap{}
+}
+
+// units returns what the basis counts: the value, and of bases that have them, units of
+// it beyond what is free.
+func (p *pricing) units(t *Tariff, tr *trace) (ratio, gap) {
+	value, missing := p.value(t, tr)
+	if missing.kind != noGap || !t.Basis.takesUnits() {
+		return value, missing
+	}
+	units := t.unitsOf(value)
+	tr.units(t, value, units)
+	if t.cuts(bandUnits) {
+		inside := t.cut(units)
+		tr.cut(t, bandUnits, units, inside)
+		units = inside
+	}
+	return units, gap{}
+}
+
+// unitsOf returns (value − free) / unit, rounded; not below 0.
+func (t *Tariff) unitsOf(value ratio) ratio {
+	if t.FreeMode == FreeThreshold {
+		if value.cmp(t.Free) <= 0 {
+			return whole(decimal.Zero)
+		}
+	} else if !t.Free.IsZero() {
+		value = value.minus(t.Free).notBelowZero()
+	}
+	if !t.Unit.IsZero() {
+		value = value.over(t.Unit)
+	}
+	return value.round(t.rounding(), one)
+}
+
+// rounding returns that of units.
+func (t *Tariff) rounding() Rounding {
+	switch {
+	case t.Rounding != "":
+		return t.Rounding
+	case t.Basis == BasisPerTime:
+		return RoundUp
+	default:
+		return RoundNone
+	}
+}
+
+// countsPlainly reports whether the quantity is what the basis counts, as it is.
+func (t *Tariff) countsPlainly() bool {
+	return t.Unit.IsZero() && t.Free.IsZero() && t.rounding() == RoundNone && t.Times == "" && !(t.hasBand() && t.isMarginal())
+}
+
+// value returns what the basis counts, before units are made of it.
+func (p *pricing) value(t *Tariff, tr *trace) (ratio, gap) {
 	switch t.Basis {
 	case BasisPerFlight:
-		return decimal.New(1, 0)
+		return whole(one), gap{}
 	case BasisPerTonne:
-		return t.tonnesInBand(*f.MTOWKg)
+		return p.tonnesInBand(t, tr)
 	case BasisPerKm:
-		return *f.DistanceKm
+		return p.count(t, "distance_km", tr.unless(t.countsPlainly()))
 	case BasisPerPassenger:
-		return decimal.New(*f.Passengers, 0)
-	case BasisRoute:
-		return distanceFactor(*f.DistanceKm).Mul(weightFactor(*f.MTOWKg))
-	case BasisTerminal:
-		return terminalUnits(*f.MTOWKg)
-	default:
-		return decimal.Zero
-	}
-}
-
-// tonnesInBand returns how many of the tonnes of a mass, each tonne or part of
-// one, lie inside the tariff's band.
-func (t *Tariff) tonnesInBand(kg int64) decimal.Decimal {
-	tonnes := startedTonnes(kg)
-	if t.BandTo != nil {
-		tonnes = decimal.Min(tonnes, *t.BandTo)
-	}
-	if t.BandFrom != nil {
-		tonnes = tonnes.Sub(*t.BandFrom)
-	}
-	return decimal.Max(tonnes, decimal.Zero)
-}
-
-// startedTonnes returns the tonnes of a mass, each tonne or part of one.
-func startedTonnes(kg int64) decimal.Decimal {
-	tonnes := kg / 1000
-	if kg%1000 > 0 {
-		tonnes++
-	}
-	return decimal.New(tonnes, 0)
-}
-
-// distanceFactor returns the hundreds of kilometres of a flight, less 20 km at
-// each end, to two decimals: Commission Implementing Regulation (EU) 2019/317,
-// Annex VIII; EUROCONTROL, Conditions of Application of the Route Charges System.
-func distanceFactor(km decimal.Decimal) decimal.Decimal {
-	return decimal.Max(km.Sub(decimal.New(40, 0)).Shift(-2).Round(2), decimal.Zero)
-}
-
-// The two factors below are roots, hardly ever a finite decimal. They are
-// rounded half away from zero by comparing whole numbers, which decides every
-// case exactly; a root computed to some digits first, or in floats, could fall
-// on the wrong side of a half.
-
-// weightFactor returns √(t / 50) to two decimals, t being the mass in tonnes to
-// one decimal (sources as for distanceFactor).
-//
-// With T = 10 t, the result is n / 100 for (2n − 1)² ≤ 80 T < (2n + 1)².
-func weightFactor(kg int64) decimal.Decimal {
-	tenths := kg / 100
-	if kg%100 >= 50 {
-		tenths++
-	}
-	root := new(big.Int).Mul(big.NewInt(tenths), big.NewInt(80))
-	return hundredthsFromHalves(root.Sqrt(root))
-}
-
-// terminalUnits returns (t / 50)^0.7 to two decimals, t being the mass in
-// tonnes (the terminal service unit of the same regulation and annex).
-//
-// The result is n / 100 for (2n − 1)¹⁰ · 50000⁷ ≤ 200¹⁰ · kg⁷ < (2n + 1)¹⁰ · 50000⁷.
-func terminalUnits(kg int64) decimal.Decimal {
-	radicand := new(big.Int).Exp(big.NewInt(kg), big.NewInt(7), nil)
-	radicand.Mul(radicand, new(big.Int).Exp(big.NewInt(200), big.NewInt(10), nil))
-	radicand.Div(radicand, new(big.Int).Exp(big.NewInt(50_000), big.NewInt(7), nil))
-	return hundredthsFromHalves(tenthRoot(radicand))
-}
-
-// hundredthsFromHalves rounds a number of two-hundredths, cut off to a whole
-// one, to hundredths: the cut never crosses a half, which is a whole number
-// here.
-func hundredthsFromHalves(halves *big.Int) decimal.Decimal {
-	n := new(big.Int).Add(halves, big.NewInt(1))
-	return decimal.NewFromBigInt(n.Rsh(n, 1), -2)
-}
-
-// tenthRoot returns the largest whole number whose tenth power is at most x.
-func tenthRoot(x *big.Int) *big.Int {
-	ten := big.NewInt(10)
-	root, power := new(big.Int), new(big.Int)
-	for bit := x.BitLen() / 10; bit >= 0; bit-- {
-		root.SetBit(root, bit, 1)
-		if power.Exp(root, ten, nil).Cmp(x) > 0 {
-			root.SetBit(root, bit, 0)
+		return p.count(t, "passengers", tr.unless(t.countsPlainly()))
+	case BasisPerTime:
+		return p.count(t, "stay_minutes", tr)
+	case BasisPerUnit:
+		sum := whole(decimal.Zero)
+		for _, name := range t.Of {
+			n, missing := p.count(t, name, tr)
+			if missing.kind != noGap {
+				return ratio{}, missing
+			}
+			if len(t.Of) == 1 {
+				return n, gap{}
+			}
+			sum = sum.add(n)
 		}
+		tr.sum(t.Of, sum)
+		return sum, gap{}
+	case BasisRoute, BasisTerminal, BasisFormula:
+		return p.serviceUnits(t, tr)
+	default:
+		return whole(decimal.Zero), gap{}
 	}
-	return root
+}
+
+// count returns a fact that counts, cut by the band where that names it.
+func (p *pricing) count(t *Tariff, name string, tr *trace) (ratio, gap) {
+	var value ratio
+	var missing gap
+	if name == "stay_minutes" {
+		value, missing = p.facts.stayMinutes()
+	} else {
+		var n decimal.Decimal
+		n, missing = p.facts.number(name)
+		value = whole(n)
+	}
+	if missing.kind != noGap {
+		return ratio{}, missing
+	}
+	tr.fact(p, name)
+	if t.cuts(name) {
+		inside := t.cut(value)
+		tr.cut(t, name, value, inside)
+		value = inside
+	}
+	return value, gap{}
+}
+
+// tonnesInBand returns the tonnes of the flight, cut by the band where that names
+// tonnes or kg.
+func (p *pricing) tonnesInBand(t *Tariff, tr *trace) (ratio, gap) {
+	if t.cuts(bandKilograms) {
+		m := p.facts.massOf()
+		if m.gap.kind != noGap {
+			return ratio{}, m.gap
+		}
+		kg := whole(m.kg)
+		inside := t.cut(kg)
+		tr.fact(p, "mtow_kg")
+		tr.cut(t, bandKilograms, kg, inside)
+		tonnes := t.rule.tonnes.ofKg(inside)
+		tr.tonnesOf(&t.rule.tonnes, inside, tonnes)
+		return tonnes, gap{}
+	}
+	tonnes, missing := p.tonnes(t)
+	if missing.kind != noGap {
+		return ratio{}, missing
+	}
+	tr.tonnes(p, &t.rule.tonnes, tonnes)
+	if t.cuts(bandTonnes) {
+		inside := t.cut(tonnes)
+		tr.cut(t, bandTonnes, tonnes, inside)
+		tonnes = inside
+	}
+	return tonnes, gap{}
+}
+
+// tonnes returns the mass in tonnes as the tariff rounds it.
+func (p *pricing) tonnes(t *Tariff) (ratio, gap) {
+	return p.tonnesBy(&t.rule.tonnes, t.rule.tonneIndex)
+}
+
+// tonnesBy returns the mass in tonnes by a rule, made once for all tariffs of the rule.
+func (p *pricing) tonnesBy(rule *tonneRule, index int) (ratio, gap) {
+	m := p.facts.massOf()
+	if m.gap.kind != noGap {
+		return ratio{}, m.gap
+	}
+	if p.madeTonnes == nil {
+		p.madeTonnes = make([]ratio, len(p.set.tonneRules))
+	}
+	made := &p.madeTonnes[index]
+	if made.d.IsZero() {
+		*made = rule.of(m)
+	}
+	return *made, gap{}
 }

@@ -19,6 +19,9 @@ type Airport struct {
 // of the flight source.
 type RegisterFirst []string
 
+// DefaultRegisterFirst is what charging schemes ask for: the mass that was declared.
+var DefaultRegisterFirst = RegisterFirst{"mtow_kg"}
+
 // Case is what a flight is priced from.
 type Case struct {
 	Flight   Flight // as the flight source has it
@@ -30,4 +33,8 @@ type Case struct {
 	AircraftType        map[string]Declared // those of its type
 	First               RegisterFirst
 	Origin, Destination *Airport // nil: no airport, or one that is not in the register
+
+	// Now is when it is priced: a stay that ends later is a forecast, and so is not
+	// there yet. No time: every stay has ended.
+	Now time.Time
 }

@@ -1,41 +1,153 @@
 package billing
 
-import "iter"
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/shopspring/decimal"
+)
 
 // TariffSet holds tariffs by the airport that they are for, each ready for use.
 type TariffSet struct {
 	everywhere []*Tariff            // without an airport
 	atAirport  map[string][]*Tariff // by the canonical form of the airport's code
 	all        []*Tariff
+	tonneRules []tonneRule // that the tariffs have, each once
+}
+
+// rule is what a set makes of a tariff once, for all flights.
+type rule struct {
+	code       string   // the form of Code
+	airport    string   // the canonical form of Airport
+	when       When     // with codes in the form in which they are compared
+	of         []string // the forms of the codes in Of
+	depth      int      // of a percentage: after how many others it is priced
+	tonnes     tonneRule
+	tonneIndex int // of tonnes in the set
+	formula    *formula
+	minor      int32  // decimals of the currency
+	unusable   string // why it cannot be used, or ""
 }
 
 // NewTariffSet returns the set of tariffs. canonical gives the code under which the
 // register has an airport, and any other code as it is; nil: no register.
 func NewTariffSet(tariffs []Tariff, canonical func(code string) string) *TariffSet {
+	if canonical == nil {
+		canonical = func(code string) string { return code }
+	}
 	s := &TariffSet{atAirport: map[string][]*Tariff{}}
 	for _, tariff := range tariffs {
 		t := &tariff
+		s.prepare(t, canonical)
 		s.all = append(s.all, t)
 		if t.Airport == "" {
 			s.everywhere = append(s.everywhere, t)
 			continue
 		}
-		code := t.Airport
-		if canonical != nil {
-			code = canonical(code)
+		s.atAirport[t.rule.airport] = append(s.atAirport[t.rule.airport], t)
+	}
+	codes := newCodeGraph(s.all)
+	for _, t := range s.all {
+		if t.rule.unusable == "" {
+			t.rule.unusable = codes.wrong(t)
 		}
-		t.airport = CodeForm(code)
-		s.atAirport[t.airport] = append(s.atAirport[t.airport], t)
+		if t.Basis == BasisPercent && t.rule.unusable == "" {
+			t.rule.depth = codes.depth(t.rule.code)
+		}
 	}
 	return s
+}
+
+// prepare makes the rule of a tariff.
+func (s *TariffSet) prepare(t *Tariff, canonical func(code string) string) {
+	t.rule = rule{code: CodeForm(t.Code), airport: CodeForm(canonical(t.Airport)), when: t.When.comparable(canonical), tonnes: t.tonneRule()}
+	t.rule.minor, _ = MinorUnits(t.Currency)
+	if err := t.wrong(); err != nil {
+		t.rule.unusable = fmt.Sprintf("is not fit for use: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return
+	}
+	t.rule.tonneIndex = s.tonneIndex(t.rule.tonnes)
+	if t.rule.formula = formulaOf(t); t.rule.formula != nil {
+		t.rule.formula.tonneIndex = s.tonneIndex(t.rule.formula.tonnes)
+	}
+	if t.Basis.ofCharges() {
+		for _, code := range t.Of {
+			t.rule.of = append(t.rule.of, CodeForm(code))
+		}
+	}
+}
+
+func (s *TariffSet) tonneIndex(r tonneRule) int {
+	i := slices.IndexFunc(s.tonneRules, func(known tonneRule) bool {
+		return known.tonne == r.tonne && known.rounding == r.rounding && known.step.Equal(r.step)
+	})
+	if i < 0 {
+		i = len(s.tonneRules)
+		s.tonneRules = append(s.tonneRules, r)
+	}
+	return i
+}
+
+// tonneRule returns how the tariff makes tonnes of a mass.
+func (t *Tariff) tonneRule() tonneRule {
+	r := tonneRule{t.TonneKg, t.TonneRounding, orOne(t.TonneStep)}
+	if r.tonne == "" {
+		r.tonne = TonneMetric
+	}
+	if r.rounding == "" {
+		r.rounding = RoundUp
+	}
+	return r
+}
+
+func orOne(d decimal.Decimal) decimal.Decimal {
+	if d.IsZero() {
+		return one
+	}
+	return d
+}
+
+// comparable returns the conditions with codes in the form in which they are compared:
+// LHR and EGLL are one airport in conditions, too.
+func (w When) comparable(canonical func(code string) string) When {
+	if !slices.ContainsFunc(w.conditions, func(c condition) bool { return isCode(c.name) }) {
+		return w
+	}
+	conditions := slices.Clone(w.conditions)
+	for i := range conditions {
+		c := &conditions[i]
+		if !isCode(c.name) {
+			continue
+		}
+		c.values = slices.Clone(c.values)
+		for j, v := range c.values {
+			code := v.String()
+			if c.name == "origin" || c.name == "destination" {
+				code = canonical(code)
+			}
+			c.values[j] = Fact{text: CodeForm(code)}
+		}
+	}
+	return When{conditions}
+}
+
+// isCode reports whether a fact is a code, all ways of writing which are one.
+func isCode(fact string) bool {
+	switch fact {
+	case "origin", "destination", "registration", "operator":
+		return true
+	default:
+		return false
+	}
 }
 
 // All returns the tariffs in the order given.
 func (s *TariffSet) All() []*Tariff { return s.all }
 
-// at returns the tariffs that could apply to a flight by its airports.
-func (s *TariffSet) at(c *Case) iter.Seq[*Tariff] {
-	from, to := c.originForm(), c.destinationForm()
+// at returns the tariffs that could apply to a flight by its airports, in their form.
+func (s *TariffSet) at(from, to string) iter.Seq[*Tariff] {
 	return func(yield func(*Tariff) bool) {
 		for i, tariffs := range [][]*Tariff{s.everywhere, s.atAirport[from], s.atAirport[to]} {
 			if i == 2 && from == to {
@@ -48,17 +160,4 @@ func (s *TariffSet) at(c *Case) iter.Seq[*Tariff] {
 			}
 		}
 	}
-}
-
-// originForm returns the form in which the origin is compared.
-func (c *Case) originForm() string { return airportForm(c.Origin, c.Flight.Origin) }
-
-// destinationForm returns that of the destination.
-func (c *Case) destinationForm() string { return airportForm(c.Destination, c.Flight.Destination) }
-
-func airportForm(known *Airport, code string) string {
-	if known != nil {
-		code = known.Code
-	}
-	return CodeForm(code)
 }

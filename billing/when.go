@@ -3,6 +3,7 @@ package billing
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -54,21 +55,36 @@ func ParseWhen(text string) (When, error) {
 	if n := utf8.RuneCountInString(text); n > maxWhen {
 		return When{}, fmt.Errorf("it has %d characters: %d at most", n, maxWhen)
 	}
-	at := 1
-	for part := range strings.SplitSeq(text, ";") {
+	for at, part := range items(text, ";") {
 		c, err := parseCondition(part)
 		if err != nil {
-			blank := len(part) - len(strings.TrimLeft(part, blanks))
-			return When{}, fmt.Errorf("character %d: %w", at+utf8.RuneCountInString(part[:blank]), err)
+			return When{}, fmt.Errorf("character %d: %w", at, err)
 		}
 		w.conditions = append(w.conditions, c)
-		at += utf8.RuneCountInString(part) + 1
+		if !meet(c.name, w.conditions) {
+			return When{}, fmt.Errorf("character %d: %s leaves no value of %s that meets all conditions before it too, so the tariff would never apply: a list of values is %s=A|B",
+				at, c.written, c.name, c.name)
+		}
 	}
 	return w, nil
 }
 
+// items returns the parts of a list without the blanks around them, and at which
+// character each begins.
+func items(list, separator string) iter.Seq2[int, string] {
+	return func(yield func(at int, item string) bool) {
+		at := 1
+		for part := range strings.SplitSeq(list, separator) {
+			item := strings.TrimLeft(part, blanks)
+			if !yield(at+utf8.RuneCountInString(part[:len(part)-len(item)]), strings.TrimRight(item, blanks)) {
+				return
+			}
+			at += utf8.RuneCountInString(part) + utf8.RuneCountInString(separator)
+		}
+	}
+}
+
 func parseCondition(text string) (condition, error) {
-	text = strings.Trim(text, blanks)
 	if text == "" {
 		return condition{}, fmt.Errorf("there is no condition: %s", howWhen)
 	}
@@ -282,8 +298,9 @@ func (j Judgement) String() string {
 
 // apart reports whether no facts meet the conditions of both.
 func (w When) apart(other When) bool {
-	for _, name := range w.Names() {
-		if !meet(name, w.conditions, other.conditions) {
+	for i := range w.conditions {
+		name := w.conditions[i].name
+		if slices.ContainsFunc(other.conditions, func(c condition) bool { return c.name == name }) && !meet(name, w.conditions, other.conditions) {
 			return true
 		}
 	}

@@ -127,6 +127,9 @@ func TestWhenRefuses(t *testing.T) {
 		"seats>=30|40":                  "character 1: seats>=30|40 needs one number, such as 30 or 2.5",
 		"seats<1e3":                     "character 1: seats<1e3 needs one number, such as 30 or 2.5",
 		"a=" + strings.Repeat("x", 201): "character 1: a=: the value has more than 200 characters",
+		"seats>=30;  seats<30":          "character 13: seats<30 leaves no value of seats that meets all conditions before it too, so the tariff would never apply: a list of values is seats=A|B",
+		"stand=A; stand=B":              "character 10: stand=B leaves no value of stand that meets all conditions before it too, so the tariff would never apply: a list of values is stand=A|B",
+		"tax absent; tax!=1":            "character 13: tax!=1 leaves no value of tax that meets all conditions before it too, so the tariff would never apply: a list of values is tax=A|B",
 		strings.Repeat("a=1;", 251):     "it has 1004 characters: 1000 at most",
 	} {
 		_, err := billing.ParseWhen(text)

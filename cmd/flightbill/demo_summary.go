@@ -21,6 +21,7 @@ var reasonWords = map[billing.Reason]string{
 	billing.ReasonFlightUnknown:   "not in the flight source yet",
 	billing.ReasonFlightAmbiguous: "two flights under one id",
 	billing.ReasonNotLanded:       "not landed yet",
+	billing.ReasonNotOffBlock:     "still on its stand",
 	billing.ReasonNoCustomer:      "no customer pays for it",
 	billing.ReasonNoTariff:        "no tariff applies",
 	billing.ReasonMissingFact:     "a fact is missing that a tariff needs (mass, mostly)",

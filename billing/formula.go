@@ -1,0 +1,144 @@
+package billing
+
+import (
+	"math/big"
+
+	"github.com/shopspring/decimal"
+)
+
+// formula is ((d − less) / unit)^p × (t / mass unit)^q, each factor rounded.
+type formula struct {
+	distance      string // the fact; "": the distance does not count
+	less          decimal.Decimal
+	distanceUnit  decimal.Decimal
+	distancePower decimal.Decimal
+	mass          bool // whether the mass counts
+	tonnes        tonneRule
+	tonneIndex    int
+	massUnit      decimal.Decimal
+	massPower     decimal.Decimal
+	decimals      int32
+}
+
+// routeUnits are those of Commission Implementing Regulation (EU) 2019/317, Annex VIII,
+// and of EUROCONTROL's Conditions of Application of the Route Charges System: hundreds of
+// kilometres of great circle, less 20 km at each end, times √(t / 50), t to one
+// decimal.
+var routeUnits = formula{
+	distance: "distance_km", less: decimal.New(40, 0), distanceUnit: decimal.New(100, 0), distancePower: one,
+	mass: true, tonnes: tonneRule{TonneMetric, RoundNearest, decimal.New(1, -1)}, massUnit: decimal.New(50, 0), massPower: decimal.New(5, -1),
+	decimals: 2,
+}
+
+// terminalUnits are those of the same regulation's terminal charge: (t / 50)^0.7.
+var terminalUnits = formula{
+	mass: true, tonnes: tonneRule{TonneMetric, RoundNone, one}, massUnit: decimal.New(50, 0), massPower: decimal.New(7, -1), decimals: 2,
+}
+
+// formulaOf returns the formula of a tariff.
+func formulaOf(t *Tariff) *formula {
+	switch t.Basis {
+	case BasisRoute:
+		return new(routeUnits)
+	case BasisTerminal:
+		return new(terminalUnits)
+	case BasisFormula:
+	default:
+		return nil
+	}
+	f := formula{less: t.DistanceLess, distanceUnit: orOne(t.DistanceUnit), tonnes: t.tonneRule(), massUnit: orOne(t.MassUnit), decimals: 2}
+	if t.Decimals != nil {
+		f.decimals = *t.Decimals
+	}
+	if t.DistancePower != nil {
+		f.distance, f.distancePower = "distance_km", *t.DistancePower
+		if len(t.Of) > 0 {
+			f.distance = t.Of[0]
+		}
+	}
+	if t.MassPower != nil {
+		f.mass, f.massPower = true, *t.MassPower
+	}
+	return &f
+}
+
+// serviceUnits returns what the tariff's formula comes to.
+func (p *pricing) serviceUnits(t *Tariff, tr *trace) (ratio, gap) {
+	f := t.rule.formula
+	units := one
+	if f.distance != "" {
+		distance, missing := p.count(t, f.distance, tr)
+		if missing.kind != noGap {
+			return ratio{}, missing
+		}
+		factor := power(distance.minus(f.less).notBelowZero().over(f.distanceUnit), f.distancePower, f.decimals)
+		tr.distanceFactor(f, distance, factor)
+		units = units.Mul(factor)
+	}
+	if f.mass {
+		tonnes, missing := p.tonnesBy(&f.tonnes, f.tonneIndex)
+		if missing.kind != noGap {
+			return ratio{}, missing
+		}
+		factor := power(tonnes.over(f.massUnit), f.massPower, f.decimals)
+		tr.tonnes(p, &f.tonnes, tonnes)
+		tr.massFactor(f, tonnes, factor)
+		units = units.Mul(factor)
+	}
+	return whole(units), gap{}
+}
+
+// power returns x^p to a number of decimals, half away from zero, x not being below 0
+// and p above 0, of two decimals at most.
+//
+// A power is hardly ever a finite decimal. It is rounded by comparing whole numbers,
+// which decides every case exactly; one computed to some digits first, or in floats,
+// could fall on the wrong side of a half. With p = a / b, x = N / D and s = 10^decimals
+// the result is n / s for (2n − 1)^b · D^a ≤ (2s)^b · N^a < (2n + 1)^b · D^a: n is the
+// b-th root of (2s)^b · N^a / D^a, cut off to a whole number, plus one, halved. The cut
+// never crosses a half, which is a whole number there.
+func power(x ratio, p decimal.Decimal, decimals int32) decimal.Decimal {
+	if x.sign() == 0 {
+		return decimal.Zero
+	}
+	if p.Equal(one) {
+		return x.roundTo(decimals)
+	}
+	exponent := p.Rat()
+	a, b := exponent.Num(), exponent.Denom()
+	base := x.n.Rat()
+	base.Quo(base, x.d.Rat())
+
+	radicand := new(big.Int).Exp(ten, big.NewInt(int64(decimals)), nil)
+	radicand.Lsh(radicand, 1)
+	radicand.Exp(radicand, b, nil)
+	radicand.Mul(radicand, new(big.Int).Exp(base.Num(), a, nil))
+	radicand.Quo(radicand, new(big.Int).Exp(base.Denom(), a, nil))
+
+	halves := root(radicand, b.Int64())
+	halves.Add(halves, big.NewInt(1))
+	return decimal.NewFromBigInt(halves.Rsh(halves, 1), -decimals)
+}
+
+var ten = big.NewInt(10)
+
+// root returns the largest whole number whose b-th power is at most x, which it
+// overwrites. That of an even b is one of the square root, cut off to a whole number:
+// no whole number lies between the two.
+func root(x *big.Int, b int64) *big.Int {
+	for ; b%2 == 0; b /= 2 {
+		x.Sqrt(x)
+	}
+	if b == 1 {
+		return x
+	}
+	exponent := big.NewInt(b)
+	found, raised := new(big.Int), new(big.Int)
+	for bit := x.BitLen() / int(b); bit >= 0; bit-- {
+		found.SetBit(found, bit, 1)
+		if raised.Exp(found, exponent, nil).Cmp(x) > 0 {
+			found.SetBit(found, bit, 0)
+		}
+	}
+	return found
+}

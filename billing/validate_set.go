@@ -1,0 +1,65 @@
+package billing
+
+import "fmt"
+
+// TariffProblem is what is wrong with one of several tariffs beside the others.
+type TariffProblem struct {
+	Index   int    // of the tariff, in the tariffs given
+	Column  string // of the tariff file
+	Message string // begins with the column
+}
+
+// ValidateSet reports what percentages and top-ups are made of that they cannot be:
+// codes that no tariff has, or that have another currency where both could be charged to
+// one flight, top-ups, and themselves. canonical gives the code under which the register
+// has an airport, and any other code as it is; nil: no register.
+func ValidateSet(tariffs []Tariff, canonical func(code string) string) []TariffProblem {
+	if canonical == nil {
+		canonical = func(code string) string { return code }
+	}
+	all := make([]*Tariff, len(tariffs))
+	byCode := map[string][]*Tariff{}
+	airports := map[*Tariff]string{}
+	for i := range tariffs {
+		t := &tariffs[i]
+		all[i] = t
+		byCode[CodeForm(t.Code)] = append(byCode[CodeForm(t.Code)], t)
+		airports[t] = CodeForm(canonical(t.Airport))
+	}
+	graph := newCodeGraph(all)
+
+	var found []TariffProblem
+	for i, t := range all {
+		if !t.Basis.ofCharges() {
+			continue
+		}
+		add := func(format string, args ...any) {
+			found = append(found, TariffProblem{i, "of", fmt.Sprintf(format, args...)})
+		}
+		if wrong := graph.wrong(t); wrong != "" {
+			add("%s", wrong)
+			continue
+		}
+		for _, code := range t.Of {
+			rows := byCode[CodeForm(code)]
+			if len(rows) == 0 {
+				add("of %q is the code of no tariff: correct it, or import that tariff with this one", code)
+			}
+			for _, other := range rows {
+				if other.Currency != t.Currency && meetOnAFlight(t, other, airports) {
+					add("of %q is charged in %s, and this tariff in %s: both must be in one currency", code, other.Currency, t.Currency)
+					break
+				}
+			}
+		}
+	}
+	return found
+}
+
+// meetOnAFlight reports whether validity, customer and airport let two tariffs be charged
+// to one flight at one airport.
+func meetOnAFlight(a, b *Tariff, airports map[*Tariff]string) bool {
+	return (Validity{a.ValidFrom, a.ValidTo}).Overlaps(Validity{b.ValidFrom, b.ValidTo}) &&
+		(a.CustomerID == 0 || b.CustomerID == 0 || a.CustomerID == b.CustomerID) &&
+		(airports[a] == "" || airports[b] == "" || airports[a] == airports[b])
+}

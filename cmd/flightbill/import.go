@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
@@ -12,27 +15,25 @@ import (
 )
 
 func (a *app) newImportCommand() *cobra.Command {
+	names := make([]string, len(imports.Kinds))
+	for i, kind := range imports.Kinds {
+		names[i] = string(kind)
+	}
 	return &cobra.Command{
-		Use:       "import customers|tariffs|flights FILE.csv[.gz]",
+		Use:       "import " + strings.Join(names, "|") + " FILE.csv[.gz]",
 		Short:     "Import a CSV file, all of it or nothing; - reads standard input",
 		Args:      cobra.ExactArgs(2),
-		ValidArgs: []string{"customers", "tariffs", "flights"},
+		ValidArgs: names,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind := imports.Kind(args[0])
-			switch kind {
-			case imports.Customers, imports.Tariffs, imports.Flights:
-			default:
-				return usageError{fmt.Errorf("cannot import %q: say customers, tariffs or flights", args[0])}
+			if !slices.Contains(imports.Kinds, kind) {
+				return usageError{fmt.Errorf("cannot import %q: %s", kind, imports.KindNames())}
 			}
-			var file = a.stdin
-			if args[1] != "-" {
-				opened, err := os.Open(args[1])
-				if err != nil {
-					return fmt.Errorf("import %s: %w", kind, err)
-				}
-				defer opened.Close()
-				file = opened
+			file, closeFile, err := a.openFile(args[1])
+			if err != nil {
+				return fmt.Errorf("import %s: %w", kind, err)
 			}
+			defer closeFile()
 			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
 				bar := newProgress(a.stderr, "importing "+string(kind), 0)
 				result, err := imports.Load(cmd.Context(), pool, kind, filepath.Base(args[1]), file, bar.set)
@@ -54,4 +55,16 @@ func (a *app) newImportCommand() *cobra.Command {
 			})
 		},
 	}
+}
+
+// openFile opens a file that a command is given; - is standard input.
+func (a *app) openFile(name string) (file io.Reader, closeFile func(), err error) {
+	if name == "-" {
+		return a.stdin, func() {}, nil
+	}
+	opened, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return opened, func() { _ = opened.Close() }, nil
 }

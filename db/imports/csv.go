@@ -60,6 +60,8 @@ type csvFile struct {
 	done     bool
 	problems []error
 	warnings []string
+
+	tariffChanges []TariffChange // what a file of tariffs does, for CheckTariffs
 }
 
 // openCSV reads the header.

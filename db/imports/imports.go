@@ -76,6 +76,10 @@ func Load(
 	if !known {
 		return Result{}, fmt.Errorf("cannot import %q: %s", kind, KindNames())
 	}
+	return l.run(ctx, pool, name, r, progress)
+}
+
+func (l loader) run(ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, progress func(rows int64)) (Result, error) {
 	file, err := openCSV(name, r, l.columns, l.most, progress)
 	if err != nil {
 		return Result{}, err

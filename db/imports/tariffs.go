@@ -68,6 +68,11 @@ func optional(d *decimal.Decimal) string {
 // loadTariffs also changes tariffs that charges were made from: a charge
 // keeps the rate, the text and the tax that it was made with.
 func loadTariffs(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result, error) {
+	return loadTariffsThen(ctx, pool, file, func(pgx.Tx) error { return nil })
+}
+
+// loadTariffsThen ends its transaction with what is then to be done.
+func loadTariffsThen(ctx context.Context, pool *pgxpool.Pool, file *csvFile, then func(pgx.Tx) error) (Result, error) {
 	rows := readTariffs(file)
 	if err := file.err(); err != nil {
 		return Result{}, err
@@ -91,14 +96,16 @@ func loadTariffs(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result
 		if err != nil {
 			return err
 		}
-		if result, err = writeTariffs(ctx, q, rows, lines); err != nil {
+		if result, err = writeTariffs(ctx, q, file, rows, lines); err != nil {
 			return err
 		}
 		if err := checkOverlaps(ctx, q, file, lines); err != nil {
 			return err
 		}
-		result.Warnings, err = tariffWarnings(ctx, q, file, rows, lines)
-		return err
+		if result.Warnings, err = tariffWarnings(ctx, q, file, rows, lines); err != nil {
+			return err
+		}
+		return then(tx)
 	})
 	return result, err
 }
@@ -173,7 +180,7 @@ func sameTariff(a, b billing.Tariff) bool {
 	return slices.Equal(billing.WriteTariff(&a, ""), billing.WriteTariff(&b, ""))
 }
 
-func writeTariffs(ctx context.Context, q *dbsqlc.Queries, rows []tariffRow, lines map[tariffKey]int) (Result, error) {
+func writeTariffs(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tariffRow, lines map[tariffKey]int) (Result, error) {
 	list, err := db.Tariffs(ctx, q)
 	if err != nil {
 		return Result{}, err
@@ -191,7 +198,9 @@ func writeTariffs(ctx context.Context, q *dbsqlc.Queries, rows []tariffRow, line
 		case row.line != lines[keyOf(t)]: // a repetition
 		case !exists:
 			added = append(added, tariffRecord(t))
+			f.tariffChanges = append(f.tariffChanges, tariffChange(row, nil))
 		case !sameTariff(old, t):
+			f.tariffChanges = append(f.tariffChanges, tariffChange(row, &old))
 			t.ID = old.ID
 			changed = append(changed, tariffRecord(t))
 		}

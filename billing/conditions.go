@@ -25,7 +25,7 @@ func (p *pricing) judge(t *Tariff) (fails bool, open gap) {
 			return true, gap{}
 		}
 	}
-	if t.hasBand() && !t.isMarginal() && t.rule.unusable == "" {
+	if t.hasBand() && !t.isMarginal() && (t.rule.unusable == "" || t.bandOf() != bandUnits) {
 		value, missing := p.bandValue(t)
 		switch {
 		case missing.kind != noGap:

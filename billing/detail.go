@@ -113,12 +113,12 @@ func (tr *trace) units(t *Tariff, value, units ratio) {
 		how += ", free up to " + t.Free.String()
 	default:
 		how = "(" + how + " - " + t.Free.String() + ")"
+		if value.cmp(t.Free) < 0 {
+			how += ", not below 0,"
+		}
 	}
 	if !t.Unit.IsZero() {
 		how += " / " + t.Unit.String()
-	}
-	if units.sign() == 0 && value.cmp(t.Free) <= 0 {
-		how += ", not below 0"
 	}
 	tr.steps = append(tr.steps, Step{What: bandUnits, Value: units.text(), How: how + roundingText(t.rounding(), one)})
 }

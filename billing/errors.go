@@ -189,17 +189,21 @@ func notMoved(f *Flight) *Error {
 }
 
 // noTariff reports that no tariff applies to the flight.
-func noTariff(c *Case) *Error {
+func noTariff(c *Case, m *mass) *Error {
 	f := &c.Flight
 	mass := "of unknown mass"
-	if f.MTOWKg != nil {
-		mass = fmt.Sprintf("of %d kg", *f.MTOWKg)
+	if m.gap.kind != gapMissing {
+		mass = fmt.Sprintf("of %s kg", m.kg)
+	}
+	moved := "landed"
+	if f.Movement == Departure {
+		moved = "departed"
 	}
 	message := func(customer string) string {
-		return fmt.Sprintf("flight %s has no tariff: none applies to %s, from %s to %s, landed on %s, %s; "+
+		return fmt.Sprintf("flight %s has no tariff: none applies to %s, from %s to %s, %s on %s, %s; "+
 			"add a tariff or correct the flight, and enqueue the flight again",
 			f.ID, customer, quotedOr(f.Origin, "an unknown airport"), quotedOr(f.Destination, "an unknown airport"),
-			c.MovedOn, mass)
+			moved, c.MovedOn, mass)
 	}
 	return &Error{Kind: Refused, Reason: ReasonNoTariff, Message: message("customer " + c.Customer.Code), Public: message("its customer")}
 }

@@ -80,7 +80,7 @@ func Price(c Case, tariffs *TariffSet, bounds Bounds) ([]Charge, error) {
 	p := newPricing(&c, tariffs, bounds)
 	rows := p.applying()
 	if len(rows) == 0 {
-		return nil, noTariff(&c)
+		return nil, noTariff(&c, p.facts.massOf())
 	}
 	p.countFlight(rows)
 	if err := p.refusal(rows); err != nil {

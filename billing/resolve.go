@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -125,7 +126,7 @@ func (f *facts) resolve(r *resolved) {
 	case "destination":
 		r.value = Fact{text: canonicalCode(f.c.Destination, flight.Destination)}
 	case "movement":
-		r.value = Fact{text: string(flight.Movement)}
+		r.value = Fact{text: cmp.Or(string(flight.Movement), "leg")}
 	case "departed_at":
 		r.value = instantFact(flight.DepartedAt)
 	case "landed_at":

@@ -64,11 +64,11 @@ func NewTariffSet(tariffs []Tariff, canonical func(code string) string) *TariffS
 func (s *TariffSet) prepare(t *Tariff, canonical func(code string) string) {
 	t.rule = rule{code: CodeForm(t.Code), airport: CodeForm(canonical(t.Airport)), when: t.When.comparable(canonical), tonnes: t.tonneRule()}
 	t.rule.minor, _ = MinorUnits(t.Currency)
+	t.rule.tonneIndex = s.tonneIndex(t.rule.tonnes)
 	if err := t.wrong(); err != nil {
 		t.rule.unusable = fmt.Sprintf("is not fit for use: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return
 	}
-	t.rule.tonneIndex = s.tonneIndex(t.rule.tonnes)
 	if t.rule.formula = formulaOf(t); t.rule.formula != nil {
 		t.rule.formula.tonneIndex = s.tonneIndex(t.rule.formula.tonnes)
 	}

@@ -79,7 +79,7 @@ func (a *app) newTariffsTryCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				trial := jobs.Trial{Pool: pool, Books: a.priceBooks(pool), Tried: tried, Bounds: a.config.Bounds}
+				trial := jobs.Trial{Pool: pool, Books: db.NewPriceBooks(pool), Tried: tried, Bounds: a.config.Bounds}
 				comparison, err := a.compare(cmd.Context(), pool, &trial, first, last)
 				if err != nil {
 					return fmt.Errorf("tariffs try: %w", err)

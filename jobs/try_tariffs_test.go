@@ -16,7 +16,7 @@ import (
 const triedTariffs = `code,description,basis,customer,airport,applies_to,when,band_from,band_to,unit_rate,minimum,currency,tax_rate,valid_from,valid_to
 RUNWAY,Runway use,per_tonne,,,departure,,,,3.00,10.00,EUR,0.20,2020-01-01,
 NOISE,Noise,per_flight,,,departure,noise_class=A,,,5.00,,EUR,0,2020-01-01,2026-03-31
-NOISE,Noise,per_flight,,,departure,noise_class!=A,,,9.00,,EUR,0,2020-01-01,2026-03-31
+NOISY,Noise,per_flight,,,departure,noise_class!=A,,,9.00,,EUR,0,2020-01-01,2026-03-31
 SEATS,Passengers,per_passenger,EACH,,departure,,,,1.00,,EUR,0,2020-01-01,
 `
 
@@ -67,14 +67,16 @@ func TestTryTariffs(t *testing.T) {
 			sums[key] = [4]string{text(l.Before), text(l.After), text(l.TaxBefore), text(l.TaxAfter)}
 		}
 		require.Equal(t, map[string][2]int64{
-			"WEEK RUNWAY EUR": {2, 2}, "WEEK NOISE EUR": {1, 1}, "EACH RUNWAY EUR": {1, 1}, "MON RUNWAY EUR": {2500, 2500}, "MON NOISE EUR": {2500, 2500},
+			"WEEK RUNWAY EUR": {2, 2}, "WEEK NOISE EUR": {1, 1}, "EACH RUNWAY EUR": {1, 1}, "MON RUNWAY EUR": {2500, 2500}, "MON NOISE EUR": {2499, 2499},
+			"MON NOISY EUR": {1, 1},
 		}, lines)
 		require.Equal(t, map[string][4]string{
 			"WEEK RUNWAY EUR": {"284.00", "213.00", "56.80", "42.60"}, // one is refused
 			"WEEK NOISE EUR":  {"0.00", "5.00", "0.00", "0.00"},
 			"EACH RUNWAY EUR": {"142.00", "0.00", "28.40", "0.00"},
 			"MON RUNWAY EUR":  {"355000.00", "532500.00", "71000.00", "106500.00"},
-			"MON NOISE EUR":   {"0.00", "12504.00", "0.00", "0.00"},
+			"MON NOISE EUR":   {"0.00", "12495.00", "0.00", "0.00"},
+			"MON NOISY EUR":   {"0.00", "9.00", "0.00", "0.00"},
 		}, sums)
 
 		require.Len(t, found.Refused, 2)
@@ -92,8 +94,8 @@ func TestTryTariffsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, _, err := imports.TryTariffs(t.Context(), b.clerk, "new.csv", strings.NewReader(strings.Replace(triedTariffs, "per_passenger", "per_pasenger", 1)))
-	require.ErrorContains(t, err, "new.csv, line 5")
-	_, _, err = imports.TryTariffs(t.Context(), b.clerk, "new.csv", strings.NewReader(strings.Replace(triedTariffs, "noise_class!=A", "noise_class=A|B", 1)))
+	require.ErrorContains(t, err, "new.csv: line 5: ")
+	_, _, err = imports.TryTariffs(t.Context(), b.clerk, "new.csv", strings.NewReader(strings.Replace(triedTariffs, "2020-01-01,", "2021-01-01,", 1)))
 	require.ErrorContains(t, err, "overlap")
 	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM tariffs`))
 }

@@ -100,7 +100,7 @@ func (a *app) newTariffsTryCommand() *cobra.Command {
 
 func (a *app) compare(ctx context.Context, pool *pgxpool.Pool, trial *jobs.Trial, from, to billing.Date) (jobs.Comparison, error) {
 	flights, err := db.CountLedger(ctx, pool, from, to)
-	if err != nil {
+	if err != nil || flights == 0 { // of a database that has billed nothing, not even the time zone is known
 		return jobs.Comparison{}, err
 	}
 	bar := newProgress(a.stderr, "trying tariffs", flights)

@@ -22,11 +22,20 @@ func TestTariffsTry(t *testing.T) {
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "new.csv")
 	require.NoError(t, os.WriteFile(file, []byte(tariffHeader+"RUNWAY,,per_tonne,,any,,,3.00,,EUR,0.20,2012-01-01,\nSEATS,,per_passenger,,any,,,1,,EUR,0,2012-01-01,\n"), 0o600))
-	try := func(args ...string) (int, string, string) {
-		return runWith(map[string]string{"DATABASE_URL": address, "FLIGHTBILL_BILLING_START": "2012-12-31"}, append([]string{"tariffs", "try"}, args...)...)
+	flightbill := func(args ...string) (int, string, string) {
+		return runWith(map[string]string{"DATABASE_URL": address, "FLIGHTBILL_BILLING_START": "2012-12-31"}, args...)
 	}
+	try := func(args ...string) (int, string, string) {
+		t.Helper()
+		return flightbill(append([]string{"tariffs", "try"}, args...)...)
+	}
+	status, stdout, stderr := try(file, "--from", "2014-01-01", "--to", "2014-01-31")
+	require.Equal(t, exitDone, status, stderr)
+	require.Contains(t, stdout, "0 billed flights of 2014-01-01")
+	status, _, stderr = flightbill("overdue", "--date", "2013-01-01") // stores the settings
+	require.Equal(t, exitDone, status, stderr)
 
-	status, stdout, stderr := try(file, "--from", "2013-01-01", "--to", "2013-01-31")
+	status, stdout, stderr = try(file, "--from", "2013-01-01", "--to", "2013-01-31")
 	require.Equal(t, exitDone, status, stderr)
 	require.Contains(t, stdout, "Tariffs: 2 rows: 1 would be added, 1 changed, 0 are as they are. Nothing was saved.\n"+
 		"2 billed flights of 2013-01-01 to 2013-01-31, at the tariffs in force (before) and with the file's (after): 2 come to something else.\n")
@@ -45,15 +54,11 @@ func TestTariffsTry(t *testing.T) {
 	require.Equal(t, "-139", view.Lines[1].Difference.String())
 	require.EqualValues(t, 1, view.Refused[0].After)
 
-	status, stdout, stderr = try(file, "--from", "2014-01-01", "--to", "2014-01-31")
-	require.Equal(t, exitDone, status, stderr)
-	require.Contains(t, stdout, "0 billed flights of 2014-01-01")
-
 	for want, args := range map[string][]string{
-		"give the first and the last day":  {file, "--from", "2013-01-01"},
-		"--to 2013-01-01 is before --from": {file, "--from", "2013-01-02", "--to", "2013-01-01"},
-		"accepts 1 arg(s), received 0":     {"--from", "2013-01-02", "--to", "2013-01-03"},
-		"--from \"January\" is not a day":  {file, "--from", "January", "--to", "2013-01-01"},
+		"give the first and the last day":   {file, "--from", "2013-01-01"},
+		"--to 2013-01-01 is before --from":  {file, "--from", "2013-01-02", "--to", "2013-01-01"},
+		"accepts 1 arg(s), received 0":      {"--from", "2013-01-02", "--to", "2013-01-03"},
+		"--from: \"January\" is not a date": {file, "--from", "January", "--to", "2013-01-01"},
 	} {
 		status, _, stderr := try(args...)
 		require.Equal(t, exitUsage, status, want)
@@ -62,5 +67,5 @@ func TestTariffsTry(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(tariffHeader+"RUNWAY,,per_tonne,,any,,,minus,,EUR,0.20,2012-01-01,\n"), 0o600))
 	status, _, stderr = try(file, "--from", "2013-01-01", "--to", "2013-01-31")
 	require.Equal(t, exitFailed, status)
-	require.Contains(t, stderr, "new.csv, line 2, column unit_rate")
+	require.Contains(t, stderr, "new.csv: line 2: column unit_rate")
 }

@@ -37,7 +37,7 @@ func netted(charges []Charge) []Charge {
 		sums[i].Quantity = sums[i].Quantity.Add(c.Quantity)
 		sums[i].Amount = sums[i].Amount.Add(c.Amount)
 		sums[i].TaxAmount = sums[i].TaxAmount.Add(c.TaxAmount)
-		sums[i].Description = c.Description // as it was said last
+		sums[i].Description, sums[i].Detail = c.Description, c.Detail // as it was said last
 	}
 	return slices.DeleteFunc(sums, func(c Charge) bool {
 		return c.Quantity.IsZero() && c.Amount.IsZero() && c.TaxAmount.IsZero()

@@ -273,6 +273,8 @@ func (p *pricing) whereToAdd(fact string) string {
 		return "add the airport to the register of airports, or correct it in the flight source,"
 	case fact == "mtow_kg" || !slices.Contains(FlightColumns, fact):
 		return "add it in the flight source or in the register of aircraft"
+	case fact == "distance_km" || fact == "passengers":
+		return "add it in the flight source (a 0 from Pinot is a missing one, unless PINOT_ZERO_IS_A_FACT names it)"
 	default:
 		return "add it in the flight source"
 	}

@@ -11,6 +11,7 @@ type Explanation struct {
 	Tariff *Tariff
 	Charge *Charge // nil: none
 	Why    string  // there is none: the first condition that fails, or the fact that is missing
+	Other  bool    // it is for another customer, or for an airport that the flight does not touch
 }
 
 // Explain says of every tariff of the set what it comes to for a flight, by code and id.
@@ -40,9 +41,15 @@ func Explain(c Case, tariffs *TariffSet, bounds Bounds) []Explanation {
 
 	list := make([]Explanation, len(sorted))
 	for i, t := range sorted {
-		list[i] = Explanation{Tariff: t, Charge: charges[t], Why: why[t]}
+		list[i] = Explanation{Tariff: t, Charge: charges[t], Why: why[t], Other: p.isOther(t)}
 	}
 	return list
+}
+
+// isOther reports whether a tariff is for another customer, or for an airport that the
+// flight does not touch.
+func (p *pricing) isOther(t *Tariff) bool {
+	return t.CustomerID != 0 && t.CustomerID != p.c.Customer.ID || t.Airport != "" && t.rule.airport != p.from && t.rule.airport != p.to
 }
 
 // replacing returns a tariff of the customer's own that applies instead of a general one,

@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -42,4 +43,14 @@ type Flight struct {
 type Answer struct {
 	Flight Flight // empty where Err is not nil
 	Err    error  // nil, or an *Error
+}
+
+// ParseMovement reads a movement by its name; without one, it is the whole leg.
+func ParseMovement(s string) (Movement, error) {
+	switch m := Movement(s); m {
+	case Leg, Arrival, Departure:
+		return m, nil
+	default:
+		return "", fmt.Errorf("movement %q is not known: write arrival or departure, or nothing for a whole flight", s)
+	}
 }

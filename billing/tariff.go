@@ -102,6 +102,10 @@ type Tariff struct {
 	TaxCategory   TaxCategory      // "": standard
 	TaxReason     string
 
+	// Unreadable is what of a row in the database cannot be read: flights that the tariff
+	// may apply to are refused, and no others.
+	Unreadable string
+
 	rule rule // in a TariffSet
 }
 

@@ -124,13 +124,32 @@ func (w When) comparable(canonical func(code string) string) When {
 		c.values = slices.Clone(c.values)
 		for j, v := range c.values {
 			code := v.String()
-			if c.name == "origin" || c.name == "destination" {
+			if c.isAirport() {
 				code = canonical(code)
 			}
 			c.values[j] = Fact{text: CodeForm(code)}
 		}
 	}
 	return When{conditions}
+}
+
+func (c *condition) isAirport() bool { return c.name == "origin" || c.name == "destination" }
+
+// AirportCodes returns the codes of airports that the tariff has, in its column airport
+// and in conditions.
+func (t *Tariff) AirportCodes() []string {
+	var codes []string
+	if t.Airport != "" {
+		codes = append(codes, t.Airport)
+	}
+	for i := range t.When.conditions {
+		if c := &t.When.conditions[i]; c.isAirport() {
+			for _, v := range c.values {
+				codes = append(codes, v.String())
+			}
+		}
+	}
+	return codes
 }
 
 // isCode reports whether a fact is a code, all ways of writing which are one.

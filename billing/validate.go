@@ -36,6 +36,9 @@ func (t *Tariff) Validate() error {
 
 func (t *Tariff) wrong() error {
 	var p problems
+	if t.Unreadable != "" {
+		p.add("%s", t.Unreadable)
+	}
 	if t.Code == "" {
 		p.add("code is empty: give the tariff a short name, such as LANDING")
 	}

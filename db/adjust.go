@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,12 +23,19 @@ import (
 // billed again.
 type BilledFlight struct {
 	Flight   billing.Flight
-	LandedOn billing.Date
+	Declared map[string]billing.Declared
+	LandedOn billing.Date     // its movement date
 	Customer billing.Customer // who was billed last
 	Voids    []Void
 
 	revision int32
-	lines    []dbsqlc.BilledFlightChargesRow
+	lines    []billedLine
+}
+
+// billedLine is a line that a flight has.
+type billedLine struct {
+	customer billing.Customer
+	charge   billing.Charge
 }
 
 // Payer says who pays for a flight that was billed before.
@@ -72,7 +80,7 @@ func ReadBilledFlight(ctx context.Context, db dbsqlc.DBTX, id string) (*BilledFl
 	}
 	billed := &BilledFlight{LandedOn: row.LandedOn, revision: row.Revision,
 		Customer: *customerOf(row.CustomerID, row.Customer, row.Name, row.BillingFrequency, row.WeekEndsOn)}
-	if err := json.Unmarshal(row.Facts, &billed.Flight); err != nil {
+	if err := errors.Join(json.Unmarshal(row.Facts, &billed.Flight), json.Unmarshal(row.Declared, &billed.Declared)); err != nil {
 		return nil, fmt.Errorf("read the facts of flight %s in the ledger: %w", id, err)
 	}
 	billed.Flight.ID = id
@@ -83,8 +91,21 @@ func ReadBilledFlight(ctx context.Context, db dbsqlc.DBTX, id string) (*BilledFl
 	for _, v := range voids {
 		billed.Voids = append(billed.Voids, Void{v.Currency, v.Rebill, Payer(v.Payer), text(v.Number), text(v.CreditNote)})
 	}
-	if billed.lines, err = q.BilledFlightCharges(ctx, id); err != nil {
+	lines, err := q.BilledFlightCharges(ctx, id)
+	if err != nil {
 		return nil, fmt.Errorf("read the charges of flight %s: %w", id, err)
+	}
+	for _, l := range lines {
+		line := billedLine{*customerOf(l.CustomerID, l.Customer, l.Name, l.BillingFrequency, l.WeekEndsOn), billing.Charge{
+			TariffID: l.TariffID, Code: l.Code, Description: l.Description, Quantity: l.Quantity, UnitRate: l.UnitRate,
+			Amount: l.Amount, TaxRate: l.TaxRate, TaxAmount: l.TaxAmount, Currency: l.Currency,
+		}}
+		if l.Detail != nil {
+			if err := json.Unmarshal(l.Detail, &line.charge.Detail); err != nil {
+				return nil, fmt.Errorf("read the detail of %s of flight %s: %w", l.Code, id, err)
+			}
+		}
+		billed.lines = append(billed.lines, line)
 	}
 	return billed, nil
 }
@@ -138,7 +159,7 @@ func (f *BilledFlight) SamePayer(other billing.Flight, landedOn billing.Date) bo
 func (f *BilledFlight) Rebilled(bill Bill) Adjustment {
 	return f.adjustment(bill, "rebilled", func(currency string) bool {
 		asked := slices.ContainsFunc(f.Voids, func(v Void) bool { return v.Rebill && v.Currency == currency })
-		charged := slices.ContainsFunc(f.lines, func(l dbsqlc.BilledFlightChargesRow) bool { return l.Currency == currency })
+		charged := slices.ContainsFunc(f.lines, func(l billedLine) bool { return l.charge.Currency == currency })
 		return asked || !charged
 	})
 }
@@ -165,10 +186,13 @@ type AdjustmentLine struct {
 	FlownOn  billing.Date
 }
 
-// FactsDiffer reports whether the ledger has other facts, or another payer, than
+// FactsDiffer reports whether the ledger has other facts, of source or registers, or another payer, than
 // the adjustment was made from.
 func (a *Adjustment) FactsDiffer() (bool, error) {
 	same, err := SameFacts(a.billed.Flight, a.bill.Flight)
+	same = same && maps.EqualFunc(a.billed.Declared, a.bill.Declared, func(was, is billing.Declared) bool {
+		return was.From == is.From && was.Value.Equal(is.Value)
+	})
 	return !same || a.bill.Customer.ID != a.billed.Customer.ID || a.bill.LandedOn != a.billed.LandedOn, err
 }
 
@@ -188,18 +212,13 @@ func (f *BilledFlight) adjustment(bill Bill, origin string, concerns func(curren
 	payers := []billing.Customer{bill.Customer}
 	standing := map[int64][]billing.Charge{}
 	for _, l := range f.lines {
-		if !concerns(l.Currency) {
+		if !concerns(l.charge.Currency) {
 			continue
 		}
-		if !slices.ContainsFunc(payers, func(c billing.Customer) bool { return c.ID == l.CustomerID }) {
-			payers = append(payers, billing.Customer{
-				ID: l.CustomerID, Code: l.Customer, Name: l.Name, Frequency: billing.Frequency(l.BillingFrequency), WeekEndsOn: int(l.WeekEndsOn),
-			})
+		if !slices.ContainsFunc(payers, func(c billing.Customer) bool { return c.ID == l.customer.ID }) {
+			payers = append(payers, l.customer)
 		}
-		standing[l.CustomerID] = append(standing[l.CustomerID], billing.Charge{
-			TariffID: l.TariffID, Code: l.Code, Description: l.Description, Quantity: l.Quantity, UnitRate: l.UnitRate,
-			Amount: l.Amount, TaxRate: l.TaxRate, TaxAmount: l.TaxAmount, Currency: l.Currency,
-		})
+		standing[l.customer.ID] = append(standing[l.customer.ID], l.charge)
 	}
 	slices.SortFunc(payers, func(x, y billing.Customer) int { return cmp.Compare(x.ID, y.ID) })
 
@@ -228,9 +247,9 @@ func (f *BilledFlight) adjustment(bill Bill, origin string, concerns func(curren
 // changed: read the flight and price it again.
 func AdjustFlight(ctx context.Context, db dbsqlc.DBTX, job *Job, a Adjustment, now time.Time) (Outcome, error) {
 	id := a.bill.Flight.ID
-	facts, err := json.Marshal(a.bill.Flight)
+	facts, declared, err := a.bill.encode()
 	if err != nil {
-		return "", fmt.Errorf("encode the facts of flight %s: %w", id, err)
+		return "", err
 	}
 	lines, err := json.Marshal(flightLines(a.Lines))
 	if err != nil {
@@ -239,7 +258,7 @@ func AdjustFlight(ctx context.Context, db dbsqlc.DBTX, job *Job, a Adjustment, n
 	book := a.bill.Book
 	params := dbsqlc.FlightAdjustParams{
 		PriceBookVersion: book.Version, Cutoff: book.Cutoff,
-		FlightID: id, Revision: a.billed.revision, CustomerID: a.bill.Customer.ID, LandedOn: a.bill.LandedOn, Facts: facts,
+		FlightID: id, Revision: a.billed.revision, CustomerID: a.bill.Customer.ID, LandedOn: a.bill.LandedOn, Facts: facts, Declared: declared,
 		Origin: a.origin, At: now, Today: billing.DateOf(now, book.Calendar.Location), Lines: lines,
 	}
 	if job != nil {
@@ -268,6 +287,7 @@ type flightLine struct {
 	TaxAmount   string          `json:"tax_amount"`
 	Currency    string          `json:"currency"`
 	FlownOn     billing.Date    `json:"flown_on"`
+	Detail      []billing.Step  `json:"detail,omitempty"`
 }
 
 func flightLines(adjusted []AdjustmentLine) []flightLine {
@@ -277,7 +297,7 @@ func flightLines(adjusted []AdjustmentLine) []flightLine {
 		places, _ := billing.MinorUnits(c.Currency) // charged before, or billing.Price knows it
 		lines[i] = flightLine{
 			l.Customer.ID, l.ClosesOn, c.TariffID, c.Code, c.Description, c.Quantity, c.UnitRate,
-			c.Amount.StringFixed(places), c.TaxRate, c.TaxAmount.StringFixed(places), c.Currency, l.FlownOn,
+			c.Amount.StringFixed(places), c.TaxRate, c.TaxAmount.StringFixed(places), c.Currency, l.FlownOn, c.Detail,
 		}
 	}
 	return lines

@@ -124,7 +124,7 @@ var attacksOf = map[string][]attack{
 			SELECT 2, 'F2', id, code, '', 1, 1, 1, 0, 0, '2026-03-04', false FROM flightbill.tariffs`, raised},
 		{`INSERT INTO flightbill.billing_runs (closes_on, run_date, due_at, trigger, started_at) VALUES ('2020-01-01', '2020-01-01', now(), 'manual', now())`, raised},
 		{`SELECT flightbill.adjust_flight(client, id, 1::smallint, now(), (SELECT version FROM flightbill.price_book), (SELECT max(closes_on) FROM flightbill.billing_runs),
-			'F2', 0, (SELECT customer_id FROM flightbill.billed_flights WHERE flight_id = 'F2'), '2026-03-04', '{}', 'correction', now(), '2026-03-04', '[]')
+			'F2', 0, (SELECT customer_id FROM flightbill.billed_flights WHERE flight_id = 'F2'), '2026-03-04', '{}', '{}', 'correction', now(), '2026-03-04', '[]')
 			FROM (SELECT id, attempted_by[1] AS client FROM flightbill.river_job WHERE state = 'running') AS theirs`, notOfTheFlight},
 	},
 	"reporter": {
@@ -168,7 +168,7 @@ var attacksOf = map[string][]attack{
 		{`DELETE FROM flightbill.flights`, noPrivilege},
 		// F1's job is somebody's: to complete it would lose the flight.
 		{`SELECT flightbill.adjust_flight('theirs', 1, 1::smallint, '2026-03-04 12:00Z', (SELECT version FROM flightbill.price_book), (SELECT max(closes_on) FROM flightbill.billing_runs),
-			'F2', 0, (SELECT customer_id FROM flightbill.billed_flights WHERE flight_id = 'F2'), '2026-03-04', '{}', 'correction', now(), '2026-03-04', '[]')`, notOfTheFlight},
+			'F2', 0, (SELECT customer_id FROM flightbill.billed_flights WHERE flight_id = 'F2'), '2026-03-04', '{}', '{}', 'correction', now(), '2026-03-04', '[]')`, notOfTheFlight},
 	},
 	"payments": {
 		{`SELECT FROM flightbill.invoices`, noPrivilege},
@@ -179,7 +179,7 @@ var attacksOf = map[string][]attack{
 		{`SELECT flightbill.unmark_invoice_paid('EACH-000002', 'why')`, noPrivilege},
 		{`SELECT flightbill.void_invoice('EACH-000001', 'why')`, noPrivilege},
 		{`SELECT flightbill.rebill_invoice('EACH-000001')`, noPrivilege},
-		{`SELECT flightbill.adjust_flight('theirs', 1, 1::smallint, '2026-03-04 12:00Z', 1, '2026-03-04', 'F2', 0, 1, '2026-03-04', '{}', 'correction', now(), '2026-03-04', '[]')`, noPrivilege},
+		{`SELECT flightbill.adjust_flight('theirs', 1, 1::smallint, '2026-03-04 12:00Z', 1, '2026-03-04', 'F2', 0, 1, '2026-03-04', '{}', '{}', 'correction', now(), '2026-03-04', '[]')`, noPrivilege},
 		{`SELECT flightbill.issue_drafts('{1}', now(), '2026-03-04')`, noPrivilege},
 		{`SELECT flightbill.enqueue_flights('{F9}')`, noPrivilege},
 		{`INSERT INTO flightbill.flights (flight_id) VALUES ('F9')`, noPrivilege},

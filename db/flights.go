@@ -2,6 +2,8 @@ package db
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -15,8 +17,6 @@ import (
 
 // Flights is the built-in flight source: the table flights.
 type Flights struct {
-	ZeroIsValue billing.ZeroIsValue
-
 	q *dbsqlc.Queries
 }
 
@@ -60,8 +60,13 @@ func (s *Flights) Flights(ctx context.Context, ids []string) (map[string]billing
 			ID: row.FlightID, Callsign: text(row.Callsign), Operator: text(row.Operator), Registration: text(row.Registration),
 			AircraftType: text(row.AircraftType), MTOWKg: row.MtowKg, Origin: text(row.Origin), Destination: text(row.Destination),
 			DepartedAt: inUTC(row.DepartedAt), LandedAt: inUTC(row.LandedAt), DistanceKm: DecimalOrNil(row.DistanceKm), Passengers: row.Passengers,
+			Movement: billing.Movement(text(row.Movement)), MTOWLb: row.MtowLb, OnBlockAt: inUTC(row.OnBlockAt), OffBlockAt: inUTC(row.OffBlockAt),
 		}
-		s.ZeroIsValue.Read(&f)
+		var err error
+		if f.Facts, err = namedFacts(row.Facts); err != nil {
+			answers[row.FlightID] = billing.Answer{Err: billing.UnusableFlight(row.FlightID, "has facts that cannot be read: "+err.Error())}
+			continue
+		}
 		answers[row.FlightID] = billing.Answer{Flight: f}
 	}
 	return answers, nil
@@ -71,6 +76,19 @@ func (s *Flights) Flights(ctx context.Context, ids []string) (map[string]billing
 func (s *Flights) Probe(ctx context.Context) error {
 	_, err := s.Flights(ctx, nil)
 	return err
+}
+
+// namedFacts reads a column of type facts; nil: there are none.
+func namedFacts(column []byte) (map[string]billing.Fact, error) {
+	if string(column) == "{}" {
+		return nil, nil //nolint:nilnil // not an error
+	}
+	var facts map[string]billing.Fact
+	if err := json.Unmarshal(column, &facts); err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(facts, func(_ string, fact billing.Fact) bool { return fact.IsZero() })
+	return facts, nil
 }
 
 func text(s *string) string {

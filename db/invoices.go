@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -44,6 +45,18 @@ func ListClosings(ctx context.Context, db dbsqlc.DBTX, from, to billing.Date) ([
 	return closings, nil
 }
 
+// ReadCustomer reads a customer by its code.
+func ReadCustomer(ctx context.Context, db dbsqlc.DBTX, code string) (billing.Customer, error) {
+	row, err := dbsqlc.New(db).CustomerGet(ctx, code)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return billing.Customer{}, fmt.Errorf("customer %q is not known", code)
+	case err != nil:
+		return billing.Customer{}, fmt.Errorf("read customer %q: %w", code, err)
+	}
+	return *customerOf(row.ID, row.Code, row.Name, row.BillingFrequency, row.WeekEndsOn), nil
+}
+
 // UnmarkInvoicePaid takes back a payment that was marked by mistake.
 func UnmarkInvoicePaid(ctx context.Context, db dbsqlc.DBTX, number, reason string) error {
 	if err := dbsqlc.New(db).InvoiceUnmarkPaid(ctx, dbsqlc.InvoiceUnmarkPaidParams{Number: number, Reason: reason}); err != nil {
@@ -56,9 +69,51 @@ func UnmarkInvoicePaid(ctx context.Context, db dbsqlc.DBTX, number, reason strin
 type Invoice struct {
 	dbsqlc.InvoiceGetRow
 
-	Charges     []dbsqlc.InvoiceChargesRow
+	Charges     []InvoiceCharge
 	LateFlights []LateFlight
 	Events      []dbsqlc.InvoiceEventsRow
+}
+
+// InvoiceCharge is a charge on an invoice.
+type InvoiceCharge struct {
+	dbsqlc.InvoiceChargesRow
+
+	Detail []billing.Step // how the amount came about
+}
+
+// FlightCharge is a line that a flight has, and where.
+type FlightCharge struct {
+	dbsqlc.FlightChargesRow
+
+	Detail []billing.Step // how the amount came about
+}
+
+// ReadFlightCharges reads the lines that a flight has, in the order in which they came.
+func ReadFlightCharges(ctx context.Context, db dbsqlc.DBTX, id string) ([]FlightCharge, error) {
+	rows, err := dbsqlc.New(db).FlightCharges(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("read the charges of flight %s: %w", id, err)
+	}
+	charges := make([]FlightCharge, len(rows))
+	for i, row := range rows {
+		charges[i].FlightChargesRow = row
+		if charges[i].Detail, err = detailOf(id, row.Code, row.Detail); err != nil {
+			return nil, err
+		}
+	}
+	return charges, nil
+}
+
+// detailOf reads how an amount came about.
+func detailOf(flight, code string, detail []byte) ([]billing.Step, error) {
+	steps := []billing.Step{}
+	if len(detail) == 0 {
+		return steps, nil
+	}
+	if err := json.Unmarshal(detail, &steps); err != nil {
+		return nil, fmt.Errorf("read how %s of flight %s came about (charges.detail): %w", code, flight, err)
+	}
+	return steps, nil
 }
 
 // ReadInvoice reads an invoice by its number, or a draft by its id.
@@ -76,8 +131,16 @@ func ReadInvoice(ctx context.Context, db dbsqlc.DBTX, name string) (*Invoice, er
 		return nil, fmt.Errorf("read invoice %s: %w", name, err)
 	}
 	invoice := &Invoice{InvoiceGetRow: row}
-	if invoice.Charges, err = q.InvoiceCharges(ctx, row.ID); err != nil {
+	charges, err := q.InvoiceCharges(ctx, row.ID)
+	if err != nil {
 		return nil, fmt.Errorf("read the charges of invoice %s: %w", name, err)
+	}
+	for _, c := range charges {
+		steps, err := detailOf(c.FlightID, c.Code, c.Detail)
+		if err != nil {
+			return nil, err
+		}
+		invoice.Charges = append(invoice.Charges, InvoiceCharge{c, steps})
 	}
 	if invoice.LateFlights, err = readLateFlights(ctx, q, row.ID); err != nil {
 		return nil, fmt.Errorf("read why flights of invoice %s are late: %w", name, err)

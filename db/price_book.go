@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 )
 
 // PriceBook is what flights are priced from, as it was at one version: the
-// calendar, the cut-off, the tariffs and the customers. A save refuses a price
+// calendar, the cut-off, the tariffs, the customers and the registers. A save refuses a price
 // made from a book that is no longer the current one, so that reading from
 // memory is never wrong, only at times done again.
 type PriceBook struct {
@@ -30,7 +31,8 @@ type PriceBook struct {
 
 	Tariffs *billing.TariffSet
 
-	payers *payers
+	payers    *payers
+	registers *registers
 }
 
 // refreshTimeout bounds the reading of a book: nobody waits for long behind a reader
@@ -43,6 +45,10 @@ var errBookChanged = errors.New("price book has changed")
 // PriceBooks hands out the current PriceBook and keeps it until it is told, or
 // sees, that there is a newer one.
 type PriceBooks struct {
+	// RegisterFirst names facts of which the register of aircraft goes before the flight
+	// source.
+	RegisterFirst billing.RegisterFirst
+
 	pool *pgxpool.Pool
 
 	asking  chan struct{} // holds a token while the database is asked
@@ -51,7 +57,7 @@ type PriceBooks struct {
 
 // NewPriceBooks returns an empty keeper; the first use reads the book.
 func NewPriceBooks(pool *pgxpool.Pool) *PriceBooks {
-	return &PriceBooks{pool: pool, asking: make(chan struct{}, 1)}
+	return &PriceBooks{RegisterFirst: billing.DefaultRegisterFirst, pool: pool, asking: make(chan struct{}, 1)}
 }
 
 // Kept returns the book that is kept, nil before the first was read. It never
@@ -91,7 +97,7 @@ func (p *PriceBooks) Refresh(ctx context.Context) (*PriceBook, error) {
 	return book, nil
 }
 
-// Customer returns who pays for a flight that has landed; false where nobody does.
+// Customer returns who pays for a flight that has moved; false where nobody does.
 func (p *PriceBooks) Customer(ctx context.Context, book *PriceBook, f billing.Flight) (billing.Customer, bool, error) {
 	for { // what was learnt may be forgotten meanwhile, where there is much
 		customer, known := book.payers.of(f, book.Calendar.MovementDate(f))
@@ -101,21 +107,38 @@ func (p *PriceBooks) Customer(ctx context.Context, book *PriceBook, f billing.Fl
 		case known:
 			return billing.Customer{}, false, nil
 		}
-		if err := p.LearnCustomers(ctx, book, []billing.Flight{f}); err != nil {
+		if err := p.learnCustomers(ctx, book, []billing.Flight{f}); err != nil {
 			return billing.Customer{}, false, err
 		}
 	}
 }
 
-// LearnCustomers looks up who pays for flights, in one query, so that Customer need
-// not. Those that have not landed are nobody's yet.
-func (p *PriceBooks) LearnCustomers(ctx context.Context, book *PriceBook, flights []billing.Flight) error {
+// Case returns what a flight that has moved is priced from, but for who pays. declared is
+// what the registers had when it was billed; nil: what they have now.
+func (p *PriceBooks) Case(ctx context.Context, book *PriceBook, f billing.Flight, declared map[string]billing.Declared) (billing.Case, error) {
+	c := billing.Case{Flight: f, MovedOn: book.Calendar.MovementDate(f), First: p.RegisterFirst}
+	for !book.registers.complete(&c) { // as in Customer
+		if err := p.learnRegisters(ctx, book, []billing.Flight{f}); err != nil {
+			return billing.Case{}, err
+		}
+	}
+	if declared != nil {
+		c.Aircraft, c.AircraftType, c.First = declared, nil, slices.Collect(maps.Keys(declared))
+	}
+	return c, nil
+}
+
+// Learn looks up who pays for flights, and what the registers have of them, in a query
+// each, so that Customer and Case need not. Those that have not moved are left out.
+func (p *PriceBooks) Learn(ctx context.Context, book *PriceBook, flights []billing.Flight) error {
+	moved := slices.DeleteFunc(slices.Clone(flights), func(f billing.Flight) bool { return f.MovedAt() == nil })
+	return cmp.Or(p.learnCustomers(ctx, book, moved), p.learnRegisters(ctx, book, moved))
+}
+
+func (p *PriceBooks) learnCustomers(ctx context.Context, book *PriceBook, flights []billing.Flight) error {
 	registrations, operators := map[string]bool{}, map[string]bool{}
 	var unknown []billing.Flight
 	for _, f := range flights {
-		if f.MovedAt() == nil {
-			continue
-		}
 		if _, known := book.payers.of(f, book.Calendar.MovementDate(f)); !known {
 			unknown = append(unknown, f)
 			registrations[billing.CodeForm(f.Registration)], operators[billing.CodeForm(f.Operator)] = true, true
@@ -134,11 +157,25 @@ func (p *PriceBooks) LearnCustomers(ctx context.Context, book *PriceBook, flight
 	return fmt.Errorf("look up the customers of flight %s and %d others: %w", unknown[0].ID, len(unknown)-1, err)
 }
 
+func (p *PriceBooks) learnRegisters(ctx context.Context, book *PriceBook, flights []billing.Flight) error {
+	asked, err := book.registers.learn(ctx, dbsqlc.New(plannedAnew{p.pool}), book, flights)
+	switch {
+	case err == nil:
+		return nil
+	case len(flights) == 1:
+		return fmt.Errorf("look up aircraft and airports of flight %s: %w", flights[0].ID, err)
+	}
+	return fmt.Errorf("look up aircraft and airports of %d flights: %w", asked, err)
+}
+
 // BookChanged reports whether an error means that the caller holds an old book.
 func BookChanged(err error) bool { return errors.Is(err, errBookChanged) }
 
 func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBook, error) {
 	head, err := q.PriceBookGet(ctx)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, errors.New("the database has no billing settings yet: serve stores them at its first start, as do consolidate and overdue")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -153,18 +190,39 @@ func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBoo
 		Version: head.Version, Calendar: calendar, Cutoff: head.Cutoff, Unfinished: head.Unfinished,
 	}
 	if old != nil && old.Version == head.Version { // only the runs have moved on
-		book.Tariffs, book.payers = old.Tariffs, old.payers
+		book.Tariffs, book.payers, book.registers = old.Tariffs, old.payers, old.registers
 		return book, nil
 	}
 	if book.payers, err = readPayers(ctx, q); err != nil {
 		return nil, err
 	}
+	if book.registers, err = readRegisters(ctx, q); err != nil {
+		return nil, err
+	}
+	book.Tariffs, err = TariffSet(ctx, q)
+	return book, err
+}
+
+// TariffSet reads the tariffs, with their airports as the register has them.
+func TariffSet(ctx context.Context, q *dbsqlc.Queries) (*billing.TariffSet, error) {
 	tariffs, err := Tariffs(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	book.Tariffs = billing.NewTariffSet(tariffs, nil)
-	return book, nil
+	forms := map[string]string{}
+	for i := range tariffs {
+		for _, code := range tariffs[i].AirportCodes() {
+			forms[code] = ""
+		}
+	}
+	airports, err := q.AirportFormList(ctx, slices.Collect(maps.Keys(forms)))
+	if err != nil {
+		return nil, fmt.Errorf("look up the tariffs' airports: %w", err)
+	}
+	for _, a := range airports {
+		forms[a.Code] = a.Form
+	}
+	return billing.NewTariffSet(tariffs, func(code string) string { return cmp.Or(forms[code], code) }), nil
 }
 
 // Tariffs reads all tariffs, those that have ended too.
@@ -175,14 +233,12 @@ func Tariffs(ctx context.Context, q *dbsqlc.Queries) ([]billing.Tariff, error) {
 	}
 	tariffs := make([]billing.Tariff, len(rows))
 	for i := range rows {
-		if tariffs[i], err = tariffOf(&rows[i]); err != nil {
-			return nil, err
-		}
+		tariffs[i] = tariffOf(&rows[i])
 	}
 	return tariffs, nil
 }
 
-func tariffOf(row *dbsqlc.TariffListRow) (billing.Tariff, error) {
+func tariffOf(row *dbsqlc.TariffListRow) billing.Tariff {
 	t := billing.Tariff{
 		ID: row.ID, Code: row.Code, Description: row.Description, Basis: billing.Basis(row.Basis),
 		CustomerID: row.CustomerID, Airport: row.Airport, AppliesTo: billing.AppliesTo(row.AppliesTo),
@@ -203,13 +259,13 @@ func tariffOf(row *dbsqlc.TariffListRow) (billing.Tariff, error) {
 		n := int32(*row.Decimals)
 		t.Decimals = &n
 	}
-	var whenErr, duringErr error
-	t.When, whenErr = billing.ParseWhen(row.When)
-	t.During, duringErr = billing.ParseDuring(row.During)
-	if err := errors.Join(whenErr, duringErr); err != nil {
-		return t, fmt.Errorf("tariff %q (id %d): %w; put it right in the table tariffs", t.Code, t.ID, err)
+	var err error
+	if t.When, err = billing.ParseWhen(row.When); err != nil {
+		t.Unreadable = "when: " + err.Error()
+	} else if t.During, err = billing.ParseDuring(row.During); err != nil {
+		t.Unreadable = "during: " + err.Error()
 	}
-	return t, nil
+	return t
 }
 
 // DecimalOrNil turns a number of the database into one of package billing: nil

@@ -225,7 +225,7 @@ func TestPriceBooksCustomersRead(t *testing.T) {
 }
 
 // Who pays for many flights is looked up at once, and as for each alone.
-func TestPriceBooksLearnCustomers(t *testing.T) {
+func TestPriceBooksLearn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, `INSERT INTO customer_aircraft SELECT 'EI-ABC', id FROM customers WHERE code = 'MON'`)
@@ -233,7 +233,7 @@ func TestPriceBooksLearnCustomers(t *testing.T) {
 	books := db.NewPriceBooks(b.pool)
 	book, err := books.Current(t.Context())
 	require.NoError(t, err)
-	learn := func(flights ...billing.Flight) error { return books.LearnCustomers(t.Context(), book, flights) }
+	learn := func(flights ...billing.Flight) error { return books.Learn(t.Context(), book, flights) }
 	require.NoError(t, learn())
 	require.NoError(t, learn(
 		billing.Flight{ID: "F1", LandedAt: &landed, Operator: "NOBODY"}, billing.Flight{ID: "F2", LandedAt: &landed, Registration: "EI-ABC", Operator: "WEEK"},

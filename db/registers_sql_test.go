@@ -30,7 +30,7 @@ func TestFactsAreNamedTextOrNumbers(t *testing.T) {
 		`{"a": null}`: "facts_are_text_or_numbers", `{"a": true}`: "facts_are_text_or_numbers", `{"a": ["x"]}`: "facts_are_text_or_numbers",
 		`{"a": {"b": 1}}`: "facts_are_text_or_numbers", `{"b": 1, "a": [1]}`: "facts_are_text_or_numbers", `{"a": [1, 2]}`: "facts_are_text_or_numbers",
 		`{"a": "` + strings.Repeat("é", 201) + `"}`: "facts_are_text_or_numbers",
-		`{"a": 1e30}`:                               "facts_are_text_or_numbers", `{"a": -1e30}`: "facts_are_text_or_numbers", `{"a": 1e-31}`: "facts_are_text_or_numbers",
+		`{"a": 1e30}`: "facts_are_text_or_numbers", `{"a": -1e30}`: "facts_are_text_or_numbers", `{"a": 1e-31}`: "facts_are_text_or_numbers",
 		`{"Noise": 1}`: "facts_have_names_of_their_own", `{"": 1}`: "facts_have_names_of_their_own", `{"1a": 1}`: "facts_have_names_of_their_own",
 		`{"a\nb": 1}`: "facts_have_names_of_their_own", `{"noise class": 1}`: "facts_have_names_of_their_own",
 		`{"a` + strings.Repeat("b", 63) + `": 1}`: "facts_have_names_of_their_own",
@@ -47,6 +47,7 @@ func TestFactsAreNamedTextOrNumbers(t *testing.T) {
 func TestAirportsHaveTheirCodesAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	b.exec(t, `DELETE FROM airports`)
 	form := func(code string) string { return get[string](t, b, `SELECT airport_form($1)`, code) }
 	refused := func(what, sql string, args ...any) {
 		t.Helper()
@@ -54,7 +55,6 @@ func TestAirportsHaveTheirCodesAlone(t *testing.T) {
 		require.ErrorContains(t, err, what)
 	}
 	const insert = `INSERT INTO airports (code, other_codes) VALUES ($1, $2)`
-	b.exec(t, `TRUNCATE airports`)
 	require.Equal(t, "LHR", form("lhr"))
 	b.exec(t, insert, "EGLL", []string{"LHR", "London-Heathrow", "egll"})
 	b.exec(t, insert, "EGKK", []string{"LGW"})
@@ -90,11 +90,12 @@ func TestAirportsHaveTheirCodesAlone(t *testing.T) {
 func TestAirportFormUsesTheIndex(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, `INSERT INTO airports (code, other_codes) SELECT 'A000' || i, ARRAY['B000' || i] FROM generate_series(1, 30000) AS i`)
+	b.exec(t, `DELETE FROM airports`)
+	b.exec(t, `INSERT INTO airports (code, other_codes) SELECT 'A' || i, ARRAY['B' || i] FROM generate_series(1, 30000) AS i`)
 	b.exec(t, `ANALYZE airport_codes`)
-	require.Equal(t, "A00029999", get[string](t, b, `SELECT airport_form('b-00029999')`))
+	require.Equal(t, "A29999", get[string](t, b, `SELECT airport_form('b-29999')`))
 	tx := b.begin(t, `SET LOCAL plan_cache_mode = force_generic_plan`)
-	rows, err := tx.Query(t.Context(), `EXPLAIN SELECT airport FROM airport_codes WHERE form = code_form($1::text)`, "b-00029999")
+	rows, err := tx.Query(t.Context(), `EXPLAIN SELECT airport FROM airport_codes WHERE form = code_form($1::text)`, "b-29999")
 	require.NoError(t, err)
 	plan := ""
 	for rows.Next() {
@@ -109,9 +110,10 @@ func TestAirportFormUsesTheIndex(t *testing.T) {
 func TestAirportsHaveZonesThatPostgresKnows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	b.exec(t, `DELETE FROM airports`)
 	const insert = `INSERT INTO airports (code, timezone) VALUES ($1, $2)`
 	for i, zone := range []string{"UTC", "Europe/London", "America/Port-au-Prince", "America/Argentina/Buenos_Aires", "Etc/GMT+12"} {
-		b.exec(t, insert, "AIRPORT"+string(rune('0'+i)), zone)
+		b.exec(t, insert, "A"+string(rune('0'+i)), zone)
 	}
 	for _, zone := range []string{"", "Europe/Londn", "CET-1", "XYZ+3", "Foo/Bar+3", "EST5EDT", "America/Port-au-Prinz", "../UTC"} {
 		_, err := b.pool.Exec(t.Context(), insert, "B", zone)
@@ -138,11 +140,12 @@ func TestRegistersChangeThePriceBook(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	version := func() int { return get[int](t, b, `SELECT version FROM price_book`) }
+	b.exec(t, `DELETE FROM airports`)
 	was := version()
 	for _, sql := range []string{
 		`INSERT INTO aircraft (registration) VALUES ('EI-ABC'), ('EI-XYZ')`, `UPDATE aircraft SET mtow_kg = 1`, `DELETE FROM aircraft`, `TRUNCATE aircraft`,
 		`INSERT INTO aircraft_types (aircraft_type) VALUES ('A320')`, `UPDATE aircraft_types SET mtow_kg = 1`, `DELETE FROM aircraft_types`, `TRUNCATE aircraft_types`,
-		`INSERT INTO airports (code) VALUES ('AIRPORT1'), ('AIRPORT2')`, `UPDATE airports SET country = 'IE'`, `DELETE FROM airports`, `TRUNCATE airports`,
+		`INSERT INTO airports (code) VALUES ('EGLL'), ('EIDW')`, `UPDATE airports SET country = 'IE'`, `DELETE FROM airports`, `TRUNCATE airports`,
 	} {
 		b.exec(t, sql)
 		require.Equal(t, was+1, version(), sql)

@@ -122,6 +122,7 @@ customers_keep_numbers(): of a trigger
 end_flight_jobs(): server
 enqueue_as_jobs(): 
 enqueue_flights(): enqueuer queue_admin server
+fact_form(): everybody
 flight_id_is_valid(): server
 flight_job_key(): 
 flight_job_unique_states(): server

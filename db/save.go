@@ -37,7 +37,8 @@ const (
 type Bill struct {
 	Flight   billing.Flight
 	Customer billing.Customer
-	LandedOn billing.Date
+	LandedOn billing.Date // its movement date
+	Declared map[string]billing.Declared
 	Charges  []billing.Charge
 	Book     *PriceBook // what it was priced from
 }
@@ -70,8 +71,8 @@ func SaveFlights(ctx context.Context, db Sender, saves []Save) ([]Outcome, error
 	return outcomes, nil
 }
 
-const saveFlights = `SELECT flightbill.save_flights($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-	$19::text[]::numeric[], $20::text[]::numeric[], $21::text[]::numeric[], $22::text[]::numeric[], $23::text[]::numeric[], $24)`
+const saveFlights = `SELECT flightbill.save_flights($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+	$20::text[]::numeric[], $21::text[]::numeric[], $22::text[]::numeric[], $23::text[]::numeric[], $24::text[]::numeric[], $25, $26)`
 
 // queueSave adds saves to a batch.
 func queueSave(batch *pgx.Batch, saves []Save, outcomes *[]Outcome) error {
@@ -85,8 +86,8 @@ func queueSave(batch *pgx.Batch, saves []Save, outcomes *[]Outcome) error {
 	}
 	batch.Queue(saveFlights, book.Version, book.Cutoff, first.At, billing.DateOf(first.At, book.Calendar.Location),
 		p.jobClient, p.jobIDs, p.jobAttempts, p.jobAttemptedAt,
-		p.flightIDs, p.customerIDs, p.landedOn, p.facts, p.closesOn, p.late,
-		p.lineOf, p.tariffIDs, p.codes, p.descriptions, p.quantities, p.unitRates, p.amounts, p.taxRates, p.taxAmounts, p.currencies,
+		p.flightIDs, p.customerIDs, p.landedOn, p.facts, p.declared, p.closesOn, p.late,
+		p.lineOf, p.tariffIDs, p.codes, p.descriptions, p.quantities, p.unitRates, p.amounts, p.taxRates, p.taxAmounts, p.currencies, p.details,
 	).QueryRow(func(row pgx.Row) error { return row.Scan(outcomes) })
 	return nil
 }
@@ -121,6 +122,7 @@ type saveArrays struct {
 	customerIDs []int64
 	landedOn    []billing.Date
 	facts       [][]byte
+	declared    [][]byte
 	closesOn    []billing.Date
 	late        []bool
 
@@ -129,15 +131,16 @@ type saveArrays struct {
 	codes, descriptions                                  []string
 	quantities, unitRates, amounts, taxRates, taxAmounts []string
 	currencies                                           []string
+	details                                              [][]byte // nil: none
 }
 
 // add adds a flight, its job and its charges.
 func (p *saveArrays) add(book *PriceBook, save Save) error {
 	bill := save.Bill
 	id := bill.Flight.ID
-	facts, err := json.Marshal(bill.Flight)
+	facts, declared, err := bill.encode()
 	if err != nil {
-		return fmt.Errorf("encode the facts of flight %s: %w", id, err)
+		return err
 	}
 	var job Job
 	if save.Job != nil {
@@ -159,13 +162,32 @@ func (p *saveArrays) add(book *PriceBook, save Save) error {
 	p.customerIDs = append(p.customerIDs, bill.Customer.ID)
 	p.landedOn = append(p.landedOn, bill.LandedOn)
 	p.facts = append(p.facts, facts)
+	p.declared = append(p.declared, declared)
 	p.closesOn = append(p.closesOn, closesOn)
 	p.late = append(p.late, late)
 	for _, c := range bill.Charges {
 		p.lineOf = append(p.lineOf, int32(len(p.flightIDs))) //nolint:gosec // a batch is small
-		p.addLine(c)
+		if err := p.addLine(c); err != nil {
+			return fmt.Errorf("encode the detail of %s of flight %s: %w", c.Code, id, err)
+		}
 	}
 	return nil
+}
+
+var nothingDeclared = []byte("{}")
+
+// encode returns the facts of a bill as the ledger keeps them.
+func (b *Bill) encode() (facts, declared []byte, err error) {
+	if facts, err = json.Marshal(b.Flight); err != nil {
+		return nil, nil, fmt.Errorf("encode the facts of flight %s: %w", b.Flight.ID, err)
+	}
+	if len(b.Declared) == 0 {
+		return facts, nothingDeclared, nil
+	}
+	if declared, err = json.Marshal(b.Declared); err != nil {
+		return nil, nil, fmt.Errorf("encode the declared facts of flight %s: %w", b.Flight.ID, err)
+	}
+	return facts, declared, nil
 }
 
 // What save_flights raises for a job in other hands, and Postgres for a lock that is not
@@ -177,7 +199,7 @@ const (
 
 // addLine adds a charge to the arrays of a save. Decimals go as text, so that
 // they arrive as they are; money with all decimals of its currency.
-func (p *saveArrays) addLine(c billing.Charge) {
+func (p *saveArrays) addLine(c billing.Charge) (err error) {
 	places, _ := billing.MinorUnits(c.Currency) // billing.Price knows the currency
 	p.tariffIDs = append(p.tariffIDs, c.TariffID)
 	p.codes = append(p.codes, c.Code)
@@ -188,4 +210,10 @@ func (p *saveArrays) addLine(c billing.Charge) {
 	p.taxRates = append(p.taxRates, c.TaxRate.String())
 	p.taxAmounts = append(p.taxAmounts, c.TaxAmount.StringFixed(places))
 	p.currencies = append(p.currencies, c.Currency)
+	var detail []byte
+	if len(c.Detail) > 0 {
+		detail, err = json.Marshal(c.Detail)
+	}
+	p.details = append(p.details, detail)
+	return err
 }

@@ -32,7 +32,8 @@ CREATE TYPE flightbill.flight_line AS (
 	tax_rate numeric,
 	tax_amount numeric,
 	currency text,
-	flown_on date
+	flown_on date,
+	detail jsonb
 );
 
 CREATE TYPE flightbill.river_job_state AS ENUM (
@@ -46,7 +47,7 @@ CREATE TYPE flightbill.river_job_state AS ENUM (
     'scheduled'
 );
 
-CREATE FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) RETURNS text
+CREATE FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, declared jsonb, origin text, at timestamp with time zone, today date, lines jsonb) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -70,7 +71,8 @@ BEGIN
     END IF;
 
     UPDATE flightbill.billed_flights b
-    SET customer_id = adjust_flight.customer_id, landed_on = adjust_flight.landed_on, facts = adjust_flight.facts, revision = b.revision + 1
+    SET customer_id = adjust_flight.customer_id, landed_on = adjust_flight.landed_on, facts = adjust_flight.facts, declared = adjust_flight.declared,
+        revision = b.revision + 1
     WHERE b.flight_id = adjust_flight.flight_id AND b.revision = adjust_flight.revision;
     IF NOT FOUND THEN
         RETURN 'changed';
@@ -97,9 +99,9 @@ BEGIN
             invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at);
         END IF;
         INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-            tax_rate, tax_amount, flown_on, late, origin)
+            tax_rate, tax_amount, flown_on, late, origin, detail)
         SELECT invoice, adjust_flight.flight_id, l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin
+            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin, l.detail
         FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
         WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on;
         -- A hold keeps back what the customer is to pay, not what it gets back.
@@ -541,6 +543,10 @@ BEGIN
     RETURN QUERY SELECT * FROM flightbill.enqueue_as_jobs(flight_ids, NULL, enqueue_flights.priority::smallint, enqueue_flights.process_after);
 END
 $$;
+
+CREATE FUNCTION flightbill.fact_form(written text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (flightbill.clean_text(written) ~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$'::text) THEN (trim_scale((flightbill.clean_text(written))::numeric))::text ELSE NULLIF(flightbill.clean_text(written), ''::text) END;
 
 CREATE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1221,7 +1227,7 @@ CREATE FUNCTION flightbill.river_job_state_in_bitmask(bitmask bit, state flightb
     END = 1;
 $$;
 
-CREATE FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) RETURNS text[]
+CREATE FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], declared jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[], details jsonb[]) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1265,9 +1271,9 @@ BEGIN
     END IF;
 
     WITH ledger AS (
-        INSERT INTO flightbill.billed_flights AS b (flight_id, customer_id, landed_on, facts, billed_at)
-        SELECT f.id, f.customer, f.landed, f.fact, at
-        FROM unnest(flight_ids, customer_ids, landed_on, facts) AS f (id, customer, landed, fact)
+        INSERT INTO flightbill.billed_flights AS b (flight_id, customer_id, landed_on, facts, declared, billed_at)
+        SELECT f.id, f.customer, f.landed, f.fact, f.declared, at
+        FROM unnest(flight_ids, customer_ids, landed_on, facts, declared) AS f (id, customer, landed, fact, declared)
         ORDER BY f.id COLLATE "C"
         ON CONFLICT ON CONSTRAINT billed_flights_pkey DO NOTHING
         RETURNING b.flight_id
@@ -1306,7 +1312,7 @@ BEGIN
         END LOOP;
 
         INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-            tax_rate, tax_amount, flown_on, late)
+            tax_rate, tax_amount, flown_on, late, detail)
         SELECT CASE
                 WHEN closes_on[l.nr] IS NULL THEN (
                     SELECT o.invoice FROM unnest(own_of, own_currency, own_invoice) AS o (nr, currency, invoice)
@@ -1317,9 +1323,9 @@ BEGIN
                         AND i.status <> 'VOID')
             END,
             flight_ids[l.nr], l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-            l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr]
-        FROM unnest(line_of, tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies)
-            AS l (nr, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency)
+            l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr], l.detail
+        FROM unnest(line_of, tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies, details)
+            AS l (nr, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency, detail)
         WHERE outcomes[l.nr] = 'billed';
 
         IF own_invoice IS NOT NULL THEN
@@ -1431,8 +1437,8 @@ BEGIN
     INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
     VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason))
     RETURNING * INTO note;
-    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
-    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on
+    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail)
+    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail
     FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
     IF note.kind = 'credit_note' THEN
         PERFORM flightbill.issue_credit_note(note.id, now(), today);
@@ -1810,7 +1816,7 @@ CREATE VIEW flightbill.changed_flights AS
    FROM ((((flightbill.billed_flights b
      JOIN flightbill.flights f ON ((f.flight_id = b.flight_id)))
      JOIN flightbill.customers c ON ((c.id = b.customer_id)))
-     CROSS JOIN LATERAL jsonb_to_record(b.facts) was(callsign text, operator text, registration text, aircraft_type text, mtow_kg numeric, origin text, destination text, departed_at timestamp with time zone, landed_at timestamp with time zone, distance_km numeric, passengers numeric))
+     CROSS JOIN LATERAL jsonb_to_record(b.facts) was(callsign text, operator text, registration text, aircraft_type text, mtow_kg numeric, origin text, destination text, departed_at timestamp with time zone, landed_at timestamp with time zone, distance_km numeric, passengers numeric, movement text, mtow_lb numeric, on_block_at timestamp with time zone, off_block_at timestamp with time zone, facts jsonb))
      CROSS JOIN LATERAL ( SELECT concat_ws(', '::text,
                 CASE
                     WHEN (NULLIF(f.callsign, ''::text) IS DISTINCT FROM was.callsign) THEN 'callsign'::text
@@ -1829,7 +1835,7 @@ CREATE VIEW flightbill.changed_flights AS
                     ELSE NULL::text
                 END,
                 CASE
-                    WHEN ((NULLIF(f.mtow_kg, 0))::numeric IS DISTINCT FROM NULLIF(was.mtow_kg, (0)::numeric)) THEN 'mtow_kg'::text
+                    WHEN ((f.mtow_kg)::numeric IS DISTINCT FROM was.mtow_kg) THEN 'mtow_kg'::text
                     ELSE NULL::text
                 END,
                 CASE
@@ -1849,11 +1855,34 @@ CREATE VIEW flightbill.changed_flights AS
                     ELSE NULL::text
                 END,
                 CASE
-                    WHEN (NULLIF(f.distance_km, (0)::numeric) IS DISTINCT FROM NULLIF(was.distance_km, (0)::numeric)) THEN 'distance_km'::text
+                    WHEN (f.distance_km IS DISTINCT FROM was.distance_km) THEN 'distance_km'::text
                     ELSE NULL::text
                 END,
                 CASE
-                    WHEN ((NULLIF(f.passengers, 0))::numeric IS DISTINCT FROM NULLIF(was.passengers, (0)::numeric)) THEN 'passengers'::text
+                    WHEN ((f.passengers)::numeric IS DISTINCT FROM was.passengers) THEN 'passengers'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (f.movement IS DISTINCT FROM was.movement) THEN 'movement'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN ((f.mtow_lb)::numeric IS DISTINCT FROM was.mtow_lb) THEN 'mtow_lb'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (f.on_block_at IS DISTINCT FROM was.on_block_at) THEN 'on_block_at'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN (f.off_block_at IS DISTINCT FROM was.off_block_at) THEN 'off_block_at'::text
+                    ELSE NULL::text
+                END,
+                CASE
+                    WHEN ((f.facts)::jsonb <> COALESCE(was.facts, '{}'::jsonb)) THEN ( SELECT string_agg(COALESCE(n.key, o.key), ', '::text ORDER BY (COALESCE(n.key, o.key) COLLATE "C")) AS string_agg
+                       FROM (jsonb_each_text((f.facts)::jsonb) n(key, value)
+                         FULL JOIN jsonb_each_text(was.facts) o(key, value) ON ((o.key = n.key)))
+                      WHERE (flightbill.fact_form(n.value) IS DISTINCT FROM flightbill.fact_form(o.value)))
                     ELSE NULL::text
                 END) AS changed) d)
   WHERE ((d.changed <> ''::text) AND (NOT (EXISTS ( SELECT
@@ -2056,23 +2085,81 @@ CREATE VIEW flightbill.overlapping_flights AS
             b.customer_id,
             (b.facts ->> 'registration'::text) AS registration,
             flightbill.code_form((b.facts ->> 'registration'::text)) AS aircraft,
+            COALESCE((b.facts ->> 'movement'::text), ''::text) AS movement,
             ((b.facts ->> 'departed_at'::text))::timestamp with time zone AS departed_at,
             ((b.facts ->> 'landed_at'::text))::timestamp with time zone AS landed_at
            FROM flightbill.billed_flights b
           WHERE (((b.facts ->> 'registration'::text) <> ''::text) AND (NOT (EXISTS ( SELECT
                    FROM flightbill.voided_flights v
                   WHERE ((v.flight_id = b.flight_id) AND (v.rebilled_at IS NULL))))))
+        ), ends AS (
+         SELECT f_1.flight_id,
+            f_1.customer_id,
+            f_1.registration,
+            f_1.aircraft,
+            f_1.movement,
+            f_1.departed_at,
+            f_1.landed_at,
+            f_1.landed_at AS moved_at,
+            'landed'::text AS moved
+           FROM flown f_1
+          WHERE (f_1.movement <> 'departure'::text)
+        UNION ALL
+         SELECT f_1.flight_id,
+            f_1.customer_id,
+            f_1.registration,
+            f_1.aircraft,
+            f_1.movement,
+            f_1.departed_at,
+            f_1.landed_at,
+            f_1.departed_at,
+            'departed'::text
+           FROM flown f_1
+          WHERE (f_1.movement = 'departure'::text)
+        UNION ALL
+         SELECT f_1.flight_id,
+            f_1.customer_id,
+            f_1.registration,
+            f_1.aircraft,
+            f_1.movement,
+            f_1.departed_at,
+            f_1.landed_at,
+            f_1.departed_at,
+            'departed'::text
+           FROM flown f_1
+          WHERE ((f_1.movement = ''::text) AND (f_1.aircraft IN ( SELECT d.aircraft
+                   FROM flown d
+                  WHERE (d.movement = 'departure'::text))))
         ), compared AS (
          SELECT f_1.flight_id,
             f_1.customer_id,
             f_1.registration,
             f_1.aircraft,
+            f_1.movement,
             f_1.departed_at,
             f_1.landed_at,
-            lag(f_1.flight_id) OVER (PARTITION BY f_1.aircraft, (date_trunc('minute'::text, f_1.landed_at)) ORDER BY f_1.flight_id) AS same_minute,
+            f_1.moved_at,
+            f_1.moved,
+            lag(f_1.flight_id) OVER (PARTITION BY f_1.aircraft, f_1.moved, (date_trunc('minute'::text, COALESCE(f_1.moved_at, f_1.landed_at))) ORDER BY f_1.flight_id) AS same_minute,
             to_char((COALESCE(f_1.departed_at, f_1.landed_at) AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text) AS began,
-            max((ARRAY[to_char((f_1.landed_at AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text), f_1.flight_id] COLLATE "C")) OVER (PARTITION BY f_1.aircraft ORDER BY COALESCE(f_1.departed_at, f_1.landed_at), f_1.landed_at, f_1.flight_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last_landing
-           FROM flown f_1
+            max((ARRAY[to_char((COALESCE(f_1.landed_at, f_1.departed_at) AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text), f_1.flight_id] COLLATE "C")) OVER (PARTITION BY f_1.aircraft, f_1.moved ORDER BY COALESCE(f_1.departed_at, f_1.landed_at), COALESCE(f_1.landed_at, f_1.departed_at), f_1.flight_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last_landing
+           FROM ends f_1
+        ), met AS (
+         SELECT DISTINCT ON (compared.flight_id) compared.flight_id,
+            compared.customer_id,
+            compared.registration,
+            compared.aircraft,
+            compared.movement,
+            compared.departed_at,
+            compared.landed_at,
+            compared.moved_at,
+            compared.moved,
+            compared.same_minute,
+            compared.began,
+            compared.last_landing
+           FROM compared
+          WHERE ((compared.same_minute IS NOT NULL) OR (compared.began < compared.last_landing[1]))
+          ORDER BY compared.flight_id, compared.moved DESC
         )
  SELECT f.registration,
     f.flight_id,
@@ -2085,13 +2172,12 @@ CREATE VIEW flightbill.overlapping_flights AS
     ((o.facts ->> 'landed_at'::text))::timestamp with time zone AS other_landed_at,
         CASE
             WHEN (f.same_minute IS NULL) THEN 'in_the_air'::text
-            ELSE 'landed_in_the_same_minute'::text
+            ELSE (f.moved || '_in_the_same_minute'::text)
         END AS overlap
-   FROM (((compared f
+   FROM (((met f
      JOIN flightbill.billed_flights o ON ((o.flight_id = COALESCE(f.same_minute, f.last_landing[2]))))
      JOIN flightbill.customers c ON ((c.id = f.customer_id)))
-     JOIN flightbill.customers oc ON ((oc.id = o.customer_id)))
-  WHERE ((f.same_minute IS NOT NULL) OR (f.began < f.last_landing[1]));
+     JOIN flightbill.customers oc ON ((oc.id = o.customer_id)));
 
 CREATE TABLE flightbill.price_book (
     singleton boolean DEFAULT true NOT NULL,
@@ -2260,7 +2346,11 @@ CREATE VIEW flightbill.unmatched_codes AS
             f.registration,
             f.origin,
             f.destination,
-            ((f.landed_at AT TIME ZONE COALESCE(( SELECT s.timezone
+            ((
+                CASE f.movement
+                    WHEN 'departure'::text THEN f.departed_at
+                    ELSE f.landed_at
+                END AT TIME ZONE COALESCE(( SELECT s.timezone
                    FROM flightbill.billing_settings s), 'UTC'::text)))::date AS timezone
            FROM flightbill.flights f
           WHERE (NOT (EXISTS ( SELECT
@@ -2271,7 +2361,11 @@ CREATE VIEW flightbill.unmatched_codes AS
             ((j.metadata #>> '{facts,registration}'::text[]) COLLATE "C"),
             ((j.metadata #>> '{facts,origin}'::text[]) COLLATE "C"),
             ((j.metadata #>> '{facts,destination}'::text[]) COLLATE "C"),
-            ((((j.metadata #>> '{facts,landed_at}'::text[]))::timestamp with time zone AT TIME ZONE COALESCE(( SELECT s.timezone
+            (((
+                CASE (j.metadata #>> '{facts,movement}'::text[])
+                    WHEN 'departure'::text THEN (j.metadata #>> '{facts,departed_at}'::text[])
+                    ELSE (j.metadata #>> '{facts,landed_at}'::text[])
+                END)::timestamp with time zone AT TIME ZONE COALESCE(( SELECT s.timezone
                    FROM flightbill.billing_settings s), 'UTC'::text)))::date AS timezone
            FROM flightbill.river_job j
           WHERE ((j.state = 'cancelled'::flightbill.river_job_state) AND (j.kind = 'ingest_flight'::text) AND (j.metadata ? 'facts'::text) AND ((j.metadata ->> 'reason'::text) = ANY (ARRAY['no_customer'::text, 'no_tariff'::text])) AND (NOT (EXISTS ( SELECT
@@ -2290,14 +2384,16 @@ CREATE VIEW flightbill.unmatched_codes AS
            FROM flight f
           GROUP BY GROUPING SETS ((f.operator, f.registration), (f.origin, f.destination))
         ), route AS (
-         SELECT NULLIF(flightbill.code_form(grouped.origin), ''::text) AS origin_form,
-            NULLIF(flightbill.code_form(grouped.destination), ''::text) AS destination_form,
-            grouped.origin,
-            grouped.destination,
-            grouped.flights,
-            grouped.last_seen
-           FROM grouped
-          WHERE grouped.is_route
+         SELECT NULLIF(COALESCE(flightbill.code_form(o.airport), flightbill.code_form(g.origin)), ''::text) AS origin_form,
+            NULLIF(COALESCE(flightbill.code_form(d.airport), flightbill.code_form(g.destination)), ''::text) AS destination_form,
+            g.origin,
+            g.destination,
+            g.flights,
+            g.last_seen
+           FROM ((grouped g
+             LEFT JOIN flightbill.airport_codes o ON ((o.form = flightbill.code_form(g.origin))))
+             LEFT JOIN flightbill.airport_codes d ON ((d.form = flightbill.code_form(g.destination))))
+          WHERE g.is_route
         ), party AS (
          SELECT NULLIF(flightbill.code_form(grouped.operator), ''::text) AS operator_form,
             NULLIF(flightbill.code_form(grouped.registration), ''::text) AS registration_form,
@@ -2308,9 +2404,12 @@ CREATE VIEW flightbill.unmatched_codes AS
            FROM grouped
           WHERE (NOT grouped.is_route)
         ), charged AS (
-         SELECT DISTINCT flightbill.code_form(tariffs.airport) AS form
-           FROM flightbill.tariffs
-          WHERE (tariffs.airport IS NOT NULL)
+         SELECT COALESCE(flightbill.code_form(k.airport), flightbill.code_form(t.airport)) AS form,
+            min(t.airport) AS code
+           FROM (flightbill.tariffs t
+             LEFT JOIN flightbill.airport_codes k ON ((k.form = flightbill.code_form(t.airport))))
+          WHERE (t.airport IS NOT NULL)
+          GROUP BY COALESCE(flightbill.code_form(k.airport), flightbill.code_form(t.airport))
         ), held_operator AS (
          SELECT DISTINCT flightbill.code_form(customer_operators.operator) AS form
            FROM flightbill.customer_operators
@@ -2387,17 +2486,16 @@ UNION ALL
 UNION ALL
  SELECT 'tariffs'::text AS found_in,
     'airport'::text AS kind,
-    min(t.airport) AS code,
+    c.code,
     0 AS flights,
     NULL::date AS last_seen
-   FROM flightbill.tariffs t
-  WHERE ((t.airport IS NOT NULL) AND (EXISTS ( SELECT
+   FROM charged c
+  WHERE ((EXISTS ( SELECT
            FROM grouped)) AND (NOT (EXISTS ( SELECT
            FROM route r
-          WHERE (r.origin_form = flightbill.code_form(t.airport))))) AND (NOT (EXISTS ( SELECT
+          WHERE (r.origin_form = c.form)))) AND (NOT (EXISTS ( SELECT
            FROM route r
-          WHERE (r.destination_form = flightbill.code_form(t.airport))))))
-  GROUP BY (flightbill.code_form(t.airport))
+          WHERE (r.destination_form = c.form)))))
 UNION ALL
  SELECT 'customers'::text AS found_in,
     'operator'::text AS kind,
@@ -2781,9 +2879,9 @@ GRANT USAGE ON SCHEMA flightbill TO flightbill_server;
 GRANT USAGE ON SCHEMA flightbill TO flightbill_reporter;
 GRANT USAGE ON SCHEMA flightbill TO flightbill_accountant;
 
-REVOKE ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) TO flightbill_server;
-GRANT ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, origin text, at timestamp with time zone, today date, lines jsonb) TO flightbill_accountant;
+REVOKE ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, declared jsonb, origin text, at timestamp with time zone, today date, lines jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, declared jsonb, origin text, at timestamp with time zone, today date, lines jsonb) TO flightbill_server;
+GRANT ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, declared jsonb, origin text, at timestamp with time zone, today date, lines jsonb) TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.airport_codes TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.airport_codes TO flightbill_reporter;
@@ -2888,8 +2986,8 @@ REVOKE ALL ON FUNCTION flightbill.refuse_voided_flights(flight_ids text[], prior
 
 REVOKE ALL ON FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]) TO flightbill_server;
+REVOKE ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], declared jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[], details jsonb[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], declared jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[], details jsonb[]) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) TO flightbill_accountant;

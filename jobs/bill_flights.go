@@ -172,9 +172,9 @@ func (w *IngestFlight) priceFrom(ctx context.Context, book *db.PriceBook, batch 
 			read, flights = append(read, a), append(flights, a.flight)
 		}
 	}
-	_ = w.books.LearnCustomers(ctx, book, flights) // in one query; what fails, fails again below
+	_ = w.books.Learn(ctx, book, flights) // in one query; what fails, fails again below
 	for _, a := range read {
-		if a.bill, a.refused = price(ctx, w.books, book, a.flight, nil, w.bounds, w.now()); a.refused == nil {
+		if a.bill, a.refused = price(ctx, w.books, book, a.flight, kept{}, w.bounds, w.now()); a.refused == nil {
 			a.refused = w.locked.check(a.bill.Customer)
 		}
 		refused = refused || a.refused != nil
@@ -183,29 +183,51 @@ func (w *IngestFlight) priceFrom(ctx context.Context, book *db.PriceBook, batch 
 	return refused
 }
 
-// price prices a flight for its payer; nil: the customer that has its aircraft or operator.
+// kept is what a price keeps of an earlier one.
+type kept struct {
+	payer    *billing.Customer           // nil: the customer that has the flight's aircraft or operator
+	declared map[string]billing.Declared // nil: what the registers have now
+}
+
+// price prices a flight.
 func price(
-	ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, payer *billing.Customer, bounds billing.Bounds, now time.Time,
+	ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, kept kept, bounds billing.Bounds, now time.Time,
 ) (db.Bill, error) {
-	if err := billing.CheckMoved(flight, now); err != nil {
-		return db.Bill{}, err
-	}
-	if payer == nil {
-		customer, known, err := books.Customer(ctx, book, flight)
-		if err != nil {
-			return db.Bill{}, err
-		}
-		if !known {
-			return db.Bill{}, billing.NoCustomer(flight)
-		}
-		payer = &customer
-	}
-	movedOn := book.Calendar.MovementDate(flight)
-	charges, err := billing.Price(billing.Case{Flight: flight, Customer: *payer, MovedOn: movedOn}, book.Tariffs, bounds)
+	c, err := caseOf(ctx, books, book, flight, kept, now)
 	if err != nil {
 		return db.Bill{}, err
 	}
-	return db.Bill{Flight: flight, Customer: *payer, LandedOn: movedOn, Charges: charges, Book: book}, nil
+	charges, err := billing.Price(c, book.Tariffs, bounds)
+	if err != nil {
+		return db.Bill{}, err
+	}
+	return db.Bill{Flight: flight, Customer: c.Customer, LandedOn: c.MovedOn, Declared: c.Declared(), Charges: charges, Book: book}, nil
+}
+
+// caseOf returns what a flight is priced from. Where nobody pays for it, all but the
+// customer is there.
+func caseOf(ctx context.Context, books *db.PriceBooks, book *db.PriceBook, flight billing.Flight, kept kept, now time.Time) (billing.Case, error) {
+	if err := billing.CheckMoved(flight, now); err != nil {
+		return billing.Case{}, err
+	}
+	c, err := books.Case(ctx, book, flight, kept.declared)
+	if err != nil {
+		return billing.Case{}, err
+	}
+	c.Now = now
+	if kept.payer != nil {
+		c.Customer = *kept.payer
+		return c, nil
+	}
+	customer, known, err := books.Customer(ctx, book, flight)
+	switch {
+	case err != nil:
+		return billing.Case{}, err
+	case !known:
+		return c, billing.NoCustomer(flight)
+	}
+	c.Customer = customer
+	return c, nil
 }
 
 // reconsider decides about flights that were refused. That does not matter any more

@@ -79,7 +79,7 @@ func (c *Corrector) correct(ctx context.Context, book *db.PriceBook, flight bill
 	case len(billed.Voids) > 0:
 		return Correction{}, "", stillVoided(flight.ID, billed)
 	}
-	bill, err := price(ctx, c.Books, book, flight, c.payer(billed, book, flight), c.Bounds, c.Now())
+	bill, err := price(ctx, c.Books, book, flight, kept{payer: c.payer(billed, book, flight)}, c.Bounds, c.Now())
 	if err != nil {
 		return Correction{}, "", err
 	}

@@ -160,7 +160,7 @@ func TestPinotQuota(t *testing.T) {
 		for i, id := range asked {
 			rows[i] = fmt.Sprintf(`["%s",null,"WEEK",null,null,70500,"EIDW","EGLL",%d,%d,null,null]`, id[1], landed-3_600_000, landed)
 		}
-		fmt.Fprintf(w, `{"resultTable":{"dataSchema":{"columnDataTypes":["STRING","STRING","STRING","STRING","STRING","INT","STRING","STRING","LONG","LONG","DOUBLE","INT"]},
+		fmt.Fprintf(w, `{"resultTable":{"dataSchema":{"columnNames":["flight_id"],"columnDataTypes":["STRING","STRING","STRING","STRING","STRING","INT","STRING","STRING","LONG","LONG","DOUBLE","INT"]},
 			"rows":[%s]},"exceptions":[],"numServersQueried":1,"numServersResponded":1}`, strings.Join(rows, ","))
 	}))
 	t.Cleanup(broker.Close)

@@ -66,11 +66,11 @@ func (w *IngestFlight) rebillFrom(ctx context.Context, book *db.PriceBook, a *at
 	case !billed.RebillAsked():
 		return "", w.refuseVoided(ctx, a.flightID)
 	}
-	payer := &billed.Customer
+	kept := kept{&billed.Customer, billed.Declared}
 	if billed.RebillPayer() == db.PayerRegister {
-		payer = nil
+		kept.payer = nil
 	}
-	bill, err := price(ctx, w.books, book, billed.Flight, payer, w.bounds, w.now())
+	bill, err := price(ctx, w.books, book, billed.Flight, kept, w.bounds, w.now())
 	if err != nil {
 		return "", fromKeptFacts(billed, err)
 	}

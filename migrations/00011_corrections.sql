@@ -18,7 +18,8 @@ CREATE TYPE flightbill.flight_line AS (
     tax_rate    numeric,
     tax_amount  numeric,
     currency    text,
-    flown_on    date
+    flown_on    date,
+    detail      jsonb
 );
 
 -- +goose StatementBegin
@@ -120,8 +121,8 @@ BEGIN
     INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
     VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason))
     RETURNING * INTO note;
-    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
-    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on
+    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail)
+    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail
     FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
     IF note.kind = 'credit_note' THEN
         PERFORM flightbill.issue_credit_note(note.id, now(), today);
@@ -211,7 +212,7 @@ REVOKE ALL ON FUNCTION flightbill.rebill_invoice FROM PUBLIC;
 CREATE OR REPLACE FUNCTION flightbill.adjust_flight(
     job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamptz, -- null: a correction
     price_book_version bigint, cutoff date,
-    flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb,
+    flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, declared jsonb,
     origin text,                                           -- rebilled or correction
     at timestamptz, today date,
     lines jsonb                                            -- of flight_line
@@ -239,7 +240,8 @@ BEGIN
     END IF;
 
     UPDATE flightbill.billed_flights b
-    SET customer_id = adjust_flight.customer_id, landed_on = adjust_flight.landed_on, facts = adjust_flight.facts, revision = b.revision + 1
+    SET customer_id = adjust_flight.customer_id, landed_on = adjust_flight.landed_on, facts = adjust_flight.facts, declared = adjust_flight.declared,
+        revision = b.revision + 1
     WHERE b.flight_id = adjust_flight.flight_id AND b.revision = adjust_flight.revision;
     IF NOT FOUND THEN
         RETURN 'changed';
@@ -266,9 +268,9 @@ BEGIN
             invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at);
         END IF;
         INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-            tax_rate, tax_amount, flown_on, late, origin)
+            tax_rate, tax_amount, flown_on, late, origin, detail)
         SELECT invoice, adjust_flight.flight_id, l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin
+            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin, l.detail
         FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
         WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on;
         -- A hold keeps back what the customer is to pay, not what it gets back.
@@ -293,10 +295,11 @@ REVOKE ALL ON FUNCTION flightbill.adjust_flight FROM PUBLIC;
 -- +goose StatementEnd
 
 -- Billed flights that one aircraft cannot have flown: in the air at the same time, or
--- landed in the same minute. Mostly it is one flight under two ids, billed twice. Each
--- is listed once, with the earlier flight that it meets: of those in the air, the one
--- that landed last. Without its take-off, a flight counts as the moment of its landing.
--- What was voided and not billed again does not count.
+-- landed, or departed, in the same minute. Mostly it is one flight under two ids, billed
+-- twice. Each is listed once, with the earlier flight that it meets: of those in the air,
+-- the one that landed last. Without its other end, a flight counts as the moment of the
+-- one that it has. A departure and an arrival are no such pair: they are billed one by
+-- one, of one flight too. What was voided and not billed again does not count.
 --
 -- Window functions, since to compare each flight with each other of its aircraft takes
 -- the square of their number. 300,000 flights of 3,000 aircraft: 6 s, on 2
@@ -304,53 +307,81 @@ REVOKE ALL ON FUNCTION flightbill.adjust_flight FROM PUBLIC;
 CREATE VIEW flightbill.overlapping_flights AS
 WITH flown AS (
     SELECT b.flight_id, b.customer_id, b.facts ->> 'registration' AS registration,
-        flightbill.code_form(b.facts ->> 'registration') AS aircraft,
+        flightbill.code_form(b.facts ->> 'registration') AS aircraft, coalesce(b.facts ->> 'movement', '') AS movement,
         (b.facts ->> 'departed_at')::timestamptz AS departed_at, (b.facts ->> 'landed_at')::timestamptz AS landed_at
     FROM flightbill.billed_flights b
     WHERE b.facts ->> 'registration' <> ''
         AND NOT EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = b.flight_id AND v.rebilled_at IS NULL)
+), ends AS ( -- whole flights meet departures and arrivals
+    SELECT f.*, f.landed_at AS moved_at, 'landed' AS moved FROM flown f WHERE f.movement <> 'departure'
+    UNION ALL
+    SELECT f.*, f.departed_at, 'departed' FROM flown f WHERE f.movement = 'departure'
+    UNION ALL
+    SELECT f.*, f.departed_at, 'departed' FROM flown f
+    WHERE f.movement = '' AND f.aircraft IN (SELECT d.aircraft FROM flown d WHERE d.movement = 'departure')
 ), compared AS (
     SELECT f.*,
-        lag(flight_id) OVER (PARTITION BY aircraft, date_trunc('minute', landed_at) ORDER BY flight_id) AS same_minute,
+        lag(flight_id) OVER (PARTITION BY aircraft, moved, date_trunc('minute', coalesce(moved_at, landed_at)) ORDER BY flight_id) AS same_minute,
         to_char(coalesce(departed_at, landed_at) AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS') AS began,
-        max(ARRAY[to_char(landed_at AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS'), flight_id] COLLATE "C")
-            OVER (PARTITION BY aircraft ORDER BY coalesce(departed_at, landed_at), landed_at, flight_id
+        max(ARRAY[to_char(coalesce(landed_at, departed_at) AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS'), flight_id] COLLATE "C")
+            OVER (PARTITION BY aircraft, moved ORDER BY coalesce(departed_at, landed_at), coalesce(landed_at, departed_at), flight_id
                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last_landing
-    FROM flown f
+    FROM ends f
+), met AS (
+    SELECT DISTINCT ON (flight_id) * FROM compared
+    WHERE same_minute IS NOT NULL OR began < last_landing[1]
+    ORDER BY flight_id, moved DESC
 )
 SELECT f.registration, f.flight_id, c.code AS customer, f.departed_at, f.landed_at,
     o.flight_id AS other_flight_id, oc.code AS other_customer,
     (o.facts ->> 'departed_at')::timestamptz AS other_departed_at, (o.facts ->> 'landed_at')::timestamptz AS other_landed_at,
-    CASE WHEN f.same_minute IS NULL THEN 'in_the_air' ELSE 'landed_in_the_same_minute' END AS overlap
-FROM compared f
+    CASE WHEN f.same_minute IS NULL THEN 'in_the_air' ELSE f.moved || '_in_the_same_minute' END AS overlap
+FROM met f
 JOIN flightbill.billed_flights o ON o.flight_id = coalesce(f.same_minute, f.last_landing[2])
 JOIN flightbill.customers c ON c.id = f.customer_id
-JOIN flightbill.customers oc ON oc.id = o.customer_id
-WHERE f.same_minute IS NOT NULL OR f.began < f.last_landing[1];
+JOIN flightbill.customers oc ON oc.id = o.customer_id;
+
+-- +goose StatementBegin
+-- fact_form is the form in which values of facts are compared: 12, "12" and 12.0 are one,
+-- and text that only says that there is nothing is null. billing.TextFact reads them so.
+-- All may call it: see code_form.
+CREATE OR REPLACE FUNCTION flightbill.fact_form(written text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN flightbill.clean_text(written) ~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$'
+        THEN trim_scale(flightbill.clean_text(written)::numeric)::text ELSE nullif(flightbill.clean_text(written), '') END;
+-- +goose StatementEnd
 
 -- Billed flights whose facts in the table flights are others than those they were billed
 -- from: they were corrected there since. Only facts that flightbill reads count, numbers
--- by their value; 0 and a missing one are no difference here, whatever
--- FLIGHTBILL_ZERO_IS_VALUE says. What was voided and not billed again does not count.
+-- by their value. What was voided and not billed again does not count.
 CREATE VIEW flightbill.changed_flights AS
 SELECT b.flight_id, c.code AS customer, b.landed_on, b.billed_at, d.changed
 FROM flightbill.billed_flights b
 JOIN flightbill.flights f ON f.flight_id = b.flight_id
 JOIN flightbill.customers c ON c.id = b.customer_id
-CROSS JOIN LATERAL jsonb_to_record(b.facts) AS was (callsign text, operator text, registration text, aircraft_type text, mtow_kg numeric, origin text, destination text, departed_at timestamptz, landed_at timestamptz, distance_km numeric, passengers numeric)
+CROSS JOIN LATERAL jsonb_to_record(b.facts) AS was (callsign text, operator text, registration text, aircraft_type text, mtow_kg numeric, origin text, destination text, departed_at timestamptz, landed_at timestamptz, distance_km numeric, passengers numeric,
+    movement text, mtow_lb numeric, on_block_at timestamptz, off_block_at timestamptz, facts jsonb)
 CROSS JOIN LATERAL (
     SELECT concat_ws(', ',
         CASE WHEN nullif(f.callsign, '') IS DISTINCT FROM was.callsign THEN 'callsign' END,
         CASE WHEN nullif(f.operator, '') IS DISTINCT FROM was.operator THEN 'operator' END,
         CASE WHEN nullif(f.registration, '') IS DISTINCT FROM was.registration THEN 'registration' END,
         CASE WHEN nullif(f.aircraft_type, '') IS DISTINCT FROM was.aircraft_type THEN 'aircraft_type' END,
-        CASE WHEN nullif(f.mtow_kg, 0) IS DISTINCT FROM nullif(was.mtow_kg, 0) THEN 'mtow_kg' END,
+        CASE WHEN f.mtow_kg IS DISTINCT FROM was.mtow_kg THEN 'mtow_kg' END,
         CASE WHEN nullif(f.origin, '') IS DISTINCT FROM was.origin THEN 'origin' END,
         CASE WHEN nullif(f.destination, '') IS DISTINCT FROM was.destination THEN 'destination' END,
         CASE WHEN f.departed_at IS DISTINCT FROM was.departed_at THEN 'departed_at' END,
         CASE WHEN f.landed_at IS DISTINCT FROM was.landed_at THEN 'landed_at' END,
-        CASE WHEN nullif(f.distance_km, 0) IS DISTINCT FROM nullif(was.distance_km, 0) THEN 'distance_km' END,
-        CASE WHEN nullif(f.passengers, 0) IS DISTINCT FROM nullif(was.passengers, 0) THEN 'passengers' END) AS changed
+        CASE WHEN f.distance_km IS DISTINCT FROM was.distance_km THEN 'distance_km' END,
+        CASE WHEN f.passengers IS DISTINCT FROM was.passengers THEN 'passengers' END,
+        CASE WHEN f.movement IS DISTINCT FROM was.movement THEN 'movement' END,
+        CASE WHEN f.mtow_lb IS DISTINCT FROM was.mtow_lb THEN 'mtow_lb' END,
+        CASE WHEN f.on_block_at IS DISTINCT FROM was.on_block_at THEN 'on_block_at' END,
+        CASE WHEN f.off_block_at IS DISTINCT FROM was.off_block_at THEN 'off_block_at' END,
+        CASE WHEN f.facts <> coalesce(was.facts, '{}') THEN (
+            SELECT string_agg(coalesce(n.key, o.key), ', ' ORDER BY coalesce(n.key, o.key) COLLATE "C")
+            FROM jsonb_each_text(f.facts) AS n FULL JOIN jsonb_each_text(was.facts) AS o ON o.key = n.key
+            WHERE flightbill.fact_form(n.value) IS DISTINCT FROM flightbill.fact_form(o.value)) END) AS changed
 ) AS d
 WHERE d.changed <> ''
     AND NOT EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = b.flight_id AND v.rebilled_at IS NULL);
@@ -358,6 +389,7 @@ WHERE d.changed <> ''
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;
 DROP VIEW flightbill.changed_flights;
+DROP FUNCTION flightbill.fact_form;
 DROP VIEW flightbill.overlapping_flights;
 DROP FUNCTION flightbill.adjust_flight;
 DROP FUNCTION flightbill.rebill_invoice;

@@ -98,7 +98,7 @@ WHERE NOT EXISTS (
     SELECT FROM flightbill.invoices i WHERE i.customer_id = c.id AND i.closes_on = d.closes_on);
 
 -- One row for each code that may be a mistake, since what it should fit does not have it,
--- in whatever spelling and on whatever day:
+-- in whatever spelling and on whatever day; an airport's codes are one:
 --
 --   flights    airport       of flights of which no tariff names either airport, though
 --                            some name airports. An airport at the other end of a flight
@@ -119,13 +119,13 @@ WITH flight AS (
     FROM flightbill.billed_flights b
     UNION ALL
     SELECT f.operator, f.registration, f.origin, f.destination,
-        (f.landed_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+        (CASE f.movement WHEN 'departure' THEN f.departed_at ELSE f.landed_at END AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
     FROM flightbill.flights f
     WHERE NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = f.flight_id)
     UNION ALL
     SELECT (j.metadata #>> '{facts,operator}') COLLATE "C", (j.metadata #>> '{facts,registration}') COLLATE "C",
         (j.metadata #>> '{facts,origin}') COLLATE "C", (j.metadata #>> '{facts,destination}') COLLATE "C",
-        ((j.metadata #>> '{facts,landed_at}')::timestamptz AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+        ((CASE j.metadata #>> '{facts,movement}' WHEN 'departure' THEN j.metadata #>> '{facts,departed_at}' ELSE j.metadata #>> '{facts,landed_at}' END)::timestamptz AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
     FROM flightbill.river_job j
     WHERE j.state = 'cancelled' AND j.kind = 'ingest_flight' AND j.metadata ? 'facts' AND j.metadata ->> 'reason' IN ('no_customer', 'no_tariff')
         AND NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE b.flight_id = j.args ->> 'flight_id')
@@ -135,15 +135,21 @@ WITH flight AS (
     FROM flight f
     GROUP BY GROUPING SETS ((f.operator, f.registration), (f.origin, f.destination))
 ), route AS (
-    SELECT nullif(flightbill.code_form(origin), '') AS origin_form, nullif(flightbill.code_form(destination), '') AS destination_form,
-        origin, destination, flights, last_seen
-    FROM grouped WHERE is_route
+    SELECT nullif(coalesce(flightbill.code_form(o.airport), flightbill.code_form(g.origin)), '') AS origin_form,
+        nullif(coalesce(flightbill.code_form(d.airport), flightbill.code_form(g.destination)), '') AS destination_form,
+        g.origin, g.destination, g.flights, g.last_seen
+    FROM grouped g
+    LEFT JOIN flightbill.airport_codes o ON o.form = flightbill.code_form(g.origin)
+    LEFT JOIN flightbill.airport_codes d ON d.form = flightbill.code_form(g.destination)
+    WHERE g.is_route
 ), party AS (
     SELECT nullif(flightbill.code_form(operator), '') AS operator_form, nullif(flightbill.code_form(registration), '') AS registration_form,
         operator, registration, flights, last_seen
     FROM grouped WHERE NOT is_route
 ), charged AS (
-    SELECT DISTINCT flightbill.code_form(airport) AS form FROM flightbill.tariffs WHERE airport IS NOT NULL
+    SELECT coalesce(flightbill.code_form(k.airport), flightbill.code_form(t.airport)) AS form, min(t.airport) AS code
+    FROM flightbill.tariffs t LEFT JOIN flightbill.airport_codes k ON k.form = flightbill.code_form(t.airport)
+    WHERE t.airport IS NOT NULL GROUP BY 1
 ), held_operator AS (
     SELECT DISTINCT flightbill.code_form(operator) AS form FROM flightbill.customer_operators
 ), held_registration AS (
@@ -170,11 +176,10 @@ UNION ALL
 SELECT 'flights', 'registration', min(registration), sum(flights)::bigint, max(last_seen) FROM unpaid
 WHERE operator_form IS NULL AND registration_form IS NOT NULL GROUP BY registration_form
 UNION ALL
-SELECT 'tariffs', 'airport', min(t.airport), 0, NULL FROM flightbill.tariffs t
-WHERE t.airport IS NOT NULL AND EXISTS (SELECT FROM grouped)
-    AND NOT EXISTS (SELECT FROM route r WHERE r.origin_form = flightbill.code_form(t.airport))
-    AND NOT EXISTS (SELECT FROM route r WHERE r.destination_form = flightbill.code_form(t.airport))
-GROUP BY flightbill.code_form(t.airport)
+SELECT 'tariffs', 'airport', c.code, 0, NULL FROM charged c
+WHERE EXISTS (SELECT FROM grouped)
+    AND NOT EXISTS (SELECT FROM route r WHERE r.origin_form = c.form)
+    AND NOT EXISTS (SELECT FROM route r WHERE r.destination_form = c.form)
 UNION ALL
 SELECT 'customers', 'operator', min(o.operator), 0, NULL FROM flightbill.customer_operators o
 WHERE EXISTS (SELECT FROM grouped) AND NOT EXISTS (SELECT FROM party p WHERE p.operator_form = flightbill.code_form(o.operator))

@@ -271,7 +271,9 @@ func TestBrokersOfAControllerAreAskedAlike(t *testing.T) {
 		mu.Lock()
 		got := told
 		mu.Unlock()
-		require.Equal(t, []string{"/v2/brokers/tables flightbill:p@ss blue fees", "/query/sql flightbill:p@ss blue fees"}, got)
+		require.Equal(t, []string{
+			"/v2/brokers/tables flightbill:p@ss blue fees", "/query/sql flightbill:p@ss blue fees", "/query/sql flightbill:p@ss blue fees",
+		}, got, "the table's columns, and the flight")
 	}
 	s := newSource(t, Config{Controller: strings.Replace(server.URL, "https://", "https://flightbill:s3cret@", 1), CAFile: caFile})
 	err := s.Check(t.Context())

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ var errNoServer = causedBy(billing.CauseIncomplete, "it had no server to ask: Pi
 // 200 too, and without a server there is not even an exception. Rows without a server are
 // those of the multi-stage engine, which does not count its servers, and has an exception
 // for each that fails.
-func vouch(r *body, width int) error {
+func vouch(r *body, q query) error {
 	switch {
 	case r.exception != nil:
 		return newExceptionError(*r.exception)
@@ -38,6 +39,13 @@ func vouch(r *body, width int) error {
 	case r.types == nil:
 		return causedBy(billing.CauseUnreadable, "the answer has no result table")
 	}
+	if q.names {
+		if r.names == nil {
+			return causedBy(billing.CauseUnreadable, "the answer has no names of columns")
+		}
+		return nil
+	}
+	width := q.width
 	if n := len(r.types); n != width {
 		return causedBy(billing.CauseUnreadable, "the answer has %d columns instead of %d", n, width)
 	}
@@ -52,13 +60,13 @@ func vouch(r *body, width int) error {
 // typeError is a value of a type that its column cannot have: a fault of table or
 // mapping, which every flight meets.
 type typeError struct {
-	column string
+	column string // with its setting
 	value  any
 	want   string
 }
 
 func (e *typeError) Error() string {
-	return fmt.Sprintf("PINOT_COLUMNS: column %s came as %s where %s is needed", e.column, describe(e.value), e.want)
+	return fmt.Sprintf("%s came as %s where %s is needed", e.column, describe(e.value), e.want)
 }
 
 // valueError is a value that cannot be right: a fault of one flight's data.
@@ -85,36 +93,50 @@ func describe(value any) string {
 }
 
 // readRow makes a flight of a row. Errors are *typeError or *valueError.
-func (s selection) readRow(row []any, zero billing.ZeroIsValue) (billing.Flight, error) {
+func (s *selection) readRow(row []any) (billing.Flight, error) {
 	var f billing.Flight
-	for i := range columns {
+	for i := range s.mapping {
 		if err := s.readColumn(&f, i, row); err != nil {
 			return billing.Flight{}, err
 		}
 	}
-	zero.Read(&f)
 	return f, nil
 }
 
-// readColumn reads one of columns, where the table has it.
-func (s selection) readColumn(f *billing.Flight, i int, row []any) error {
+// readColumn reads a column of the mapping, where the table has it. A 0 is absent, unless
+// it is said to be a fact.
+func (s *selection) readColumn(f *billing.Flight, i int, row []any) error {
+	if at, c := s.index[i], &s.mapping[i]; at >= 0 && !c.zero && c.family != asText && isZero(row[at]) {
+		return nil
+	}
+	return s.readAny(f, i, row)
+}
+
+func isZero(value any) bool {
+	n, err := readNumber(value)
+	return err == nil && n != nil && n.IsZero()
+}
+
+// readAny reads a column, with a 0 as a value.
+func (s *selection) readAny(f *billing.Flight, i int, row []any) error {
 	if s.index[i] < 0 {
 		return nil
 	}
-	err := columns[i].read(f, row[s.index[i]])
+	c := &s.mapping[i]
+	err := c.read(f, row[s.index[i]])
 	var wrongType *typeError
 	var wrongValue *valueError
 	switch {
 	case errors.As(err, &wrongType):
-		wrongType.column = columns[i].name
+		wrongType.column = c.setting() + ": " + c.noun()
 	case errors.As(err, &wrongValue):
-		wrongValue.column = columns[i].name
+		wrongValue.column = c.name
 	}
 	return err
 }
 
 // readID reads the flight id of a row, where it can be read.
-func (s selection) readID(row []any) (id string, ok bool) {
+func (s *selection) readID(row []any) (id string, ok bool) {
 	err := readKey(&id, row[s.index[keyColumn]])
 	return id, err == nil
 }
@@ -154,6 +176,57 @@ func readKey(to *string, value any) error {
 func standIn(text string) bool {
 	text = strings.TrimSpace(text)
 	return text == "" || strings.EqualFold(text, "null")
+}
+
+// readMovement reads which end of a flight is billed; without one, the whole leg is.
+func readMovement(to *billing.Movement, value any) error {
+	var text string
+	if err := readText(&text, value); err != nil {
+		return err
+	}
+	m, err := billing.ParseMovement(strings.ToLower(text))
+	if err != nil {
+		return &valueError{problem: fmt.Sprintf("%q, which is not arrival or departure: map it in %s", text, settingColumns)}
+	}
+	*to = m
+	return nil
+}
+
+// readFact reads a fact with a name of its own: text, or a number.
+func readFact(f *billing.Flight, name string, value any) error {
+	var fact billing.Fact
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case string:
+		var text string
+		if err := readText(&text, v); err != nil {
+			return err
+		}
+		fact = billing.TextFact(text)
+		if n, ok := fact.Number(); text == "-Infinity" || ok && absentNumber(n) {
+			return nil
+		}
+	case json.Number:
+		n, err := readNumber(v)
+		if n == nil {
+			return err
+		}
+		// As text it is a fact only within a fact's bounds.
+		fact = billing.TextFact(n.String())
+		if _, ok := fact.Number(); !ok {
+			return &valueError{problem: v.String() + ", which has too many digits: a fact has 30 before the point, and 30 after it, at most"}
+		}
+	default:
+		return &typeError{value: value, want: "text or a number"}
+	}
+	if !fact.IsZero() {
+		if f.Facts == nil {
+			f.Facts = map[string]billing.Fact{}
+		}
+		f.Facts[name] = fact
+	}
+	return nil
 }
 
 // readDecimal reads a number exactly as it is written.
@@ -255,11 +328,16 @@ func readNumber(value any) (*decimal.Decimal, error) {
 	if n.Exponent() > maxNumberExponent || n.Exponent() < -maxNumberExponent {
 		return nil, &valueError{problem: written + ", which is out of range"}
 	}
-	// A LONG that went through a double is a little below the exact stand-in.
-	if n.Equal(absentInt) || n.LessThanOrEqual(absentLong) {
+	if absentNumber(n) {
 		return nil, nil //nolint:nilnil // absent
 	}
 	return &n, nil
+}
+
+// absentNumber says whether a number is a stand-in. A LONG that went through a double is a
+// little below the exact one.
+func absentNumber(n decimal.Decimal) bool {
+	return n.Equal(absentInt) || n.LessThanOrEqual(absentLong)
 }
 
 // sameFlight says whether two rows hold the same facts, however they are written.
@@ -271,7 +349,12 @@ func sameFlight(a, b billing.Flight) bool {
 		same(a.Passengers, b.Passengers, func(x, y int64) bool { return x == y }) &&
 		same(a.DistanceKm, b.DistanceKm, decimal.Decimal.Equal) &&
 		same(a.DepartedAt, b.DepartedAt, time.Time.Equal) &&
-		same(a.LandedAt, b.LandedAt, time.Time.Equal)
+		same(a.LandedAt, b.LandedAt, time.Time.Equal) &&
+		a.Movement == b.Movement &&
+		same(a.MTOWLb, b.MTOWLb, func(x, y int64) bool { return x == y }) &&
+		same(a.OnBlockAt, b.OnBlockAt, time.Time.Equal) &&
+		same(a.OffBlockAt, b.OffBlockAt, time.Time.Equal) &&
+		maps.EqualFunc(a.Facts, b.Facts, func(x, y billing.Fact) bool { return x.String() == y.String() })
 }
 
 func same[T any](a, b *T, equal func(T, T) bool) bool {

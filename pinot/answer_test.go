@@ -157,7 +157,7 @@ func TestNumbersAreExact(t *testing.T) {
 // wrong.
 func TestReadRowNeverPanics(t *testing.T) {
 	t.Parallel()
-	m, err := parseMapping("")
+	m, err := newMapping(Config{Facts: wideFacts})
 	require.NoError(t, err)
 	s := newSelection(m)
 	value := rapid.OneOf(
@@ -166,10 +166,10 @@ func TestReadRowNeverPanics(t *testing.T) {
 		rapid.Map(rapid.StringMatching(`-?[0-9]{1,25}(\.[0-9]{1,5})?([eE][+-]?[0-9]{1,9})?`), func(s string) any { return json.Number(s) }),
 	)
 	rapid.Check(t, func(t *rapid.T) {
-		row := rapid.SliceOfN(value, len(columns), len(columns)).Draw(t, "row")
-		f, err := s.readRow(row, nil)
+		row := rapid.SliceOfN(value, len(s.expressions), len(s.expressions)).Draw(t, "row")
+		f, err := s.readRow(row)
 		if err != nil {
-			require.Regexp(t, `^(PINOT_COLUMNS: column|has) [a-z_]+ `, err.Error())
+			require.Regexp(t, `^(PINOT_COLUMNS: column|PINOT_FACTS: fact|has) [a-z_]+ `, err.Error())
 			return
 		}
 		require.True(t, sameFlight(f, f))
@@ -181,6 +181,7 @@ func TestReadRowNeverPanics(t *testing.T) {
 func TestSameFlight(t *testing.T) {
 	t.Parallel()
 	a, b := recordedFlight(), recordedFlight()
+	a.Facts, b.Facts = facts("noise_class", "A", "pax", "12"), facts("noise_class", "A", "pax", "12.0")
 	b.DistanceKm = new(decimal.RequireFromString("2253.10"))
 	b.LandedAt = new(b.LandedAt.In(time.FixedZone("", 3600)))
 	require.True(t, sameFlight(a, b), "written otherwise, the same")
@@ -197,10 +198,72 @@ func TestSameFlight(t *testing.T) {
 		"landed_at":     func(f *billing.Flight) { f.LandedAt = new(f.LandedAt.Add(time.Millisecond)) },
 		"distance_km":   func(f *billing.Flight) { f.DistanceKm = new(decimal.RequireFromString("2253.11")) },
 		"passengers":    func(f *billing.Flight) { f.Passengers = new(int64(1)) },
+		"movement":      func(f *billing.Flight) { f.Movement = billing.Arrival },
+		"mtow_lb":       func(f *billing.Flight) { f.MTOWLb = new(int64(1)) },
+		"on_block_at":   func(f *billing.Flight) { f.OnBlockAt = new(time.Unix(1, 0)) },
+		"off_block_at":  func(f *billing.Flight) { f.OffBlockAt = new(time.Unix(1, 0)) },
+		"a fact":        func(f *billing.Flight) { f.Facts = facts("noise_class", "b", "pax", "12") },
+		"facts":         func(f *billing.Flight) { f.Facts = facts("noise_class", "A") },
 	} {
 		c := recordedFlight()
+		c.Facts = a.Facts
 		change(&c)
 		require.False(t, sameFlight(a, c), name)
 		require.False(t, sameFlight(c, a), name)
 	}
+}
+
+// facts are pairs of a name and a value.
+func facts(pairs ...string) map[string]billing.Fact {
+	all := map[string]billing.Fact{}
+	for i := 0; i < len(pairs); i += 2 {
+		all[pairs[i]] = billing.TextFact(pairs[i+1])
+	}
+	return all
+}
+
+// A fact is text or a number, as the table has it; what Pinot has for an absent one is none.
+func TestReadFact(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		value any
+		want  string
+	}{
+		{" A ", "A"}, {json.Number("12"), "12"}, {json.Number("1.250E1"), "12.5"}, {"007", "7"}, {"1E3", "1E3"}, {json.Number("0"), "0"},
+		{json.Number("-3.5"), "-3.5"}, {strings.Repeat("é", 200), strings.Repeat("é", 200)}, {"Infinity", "Infinity"},
+	} {
+		var f billing.Flight
+		require.NoError(t, readFact(&f, "x", tc.value))
+		require.Equal(t, tc.want, f.Facts["x"].String())
+	}
+	for _, absent := range []any{
+		nil, "", " ", "null", "NULL", "NA", "-Infinity", "NaN", "-2147483648", "-9223372036854775808",
+		json.Number("-2147483648"), json.Number("-2.147483648E9"), json.Number("-9.223372036854776E18"),
+	} {
+		var f billing.Flight
+		require.NoError(t, readFact(&f, "x", absent))
+		require.Nil(t, f.Facts, "%v", absent)
+	}
+	for value, want := range map[any]string{
+		json.Number("1E30"): "has too many digits", json.Number("1E-31"): "has too many digits", strings.Repeat("é", 201): "more than 200 characters", "a\x00": "with a NUL",
+		true: "came as true or false where text or a number is needed",
+	} {
+		var f billing.Flight
+		err := readFact(&f, "x", value)
+		require.ErrorContains(t, err, want)
+		require.Nil(t, f.Facts)
+	}
+}
+
+func TestReadMovement(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[any]billing.Movement{
+		"arrival": billing.Arrival, " DEPARTURE ": billing.Departure, "null": billing.Leg, "": billing.Leg, nil: billing.Leg,
+	} {
+		var got billing.Movement
+		require.NoError(t, readMovement(&got, value))
+		require.Equal(t, want, got)
+	}
+	var got billing.Movement
+	require.ErrorContains(t, readMovement(&got, "ARR"), `"ARR", which is not arrival or departure: map it in PINOT_COLUMNS`)
 }

@@ -11,9 +11,9 @@ import (
 )
 
 // look asks for the rows of flights.
-func (s *Source) look(ctx context.Context, ids ...string) (*answer, error) {
+func (s *Source) look(ctx context.Context, of *selection, ids ...string) (*answer, error) {
 	return s.firstAnswer(ctx, func(b broker) (*answer, error) {
-		a, err := s.query(ctx, b, s.flightQuery(ids))
+		a, err := s.query(ctx, b, s.flightQuery(of, ids))
 		if !errors.Is(err, errNoServer) {
 			return a, err
 		}
@@ -22,7 +22,7 @@ func (s *Source) look(ctx context.Context, ids ...string) (*answer, error) {
 			return nil, err
 		}
 		// Or the servers came back just after it: then they are asked now.
-		a, err = s.query(ctx, b, s.flightQuery(ids))
+		a, err = s.query(ctx, b, s.flightQuery(of, ids))
 		if errors.Is(err, errNoServer) {
 			return &answer{broker: b.name}, nil
 		}

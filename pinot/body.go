@@ -149,6 +149,7 @@ func (s *stream) small(value any) error {
 type body struct {
 	exception         *pinotclient.Exception // the first
 	types             []string
+	names             []string // where they were asked for
 	rows              [][]any
 	numServersQueried *int
 	serversResponded  int
@@ -174,12 +175,20 @@ func readBody(resp *http.Response, q query) (*body, error) {
 		"resultTable": func() error {
 			return s.object(map[string]func() error{
 				"dataSchema": func() error {
-					return s.object(map[string]func() error{"columnDataTypes": func() error { return s.small(&b.types) }})
+					fields := map[string]func() error{"columnDataTypes": func() error { return s.small(&b.types) }}
+					if q.names {
+						fields["columnNames"] = func() error { return s.small(&b.names) }
+					}
+					return s.object(fields)
 				},
 				"rows": func() error {
 					return s.inside('[', q.rows, func() error {
 						var row []any
-						err := s.small(&row)
+						read := func() error { return s.small(&row) }
+						if q.names {
+							read = s.skip
+						}
+						err := read()
 						b.rows = append(b.rows, row)
 						return err
 					})

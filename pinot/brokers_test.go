@@ -111,6 +111,7 @@ func TestEveryBrokerFails(t *testing.T) {
 	t.Parallel()
 	closed := closedAddress(t)
 	failing := newBroker(t, always(http.StatusBadGateway, ""))
+	failing.asksNames = true
 	s := newSource(t, Config{Brokers: []string{closed, failing.URL}})
 	_, err := s.Flight(t.Context(), "F1")
 	failure, ok := errors.AsType[*billing.Error](err)

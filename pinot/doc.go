@@ -6,7 +6,9 @@
 //     tell of each: columns by name in a fixed order, ids as escaped literals, an
 //     explicit LIMIT.
 //   - Serve an existing table as it is: PINOT_COLUMNS maps any column to a Pinot
-//     SQL expression, or away.
+//     SQL expression, or away; PINOT_FACTS adds facts with names of their own.
+//   - Read what came to be a column later only where the table has it, which is looked
+//     up once, so that a table without it stays as good as it was.
 //   - Believe only an answer that Pinot vouches for. Pinot reports most failures
 //     with HTTP status 200, and some of them look like "no such flight"; each
 //     becomes a billing error of kind Outage, never an unknown flight.
@@ -25,8 +27,8 @@
 // Pinot stores a stand-in where a value is missing. These read as absent facts:
 // text that is empty, blank or "null" in any case (UPPER makes it "NULL"); a
 // number that is -2147483648, -9223372036854775808 or less, "-Infinity" or
-// "NaN"; an instant at or before 1970-01-01T00:00:00Z; JSON null. A 0 is absent
-// where billing.ZeroIsValue says so, as it is of the table flights.
+// "NaN"; an instant at or before 1970-01-01T00:00:00Z; JSON null; a 0, but for the
+// columns that PINOT_ZERO_IS_A_FACT names.
 //
 // A stand-in that goes through arithmetic may be one no longer: where mtow_lb is
 // an INT dimension, map with CASE WHEN mtow_lb < 0 THEN 0 ELSE mtow_lb*0.45359237

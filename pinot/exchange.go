@@ -17,6 +17,7 @@ type answer struct {
 	broker  string
 	servers int      // how many were asked; the multi-stage engine says 0
 	types   []string // Pinot's type per expression; all STRING where there is no row
+	names   []string // where the query asked for them
 	rows    [][]any  // each as long as the selection
 }
 
@@ -24,6 +25,7 @@ type answer struct {
 type query struct {
 	sql         string
 	width, rows int
+	names       bool // it asks for these, and the rows are passed over
 }
 
 // query asks one broker, through Pinot's client, and waits for at most timeout.
@@ -53,10 +55,10 @@ func (s *Source) query(ctx context.Context, b broker, q query) (*answer, error) 
 		}
 		return nil, s.named(err)
 	}
-	if err := vouch(e.got, q.width); err != nil {
+	if err := vouch(e.got, q); err != nil {
 		return nil, s.named(err)
 	}
-	return &answer{broker: b.name, servers: *e.got.numServersQueried, types: e.got.types, rows: e.got.rows}, nil
+	return &answer{broker: b.name, servers: *e.got.numServersQueried, types: e.got.types, names: e.got.names, rows: e.got.rows}, nil
 }
 
 // named names the setting that an exception comes from, where that is clear.

@@ -65,26 +65,26 @@ func (s *Source) inDoubt() bool {
 // fault returns a *ConfigError where the rows that cannot be read are not the fault of
 // their flights, but of the mapping: the column has a type that it cannot have, or no row
 // can be read in it, neither of these nor of others.
-func (s *Source) fault(ctx context.Context, a *answer) error {
-	for i, at := range s.selection.index {
+func (s *Source) fault(ctx context.Context, of *selection, a *answer) error {
+	for i, at := range of.index {
 		if at < 0 {
 			continue
 		}
-		few := s.lookAt(i, a.rows)
+		few := of.lookAt(i, a.rows)
 		if few.bad == nil || few.good {
 			continue
 		}
-		if !slices.Contains(familyTypes[columns[i].family], a.types[at]) {
-			return s.misfit(i, fmt.Errorf("its type is %s: %w", a.types[at], few.bad))
+		if !slices.Contains(familyTypes[of.mapping[i].family], a.types[at]) {
+			return s.misfit(of.mapping[i], fmt.Errorf("its type is %s: %w", a.types[at], few.bad))
 		}
 		if s.isProven(i) {
 			continue
 		}
-		sample, err := s.ask(ctx, s.sampleQuery(sampleRows, s.selection.expressions...))
+		sample, err := s.ask(ctx, s.sampleQuery(sampleRows, of.expressions...))
 		if err != nil {
 			return err
 		}
-		if err := s.sampleFault(i, slices.Concat(a.rows, sample.rows)); err != nil {
+		if err := s.sampleFault(of, i, slices.Concat(a.rows, sample.rows)); err != nil {
 			return err
 		}
 	}
@@ -92,10 +92,10 @@ func (s *Source) fault(ctx context.Context, a *answer) error {
 }
 
 // sampleFault judges a column by a sample of rows. One flight alone proves nothing.
-func (s *Source) sampleFault(i int, rows [][]any) error {
-	many := s.lookAt(i, rows)
+func (s *Source) sampleFault(of *selection, i int, rows [][]any) error {
+	many := of.lookAt(i, rows)
 	if many.bad != nil && !many.good && many.flights > 1 {
-		return s.misfit(i, fmt.Errorf("of %d rows none can be read: %w", len(rows), many.bad))
+		return s.misfit(of.mapping[i], fmt.Errorf("of %d rows none can be read: %w", len(rows), many.bad))
 	}
 	s.fit.mu.Lock()
 	defer s.fit.mu.Unlock()
@@ -120,17 +120,17 @@ type looked struct {
 	flights int   // that cannot be read
 }
 
-func (s *Source) lookAt(i int, rows [][]any) looked {
+func (s *selection) lookAt(i int, rows [][]any) looked {
 	var l looked
 	bad := map[string]bool{}
 	for n, row := range rows {
 		var f billing.Flight
-		err := s.selection.readColumn(&f, i, row)
+		err := s.readAny(&f, i, row)
 		if err != nil {
 			if l.bad == nil {
 				l.bad = err
 			}
-			id, ok := s.selection.readID(row)
+			id, ok := s.readID(row)
 			if !ok {
 				id = fmt.Sprintf("row %d", n)
 			}

@@ -40,9 +40,16 @@ func (s *Source) Flights(ctx context.Context, ids []string) (map[string]billing.
 			answers[id] = billing.Answer{Err: billing.UnknownFlight(id)}
 		}
 	}
+	if len(asked) == 0 {
+		return answers, nil
+	}
 	slices.Sort(asked)
+	of, err := s.selected(ctx)
+	if err != nil {
+		return nil, asOutage(ctx, "pinot: "+some(asked), err)
+	}
 	for part := range slices.Chunk(slices.Compact(asked), maxAsked) {
-		if err := s.settle(ctx, part, answers); err != nil {
+		if err := s.settle(ctx, of, part, answers); err != nil {
 			return nil, err
 		}
 	}
@@ -55,36 +62,36 @@ func canBeAsked(id string) bool { return !standIn(id) && utf8.ValidString(id) }
 
 // settle adds the answers of flights, whose ids are sorted. Where one query does not
 // tell of each, it asks for either half.
-func (s *Source) settle(ctx context.Context, ids []string, answers map[string]billing.Answer) error {
-	a, err := s.look(ctx, ids...)
+func (s *Source) settle(ctx context.Context, of *selection, ids []string, answers map[string]billing.Answer) error {
+	a, err := s.look(ctx, of, ids...)
 	if err != nil {
 		return asOutage(ctx, "pinot: "+some(ids), err)
 	}
 	rows, ok := map[string][][]any{ids[0]: a.rows}, len(ids) == 1
 	if !ok {
-		rows, ok = s.rowsOf(ids, a.rows)
+		rows, ok = of.rowsOf(ids, a.rows)
 	}
 	if ok {
 		var unreadable bool
 		for _, id := range ids {
-			answer, readable := s.answerOf(id, a.broker, rows[id])
+			answer, readable := of.answerOf(id, a.broker, rows[id])
 			answers[id] = answer
 			unreadable = unreadable || !readable
 		}
 		if !unreadable {
 			return nil
 		}
-		if err := s.fault(ctx, a); err != nil {
+		if err := s.fault(ctx, of, a); err != nil {
 			s.noteMisfit(err)
 			return asOutage(ctx, "pinot: "+some(ids), err)
 		}
 		return nil
 	}
 	half := len(ids) / 2
-	if err := s.settle(ctx, ids[:half], answers); err != nil {
+	if err := s.settle(ctx, of, ids[:half], answers); err != nil {
 		return err
 	}
-	return s.settle(ctx, ids[half:], answers)
+	return s.settle(ctx, of, ids[half:], answers)
 }
 
 // some names flights for an error.
@@ -102,27 +109,27 @@ func some(ids []string) string {
 // which Pinot may have read for this one. A server that was not asked has, by the table's
 // partitions, none of these flights; where none was asked, look has found out why. Of a
 // server that Pinot has forgotten there is no sign, when one flight is asked for neither.
-func (s *Source) rowsOf(ids []string, rows [][]any) (of map[string][][]any, ok bool) {
+func (s *selection) rowsOf(ids []string, rows [][]any) (found map[string][][]any, ok bool) {
 	if len(rows) >= limitFor(len(ids)) {
 		return nil, false
 	}
-	of = make(map[string][][]any, len(ids))
+	found = make(map[string][][]any, len(ids))
 	for _, row := range rows {
-		id, readable := s.selection.readID(row)
+		id, readable := s.readID(row)
 		if _, asked := slices.BinarySearch(ids, id); !readable || !asked {
 			return nil, false
 		}
-		of[id] = append(of[id], row)
+		found[id] = append(found[id], row)
 	}
-	return of, true
+	return found, true
 }
 
 // answerOf makes the answer of all the rows that one query had for a flight, and says
 // whether they could be read.
-func (s *Source) answerOf(id, broker string, rows [][]any) (answer billing.Answer, readable bool) {
+func (s *selection) answerOf(id, broker string, rows [][]any) (answer billing.Answer, readable bool) {
 	var distinct []billing.Flight
 	for _, row := range rows {
-		f, err := s.selection.readRow(row, s.zero)
+		f, err := s.readRow(row)
 		if wrong, ok := errors.AsType[*valueError](err); ok {
 			return billing.Answer{Err: billing.UnusableFlight(id, wrong.Error())}, false
 		}
@@ -169,7 +176,11 @@ func (s *Source) Probe(ctx context.Context) error {
 		}
 		return err
 	}
-	if _, err := s.look(ctx, noFlight); err != nil {
+	of, err := s.selected(ctx)
+	if err == nil {
+		_, err = s.look(ctx, of, noFlight)
+	}
+	if err != nil {
 		return asOutage(ctx, "pinot: probe", err)
 	}
 	return nil

@@ -438,9 +438,7 @@ func TestZeros(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, table(flightRow("A1", "passengers", "0", "distance_km", "0.0", "mtow_kg", "0", "landed_at", "0")))
 	for setting, kept := range map[string][2]bool{"": {}, "passengers": {false, true}, "passengers,distance_km": {true, true}} {
-		zero, err := billing.ParseZeroIsValue(setting)
-		require.NoError(t, err)
-		f, err := newSource(t, Config{Brokers: []string{b.URL}, ZeroIsValue: zero}).Flight(t.Context(), "A1")
+		f, err := newSource(t, Config{Brokers: []string{b.URL}, Zeros: setting}).Flight(t.Context(), "A1")
 		require.NoError(t, err)
 		got := [2]bool{f.DistanceKm != nil, f.Passengers != nil}
 		require.Equal(t, kept, got, setting)

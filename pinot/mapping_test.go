@@ -8,26 +8,18 @@ import (
 	"pgregory.net/rapid"
 )
 
-// get returns a column's expression.
-func (m mapping) get(name string) string {
-	for i, c := range columns {
-		if c.name == name {
-			return m[i]
-		}
-	}
-	return "no such column"
-}
-
-func TestParseMapping(t *testing.T) {
+func TestParseColumns(t *testing.T) {
 	t.Parallel()
 	cases := map[string]map[string]string{
-		"":                           {"operator": `"operator"`, "passengers": `"passengers"`},
-		"  ":                         {"operator": `"operator"`},
-		"operator=carrier":           {"operator": "carrier", "callsign": `"callsign"`},
-		"operator=UPPER(carrier)":    {"operator": "UPPER(carrier)"},
-		" operator = a , origin = b": {"operator": "a", "origin": "b"},
-		"passengers=":                {"passengers": ""},
-		"passengers=,origin=b":       {"passengers": "", "origin": "b"},
+		"":                                {"operator": `"operator"`, "passengers": `"passengers"`},
+		"  ":                              {"operator": `"operator"`},
+		"operator=carrier":                {"operator": "carrier", "callsign": `"callsign"`},
+		"operator=UPPER(carrier)":         {"operator": "UPPER(carrier)"},
+		" operator = a , origin = b":      {"operator": "a", "origin": "b"},
+		"passengers=":                     {"passengers": ""},
+		"movement=":                       {"movement": "", "mtow_lb": `"mtow_lb"`},
+		"landed_at=,movement='departure'": {"landed_at": "", "movement": "'departure'"},
+		"passengers=,origin=b":            {"passengers": "", "origin": "b"},
 		"operator=CONCAT(a,b,'='),callsign=IF(x=',',(y),z)": {"operator": "CONCAT(a,b,'=')", "callsign": "IF(x=',',(y),z)"},
 		"operator='a,b=c',origin=`d,e`":                     {"operator": "'a,b=c'", "origin": "`d,e`"},
 		`operator="a,(b",origin='it''s, ok'`:                {"operator": `"a,(b"`, "origin": "'it''s, ok'"},
@@ -37,17 +29,17 @@ func TestParseMapping(t *testing.T) {
 	for setting, want := range cases {
 		t.Run(setting, func(t *testing.T) {
 			t.Parallel()
-			m, err := parseMapping(setting)
+			m, err := parseColumns(setting)
 			require.NoError(t, err)
 			require.Len(t, m, len(columns))
 			for name, expression := range want {
-				require.Equal(t, expression, m.get(name))
+				require.Equal(t, expression, m.named(name).expression)
 			}
 		})
 	}
 }
 
-func TestParseMappingErrors(t *testing.T) {
+func TestParseColumnsErrors(t *testing.T) {
 	t.Parallel()
 	cases := map[string]string{
 		"carrier=operator":           `position 1: no column is called "carrier"`,
@@ -62,6 +54,8 @@ func TestParseMappingErrors(t *testing.T) {
 		"=a":                         `position 1: no column is called ""`,
 		"operator=":                  "position 1: column operator needs an expression",
 		"passengers=,landed_at= ":    "position 13: column landed_at needs an expression",
+		"landed_at=,movement=":       "position 1: column landed_at needs an expression",
+		"noise_class=nc":             `position 1: no column is called "noise_class"; the columns are flight_id,`,
 		"operator=UPPER(a":           "position 15: the parenthesis ( is not closed",
 		"operator=UPPER(a))":         "position 18: the parenthesis ) was not opened",
 		"operator='a":                "position 10: the quote ' is not closed",
@@ -75,7 +69,7 @@ func TestParseMappingErrors(t *testing.T) {
 	for setting, want := range cases {
 		t.Run(setting, func(t *testing.T) {
 			t.Parallel()
-			_, err := parseMapping(setting)
+			_, err := parseColumns(setting)
 			require.ErrorContains(t, err, "PINOT_COLUMNS: at "+want)
 		})
 	}
@@ -96,7 +90,7 @@ func expressionGen() *rapid.Generator[string] {
 	})
 }
 
-func TestParseMappingGivesBackWhatWasWritten(t *testing.T) {
+func TestParseColumnsGivesBackWhatWasWritten(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		order := rapid.Permutation(columns).Draw(t, "columns")
@@ -108,39 +102,75 @@ func TestParseMappingGivesBackWhatWasWritten(t *testing.T) {
 			want[c.name] = expressionGen().Draw(t, "expression")
 			pieces = append(pieces, space.Draw(t, "a")+c.name+space.Draw(t, "b")+"="+space.Draw(t, "c")+want[c.name]+space.Draw(t, "d"))
 		}
-		m, err := parseMapping(strings.Join(pieces, ","))
+		m, err := parseColumns(strings.Join(pieces, ","))
 		require.NoError(t, err)
 		for i, c := range columns {
 			expression, mapped := want[c.name]
 			if !mapped {
 				expression = `"` + c.name + `"`
 			}
-			require.Equal(t, expression, m[i])
+			require.Equal(t, expression, m[i].expression)
+			require.Equal(t, c.need == ifThere && !mapped, m[i].ifThere)
 		}
 	})
 }
 
-// FuzzParseMapping: whatever is written, an accepted expression cannot leak out of
+func TestParseFacts(t *testing.T) {
+	t.Parallel()
+	m, err := newMapping(Config{Facts: ` noise_class = CONCAT(a, b, ',') , pax_transfer=pax_trf,international='yes'`, Zeros: " passengers,pax_transfer , "})
+	require.NoError(t, err)
+	facts := m[len(columns):]
+	require.Len(t, facts, 3)
+	for i, want := range [][2]string{{"noise_class", "CONCAT(a, b, ',')"}, {"pax_transfer", "pax_trf"}, {"international", "'yes'"}} {
+		require.Equal(t, want, [2]string{facts[i].name, facts[i].expression})
+		require.Equal(t, asFact, facts[i].family)
+		require.Equal(t, want[0] == "pax_transfer", facts[i].zero)
+	}
+	require.True(t, m.named("passengers").zero)
+	require.False(t, m.named("distance_km").zero)
+	for setting, want := range map[string]string{
+		"a=x,a=y":        "position 5: fact a is there twice",
+		"a=x,b=":         `position 5: fact b needs an expression, such as b="b"`,
+		"a=x,,b=y":       "position 5: nothing between two commas",
+		"a":              `position 1: "a" is not name=expression`,
+		"Noise=x":        `position 1: fact name "Noise" is not snake_case`,
+		"a=x, mtow_kg=y": `position 5: fact name "mtow_kg" is that of a column of flights`,
+		"tonnes=x":       `position 1: fact name "tonnes" means a quantity`,
+		"a=(":            "position 3: the parenthesis ( is not closed",
+		"a=b;":           "position 4: a semicolon",
+	} {
+		_, err := newMapping(Config{Facts: setting})
+		require.ErrorContains(t, err, "PINOT_FACTS: at "+want)
+	}
+	for _, setting := range []string{"mtow_kg", "operator", "noise_class", "passengers;distance_km"} {
+		_, err := newMapping(Config{Facts: "pax_transfer=p", Zeros: setting})
+		require.ErrorContains(t, err, `PINOT_ZERO_IS_A_FACT: "`+setting+`" is not one of distance_km, passengers, nor a fact that PINOT_FACTS names`)
+	}
+}
+
+// FuzzParseColumns: whatever is written, an accepted expression cannot leak out of
 // its place in the query, and nothing panics.
-func FuzzParseMapping(f *testing.F) {
-	for _, seed := range []string{"", "operator=UPPER(carrier),mtow_kg=a*1.5", "operator='a,b'", "operator=(", "a=,=", "passengers=", "operator=a\"b", "origin=')'"} {
+func FuzzParseColumns(f *testing.F) {
+	for _, seed := range []string{"", "operator=UPPER(carrier),mtow_kg=a*1.5", "operator='a,b'", "operator=(", "a=,=", "passengers=", "operator=a\"b", "origin=')'", "noise_class=nc,pax=UPPER(p)", "landed_at=,movement=m"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, setting string) {
-		m, err := parseMapping(setting)
-		if err != nil {
-			require.ErrorContains(t, err, "PINOT_COLUMNS: at position ")
-			return
-		}
-		for i, expression := range m {
-			if expression == "" {
-				require.True(t, columns[i].optional)
+		for of, parse := range map[string]func(string) (mapping, error){settingColumns: parseColumns, settingFacts: parseFacts} {
+			m, err := parse(setting)
+			if err != nil {
+				require.ErrorContains(t, err, of+": at position ")
 				continue
 			}
-			// Beside another piece it is still one: quotes and parentheses close.
-			pieces, err := splitPieces("x=" + expression + ",y=1")
-			require.NoError(t, err)
-			require.Len(t, pieces, 2)
+			for _, c := range m {
+				if c.expression == "" {
+					require.True(t, c.need != needed || c.name == "landed_at")
+					continue
+				}
+				// Beside another piece it is still one: quotes and parentheses close.
+				pieces, err := splitPieces(of, "x="+c.expression+",y=1")
+				require.NoError(t, err)
+				require.Len(t, pieces, 2)
+			}
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,8 @@ func TestMain(m *testing.M) {
 type fakeBroker struct {
 	*httptest.Server
 
+	asksNames bool // also when asked for names; otherwise its table has what each has
+
 	mu      sync.Mutex
 	queries []string
 }
@@ -51,6 +54,10 @@ func newBroker(t testing.TB, answer answerFunc) *fakeBroker {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
+		if isNames(request.SQL) && !b.asksNames {
+			_, _ = io.WriteString(w, namesBody())
+			return
+		}
 		b.mu.Lock()
 		b.queries = append(b.queries, request.SQL)
 		b.mu.Unlock()
@@ -67,6 +74,23 @@ func (b *fakeBroker) asked() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]string(nil), b.queries...)
+}
+
+// isNames says whether a query asks for the names of the table's columns.
+func isNames(sql string) bool { return strings.HasPrefix(sql, "SELECT *") } //nolint:unqueryvet // see namesQuery
+
+// namesBody answers such a query.
+func namesBody(names ...string) string {
+	return `{"resultTable":{"dataSchema":{"columnNames":["flight_id"` + strings.Join(append([]string{""}, quoted(names)...), ",") +
+		`],"columnDataTypes":["STRING"]},"rows":[["F1"]]},"exceptions":[],"numServersQueried":1,"numServersResponded":1}`
+}
+
+func quoted(names []string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = strconv.Quote(name)
+	}
+	return all
 }
 
 // newSource makes a source that is closed before the brokers are.
@@ -96,8 +120,8 @@ func recorded(t *testing.T, name string) string {
 func rowsBody(rows ...map[string]string) string {
 	all := make([]string, len(rows))
 	for i, row := range rows {
-		values := make([]string, len(columns))
-		for j, c := range columns {
+		values := make([]string, len(goodTypes()))
+		for j, c := range columns[:len(values)] {
 			switch v, ok := row[c.name]; {
 			case ok:
 				values[j] = v

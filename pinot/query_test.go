@@ -68,6 +68,6 @@ func TestQueryOnTheWire(t *testing.T) {
 		_, err := s.Flight(t.Context(), id)
 		require.ErrorContains(t, err, "is not in the flight source yet")
 		asked := b.asked()
-		require.Equal(t, s.flightQuery([]string{id}).sql, asked[len(asked)-1])
+		require.Equal(t, s.flightQuery(s.chosen.Load(), []string{id}).sql, asked[len(asked)-1])
 	}
 }

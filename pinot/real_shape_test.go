@@ -63,7 +63,7 @@ func TestRealTableOfAnotherShape(t *testing.T) {
 	want := []billing.Flight{
 		{
 			ID: "UA1545-20130101-KEWR", Callsign: "UA1545", Operator: "UA", Registration: "N14228", Origin: "KEWR", Destination: "KIAH",
-			MTOWKg:     new(int64(75000)),
+			MTOWKg: new(int64(75000)), MTOWLb: new(int64(165347)), // a column of the table
 			DepartedAt: new(time.Date(2013, 1, 1, 4, 57, 0, 0, time.UTC)),
 			LandedAt:   new(time.Date(2013, 1, 1, 0, 5, 0, 0, time.UTC)),
 			DistanceKm: new(decimal.RequireFromString("2252.958")),
@@ -75,7 +75,7 @@ func TestRealTableOfAnotherShape(t *testing.T) {
 		},
 		{ // the time of day without the date, and the date without the time of day
 			ID: "DL8-20130228-KJFK", Callsign: "DL8", Operator: "DL", Origin: "KJFK", Destination: "KATL",
-			MTOWKg: new(int64(159211)), DistanceKm: new(decimal.RequireFromString("185.20000000000002")), // Pinot's sum
+			MTOWKg: new(int64(159211)), MTOWLb: new(int64(351000)), DistanceKm: new(decimal.RequireFromString("185.20000000000002")), // Pinot's sum
 		},
 	}
 	s := realSource(t, Config{Table: table, Columns: legColumns})

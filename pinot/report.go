@@ -48,9 +48,9 @@ type ColumnReport struct {
 // of rows; with an id, at that flight. Its errors are those of Check. The report then
 // holds what was found before.
 func (s *Source) Inspect(ctx context.Context, id string) (*Report, error) {
-	r := &Report{Table: s.table, Brokers: []BrokerReport{}, Columns: make([]ColumnReport, len(columns))}
-	for i, c := range columns {
-		r.Columns[i] = ColumnReport{Name: c.name, Expression: s.mapping[i]}
+	r := &Report{Table: s.table, Brokers: []BrokerReport{}, Columns: make([]ColumnReport, len(s.mapping))}
+	for i, c := range s.mapping {
+		r.Columns[i] = ColumnReport{Name: c.name, Expression: c.expression}
 	}
 	if err := s.inspectBrokers(ctx, r); err != nil {
 		return r, asOutage(ctx, "pinot: inspect", err)
@@ -58,11 +58,15 @@ func (s *Source) Inspect(ctx context.Context, id string) (*Report, error) {
 	if err := s.Check(ctx); err != nil {
 		return r, err
 	}
-	sample, err := s.ask(ctx, s.sampleQuery(sampleRows, s.selection.expressions...))
+	of, err := s.selected(ctx)
 	if err != nil {
 		return r, asOutage(ctx, "pinot: inspect", err)
 	}
-	if err := s.inspectRows(r, sample); err != nil || id == "" {
+	sample, err := s.ask(ctx, s.sampleQuery(sampleRows, of.expressions...))
+	if err != nil {
+		return r, asOutage(ctx, "pinot: inspect", err)
+	}
+	if err := of.inspectRows(r, sample); err != nil || id == "" {
 		return r, err
 	}
 	f, err := s.Flight(ctx, id)
@@ -110,15 +114,17 @@ func (s *Source) inspectBrokers(ctx context.Context, r *Report) error {
 }
 
 // inspectRows reads each column of each row by itself.
-func (s *Source) inspectRows(r *Report, a *answer) error {
+func (s *selection) inspectRows(r *Report, a *answer) error {
+	for i, c := range s.mapping {
+		r.Columns[i].Expression = c.expression
+	}
 	r.SampledRows = len(a.rows)
 	for _, row := range a.rows {
 		var f billing.Flight
-		problems := make([]error, len(columns))
-		for i := range columns {
-			problems[i] = s.selection.readColumn(&f, i, row)
+		problems := make([]error, len(s.mapping))
+		for i := range s.mapping {
+			problems[i] = s.readColumn(&f, i, row)
 		}
-		s.zero.Read(&f)
 		values, err := factsOf(f)
 		if err != nil {
 			return err
@@ -139,7 +145,7 @@ func (s *Source) inspectRows(r *Report, a *answer) error {
 			}
 		}
 	}
-	for i, at := range s.selection.index {
+	for i, at := range s.index {
 		if at >= 0 && len(a.rows) > 0 {
 			r.Columns[i].Type = a.types[at]
 		}
@@ -147,8 +153,8 @@ func (s *Source) inspectRows(r *Report, a *answer) error {
 	return nil
 }
 
-// factsOf returns the facts that the flight has, by column: a column is called what
-// the fact is called in JSON.
+// factsOf returns the facts that the flight has, by name: a column is called what the
+// fact is called in JSON.
 func factsOf(f billing.Flight) (map[string]string, error) {
 	text, err := json.Marshal(f)
 	if err != nil {
@@ -158,7 +164,11 @@ func factsOf(f billing.Flight) (map[string]string, error) {
 	if err := json.Unmarshal(text, &raw); err != nil {
 		return nil, fmt.Errorf("pinot: flight %s: %w", f.ID, err)
 	}
+	delete(raw, "facts")
 	facts := map[string]string{}
+	for name, fact := range f.Facts {
+		facts[name] = fact.String()
+	}
 	for name, value := range raw {
 		var unquoted string
 		if json.Unmarshal(value, &unquoted) != nil {

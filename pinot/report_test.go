@@ -69,6 +69,10 @@ func TestInspect(t *testing.T) {
 			Name: "passengers", Expression: `"passengers"`, Type: "INT", Absent: 1,
 			Unreadable: 2, Problem: "has passengers 1.5, which is not a whole number",
 		},
+		{Name: "movement", Absent: 3},
+		{Name: "mtow_lb", Absent: 3},
+		{Name: "on_block_at", Absent: 3},
+		{Name: "off_block_at", Absent: 3},
 	}, r.Columns)
 	require.Contains(t, strings.Join(b.asked(), "\n"), " LIMIT 1000")
 
@@ -139,12 +143,17 @@ func TestInspectOutageAtTheFlight(t *testing.T) {
 // A fact is called the same in a column, in JSON and in a report.
 func TestFactsAreCalledAsColumns(t *testing.T) {
 	t.Parallel()
-	facts, err := factsOf(secondFlight())
+	f := secondFlight()
+	f.Movement, f.MTOWLb, f.OnBlockAt, f.OffBlockAt = billing.Arrival, new(int64(775000)), f.LandedAt, f.LandedAt
+	f.Facts = map[string]billing.Fact{"pax_transfer": billing.TextFact("0"), "noise_class": billing.TextFact("A")}
+	facts, err := factsOf(f)
 	require.NoError(t, err)
+	require.Equal(t, "0", facts["pax_transfer"])
+	require.Equal(t, "A", facts["noise_class"])
 	for _, c := range columns {
 		require.Contains(t, facts, c.name)
 	}
-	require.Len(t, facts, len(columns))
+	require.Len(t, facts, len(columns)+2)
 	require.Equal(t, "5555.55", facts["distance_km"])
 	require.Equal(t, "351533", facts["mtow_kg"])
 }

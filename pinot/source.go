@@ -6,9 +6,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
-
-	"github.com/flightbill/flightbill/billing"
 )
 
 const (
@@ -25,6 +24,8 @@ type Config struct {
 	Controller string        // the same form; the brokers are asked from it
 	Table      string        // default "flights"
 	Columns    string        // PINOT_COLUMNS: name=expression, separated by commas; see README
+	Facts      string        // PINOT_FACTS: likewise
+	Zeros      string        // PINOT_ZERO_IS_A_FACT: names, separated by commas
 	Timeout    time.Duration // of one query to one broker; default 10 s
 	Logger     *slog.Logger  // default: none
 
@@ -37,8 +38,6 @@ type Config struct {
 	ClientCertFile string
 	ClientKeyFile  string
 	Database       string // of a cluster with several
-
-	ZeroIsValue billing.ZeroIsValue
 }
 
 // Source reads flights from one table of Pinot. Its methods may be called at once
@@ -46,9 +45,8 @@ type Config struct {
 type Source struct {
 	table     string
 	mapping   mapping
-	selection selection
+	chosen    atomic.Pointer[selection] // nil: the table's columns were not looked at yet
 	timeout   time.Duration
-	zero      billing.ZeroIsValue
 	transport *http.Transport
 	access    *access
 	brokers   *brokers
@@ -62,7 +60,7 @@ var tableName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 // New returns a source. It asks nothing of Pinot yet: see Check. Its error is a
 // *ConfigError, which names the variable.
 func New(cfg Config) (*Source, error) {
-	s := &Source{table: strings.TrimSpace(cfg.Table), timeout: cfg.Timeout, zero: cfg.ZeroIsValue}
+	s := &Source{table: strings.TrimSpace(cfg.Table), timeout: cfg.Timeout}
 	if s.table == "" {
 		s.table = defaultTable
 	}
@@ -77,10 +75,9 @@ func New(cfg Config) (*Source, error) {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	if s.mapping, err = parseMapping(cfg.Columns); err != nil {
+	if s.mapping, err = newMapping(cfg); err != nil {
 		return nil, err
 	}
-	s.selection = newSelection(s.mapping)
 	known, controller, err := parseAddresses(cfg)
 	if err != nil {
 		return nil, err

@@ -47,7 +47,8 @@ type config struct {
 	PinotTable      string
 	PinotColumns    string
 	PinotAccess     pinot.Config // its settings of how to get in, and no others
-	ZeroIsValue     billing.ZeroIsValue
+	PinotFacts      string
+	PinotZero       string
 }
 
 // setting is one variable: its default, its meaning for --help, and how it gets
@@ -121,10 +122,6 @@ func settings() []setting {
 			c.Bounds.FlightTime = d
 			return nil
 		}},
-		{"FLIGHTBILL_ZERO_IS_VALUE", "", "facts for which 0 is a value and not a missing one: passengers, distance_km, or both", func(c *config, v string) (err error) {
-			c.ZeroIsValue, err = billing.ParseZeroIsValue(v)
-			return err
-		}},
 		{"FLIGHTBILL_HTTP_ADDR", defaultHTTPAddr, "address of River UI and /metrics", text(func(c *config) *string { return &c.HTTPAddr })},
 		{"FLIGHTBILL_HTTP_USER", "", "credentials for it; needed on any address but loopback", text(func(c *config) *string { return &c.HTTPUser })},
 		{"FLIGHTBILL_HTTP_PASSWORD", "", "", text(func(c *config) *string { return &c.HTTPPassword })},
@@ -155,6 +152,8 @@ func settings() []setting {
 		{"PINOT_CONTROLLER", "", "host:port of the controller, which knows the brokers", text(func(c *config) *string { return &c.PinotController })},
 		{"PINOT_TABLE", "flights", "", text(func(c *config) *string { return &c.PinotTable })},
 		{"PINOT_COLUMNS", "", "columns whose name or unit differs: 'operator=UPPER(carrier),mtow_kg=mtow_t*1000'", text(func(c *config) *string { return &c.PinotColumns })},
+		{"PINOT_FACTS", "", "facts with names of their own: 'noise_class=noise_cat,pax_transfer=pax_trf'", text(func(c *config) *string { return &c.PinotFacts })},
+		{"PINOT_ZERO_IS_A_FACT", "", "of these, and of passengers and distance_km, those for which 0 is a value and not a missing one: 'passengers,pax_transfer'", text(func(c *config) *string { return &c.PinotZero })},
 		{"PINOT_TOKEN", "", "sent to brokers and controller as Authorization: Bearer …; what begins with Basic or Bearer is sent as it is", text(func(c *config) *string { return &c.PinotAccess.Token })},
 		{"PINOT_TOKEN_FILE", "", "the same from a file, which may change", text(func(c *config) *string { return &c.PinotAccess.TokenFile })},
 		{"PINOT_HEADERS", "", "other headers to send: 'X-Tenant=a,X-Key=b'", text(func(c *config) *string { return &c.PinotAccess.Headers })},

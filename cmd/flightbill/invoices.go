@@ -22,7 +22,7 @@ func (a *app) newInvoicesCommand() *cobra.Command {
 			return usageError{fmt.Errorf("say which: flightbill invoices list, show NUMBER|ID, or unpay NUMBER --reason R")}
 		},
 	}
-	var listJSON, showJSON bool
+	var listJSON, showJSON, withDetail bool
 	var filter db.InvoiceFilter
 	list := &cobra.Command{
 		Use: "list", Short: "List invoices; a draft's total is that of its charges so far", Args: cobra.NoArgs,
@@ -46,11 +46,12 @@ func (a *app) newInvoicesCommand() *cobra.Command {
 		Use: "show NUMBER|ID", Short: "Show an invoice with its charges and its story; a draft by its id", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
-				return a.showInvoice(cmd.Context(), pool, args[0], showJSON)
+				return a.showInvoice(cmd.Context(), pool, args[0], withDetail, showJSON)
 			})
 		},
 	}
-	show.Flags().BoolVar(&showJSON, "json", false, "print JSON")
+	show.Flags().BoolVar(&withDetail, "detail", false, "under each charge, how its amount came about")
+	show.Flags().BoolVar(&showJSON, "json", false, "print JSON, always with the detail")
 	var reason string
 	unpay := &cobra.Command{
 		Use: "unpay NUMBER --reason R", Short: "Take back a payment that was marked by mistake: the invoice is PENDING again", Args: cobra.ExactArgs(1),
@@ -161,6 +162,7 @@ type chargeView struct {
 	TaxAmount   decimal.Decimal `json:"tax_amount"`
 	Late        bool            `json:"late"`
 	Origin      *string         `json:"origin"` // why the flight is charged again
+	Detail      []billing.Step  `json:"detail"` // how the amount came about
 }
 
 type eventView struct {
@@ -181,7 +183,7 @@ func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoice
 		[]chargeView{}, v.LateFlights, []eventView{},
 	}
 	for _, c := range v.Charges {
-		detail.Charges = append(detail.Charges, chargeView{c.FlightID, c.FlownOn, c.Code, c.Description, c.Quantity, c.UnitRate, c.Amount, c.TaxRate, c.TaxAmount, c.Late, c.Origin})
+		detail.Charges = append(detail.Charges, chargeView{c.FlightID, c.FlownOn, c.Code, c.Description, c.Quantity, c.UnitRate, c.Amount, c.TaxRate, c.TaxAmount, c.Late, c.Origin, c.Detail})
 	}
 	for _, e := range v.Events {
 		detail.Events = append(detail.Events, eventView{e.At, e.FromStatus, e.ToStatus, e.Note})
@@ -189,7 +191,7 @@ func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoice
 	return detail, nil
 }
 
-func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, asJSON bool) error {
+func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, withDetail, asJSON bool) error {
 	v, err := readInvoice(ctx, pool, name)
 	if err != nil {
 		return err
@@ -233,7 +235,7 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		a.sayf("Paid       %s", v.PaidAt.UTC().Format(time.RFC3339))
 	}
 	a.sayf("")
-	rows := make([][]string, len(v.Charges))
+	rows, below := make([][]string, len(v.Charges)), make([][]string, len(v.Charges))
 	var subtotal, tax decimal.Decimal
 	for i, c := range v.Charges {
 		late := ""
@@ -244,9 +246,12 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 			late += ", " + *c.Origin
 		}
 		rows[i] = []string{c.FlownOn.String(), c.FlightID, c.Code, c.Quantity.String(), c.UnitRate.String(), money(c.Amount, v.Currency), money(c.TaxAmount, v.Currency), late}
+		if withDetail {
+			below[i] = stepLines(c.Detail)
+		}
 		subtotal, tax = subtotal.Add(c.Amount), tax.Add(c.TaxAmount)
 	}
-	if err := table(a.stdout, []string{"FLOWN ON", "FLIGHT", "CODE", ">QUANTITY", ">RATE", ">AMOUNT", ">TAX", ""}, rows); err != nil {
+	if err := tableWithLines(a.stdout, []string{"FLOWN ON", "FLIGHT", "CODE", ">QUANTITY", ">RATE", ">AMOUNT", ">TAX", ""}, rows, below); err != nil {
 		return err
 	}
 	a.sayf("\nSubtotal %s, tax %s, total %s %s", money(subtotal, v.Currency), money(tax, v.Currency), money(subtotal.Add(tax), v.Currency), v.Currency)

@@ -109,6 +109,42 @@ func table(w io.Writer, headings []string, rows [][]string) error {
 	return tw.Flush()
 }
 
+// tableWithLines is a table with lines below each row.
+func tableWithLines(w io.Writer, headings []string, rows, below [][]string) error {
+	var plain strings.Builder
+	if err := table(&plain, headings, rows); err != nil {
+		return err
+	}
+	i := -1 // the heading's
+	for line := range strings.Lines(plain.String()) {
+		if _, err := io.WriteString(w, line); err != nil {
+			return err
+		}
+		if i >= 0 {
+			for _, text := range below[i] {
+				fmt.Fprintln(w, "    "+oneLine(text))
+			}
+		}
+		i++
+	}
+	return nil
+}
+
+// stepLines writes how an amount came about, a fact or figure a line.
+func stepLines(steps []billing.Step) []string {
+	lines := make([]string, len(steps))
+	for i, s := range steps {
+		lines[i] = s.What + " " + s.Value
+		if s.How != "" {
+			lines[i] += ": " + s.How
+		}
+		if s.From != "" {
+			lines[i] += ", from " + s.From
+		}
+	}
+	return lines
+}
+
 // money writes an amount with its currency's decimals and grouped thousands.
 func money(amount decimal.Decimal, currency string) string {
 	places, known := billing.MinorUnits(currency)

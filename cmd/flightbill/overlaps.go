@@ -17,11 +17,11 @@ type overlapView struct {
 	FlightID        string     `json:"flight_id"`
 	Customer        string     `json:"customer"`
 	DepartedAt      *time.Time `json:"departed_at"`
-	LandedAt        time.Time  `json:"landed_at"`
+	LandedAt        *time.Time `json:"landed_at"`
 	OtherFlightID   string     `json:"other_flight_id"`
 	OtherCustomer   string     `json:"other_customer"`
 	OtherDepartedAt *time.Time `json:"other_departed_at"`
-	OtherLandedAt   time.Time  `json:"other_landed_at"`
+	OtherLandedAt   *time.Time `json:"other_landed_at"`
 	Overlap         string     `json:"overlap"`
 }
 
@@ -65,11 +65,14 @@ func (a *app) printOverlaps(views []overlapView) error {
 	return table(a.stdout, []string{"AIRCRAFT", "FLIGHT", "CUSTOMER", "FLOWN", "AND FLIGHT", "CUSTOMER", "FLOWN", "OVERLAP"}, rows)
 }
 
-// flown writes when a flight was in the air, in UTC.
-func flown(departed *time.Time, landed time.Time) string {
+// flown writes when a flight was in the air, in UTC, as far as that is known.
+func flown(departed, landed *time.Time) string {
 	const minutes = "2006-01-02 15:04Z"
-	if departed == nil {
+	switch {
+	case departed == nil:
 		return "to " + landed.UTC().Format(minutes)
+	case landed == nil:
+		return "from " + departed.UTC().Format(minutes)
 	}
 	return departed.UTC().Format(minutes) + " to " + landed.UTC().Format(minutes)
 }

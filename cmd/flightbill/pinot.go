@@ -46,7 +46,8 @@ func (a *app) newPinotCommand() *cobra.Command {
 func (a *app) newPinotSource(logger *slog.Logger) (*pinot.Source, error) {
 	config := a.config.PinotAccess
 	config.Brokers, config.Controller = a.config.PinotBrokers, a.config.PinotController
-	config.Table, config.Columns, config.ZeroIsValue, config.Logger = a.config.PinotTable, a.config.PinotColumns, a.config.ZeroIsValue, logger
+	config.Table, config.Columns, config.Logger = a.config.PinotTable, a.config.PinotColumns, logger
+	config.Facts, config.Zeros = a.config.PinotFacts, a.config.PinotZero
 	source, err := pinot.New(config)
 	if err != nil {
 		return nil, usageError{err}
@@ -103,9 +104,12 @@ var withoutFact = map[string]string{
 	"mtow_kg":      "not billable per_tonne, route, terminal, or with a band",
 	"origin":       "tariffs of its airport do not apply",
 	"destination":  "tariffs of its airport do not apply",
-	"landed_at":    "not billed: counts as not landed",
+	"landed_at":    "not billed: counts as not landed, but for a departure",
 	"distance_km":  "not billable per_km or route",
 	"passengers":   "not billable per_passenger",
+	"movement":     "billed as a whole flight, once it has landed",
+	"on_block_at":  "not billable for its time on the stand",
+	"off_block_at": "not billable for its time on the stand",
 }
 
 func (a *app) printPinot(view pinotView, id string, fits bool) error {

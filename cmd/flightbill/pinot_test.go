@@ -43,6 +43,9 @@ func startPinotBroker(t *testing.T, address string) string {
 		case bytes.Contains(sql, []byte(`passengers`)):
 			fmt.Fprint(w, `{"exceptions":[{"errorCode":710,"message":"Unknown columnName 'passengers'"}]}`)
 			return
+		case bytes.Contains(sql, []byte("SELECT * ")):
+			fmt.Fprint(w, `{"resultTable":{"dataSchema":{"columnNames":["flight_id"],"columnDataTypes":["STRING"]},"rows":[["F1"]]},"numServersQueried":1,"numServersResponded":1}`)
+			return
 		case bytes.Contains(sql, []byte("COUNT(*)")):
 			fmt.Fprintf(w, answer, `"LONG"`, "[12345]")
 			return
@@ -138,6 +141,29 @@ func TestPinotCheckFlight(t *testing.T) {
 	require.Contains(t, report["flight"], "mtow_kg")
 }
 
+// Facts with names of their own stand beside the columns.
+func TestPinotCheckFacts(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{
+		"PINOT_BROKERS": newPinotBroker(t), "PINOT_COLUMNS": pinotColumns, "PINOT_FACTS": `noise_class="aircraft_type", mass="mtow_kg"`, "PINOT_ZERO_IS_A_FACT": "mass",
+	}
+	status, stdout, stderr := runWith(env, "pinot", "check")
+	require.Equal(t, exitDone, status, stderr)
+	require.Regexp(t, `\nmovement +\(not in the table\) +absent +100 % +billed as a whole flight`, stdout)
+	require.Regexp(t, `\nnoise_class +"aircraft_type" +STRING +B739 +25 %\n`, stdout)
+	require.Regexp(t, `\nmass +"mtow_kg" +INT +79016 +0 %\n`, stdout)
+
+	status, stdout, stderr = runWith(env, "pinot", "check", "F1", "--json")
+	require.Equal(t, exitDone, status, stderr)
+	var report struct {
+		Flight struct {
+			Facts map[string]any `json:"facts"`
+		} `json:"flight"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(stdout), &report))
+	require.Equal(t, map[string]any{"noise_class": "B739", "mass": 79016.0}, report.Flight.Facts)
+}
+
 func TestPinotCheckFailures(t *testing.T) {
 	t.Parallel()
 	broker := newPinotBroker(t)
@@ -149,6 +175,8 @@ func TestPinotCheckFailures(t *testing.T) {
 	}{
 		{nil, nil, exitUsage, "PINOT_BROKERS: set it, or PINOT_CONTROLLER"},
 		{map[string]string{"PINOT_BROKERS": broker, "PINOT_COLUMNS": "speed=fast"}, nil, exitUsage, "PINOT_COLUMNS: at position 1"},
+		{map[string]string{"PINOT_BROKERS": broker, "PINOT_FACTS": "mtow_kg=x"}, nil, exitUsage, `PINOT_FACTS: at position 1: fact name "mtow_kg" is that of a column`},
+		{map[string]string{"PINOT_BROKERS": broker, "PINOT_ZERO_IS_A_FACT": "speed"}, nil, exitUsage, `PINOT_ZERO_IS_A_FACT: "speed" is not one of`},
 		{map[string]string{"PINOT_BROKERS": broker}, []string{"?"}, exitUsage, `"?" is not a flight id`},
 		{map[string]string{"PINOT_BROKERS": broker}, nil, exitFailed, "PINOT_COLUMNS: column passengers"},
 		{map[string]string{"PINOT_BROKERS": "127.0.0.1:1"}, nil, exitFailed, "broker 127.0.0.1:1: "},

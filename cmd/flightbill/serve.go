@@ -170,7 +170,7 @@ func (a *app) stop(service *jobs.Service, signals <-chan os.Signal) error {
 // end the start; a Pinot that is away does not, and is checked once it is back.
 func (a *app) openSource(ctx context.Context, pool *pgxpool.Pool) (jobs.FlightSource, func(), error) {
 	if a.config.FlightSource == sourcePostgres {
-		return a.newTableSource(pool), func() {}, nil
+		return db.NewFlights(pool), func() {}, nil
 	}
 	logger := a.logger.With(componentKey, "INGESTION")
 	source, err := a.newPinotSource(logger)
@@ -184,12 +184,6 @@ func (a *app) openSource(ctx context.Context, pool *pgxpool.Pool) (jobs.FlightSo
 		}
 	}
 	return source, source.Close, nil
-}
-
-func (a *app) newTableSource(pool *pgxpool.Pool) *db.Flights {
-	source := db.NewFlights(pool)
-	source.ZeroIsValue = a.config.ZeroIsValue
-	return source
 }
 
 func (a *app) httpConfig() riverui.Config {

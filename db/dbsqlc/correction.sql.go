@@ -14,7 +14,7 @@ import (
 )
 
 const billedFlightCharges = `-- name: BilledFlightCharges :many
-SELECT h.tariff_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, i.currency,
+SELECT h.tariff_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.detail, i.currency,
     c.id AS customer_id, c.code AS customer, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
 FROM flightbill.charges h
 JOIN flightbill.invoices i ON i.id = h.invoice_id
@@ -33,6 +33,7 @@ type BilledFlightChargesRow struct {
 	TaxRate          decimal.Decimal
 	TaxAmount        decimal.Decimal
 	FlownOn          billing.Date
+	Detail           []byte
 	Currency         string
 	CustomerID       int64
 	Customer         string
@@ -62,6 +63,7 @@ func (q *Queries) BilledFlightCharges(ctx context.Context, flightID string) ([]B
 			&i.TaxRate,
 			&i.TaxAmount,
 			&i.FlownOn,
+			&i.Detail,
 			&i.Currency,
 			&i.CustomerID,
 			&i.Customer,
@@ -80,7 +82,7 @@ func (q *Queries) BilledFlightCharges(ctx context.Context, flightID string) ([]B
 }
 
 const billedFlightGet = `-- name: BilledFlightGet :one
-SELECT b.facts, b.landed_on, b.revision,
+SELECT b.facts, b.declared, b.landed_on, b.revision,
     c.id AS customer_id, c.code AS customer, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
 FROM flightbill.billed_flights b
 JOIN flightbill.customers c ON c.id = b.customer_id
@@ -89,6 +91,7 @@ WHERE b.flight_id = $1
 
 type BilledFlightGetRow struct {
 	Facts            []byte
+	Declared         []byte
 	LandedOn         billing.Date
 	Revision         int32
 	CustomerID       int64
@@ -105,6 +108,7 @@ func (q *Queries) BilledFlightGet(ctx context.Context, flightID string) (BilledF
 	var i BilledFlightGetRow
 	err := row.Scan(
 		&i.Facts,
+		&i.Declared,
 		&i.LandedOn,
 		&i.Revision,
 		&i.CustomerID,
@@ -170,8 +174,8 @@ const flightAdjust = `-- name: FlightAdjust :one
 SELECT flightbill.adjust_flight(
     $1::text, $2::bigint, $3::smallint, $4::timestamptz,
     $5::bigint, $6::date,
-    $7::text, $8::integer, $9::bigint, $10::date, $11::jsonb,
-    $12::text, $13::timestamptz, $14::date, $15::jsonb
+    $7::text, $8::integer, $9::bigint, $10::date, $11::jsonb, $12::jsonb,
+    $13::text, $14::timestamptz, $15::date, $16::jsonb
 )::text AS outcome
 `
 
@@ -187,6 +191,7 @@ type FlightAdjustParams struct {
 	CustomerID       int64
 	LandedOn         billing.Date
 	Facts            []byte
+	Declared         []byte
 	Origin           string
 	At               time.Time
 	Today            billing.Date
@@ -206,6 +211,7 @@ func (q *Queries) FlightAdjust(ctx context.Context, arg FlightAdjustParams) (str
 		arg.CustomerID,
 		arg.LandedOn,
 		arg.Facts,
+		arg.Declared,
 		arg.Origin,
 		arg.At,
 		arg.Today,
@@ -254,10 +260,10 @@ func (q *Queries) InvoiceVoid(ctx context.Context, arg InvoiceVoidParams) (strin
 }
 
 const overlappingFlightList = `-- name: OverlappingFlightList :many
-SELECT registration::text AS registration, flight_id, customer, departed_at, landed_at::timestamptz AS landed_at,
-    other_flight_id, other_customer, other_departed_at, other_landed_at::timestamptz AS other_landed_at, overlap::text AS overlap
+SELECT registration::text AS registration, flight_id, customer, departed_at, landed_at,
+    other_flight_id, other_customer, other_departed_at, other_landed_at, overlap::text AS overlap
 FROM flightbill.overlapping_flights
-ORDER BY registration, landed_at, flight_id
+ORDER BY registration, coalesce(landed_at, departed_at), flight_id
 `
 
 type OverlappingFlightListRow struct {
@@ -265,11 +271,11 @@ type OverlappingFlightListRow struct {
 	FlightID        string
 	Customer        string
 	DepartedAt      *time.Time
-	LandedAt        time.Time
+	LandedAt        *time.Time
 	OtherFlightID   string
 	OtherCustomer   string
 	OtherDepartedAt *time.Time
-	OtherLandedAt   time.Time
+	OtherLandedAt   *time.Time
 	Overlap         string
 }
 

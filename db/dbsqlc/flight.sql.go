@@ -7,9 +7,6 @@ package dbsqlc
 
 import (
 	"context"
-	"time"
-
-	"github.com/shopspring/decimal"
 )
 
 const billedFlightStates = `-- name: BilledFlightStates :many
@@ -47,35 +44,20 @@ func (q *Queries) BilledFlightStates(ctx context.Context, flightIds []string) ([
 
 const flightList = `-- name: FlightList :many
 SELECT flight_id, callsign, operator, registration, aircraft_type, mtow_kg, origin, destination,
-    departed_at, landed_at, distance_km, passengers
+    departed_at, landed_at, distance_km, passengers, movement, mtow_lb, on_block_at, off_block_at, facts
 FROM flightbill.flights
 WHERE flight_id = ANY ($1::text[])
 `
 
-type FlightListRow struct {
-	FlightID     string
-	Callsign     *string
-	Operator     *string
-	Registration *string
-	AircraftType *string
-	MtowKg       *int64
-	Origin       *string
-	Destination  *string
-	DepartedAt   *time.Time
-	LandedAt     *time.Time
-	DistanceKm   decimal.NullDecimal
-	Passengers   *int64
-}
-
-func (q *Queries) FlightList(ctx context.Context, flightIds []string) ([]FlightListRow, error) {
+func (q *Queries) FlightList(ctx context.Context, flightIds []string) ([]Flight, error) {
 	rows, err := q.db.Query(ctx, flightList, flightIds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []FlightListRow
+	var items []Flight
 	for rows.Next() {
-		var i FlightListRow
+		var i Flight
 		if err := rows.Scan(
 			&i.FlightID,
 			&i.Callsign,
@@ -89,6 +71,11 @@ func (q *Queries) FlightList(ctx context.Context, flightIds []string) ([]FlightL
 			&i.LandedAt,
 			&i.DistanceKm,
 			&i.Passengers,
+			&i.Movement,
+			&i.MtowLb,
+			&i.OnBlockAt,
+			&i.OffBlockAt,
+			&i.Facts,
 		); err != nil {
 			return nil, err
 		}

@@ -70,8 +70,77 @@ func (q *Queries) BillingCalendarList(ctx context.Context, arg BillingCalendarLi
 	return items, nil
 }
 
+const flightCharges = `-- name: FlightCharges :many
+SELECT h.flight_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.late, h.origin, h.detail,
+    i.id AS invoice_id, i.number, i.status, i.currency, c.code AS customer
+FROM flightbill.charges h
+JOIN flightbill.invoices i ON i.id = h.invoice_id
+JOIN flightbill.customers c ON c.id = i.customer_id
+WHERE h.flight_id = $1
+ORDER BY h.id
+`
+
+type FlightChargesRow struct {
+	FlightID    string
+	Code        string
+	Description string
+	Quantity    decimal.Decimal
+	UnitRate    decimal.Decimal
+	Amount      decimal.Decimal
+	TaxRate     decimal.Decimal
+	TaxAmount   decimal.Decimal
+	FlownOn     billing.Date
+	Late        bool
+	Origin      *string
+	Detail      []byte
+	InvoiceID   int64
+	Number      *string
+	Status      string
+	Currency    string
+	Customer    string
+}
+
+// All lines that a flight has, in the order in which they came, and where they are.
+func (q *Queries) FlightCharges(ctx context.Context, flightID string) ([]FlightChargesRow, error) {
+	rows, err := q.db.Query(ctx, flightCharges, flightID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FlightChargesRow
+	for rows.Next() {
+		var i FlightChargesRow
+		if err := rows.Scan(
+			&i.FlightID,
+			&i.Code,
+			&i.Description,
+			&i.Quantity,
+			&i.UnitRate,
+			&i.Amount,
+			&i.TaxRate,
+			&i.TaxAmount,
+			&i.FlownOn,
+			&i.Late,
+			&i.Origin,
+			&i.Detail,
+			&i.InvoiceID,
+			&i.Number,
+			&i.Status,
+			&i.Currency,
+			&i.Customer,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const invoiceCharges = `-- name: InvoiceCharges :many
-SELECT flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin
+SELECT flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin, detail
 FROM flightbill.charges
 WHERE invoice_id = $1
 ORDER BY flown_on, flight_id, id
@@ -89,6 +158,7 @@ type InvoiceChargesRow struct {
 	FlownOn     billing.Date
 	Late        bool
 	Origin      *string
+	Detail      []byte
 }
 
 func (q *Queries) InvoiceCharges(ctx context.Context, invoiceID int64) ([]InvoiceChargesRow, error) {
@@ -112,6 +182,7 @@ func (q *Queries) InvoiceCharges(ctx context.Context, invoiceID int64) ([]Invoic
 			&i.FlownOn,
 			&i.Late,
 			&i.Origin,
+			&i.Detail,
 		); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/shopspring/decimal"
 )
 
 type BillingRun struct {
@@ -21,4 +22,24 @@ type BillingRun struct {
 	Charges    int64
 	Held       int64
 	Parked     int64
+}
+
+type Flight struct {
+	FlightID     string
+	Callsign     *string
+	Operator     *string
+	Registration *string
+	AircraftType *string
+	MtowKg       *int64
+	Origin       *string
+	Destination  *string
+	DepartedAt   *time.Time
+	LandedAt     *time.Time
+	DistanceKm   decimal.NullDecimal
+	Passengers   *int64
+	Movement     *string
+	MtowLb       *int64
+	OnBlockAt    *time.Time
+	OffBlockAt   *time.Time
+	Facts        []byte
 }

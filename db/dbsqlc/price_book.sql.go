@@ -12,6 +12,119 @@ import (
 	"github.com/shopspring/decimal"
 )
 
+const aircraftList = `-- name: AircraftList :many
+SELECT flightbill.code_form(registration)::text AS form, registration, valid_from, valid_to, coalesce(aircraft_type, '')::text AS aircraft_type, mtow_kg, facts
+FROM flightbill.aircraft
+LIMIT $1
+`
+
+type AircraftListRow struct {
+	Form         string
+	Registration string
+	ValidFrom    billing.Date
+	ValidTo      billing.Date
+	AircraftType string
+	MtowKg       *int64
+	Facts        []byte
+}
+
+// What is declared of aircraft, and when, of at most so many.
+func (q *Queries) AircraftList(ctx context.Context, most int32) ([]AircraftListRow, error) {
+	rows, err := q.db.Query(ctx, aircraftList, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AircraftListRow
+	for rows.Next() {
+		var i AircraftListRow
+		if err := rows.Scan(
+			&i.Form,
+			&i.Registration,
+			&i.ValidFrom,
+			&i.ValidTo,
+			&i.AircraftType,
+			&i.MtowKg,
+			&i.Facts,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const aircraftTypeList = `-- name: AircraftTypeList :many
+SELECT flightbill.code_form(aircraft_type)::text AS form, aircraft_type, mtow_kg, facts
+FROM flightbill.aircraft_types
+LIMIT $1
+`
+
+type AircraftTypeListRow struct {
+	Form         string
+	AircraftType string
+	MtowKg       *int64
+	Facts        []byte
+}
+
+func (q *Queries) AircraftTypeList(ctx context.Context, most int32) ([]AircraftTypeListRow, error) {
+	rows, err := q.db.Query(ctx, aircraftTypeList, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AircraftTypeListRow
+	for rows.Next() {
+		var i AircraftTypeListRow
+		if err := rows.Scan(
+			&i.Form,
+			&i.AircraftType,
+			&i.MtowKg,
+			&i.Facts,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const airportFormList = `-- name: AirportFormList :many
+SELECT a.code::text AS code, flightbill.airport_form(a.code)::text AS form FROM (SELECT unnest($1::text[]) AS code) AS a
+`
+
+type AirportFormListRow struct {
+	Code string
+	Form string
+}
+
+// The forms in which airports are compared.
+func (q *Queries) AirportFormList(ctx context.Context, codes []string) ([]AirportFormListRow, error) {
+	rows, err := q.db.Query(ctx, airportFormList, codes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AirportFormListRow
+	for rows.Next() {
+		var i AirportFormListRow
+		if err := rows.Scan(&i.Code, &i.Form); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const payerList = `-- name: PayerList :many
 SELECT flightbill.code_form(p.pays_for)::text AS form, p.is_aircraft, p.valid_from, p.valid_to,
     c.id, c.code, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
@@ -169,6 +282,83 @@ func (q *Queries) PriceBookGet(ctx context.Context) (PriceBookGetRow, error) {
 		&i.BillingStart,
 	)
 	return i, err
+}
+
+const registerListOf = `-- name: RegisterListOf :many
+SELECT 'aircraft'::text AS kind, asked.form::text AS form, coalesce(a.registration, '')::text AS name, a.valid_from, a.valid_to,
+    coalesce(a.aircraft_type, '')::text AS aircraft_type, a.mtow_kg, coalesce(a.facts, '{}')::jsonb AS facts, ''::text AS country, ''::text AS timezone,
+    (SELECT version FROM flightbill.price_book)::bigint AS version
+FROM (SELECT unnest($1::text[]) AS form) AS asked
+LEFT JOIN flightbill.aircraft a ON flightbill.code_form(a.registration) = asked.form
+UNION ALL
+SELECT 'aircraft type', asked.form, coalesce(t.aircraft_type, ''), NULL, NULL, '', t.mtow_kg, coalesce(t.facts, '{}')::jsonb, '', '', (SELECT version FROM flightbill.price_book)
+FROM (
+    SELECT unnest($2::text[]) AS form
+    UNION
+    SELECT flightbill.code_form(a.aircraft_type) FROM flightbill.aircraft a
+    WHERE flightbill.code_form(a.registration) = ANY ($1::text[]) AND a.aircraft_type IS NOT NULL
+) AS asked
+LEFT JOIN flightbill.aircraft_types t ON flightbill.code_form(t.aircraft_type) = asked.form
+UNION ALL
+SELECT 'airport', asked.form, coalesce(p.code, ''), NULL, NULL, '', NULL, '{}', coalesce(p.country, ''), coalesce(p.timezone, ''), (SELECT version FROM flightbill.price_book)
+FROM (SELECT unnest($3::text[]) AS form) AS asked
+LEFT JOIN flightbill.airport_codes k ON k.form = asked.form
+LEFT JOIN flightbill.airports p ON p.code = k.airport
+`
+
+type RegisterListOfParams struct {
+	Registrations []string
+	AircraftTypes []string
+	Airports      []string
+}
+
+type RegisterListOfRow struct {
+	Kind         string
+	Form         string
+	Name         string
+	ValidFrom    billing.Date
+	ValidTo      billing.Date
+	AircraftType string
+	MtowKg       *int64
+	Facts        []byte
+	Country      string
+	Timezone     string
+	Version      int64
+}
+
+// What the registers have of these aircraft, of these types and those of the aircraft,
+// and of these airports, all given in the form of code_form; an empty name where they
+// have nothing. The version is as that of PayerListOf.
+func (q *Queries) RegisterListOf(ctx context.Context, arg RegisterListOfParams) ([]RegisterListOfRow, error) {
+	rows, err := q.db.Query(ctx, registerListOf, arg.Registrations, arg.AircraftTypes, arg.Airports)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RegisterListOfRow
+	for rows.Next() {
+		var i RegisterListOfRow
+		if err := rows.Scan(
+			&i.Kind,
+			&i.Form,
+			&i.Name,
+			&i.ValidFrom,
+			&i.ValidTo,
+			&i.AircraftType,
+			&i.MtowKg,
+			&i.Facts,
+			&i.Country,
+			&i.Timezone,
+			&i.Version,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const tariffList = `-- name: TariffList :many

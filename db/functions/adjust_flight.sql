@@ -12,7 +12,7 @@
 CREATE OR REPLACE FUNCTION flightbill.adjust_flight(
     job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamptz, -- null: a correction
     price_book_version bigint, cutoff date,
-    flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb,
+    flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, declared jsonb,
     origin text,                                           -- rebilled or correction
     at timestamptz, today date,
     lines jsonb                                            -- of flight_line
@@ -40,7 +40,8 @@ BEGIN
     END IF;
 
     UPDATE flightbill.billed_flights b
-    SET customer_id = adjust_flight.customer_id, landed_on = adjust_flight.landed_on, facts = adjust_flight.facts, revision = b.revision + 1
+    SET customer_id = adjust_flight.customer_id, landed_on = adjust_flight.landed_on, facts = adjust_flight.facts, declared = adjust_flight.declared,
+        revision = b.revision + 1
     WHERE b.flight_id = adjust_flight.flight_id AND b.revision = adjust_flight.revision;
     IF NOT FOUND THEN
         RETURN 'changed';
@@ -67,9 +68,9 @@ BEGIN
             invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at);
         END IF;
         INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-            tax_rate, tax_amount, flown_on, late, origin)
+            tax_rate, tax_amount, flown_on, late, origin, detail)
         SELECT invoice, adjust_flight.flight_id, l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin
+            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin, l.detail
         FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
         WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on;
         -- A hold keeps back what the customer is to pay, not what it gets back.

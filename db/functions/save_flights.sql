@@ -18,11 +18,11 @@
 CREATE OR REPLACE FUNCTION flightbill.save_flights(
     price_book_version bigint, cutoff date, at timestamptz, today date, -- now, and the local date it falls on
     job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamptz[], -- 0: a save without a job
-    flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[],
+    flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], declared jsonb[],
     closes_on date[], late boolean[],                                   -- null, false: billed per flight
     -- Of each charge the flight, counted from 1, and the rest.
     line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[],
-    amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[]
+    amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[], details jsonb[]
 ) RETURNS text[]
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -67,9 +67,9 @@ BEGIN
     END IF;
 
     WITH ledger AS (
-        INSERT INTO flightbill.billed_flights AS b (flight_id, customer_id, landed_on, facts, billed_at)
-        SELECT f.id, f.customer, f.landed, f.fact, at
-        FROM unnest(flight_ids, customer_ids, landed_on, facts) AS f (id, customer, landed, fact)
+        INSERT INTO flightbill.billed_flights AS b (flight_id, customer_id, landed_on, facts, declared, billed_at)
+        SELECT f.id, f.customer, f.landed, f.fact, f.declared, at
+        FROM unnest(flight_ids, customer_ids, landed_on, facts, declared) AS f (id, customer, landed, fact, declared)
         ORDER BY f.id COLLATE "C"
         ON CONFLICT ON CONSTRAINT billed_flights_pkey DO NOTHING
         RETURNING b.flight_id
@@ -108,7 +108,7 @@ BEGIN
         END LOOP;
 
         INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-            tax_rate, tax_amount, flown_on, late)
+            tax_rate, tax_amount, flown_on, late, detail)
         SELECT CASE
                 WHEN closes_on[l.nr] IS NULL THEN (
                     SELECT o.invoice FROM unnest(own_of, own_currency, own_invoice) AS o (nr, currency, invoice)
@@ -119,9 +119,9 @@ BEGIN
                         AND i.status <> 'VOID')
             END,
             flight_ids[l.nr], l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-            l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr]
-        FROM unnest(line_of, tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies)
-            AS l (nr, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency)
+            l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr], l.detail
+        FROM unnest(line_of, tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies, details)
+            AS l (nr, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency, detail)
         WHERE outcomes[l.nr] = 'billed';
 
         IF own_invoice IS NOT NULL THEN

@@ -1,7 +1,7 @@
 -- What a flight was billed from. The revision tells whether anything of it has
 -- changed since.
 -- name: BilledFlightGet :one
-SELECT b.facts, b.landed_on, b.revision,
+SELECT b.facts, b.declared, b.landed_on, b.revision,
     c.id AS customer_id, c.code AS customer, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
 FROM flightbill.billed_flights b
 JOIN flightbill.customers c ON c.id = b.customer_id
@@ -24,7 +24,7 @@ SELECT flightbill.voided_flight_message(@flight_id::text, false)::text AS messag
 -- All lines that a flight has, in the order in which they came. Those of a voided
 -- invoice and of its credit note come to nothing.
 -- name: BilledFlightCharges :many
-SELECT h.tariff_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, i.currency,
+SELECT h.tariff_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.detail, i.currency,
     c.id AS customer_id, c.code AS customer, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
 FROM flightbill.charges h
 JOIN flightbill.invoices i ON i.id = h.invoice_id
@@ -36,7 +36,7 @@ ORDER BY h.id;
 SELECT flightbill.adjust_flight(
     sqlc.narg('job_client')::text, sqlc.narg('job_id')::bigint, sqlc.narg('job_attempt')::smallint, sqlc.narg('job_attempted_at')::timestamptz,
     @price_book_version::bigint, @cutoff::date,
-    @flight_id::text, @revision::integer, @customer_id::bigint, @landed_on::date, @facts::jsonb,
+    @flight_id::text, @revision::integer, @customer_id::bigint, @landed_on::date, @facts::jsonb, @declared::jsonb,
     @origin::text, @at::timestamptz, @today::date, @lines::jsonb
 )::text AS outcome;
 
@@ -63,10 +63,10 @@ ORDER BY 1;
 SELECT flightbill.unmark_invoice_paid(@number::text, @reason::text);
 
 -- name: OverlappingFlightList :many
-SELECT registration::text AS registration, flight_id, customer, departed_at, landed_at::timestamptz AS landed_at,
-    other_flight_id, other_customer, other_departed_at, other_landed_at::timestamptz AS other_landed_at, overlap::text AS overlap
+SELECT registration::text AS registration, flight_id, customer, departed_at, landed_at,
+    other_flight_id, other_customer, other_departed_at, other_landed_at, overlap::text AS overlap
 FROM flightbill.overlapping_flights
-ORDER BY registration, landed_at, flight_id;
+ORDER BY registration, coalesce(landed_at, departed_at), flight_id;
 
 -- A page of the flights that are billed, by their landing date; of those without a bound
 -- where that is null.

@@ -1,6 +1,6 @@
 -- name: FlightList :many
 SELECT flight_id, callsign, operator, registration, aircraft_type, mtow_kg, origin, destination,
-    departed_at, landed_at, distance_km, passengers
+    departed_at, landed_at, distance_km, passengers, movement, mtow_lb, on_block_at, off_block_at, facts
 FROM flightbill.flights
 WHERE flight_id = ANY (@flight_ids::text[]);
 

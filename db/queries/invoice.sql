@@ -143,10 +143,20 @@ LEFT JOIN flightbill.invoices n ON n.credits_invoice_id = i.id
 WHERE i.number = sqlc.narg('number')::text OR i.id = sqlc.narg('id')::bigint;
 
 -- name: InvoiceCharges :many
-SELECT flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin
+SELECT flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin, detail
 FROM flightbill.charges
 WHERE invoice_id = @invoice_id
 ORDER BY flown_on, flight_id, id;
+
+-- All lines that a flight has, in the order in which they came, and where they are.
+-- name: FlightCharges :many
+SELECT h.flight_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.late, h.origin, h.detail,
+    i.id AS invoice_id, i.number, i.status, i.currency, c.code AS customer
+FROM flightbill.charges h
+JOIN flightbill.invoices i ON i.id = h.invoice_id
+JOIN flightbill.customers c ON c.id = i.customer_id
+WHERE h.flight_id = @flight_id
+ORDER BY h.id;
 
 -- What tells why flights are late.
 -- name: InvoiceLateFlights :many

@@ -55,3 +55,42 @@ LEFT JOIN LATERAL (
     WHERE NOT asked.is_aircraft AND flightbill.code_form(o.operator) = asked.form
 ) AS p ON true
 LEFT JOIN flightbill.customers c ON c.id = p.customer_id;
+
+-- The forms in which airports are compared.
+-- name: AirportFormList :many
+SELECT a.code::text AS code, flightbill.airport_form(a.code)::text AS form FROM (SELECT unnest(@codes::text[]) AS code) AS a;
+
+-- What is declared of aircraft, and when, of at most so many.
+-- name: AircraftList :many
+SELECT flightbill.code_form(registration)::text AS form, registration, valid_from, valid_to, coalesce(aircraft_type, '')::text AS aircraft_type, mtow_kg, facts
+FROM flightbill.aircraft
+LIMIT @most;
+
+-- name: AircraftTypeList :many
+SELECT flightbill.code_form(aircraft_type)::text AS form, aircraft_type, mtow_kg, facts
+FROM flightbill.aircraft_types
+LIMIT @most;
+
+-- What the registers have of these aircraft, of these types and those of the aircraft,
+-- and of these airports, all given in the form of code_form; an empty name where they
+-- have nothing. The version is as that of PayerListOf.
+-- name: RegisterListOf :many
+SELECT 'aircraft'::text AS kind, asked.form::text AS form, coalesce(a.registration, '')::text AS name, a.valid_from, a.valid_to,
+    coalesce(a.aircraft_type, '')::text AS aircraft_type, a.mtow_kg, coalesce(a.facts, '{}')::jsonb AS facts, ''::text AS country, ''::text AS timezone,
+    (SELECT version FROM flightbill.price_book)::bigint AS version
+FROM (SELECT unnest(@registrations::text[]) AS form) AS asked
+LEFT JOIN flightbill.aircraft a ON flightbill.code_form(a.registration) = asked.form
+UNION ALL
+SELECT 'aircraft type', asked.form, coalesce(t.aircraft_type, ''), NULL, NULL, '', t.mtow_kg, coalesce(t.facts, '{}')::jsonb, '', '', (SELECT version FROM flightbill.price_book)
+FROM (
+    SELECT unnest(@aircraft_types::text[]) AS form
+    UNION
+    SELECT flightbill.code_form(a.aircraft_type) FROM flightbill.aircraft a
+    WHERE flightbill.code_form(a.registration) = ANY (@registrations::text[]) AND a.aircraft_type IS NOT NULL
+) AS asked
+LEFT JOIN flightbill.aircraft_types t ON flightbill.code_form(t.aircraft_type) = asked.form
+UNION ALL
+SELECT 'airport', asked.form, coalesce(p.code, ''), NULL, NULL, '', NULL, '{}', coalesce(p.country, ''), coalesce(p.timezone, ''), (SELECT version FROM flightbill.price_book)
+FROM (SELECT unnest(@airports::text[]) AS form) AS asked
+LEFT JOIN flightbill.airport_codes k ON k.form = asked.form
+LEFT JOIN flightbill.airports p ON p.code = k.airport;

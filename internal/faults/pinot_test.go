@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -122,6 +124,9 @@ func (b *broker) answer(sql string, responded int) string {
 		return fmt.Sprintf(pinotAnswer, `"count"`, `"LONG"`, "[1000]", responded)
 	}
 	var names, types, rows []string
+	if list == "*" {
+		list = `"` + strings.Join(slices.Sorted(maps.Keys(pinotTypes)), `", "`) + `"`
+	}
 	for expression := range strings.SplitSeq(list, ", ") {
 		name := quotedName.FindStringSubmatch(expression)[1]
 		names = append(names, name)

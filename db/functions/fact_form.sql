@@ -1,0 +1,7 @@
+-- fact_form is the form in which values of facts are compared: 12, "12" and 12.0 are one,
+-- and text that only says that there is nothing is null. billing.TextFact reads them so.
+-- All may call it: see code_form.
+CREATE OR REPLACE FUNCTION flightbill.fact_form(written text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN flightbill.clean_text(written) ~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$'
+        THEN trim_scale(flightbill.clean_text(written)::numeric)::text ELSE nullif(flightbill.clean_text(written), '') END;

@@ -40,6 +40,7 @@ billing_settings
     server: SELECT, INSERT (timezone close billing_start)
 changed_flights
     accountant reporter server: SELECT
+changed_tariffs
 charges
     accountant reporter: SELECT
     server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late detail)
@@ -152,9 +153,15 @@ refuse_voided_flights():
 revive_flight_jobs(): 
 river_job_state_in_bitmask(): everybody
 save_flights(): server
+tariffs_changed(): of a trigger
+tariffs_do_not_overlap(): of a trigger
+tariffs_overlapping(): 
 unmark_invoice_paid(): accountant
 void_invoice(): accountant
 voided_flight_message(): server
+week_minutes(): everybody
+when_facts(): everybody
+when_is_readable(): everybody
 withdraw_promise(): server
 `
 

@@ -1348,6 +1348,104 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.tariffs_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'tariffs' THEN
+        INSERT INTO flightbill.changed_tariffs (ids) SELECT array_agg(n.id) FROM new_rows n HAVING count(*) > 0;
+    ELSE
+        INSERT INTO flightbill.changed_tariffs (ids)
+        SELECT array_agg(t.id) FROM flightbill.tariffs t JOIN new_rows n ON n.form = flightbill.code_form(t.airport) HAVING count(*) > 0;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION flightbill.tariffs_do_not_overlap() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    changed bigint[];
+    pair record;
+    rules text;
+    rule_code text;
+BEGIN
+    WITH taken AS (DELETE FROM flightbill.changed_tariffs RETURNING ids)
+    SELECT array_agg(id) INTO changed FROM taken CROSS JOIN unnest(taken.ids) AS id;
+    IF changed IS NULL THEN
+        RETURN NULL;
+    END IF;
+    -- Who changes tariffs or airports holds this row until the end, so that of two who do
+    -- the second sees, in its next statement, what the first did. Nobody else can lock it.
+    PERFORM FROM flightbill.price_book FOR NO KEY UPDATE;
+    SELECT * INTO pair FROM flightbill.tariffs_overlapping(changed) ORDER BY 1, 2 LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT string_agg(format('%s (%s)', t.id, concat_ws(', ', coalesce('at ' || t.airport, 'at every airport'), 'applies_to ' || t.applies_to,
+            'band above ' || t.band_from, 'band up to ' || t.band_to, 'band_of ' || t.band_of, 'when ' || t."when", 'during ' || t.during,
+            'valid from ' || t.valid_from, 'to ' || t.valid_to)), ' and ' ORDER BY t.id), min(t.code)
+    INTO rules, rule_code FROM flightbill.tariffs t WHERE t.id IN (pair.id, pair.other_id);
+    RAISE EXCEPTION 'tariff %: rules % violate tariffs_do_not_overlap, since both would price the same flight', quote_literal(rule_code), rules
+        USING ERRCODE = 'exclusion_violation', CONSTRAINT = 'tariffs_do_not_overlap', SCHEMA = 'flightbill', TABLE = 'tariffs',
+            HINT = 'End one where the other begins, or set them apart by band, during, or a fact in when that both name.';
+END
+$$;
+
+CREATE FUNCTION flightbill.tariffs_overlapping(ids bigint[]) RETURNS TABLE(id bigint, other_id bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_nestloop TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH asked AS MATERIALIZED (
+        SELECT DISTINCT asked.id FROM unnest(ids) AS asked (id)
+    ), rules AS MATERIALIZED (
+        SELECT t.id, asked.id IS NOT NULL AS asked, flightbill.code_form(t.code) AS code, coalesce(t.customer_id, 0) AS customer,
+            coalesce(flightbill.airport_form(t.airport), '') AS airport, t.applies_to, daterange(t.valid_from, t.valid_to) AS validity,
+            numrange(coalesce(t.band_from, 0), t.band_to, '(]') AS band,
+            -- What the band limits, and how that is measured; bands of two measures cannot be compared.
+            concat_ws(' ', coalesce(t.band_mode, CASE t.basis WHEN 'per_tonne' THEN 'marginal' ELSE 'whole' END), coalesce(t.band_of, 'tonnes'),
+                CASE WHEN coalesce(t.band_of, 'tonnes') IN ('tonnes', 'units') THEN concat_ws(' ', trim_scale(coalesce(t.tonne_kg, 1000)),
+                    coalesce(t.tonne_rounding, 'up'), trim_scale(coalesce(t.tonne_step, 1))) END,
+                CASE WHEN t.band_of = 'units' THEN concat_ws(' ', t.basis, array_to_string(t."of", '+'), trim_scale(coalesce(t.unit, 1)),
+                    trim_scale(coalesce(t.free, 0)), coalesce(t.free_mode, 'deduct'),
+                    coalesce(t.rounding, CASE t.basis WHEN 'per_time' THEN 'up' ELSE 'none' END)) END) AS measure,
+            flightbill.week_minutes(t.during) AS minutes, t."when"
+        FROM flightbill.tariffs t LEFT JOIN asked ON asked.id = t.id
+        WHERE flightbill.code_form(t.code) IN (SELECT flightbill.code_form(c.code) FROM flightbill.tariffs c JOIN asked USING (id))
+    ), facts AS MATERIALIZED (
+        SELECT r.id, f.* FROM rules r CROSS JOIN LATERAL flightbill.when_facts(r."when") AS f
+    ), pairs AS MATERIALIZED (
+        SELECT a.id, b.id AS other_id
+        FROM rules a JOIN rules b ON b.code = a.code AND b.airport = a.airport AND b.customer = a.customer AND b.id > a.id
+        WHERE (a.asked OR b.asked)
+            AND a.validity && b.validity
+            AND (a.measure <> b.measure OR a.band && b.band)
+            AND CASE WHEN a.applies_to = b.applies_to THEN (a.minutes && b.minutes) IS NOT FALSE ELSE 'any' IN (a.applies_to, b.applies_to) END
+    )
+    SELECT p.id, p.other_id FROM pairs p
+    EXCEPT
+    SELECT p.id, p.other_id
+    FROM pairs p JOIN facts a ON a.id = p.id JOIN facts b ON b.id = p.other_id AND b.fact = a.fact
+    WHERE NOT (a.absent AND b.absent) AND NOT a.numbers && b.numbers
+        AND CASE
+            WHEN a.others AND b.others THEN false
+            WHEN a.others THEN b.texts <@ a.texts
+            WHEN b.others THEN a.texts <@ b.texts
+            ELSE NOT a.texts && b.texts
+        END;
+END
+$$;
+
 CREATE FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1479,6 +1577,143 @@ BEGIN
         JOIN flightbill.invoices i ON i.id = c.credits_invoice_id
         WHERE v.flight_id = voided_flight_message.flight_id AND v.rebilled_at IS NULL AND NOT v.rebill
         ORDER BY v.credit_note_id DESC LIMIT 1);
+END
+$$;
+
+CREATE FUNCTION flightbill.week_minutes(during text) RETURNS int4multirange
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    item text;
+    m text[];
+    first int;
+    last int;
+    begins int;
+    ends int;
+    minutes int4multirange := '{}';
+BEGIN
+    FOREACH item IN ARRAY string_to_array(during, ',') LOOP
+        m := regexp_match(btrim(item, ' ') COLLATE "C",
+            '^(?=.)(?:(Mo|Tu|We|Th|Fr|Sa|Su)(?:-(Mo|Tu|We|Th|Fr|Sa|Su))?(?: +|$))?(?:((?:[01][0-9]|2[0-3]):[0-5][0-9])-((?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00))?$');
+        IF m IS NULL OR m[1] = m[2] OR m[3] = m[4] THEN
+            RETURN NULL;
+        END IF;
+        first := (strpos('MoTuWeThFrSaSu', coalesce(m[1], 'Mo')) - 1) / 2;
+        last := (strpos('MoTuWeThFrSaSu', coalesce(m[2], m[1], 'Su')) - 1) / 2;
+        begins := coalesce(left(m[3], 2)::int * 60 + right(m[3], 2)::int, 0);
+        ends := coalesce(left(m[4], 2)::int * 60 + right(m[4], 2)::int, 1440);
+        IF ends < begins THEN -- past midnight
+            ends := ends + 1440;
+        END IF;
+        FOR day IN first .. last + CASE WHEN last < first THEN 7 ELSE 0 END LOOP
+            minutes := minutes + int4multirange(int4range(day % 7 * 1440 + begins, day % 7 * 1440 + ends));
+        END LOOP;
+    END LOOP;
+    -- Of the week after there is a night at most, and that is this week's first.
+    IF upper(minutes) > 10080 THEN
+        minutes := minutes + int4multirange(int4range(0, upper(minutes) - 10080));
+    END IF;
+    RETURN minutes * int4multirange(int4range(0, 10080));
+END
+$_$;
+
+CREATE FUNCTION flightbill.when_facts(conditions text) RETURNS TABLE(fact text, numbers nummultirange, texts text[], others boolean, absent boolean)
+    LANGUAGE plpgsql IMMUTABLE STRICT ROWS 2 PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    part text;
+    m text[];
+    operator text;
+    value text;
+    number numeric;
+    points nummultirange;
+    words text[];
+    -- What is known of each fact; the texts of one, which have no |, as one text.
+    names text[] := '{}';
+    all_numbers nummultirange[];
+    all_texts text[];
+    all_others boolean[];
+    all_absent boolean[];
+    i int;
+BEGIN
+    FOREACH part IN ARRAY string_to_array(conditions, ';') LOOP
+        m := regexp_match(btrim(part, ' ') COLLATE "C", '^([a-z][a-z0-9_]{0,62})(?: *(!=|<=|>=|=|<|>) *(.*)| +(present|absent))$');
+        IF m IS NULL OR m[1] IN ('tonnes', 'kg', 'units') THEN
+            fact := NULL;
+            RETURN NEXT;
+            RETURN;
+        END IF;
+        operator := coalesce(m[2], m[4]);
+        points := '{}';
+        words := '{}';
+        number := NULL;
+        FOREACH value IN ARRAY CASE WHEN m[2] IS NULL THEN '{}' WHEN m[3] = '' THEN '{""}' ELSE string_to_array(m[3], '|') END LOOP
+            value := btrim(value, ' ');
+            IF value ~ '^([=!<>]|$)' OR flightbill.clean_text(value) <> value OR char_length(value) > 200
+                OR operator IN ('<', '<=', '>', '>=') AND (strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
+                fact := NULL;
+                RETURN NEXT;
+                RETURN;
+            END IF;
+            IF value ~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$' THEN
+                number := value::numeric;
+                points := points + nummultirange(numrange(number, number, '[]'));
+            ELSE
+                words := words || upper(value COLLATE "C");
+            END IF;
+        END LOOP;
+        numbers := CASE operator
+            WHEN '=' THEN points
+            WHEN '!=' THEN '{(,)}' - points
+            WHEN '<' THEN nummultirange(numrange(NULL, number))
+            WHEN '<=' THEN nummultirange(numrange(NULL, number, '(]'))
+            WHEN '>' THEN nummultirange(numrange(number, NULL, '()'))
+            WHEN '>=' THEN nummultirange(numrange(number, NULL))
+            WHEN 'present' THEN '{(,)}'
+            ELSE '{}'
+        END;
+        others := operator IN ('!=', 'present');
+        absent := operator = 'absent';
+        i := array_position(names, m[1]);
+        IF i IS NULL THEN
+            i := cardinality(names) + 1;
+            names[i] := m[1];
+            all_numbers[i] := numbers;
+        ELSE -- both must be met
+            all_numbers[i] := all_numbers[i] * numbers;
+            texts := string_to_array(all_texts[i], '|');
+            words := CASE
+                WHEN others AND all_others[i] THEN texts || words
+                WHEN others THEN array(SELECT unnest(texts) EXCEPT SELECT unnest(words))
+                WHEN all_others[i] THEN array(SELECT unnest(words) EXCEPT SELECT unnest(texts))
+                ELSE array(SELECT unnest(words) INTERSECT SELECT unnest(texts))
+            END;
+            others := others AND all_others[i];
+            absent := absent AND all_absent[i];
+        END IF;
+        all_texts[i] := array_to_string(words, '|');
+        all_others[i] := others;
+        all_absent[i] := absent;
+    END LOOP;
+    FOR i IN 1 .. cardinality(names) LOOP
+        numbers := all_numbers[i];
+        texts := string_to_array(all_texts[i], '|');
+        others := all_others[i];
+        absent := all_absent[i];
+        fact := CASE WHEN others OR absent OR texts <> '{}' OR NOT isempty(numbers) THEN names[i] END;
+        RETURN NEXT;
+    END LOOP;
+END
+$_$;
+
+CREATE FUNCTION flightbill.when_is_readable(conditions text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN NOT EXISTS (SELECT FROM flightbill.when_facts(conditions) AS f WHERE f.fact IS NULL);
 END
 $$;
 
@@ -1889,6 +2124,10 @@ CREATE VIEW flightbill.changed_flights AS
            FROM flightbill.voided_flights v
           WHERE ((v.flight_id = b.flight_id) AND (v.rebilled_at IS NULL))))));
 
+CREATE UNLOGGED TABLE flightbill.changed_tariffs (
+    ids bigint[] NOT NULL
+);
+
 CREATE TABLE flightbill.charges (
     id bigint NOT NULL,
     invoice_id bigint NOT NULL,
@@ -2289,10 +2528,10 @@ CREATE TABLE flightbill.tariffs (
     CONSTRAINT tariffs_band_of_check CHECK (((band_of <> ''::text) AND (char_length(band_of) <= 63))),
     CONSTRAINT tariffs_band_to_check CHECK (((band_to > (0)::numeric) AND (band_to < ('1000000000000'::bigint)::numeric))),
     CONSTRAINT tariffs_basis_check CHECK ((basis = ANY (ARRAY['per_flight'::text, 'per_tonne'::text, 'per_km'::text, 'per_passenger'::text, 'route'::text, 'terminal'::text, 'per_unit'::text, 'per_time'::text, 'formula'::text, 'percent'::text, 'top_up'::text]))),
-    CONSTRAINT tariffs_check CHECK (((abs(unit_rate) < ('1000000000000'::bigint)::numeric) AND ((unit_rate >= (0)::numeric) OR (basis = 'percent'::text)))),
-    CONSTRAINT tariffs_check1 CHECK (((tax_rate = (0)::numeric) OR (COALESCE(tax_category, 'standard'::text) = 'standard'::text))),
-    CONSTRAINT tariffs_check2 CHECK ((band_to > COALESCE(band_from, (0)::numeric))),
-    CONSTRAINT tariffs_check3 CHECK ((valid_to > valid_from)),
+    CONSTRAINT tariffs_check CHECK (((tax_rate = (0)::numeric) OR (COALESCE(tax_category, 'standard'::text) = 'standard'::text))),
+    CONSTRAINT tariffs_check1 CHECK ((band_to > COALESCE(band_from, (0)::numeric))),
+    CONSTRAINT tariffs_check2 CHECK ((valid_to > valid_from)),
+    CONSTRAINT tariffs_check3 CHECK (((during IS NULL) OR (applies_to <> 'any'::text))),
     CONSTRAINT tariffs_code_check CHECK (((code <> ''::text) AND (code = flightbill.clean_text(code)) AND (char_length(code) <= 200) AND (strpos(code, '+'::text) = 0))),
     CONSTRAINT tariffs_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT tariffs_decimals_check CHECK (((decimals >= 0) AND (decimals <= 6))),
@@ -2300,7 +2539,7 @@ CREATE TABLE flightbill.tariffs (
     CONSTRAINT tariffs_distance_less_check CHECK (((distance_less >= (0)::numeric) AND (distance_less < (1000000)::numeric))),
     CONSTRAINT tariffs_distance_power_check CHECK (((distance_power >= (0)::numeric) AND (distance_power <= (3)::numeric))),
     CONSTRAINT tariffs_distance_unit_check CHECK (((distance_unit > (0)::numeric) AND (distance_unit < (1000000)::numeric))),
-    CONSTRAINT tariffs_during_check CHECK (((during <> ''::text) AND (char_length(during) <= 1000))),
+    CONSTRAINT tariffs_during_check CHECK (((during IS NULL) OR ((char_length(during) <= 1000) AND (flightbill.week_minutes(during) IS NOT NULL)))),
     CONSTRAINT tariffs_factor_check CHECK (((factor >= (0)::numeric) AND (factor < ('1000000000000'::bigint)::numeric))),
     CONSTRAINT tariffs_fixed_check CHECK ((abs(fixed) < ('1000000000000'::bigint)::numeric)),
     CONSTRAINT tariffs_free_check CHECK (((free >= (0)::numeric) AND (free < ('1000000000000'::bigint)::numeric))),
@@ -2319,9 +2558,10 @@ CREATE TABLE flightbill.tariffs (
     CONSTRAINT tariffs_tonne_rounding_check CHECK ((tonne_rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
     CONSTRAINT tariffs_tonne_step_check CHECK (((tonne_step > (0)::numeric) AND (tonne_step <= (1000)::numeric))),
     CONSTRAINT tariffs_unit_check CHECK (((unit > (0)::numeric) AND (unit < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_unit_rate_check CHECK (((abs(unit_rate) < ('1000000000000'::bigint)::numeric) AND ((unit_rate >= (0)::numeric) OR (basis = 'percent'::text)))),
     CONSTRAINT tariffs_valid_from_check CHECK (isfinite(valid_from)),
     CONSTRAINT tariffs_valid_to_check CHECK (isfinite(valid_to)),
-    CONSTRAINT tariffs_when_check CHECK ((("when" <> ''::text) AND (char_length("when") <= 1000)))
+    CONSTRAINT tariffs_when_check CHECK (((char_length("when") <= 1000) AND flightbill.when_is_readable("when")))
 );
 
 ALTER TABLE flightbill.tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -2622,10 +2862,7 @@ ALTER TABLE ONLY flightbill.river_queue
     ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY flightbill.tariffs
-    ADD CONSTRAINT tariffs_do_not_overlap EXCLUDE USING gist (flightbill.code_form(code) WITH =, COALESCE(flightbill.code_form(airport), ''::text) WITH =, COALESCE(customer_id, (0)::bigint) WITH =, numrange(COALESCE(band_from, (0)::numeric), band_to, '(]'::text) WITH &&, daterange(valid_from, valid_to) WITH &&) DEFERRABLE;
-
-ALTER TABLE ONLY flightbill.tariffs
-    ADD CONSTRAINT tariffs_key UNIQUE NULLS NOT DISTINCT (code, customer_id, airport, band_from, band_to, valid_from);
+    ADD CONSTRAINT tariffs_key UNIQUE NULLS NOT DISTINCT (code, customer_id, airport, applies_to, "when", during, band_of, band_from, band_to, valid_from);
 
 ALTER TABLE ONLY flightbill.tariffs
     ADD CONSTRAINT tariffs_pkey PRIMARY KEY (id);
@@ -2692,6 +2929,8 @@ CREATE UNIQUE INDEX river_job_unique_idx ON flightbill.river_job USING btree (un
 CREATE INDEX river_notification_created_at_idx ON flightbill.river_notification USING btree (created_at);
 
 CREATE INDEX river_notification_topic_id_idx ON flightbill.river_notification USING btree (topic, id);
+
+CREATE INDEX tariffs_code_form_idx ON flightbill.tariffs USING btree (flightbill.code_form(code));
 
 CREATE INDEX voided_flights_credit_note_idx ON flightbill.voided_flights USING btree (credit_note_id);
 
@@ -2836,6 +3075,14 @@ CREATE TRIGGER stay_when_issued BEFORE DELETE ON flightbill.invoices FOR EACH RO
 ALTER TABLE flightbill.invoices ENABLE ALWAYS TRIGGER stay_when_issued;
 
 CREATE TRIGGER take_back INSTEAD OF DELETE ON flightbill.flight_processing_queue FOR EACH ROW EXECUTE FUNCTION flightbill.flight_processing_queue_delete();
+
+CREATE TRIGGER tariffs_changed AFTER INSERT ON flightbill.airport_codes REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.tariffs_changed();
+
+CREATE TRIGGER tariffs_changed_insert AFTER INSERT ON flightbill.tariffs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.tariffs_changed();
+
+CREATE TRIGGER tariffs_changed_update AFTER UPDATE ON flightbill.tariffs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.tariffs_changed();
+
+CREATE CONSTRAINT TRIGGER tariffs_do_not_overlap AFTER INSERT ON flightbill.changed_tariffs DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW EXECUTE FUNCTION flightbill.tariffs_do_not_overlap();
 
 ALTER TABLE ONLY flightbill.billed_flights
     ADD CONSTRAINT billed_flights_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES flightbill.customers(id);
@@ -2988,6 +3235,12 @@ REVOKE ALL ON FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids b
 
 REVOKE ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], declared jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[], details jsonb[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], declared jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[], details jsonb[]) TO flightbill_server;
+
+REVOKE ALL ON FUNCTION flightbill.tariffs_changed() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.tariffs_do_not_overlap() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.tariffs_overlapping(ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) TO flightbill_accountant;

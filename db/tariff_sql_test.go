@@ -118,8 +118,8 @@ func TestTariffsHoldWhatCanBe(t *testing.T) {
 		"unit_rate": {"999999999999.99", "1000000000000"},
 		"minimum":   {"999999999999.99", "1e29"},
 		"tax_rate":  {"1", "1.01"},
-		"band_from": {"1000", "1001"},
-		"band_to":   {"1000", "136000"},
+		"band_from": {"999999999999", "1000000000000"},
+		"band_to":   {"999999999999", "1000000000000"},
 	} {
 		insert := func(value string) error {
 			tx, err := app.Begin(t.Context())

@@ -87,6 +87,9 @@ CREATE TABLE flightbill.airport_codes (
     airport text COLLATE "C" NOT NULL -- the airport's code
 );
 CREATE INDEX airport_codes_airport_idx ON flightbill.airport_codes (airport);
+-- Rules for two codes that become one airport's may overlap.
+CREATE TRIGGER tariffs_changed AFTER INSERT ON flightbill.airport_codes
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.tariffs_changed();
 
 -- +goose StatementBegin
 -- airports_have_codes keeps airport_codes: a code is one airport's only. It runs with its

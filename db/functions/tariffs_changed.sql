@@ -1,0 +1,18 @@
+-- tariffs_changed notes which rules may overlap others now: those that are new or changed,
+-- and those for an airport that has a new code.
+CREATE OR REPLACE FUNCTION flightbill.tariffs_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'tariffs' THEN
+        INSERT INTO flightbill.changed_tariffs (ids) SELECT array_agg(n.id) FROM new_rows n HAVING count(*) > 0;
+    ELSE
+        INSERT INTO flightbill.changed_tariffs (ids)
+        SELECT array_agg(t.id) FROM flightbill.tariffs t JOIN new_rows n ON n.form = flightbill.code_form(t.airport) HAVING count(*) > 0;
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.tariffs_changed FROM PUBLIC;

@@ -8,29 +8,29 @@ import (
 // judge reports whether a condition of a tariff is false, and if none is, which fact is
 // needed to say so of all: its conditions on facts, its hours, and the band of a tariff
 // that applies inside it only.
-func (p *pricing) judge(t *Tariff) (fails bool, open gap) {
-	if !t.rule.when.IsZero() {
-		j := t.rule.when.Judge(p.look)
+func (p *pricing) judge(e *entry) (fails bool, open gap) {
+	if !e.when.IsZero() {
+		j := e.when.Judge(p.look)
 		if j.Outcome == Fails {
 			return true, gap{}
 		}
 		open = p.gapOf(&j)
 	}
-	if !t.During.IsZero() {
-		moved, missing := p.wallClock(t)
+	if e.timed {
+		moved, missing := p.wallClock(e.tariff)
 		switch {
 		case missing.kind != noGap:
 			open = open.or(missing)
-		case !t.During.Holds(moved):
+		case !e.tariff.During.Holds(moved):
 			return true, gap{}
 		}
 	}
-	if t.hasBand() && !t.isMarginal() && (t.rule.unusable == "" || t.bandOf() != bandUnits) {
-		value, missing := p.bandValue(t)
+	if e.banded {
+		value, missing := p.bandValue(e.tariff)
 		switch {
 		case missing.kind != noGap:
 			open = open.or(missing)
-		case !t.holds(value):
+		case !e.tariff.holds(value):
 			return true, gap{}
 		}
 	}
@@ -79,20 +79,38 @@ func (p *pricing) gapOf(j *Judgement) gap {
 	return notANumber(r)
 }
 
+// clock is what an airport's clocks showed at the landing or take-off.
+type clock struct {
+	read bool
+	at   time.Time
+	gap  gap
+}
+
 // wallClock returns what the clocks of the tariff's airport showed at the landing or
 // take-off.
 func (p *pricing) wallClock(t *Tariff) (time.Time, gap) {
-	at, airport, column, end := p.c.Flight.LandedAt, p.c.Destination, "landed_at", "destination"
-	if t.AppliesTo == AppliesDeparture {
-		at, airport, column, end = p.c.Flight.DepartedAt, p.c.Origin, "departed_at", "origin"
+	c := &p.clocks[0]
+	if t.AppliesTo == AppliesArrival {
+		c = &p.clocks[1]
+	}
+	if !c.read {
+		*c = p.readClock(t.AppliesTo)
+	}
+	return c.at, c.gap
+}
+
+func (p *pricing) readClock(end AppliesTo) clock {
+	at, airport, column, name := p.c.Flight.LandedAt, p.c.Destination, "landed_at", "destination"
+	if end == AppliesDeparture {
+		at, airport, column, name = p.c.Flight.DepartedAt, p.c.Origin, "departed_at", "origin"
 	}
 	switch {
 	case at == nil:
-		return time.Time{}, gap{kind: gapMissing, fact: column}
+		return clock{read: true, gap: gap{kind: gapMissing, fact: column}}
 	case airport == nil || airport.Location == nil:
-		return time.Time{}, gap{kind: gapMissing, fact: end + timeZone}
+		return clock{read: true, gap: gap{kind: gapMissing, fact: name + timeZone}}
 	}
-	return at.In(airport.Location), gap{}
+	return clock{read: true, at: at.In(airport.Location)}
 }
 
 // timeZone ends the name of the gap where an airport's is not known.
@@ -106,14 +124,14 @@ func (p *pricing) conditionsOf(t *Tariff) *trace {
 	}
 	if !t.During.IsZero() {
 		if local, missing := p.wallClock(t); missing.kind == noGap {
-			tr.steps = append(tr.steps, Step{What: "local time", Value: local.Format("Mon 15:04"), How: "in " + local.Location().String()})
+			tr.add(Step{What: "local time", Value: local.Format("Mon 15:04"), How: "in " + local.Location().String()})
 		}
 	}
 	if t.hasBand() && !t.isMarginal() {
 		switch of := t.bandOf(); of {
 		case bandTonnes:
-			if tonnes, missing := p.tonnes(t); missing.kind == noGap {
-				tr.tonnes(p, &t.rule.tonnes, tonnes)
+			if _, missing := p.tonnes(t); missing.kind == noGap {
+				tr.tonnes(p, &t.rule.tonnes, t.rule.tonneIndex)
 			}
 		case bandKilograms:
 			tr.fact(p, "mtow_kg")

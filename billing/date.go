@@ -57,6 +57,9 @@ func (d Date) Compare(other Date) int {
 	)
 }
 
+// ordinal returns a number that is greater for a later day.
+func (d Date) ordinal() int64 { return int64(d.year)<<16 | int64(d.month)<<8 | int64(d.day) }
+
 // Before reports whether d is an earlier day than other.
 func (d Date) Before(other Date) bool { return d.Compare(other) < 0 }
 

@@ -26,6 +26,13 @@ func (tr *trace) unless(no bool) *trace {
 	return tr
 }
 
+func (tr *trace) add(s Step) {
+	if tr.steps == nil {
+		tr.steps = make([]Step, 0, 4)
+	}
+	tr.steps = append(tr.steps, s)
+}
+
 func (tr *trace) has(what string) bool {
 	return slices.ContainsFunc(tr.steps, func(s Step) bool { return s.What == what })
 }
@@ -36,7 +43,7 @@ func (tr *trace) fact(p *pricing, name string) {
 		return
 	}
 	r := p.facts.fact(name)
-	step := Step{What: name, Value: r.value.String(), How: r.how, From: r.from}
+	step := Step{What: name, Value: r.text(), How: r.how, From: r.from}
 	if r.gap.kind == gapMissing {
 		step.Value = "absent"
 	}
@@ -44,34 +51,41 @@ func (tr *trace) fact(p *pricing, name string) {
 		tr.fact(p, "mtow_lb")
 		step.How = decimal.NewFromInt(*m.lb).String() + " × " + kgOfLb.String()
 	}
-	tr.steps = append(tr.steps, step)
+	tr.add(step)
 }
 
-// tonnes notes a mass in tonnes, with the mass.
-func (tr *trace) tonnes(p *pricing, rule *tonneRule, tonnes ratio) {
+// tonnes notes the mass in tonnes by a rule, with the mass.
+func (tr *trace) tonnes(p *pricing, rule *tonneRule, index int) {
 	if tr == nil || tr.has(bandTonnes) {
 		return
 	}
-	m := p.facts.massOf()
-	if rule.tonne == TonneLb && m.lb != nil {
+	m, made := p.facts.massOf(), &p.madeTonnes[index]
+	inPounds := rule.tonne == TonneLb && m.lb != nil
+	if inPounds {
 		tr.fact(p, "mtow_lb")
-		tr.steps = append(tr.steps, Step{What: bandTonnes, Value: tonnes.text(), How: decimal.NewFromInt(*m.lb).String() + " / 1000" + rule.roundingText()})
-		return
+	} else {
+		tr.fact(p, "mtow_kg")
 	}
-	tr.fact(p, "mtow_kg")
-	tr.tonnesOf(rule, whole(m.kg), tonnes)
+	switch {
+	case made.step.What != "":
+	case inPounds:
+		made.step = Step{What: bandTonnes, Value: made.value.text(), How: decimal.NewFromInt(*m.lb).String() + " / 1000" + rule.roundingText()}
+	default:
+		made.step = rule.made(whole(m.kg), made.value)
+	}
+	tr.add(made.step)
 }
 
 // tonnesOf notes some kg in tonnes.
 func (tr *trace) tonnesOf(rule *tonneRule, kg, tonnes ratio) {
-	if tr == nil {
-		return
+	if tr != nil {
+		tr.add(rule.made(kg, tonnes))
 	}
-	per := string(TonneMetric)
-	if rule.tonne == TonneLb {
-		per = string(TonneLb)
-	}
-	tr.steps = append(tr.steps, Step{What: bandTonnes, Value: tonnes.text(), How: kg.text() + " / " + per + rule.roundingText()})
+}
+
+// made returns the step from kg to tonnes.
+func (r *tonneRule) made(kg, tonnes ratio) Step {
+	return Step{What: bandTonnes, Value: tonnes.text(), How: kg.text() + " / " + string(r.tonne) + r.roundingText()}
 }
 
 func (r *tonneRule) roundingText() string { return roundingText(r.rounding, r.step) }
@@ -90,14 +104,14 @@ func roundingText(how Rounding, step decimal.Decimal) string {
 // cut notes which part of a quantity lies inside a band.
 func (tr *trace) cut(t *Tariff, name string, of, inside ratio) {
 	if tr != nil {
-		tr.steps = append(tr.steps, Step{What: name + " in band", Value: inside.text(), How: "of " + of.text() + ", in " + t.bandText()})
+		tr.add(Step{What: name + " in band", Value: inside.text(), How: "of " + of.text() + ", in " + t.bandText()})
 	}
 }
 
 // sum notes facts that are counted together.
 func (tr *trace) sum(names []string, sum ratio) {
 	if tr != nil {
-		tr.steps = append(tr.steps, Step{What: "sum", Value: sum.text(), How: strings.Join(names, " + ")})
+		tr.add(Step{What: "sum", Value: sum.text(), How: strings.Join(names, " + ")})
 	}
 }
 
@@ -120,7 +134,7 @@ func (tr *trace) units(t *Tariff, value, units ratio) {
 	if !t.Unit.IsZero() {
 		how += " / " + t.Unit.String()
 	}
-	tr.steps = append(tr.steps, Step{What: bandUnits, Value: units.text(), How: how + roundingText(t.rounding(), one)})
+	tr.add(Step{What: bandUnits, Value: units.text(), How: how + roundingText(t.rounding(), one)})
 }
 
 func (tr *trace) distanceFactor(f *formula, distance ratio, factor decimal.Decimal) {
@@ -131,29 +145,29 @@ func (tr *trace) distanceFactor(f *formula, distance ratio, factor decimal.Decim
 	if !f.less.IsZero() {
 		how = "(" + how + " - " + f.less.String() + ")"
 	}
-	tr.factor("distance factor", how, f.distanceUnit, f.distancePower, factor, f.decimals)
+	tr.factor("distance factor", how, f.distanceUnit, &f.distancePower, factor)
 }
 
 func (tr *trace) massFactor(f *formula, tonnes ratio, factor decimal.Decimal) {
 	if tr != nil {
-		tr.factor("mass factor", tonnes.text(), f.massUnit, f.massPower, factor, f.decimals)
+		tr.factor("mass factor", tonnes.text(), f.massUnit, &f.massPower, factor)
 	}
 }
 
-func (tr *trace) factor(what, how string, unit, power, factor decimal.Decimal, decimals int32) {
+func (tr *trace) factor(what, how string, unit decimal.Decimal, power *exponent, factor decimal.Decimal) {
 	if !unit.Equal(one) {
 		how += " / " + unit.String()
 	}
-	if !power.Equal(one) {
-		how = "(" + how + ")^" + power.String()
+	if !power.p.Equal(one) {
+		how = "(" + how + ")^" + power.p.String()
 	}
-	tr.steps = append(tr.steps, Step{What: what, Value: factor.String(), How: how + ", to " + decimal.NewFromInt32(decimals).String() + " decimals"})
+	tr.add(Step{What: what, Value: factor.String(), How: how + ", to " + decimal.NewFromInt32(power.decimals).String() + " decimals"})
 }
 
 // charges notes the sum of the charges with a code.
 func (tr *trace) charges(code string, sum decimal.Decimal) {
 	if tr != nil {
-		tr.steps = append(tr.steps, Step{What: code, Value: sum.String()})
+		tr.add(Step{What: code, Value: sum.String()})
 	}
 }
 
@@ -176,7 +190,7 @@ func (tr *trace) amount(t *Tariff, quantity, amount ratio) {
 		}
 		how += " × " + t.Factor.String()
 	}
-	tr.steps = append(tr.steps, Step{What: "amount", Value: amount.text(), How: how})
+	tr.add(Step{What: "amount", Value: amount.text(), How: how})
 }
 
 // limit notes that the amount is the tariff's minimum or maximum.
@@ -188,7 +202,7 @@ func (tr *trace) limit(what string, limit decimal.Decimal, amount ratio) {
 	if what == "maximum" {
 		word = "less than "
 	}
-	tr.steps = append(tr.steps, Step{What: what, Value: limit.String(), How: word + amount.text()})
+	tr.add(Step{What: what, Value: limit.String(), How: word + amount.text()})
 }
 
 // text writes the number, to 12 decimals where it has no end.

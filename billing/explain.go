@@ -25,8 +25,9 @@ func Explain(c Case, tariffs *TariffSet, bounds Bounds) []Explanation {
 	why := map[*Tariff]string{}
 	var rows []row
 	for _, t := range sorted {
-		if why[t] = p.whyNot(t); why[t] == "" {
-			_, open := p.judge(t)
+		e := t.entry()
+		if why[t] = p.whyNot(&e); why[t] == "" {
+			_, open := p.judge(&e)
 			rows = append(rows, row{t: t, gap: open})
 		}
 	}
@@ -126,29 +127,31 @@ func (p *pricing) gapText(g gap) string {
 }
 
 // whyNot returns the first condition of a tariff that fails, or "".
-func (p *pricing) whyNot(t *Tariff) string {
-	validity := Validity{t.ValidFrom, t.ValidTo}
+func (p *pricing) whyNot(e *entry) string {
+	t, day := e.tariff, p.c.MovedOn.ordinal()
 	switch {
-	case p.c.MovedOn.Before(t.ValidFrom):
+	case day < e.from:
 		return fmt.Sprintf("valid from %s, and the flight is of %s", t.ValidFrom, p.c.MovedOn)
-	case !validity.Holds(p.c.MovedOn):
-		return fmt.Sprintf("valid until before %s, and the flight is of %s", t.ValidTo, p.c.MovedOn)
-	case t.CustomerID != 0 && t.CustomerID != p.c.Customer.ID:
+	case day >= e.to:
+		return fmt.Sprintf("no longer valid on %s, and the flight is of %s", t.ValidTo, p.c.MovedOn)
+	case e.customer != 0 && e.customer != p.c.Customer.ID:
 		return "for another customer"
-	case !p.isAt(t):
+	case e.ends&p.ends(t.rule.airport) == 0:
 		return p.whyNotAt(t)
 	}
-	if fails, _ := p.judge(t); !fails {
+	if fails, _ := p.judge(e); !fails {
 		return ""
 	}
-	if j := t.rule.when.Judge(p.look); j.Outcome == Fails {
+	if j := e.when.Judge(p.look); j.Outcome == Fails {
 		return "when " + j.String()
 	}
-	if local, missing := p.wallClock(t); !t.During.IsZero() && missing.kind == noGap && !t.During.Holds(local) {
-		return fmt.Sprintf("during %s, and it was %s in %s", t.During, local.Format("Mon 15:04"), local.Location())
+	if e.timed {
+		if local, missing := p.wallClock(t); missing.kind == noGap && !t.During.Holds(local) {
+			return fmt.Sprintf("during %s, and it was %s in %s", t.During, local.Format("Mon 15:04"), local.Location())
+		}
 	}
 	value, _ := p.bandValue(t)
-	return fmt.Sprintf("for %s of %s, and that is %s", t.bandOf(), t.bandText(), value.text())
+	return fmt.Sprintf("for %s in %s, and that is %s", t.bandOf(), t.bandText(), value.text())
 }
 
 func (p *pricing) whyNotAt(t *Tariff) string {

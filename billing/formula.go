@@ -11,13 +11,12 @@ type formula struct {
 	distance      string // the fact; "": the distance does not count
 	less          decimal.Decimal
 	distanceUnit  decimal.Decimal
-	distancePower decimal.Decimal
+	distancePower exponent
 	mass          bool // whether the mass counts
 	tonnes        tonneRule
 	tonneIndex    int
 	massUnit      decimal.Decimal
-	massPower     decimal.Decimal
-	decimals      int32
+	massPower     exponent
 }
 
 // routeUnits are those of Commission Implementing Regulation (EU) 2019/317, Annex VIII,
@@ -25,14 +24,13 @@ type formula struct {
 // kilometres of great circle, less 20 km at each end, times √(t / 50), t to one
 // decimal.
 var routeUnits = formula{
-	distance: "distance_km", less: decimal.New(40, 0), distanceUnit: decimal.New(100, 0), distancePower: one,
-	mass: true, tonnes: tonneRule{TonneMetric, RoundNearest, decimal.New(1, -1)}, massUnit: decimal.New(50, 0), massPower: decimal.New(5, -1),
-	decimals: 2,
+	distance: "distance_km", less: decimal.New(40, 0), distanceUnit: decimal.New(100, 0), distancePower: newExponent(one, 2),
+	mass: true, tonnes: tonneRule{TonneMetric, RoundNearest, decimal.New(1, -1)}, massUnit: decimal.New(50, 0), massPower: newExponent(decimal.New(5, -1), 2),
 }
 
 // terminalUnits are those of the same regulation's terminal charge: (t / 50)^0.7.
 var terminalUnits = formula{
-	mass: true, tonnes: tonneRule{TonneMetric, RoundNone, one}, massUnit: decimal.New(50, 0), massPower: decimal.New(7, -1), decimals: 2,
+	mass: true, tonnes: tonneRule{TonneMetric, RoundNone, one}, massUnit: decimal.New(50, 0), massPower: newExponent(decimal.New(7, -1), 2),
 }
 
 // formulaOf returns the formula of a tariff.
@@ -46,18 +44,19 @@ func formulaOf(t *Tariff) *formula {
 	default:
 		return nil
 	}
-	f := formula{less: t.DistanceLess, distanceUnit: orOne(t.DistanceUnit), tonnes: t.tonneRule(), massUnit: orOne(t.MassUnit), decimals: 2}
+	f := formula{less: t.DistanceLess, distanceUnit: orOne(t.DistanceUnit), tonnes: t.tonneRule(), massUnit: orOne(t.MassUnit)}
+	decimals := int32(2)
 	if t.Decimals != nil {
-		f.decimals = *t.Decimals
+		decimals = *t.Decimals
 	}
 	if t.DistancePower != nil {
-		f.distance, f.distancePower = "distance_km", *t.DistancePower
+		f.distance, f.distancePower = "distance_km", newExponent(*t.DistancePower, decimals)
 		if len(t.Of) > 0 {
 			f.distance = t.Of[0]
 		}
 	}
 	if t.MassPower != nil {
-		f.mass, f.massPower = true, *t.MassPower
+		f.mass, f.massPower = true, newExponent(*t.MassPower, decimals)
 	}
 	return &f
 }
@@ -71,7 +70,7 @@ func (p *pricing) serviceUnits(t *Tariff, tr *trace) (ratio, gap) {
 		if missing.kind != noGap {
 			return ratio{}, missing
 		}
-		factor := power(distance.minus(f.less).notBelowZero().over(f.distanceUnit), f.distancePower, f.decimals)
+		factor := f.distancePower.of(distance.minus(f.less).notBelowZero().over(f.distanceUnit))
 		tr.distanceFactor(f, distance, factor)
 		units = units.Mul(factor)
 	}
@@ -80,47 +79,53 @@ func (p *pricing) serviceUnits(t *Tariff, tr *trace) (ratio, gap) {
 		if missing.kind != noGap {
 			return ratio{}, missing
 		}
-		factor := power(tonnes.over(f.massUnit), f.massPower, f.decimals)
-		tr.tonnes(p, &f.tonnes, tonnes)
+		factor := f.massPower.of(tonnes.over(f.massUnit))
+		tr.tonnes(p, &f.tonnes, f.tonneIndex)
 		tr.massFactor(f, tonnes, factor)
 		units = units.Mul(factor)
 	}
 	return whole(units), gap{}
 }
 
-// power returns x^p to a number of decimals, half away from zero, x not being below 0
-// and p above 0, of two decimals at most.
+// exponent is a power p = a / b, in lowest terms, whose result is rounded.
+type exponent struct {
+	p        decimal.Decimal
+	a, b     *big.Int
+	decimals int32
+	scale    *big.Int // (2 × 10^decimals)^b
+}
+
+func newExponent(p decimal.Decimal, decimals int32) exponent {
+	fraction := p.Rat()
+	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)
+	scale.Lsh(scale, 1)
+	return exponent{p, fraction.Num(), fraction.Denom(), decimals, scale.Exp(scale, fraction.Denom(), nil)}
+}
+
+// of returns x^p, half away from zero, x not being below 0.
 //
 // A power is hardly ever a finite decimal. It is rounded by comparing whole numbers,
 // which decides every case exactly; one computed to some digits first, or in floats,
-// could fall on the wrong side of a half. With p = a / b, x = N / D and s = 10^decimals
-// the result is n / s for (2n − 1)^b · D^a ≤ (2s)^b · N^a < (2n + 1)^b · D^a: n is the
-// b-th root of (2s)^b · N^a / D^a, cut off to a whole number, plus one, halved. The cut
-// never crosses a half, which is a whole number there.
-func power(x ratio, p decimal.Decimal, decimals int32) decimal.Decimal {
-	if x.sign() == 0 {
+// could fall on the wrong side of a half. With x = N / D and s = 10^decimals the result is
+// n / s for (2n − 1)^b · D^a ≤ (2s)^b · N^a < (2n + 1)^b · D^a: n is the b-th root of
+// (2s)^b · N^a / D^a, cut off to a whole number, plus one, halved. The cut never crosses a
+// half, which is a whole number there.
+func (e *exponent) of(x ratio) decimal.Decimal {
+	switch {
+	case x.sign() == 0:
 		return decimal.Zero
+	case e.p.Equal(one):
+		return x.roundTo(e.decimals)
 	}
-	if p.Equal(one) {
-		return x.roundTo(decimals)
-	}
-	exponent := p.Rat()
-	a, b := exponent.Num(), exponent.Denom()
-	base := x.n.Rat()
-	base.Quo(base, x.d.Rat())
+	numerator, denominator := x.integers()
+	radicand := new(big.Int).Exp(numerator, e.a, nil)
+	radicand.Mul(radicand, e.scale)
+	radicand.Quo(radicand, new(big.Int).Exp(denominator, e.a, nil))
 
-	radicand := new(big.Int).Exp(ten, big.NewInt(int64(decimals)), nil)
-	radicand.Lsh(radicand, 1)
-	radicand.Exp(radicand, b, nil)
-	radicand.Mul(radicand, new(big.Int).Exp(base.Num(), a, nil))
-	radicand.Quo(radicand, new(big.Int).Exp(base.Denom(), a, nil))
-
-	halves := root(radicand, b.Int64())
+	halves := root(radicand, e.b.Int64())
 	halves.Add(halves, big.NewInt(1))
-	return decimal.NewFromBigInt(halves.Rsh(halves, 1), -decimals)
+	return decimal.NewFromBigInt(halves.Rsh(halves, 1), -e.decimals)
 }
-
-var ten = big.NewInt(10)
 
 // root returns the largest whole number whose b-th power is at most x, which it
 // overwrites. That of an even b is one of the square root, cut off to a whole number:

@@ -44,7 +44,7 @@ func (t *Tariff) topUp(sum decimal.Decimal, tr *trace) *Charge {
 	if !short.IsPositive() {
 		return nil
 	}
-	tr.steps = append(tr.steps, Step{What: "minimum", Value: t.Minimum.String(), How: "less " + sum.String()})
+	tr.add(Step{What: "minimum", Value: t.Minimum.String(), How: "less " + sum.String()})
 	amount := short.Round(t.rule.minor)
 	return &Charge{
 		TariffID: t.ID, Code: t.Code, Description: t.Description, Quantity: trimmed(short), UnitRate: one, Amount: amount,

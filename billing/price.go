@@ -105,7 +105,8 @@ type pricing struct {
 	facts      facts
 	from, to   string                          // the forms of the airports
 	look       func(name string) (Fact, error) // for conditions
-	madeTonnes []ratio                         // by each of the set's rules for tonnes
+	madeTonnes []madeTonnes                    // by each of the set's rules for tonnes
+	clocks     [2]clock                        // at the origin and at the destination
 }
 
 func newPricing(c *Case, tariffs *TariffSet, bounds Bounds) *pricing {
@@ -126,19 +127,44 @@ type row struct {
 // applying returns the tariffs that apply to a flight, and those of which that cannot be
 // said, by code and id.
 func (p *pricing) applying() []row {
-	var rows []row
-	for t := range p.set.at(p.from, p.to) {
-		if !p.covers(t) {
-			continue
-		}
-		if fails, open := p.judge(t); !fails {
-			rows = append(rows, row{t: t, gap: open})
-		}
+	rows := p.applyingAt("", nil)
+	if p.from != "" {
+		rows = p.applyingAt(p.from, rows)
+	}
+	if p.to != "" && p.to != p.from {
+		rows = p.applyingAt(p.to, rows)
 	}
 	slices.SortStableFunc(rows, func(a, b row) int {
 		return cmp.Or(cmp.Compare(a.t.Code, b.t.Code), cmp.Compare(a.t.ID, b.t.ID))
 	})
 	return withoutReplaced(rows)
+}
+
+// applyingAt adds those of an airport.
+func (p *pricing) applyingAt(airport string, rows []row) []row {
+	day, here := p.c.MovedOn.ordinal(), p.ends(airport)
+	for i := range p.set.at[airport] {
+		e := &p.set.at[airport][i]
+		if day < e.from || day >= e.to || e.ends&here == 0 || e.customer != 0 && e.customer != p.c.Customer.ID {
+			continue
+		}
+		if fails, open := p.judge(e); !fails {
+			rows = append(rows, row{t: e.tariff, gap: open})
+		}
+	}
+	return rows
+}
+
+// ends returns which ends of the flight are billed and are at an airport; "": any.
+func (p *pricing) ends(airport string) ends {
+	var here ends
+	if p.c.Flight.Movement != Arrival && (airport == "" || airport == p.from) {
+		here |= origin
+	}
+	if p.c.Flight.Movement != Departure && (airport == "" || airport == p.to) {
+		here |= destination
+	}
+	return here
 }
 
 // withoutReplaced leaves out the general tariffs whose code a tariff of the customer's
@@ -151,30 +177,6 @@ func withoutReplaced(rows []row) []row {
 		}
 	}
 	return slices.DeleteFunc(rows, func(r row) bool { return r.t.CustomerID == 0 && slices.Contains(own, r.t.rule.code) })
-}
-
-// covers reports whether validity, customer and airport of a tariff hold for the flight.
-func (p *pricing) covers(t *Tariff) bool {
-	return (Validity{t.ValidFrom, t.ValidTo}).Holds(p.c.MovedOn) && (t.CustomerID == 0 || t.CustomerID == p.c.Customer.ID) && p.isAt(t)
-}
-
-// isAt reports whether the flight moves at the tariff's airport, at the end of the flight
-// that the tariff applies to.
-func (p *pricing) isAt(t *Tariff) bool {
-	departs, arrives := p.c.Flight.Movement != Arrival, p.c.Flight.Movement != Departure
-	if t.Airport != "" {
-		departs, arrives = departs && t.rule.airport == p.from, arrives && t.rule.airport == p.to
-	}
-	switch t.AppliesTo {
-	case AppliesDeparture:
-		return departs
-	case AppliesArrival:
-		return arrives
-	case AppliesAny:
-		return departs || arrives
-	default:
-		return false
-	}
 }
 
 // countFlight prices the tariffs that count what the flight is, or says what they lack.

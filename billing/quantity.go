@@ -161,7 +161,7 @@ func (p *pricing) tonnesInBand(t *Tariff, tr *trace) (ratio, gap) {
 	if missing.kind != noGap {
 		return ratio{}, missing
 	}
-	tr.tonnes(p, &t.rule.tonnes, tonnes)
+	tr.tonnes(p, &t.rule.tonnes, t.rule.tonneIndex)
 	if t.cuts(bandTonnes) {
 		inside := t.cut(tonnes)
 		tr.cut(t, bandTonnes, tonnes, inside)
@@ -182,11 +182,17 @@ func (p *pricing) tonnesBy(rule *tonneRule, index int) (ratio, gap) {
 		return ratio{}, m.gap
 	}
 	if p.madeTonnes == nil {
-		p.madeTonnes = make([]ratio, len(p.set.tonneRules))
+		p.madeTonnes = make([]madeTonnes, len(p.set.tonneRules))
 	}
 	made := &p.madeTonnes[index]
-	if made.d.IsZero() {
-		*made = rule.of(m)
+	if made.value.d.IsZero() {
+		made.value = rule.of(m)
 	}
-	return *made, gap{}
+	return made.value, gap{}
+}
+
+// madeTonnes is a mass in tonnes, and the step that says so once it was asked for.
+type madeTonnes struct {
+	value ratio
+	step  Step
 }

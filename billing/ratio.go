@@ -1,6 +1,10 @@
 package billing
 
-import "github.com/shopspring/decimal"
+import (
+	"math/big"
+
+	"github.com/shopspring/decimal"
+)
 
 // ratio is an exact number n / d, d being above 0. Most are finite decimals, whose d
 // is 1.
@@ -128,4 +132,10 @@ func (r ratio) add(other ratio) ratio {
 		return whole(r.n.Add(other.n))
 	}
 	return ratio{r.n.Mul(other.d).Add(other.n.Mul(r.d)), r.d.Mul(other.d)}
+}
+
+// integers returns the number as a fraction of whole numbers, which nobody may change.
+func (r ratio) integers() (numerator, denominator *big.Int) {
+	low := min(r.n.Exponent(), r.d.Exponent(), 0)
+	return r.n.Shift(-low).BigInt(), r.d.Shift(-low).BigInt()
 }

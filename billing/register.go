@@ -1,6 +1,10 @@
 package billing
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Declared is what a register has of a flight's fact.
 type Declared struct {
@@ -21,6 +25,21 @@ type RegisterFirst []string
 
 // DefaultRegisterFirst is what charging schemes ask for: the mass that was declared.
 var DefaultRegisterFirst = RegisterFirst{"mtow_kg"}
+
+// ParseRegisterFirst reads names separated by commas.
+func ParseRegisterFirst(text string) (RegisterFirst, error) {
+	first := RegisterFirst{}
+	for name := range strings.SplitSeq(text, ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		if err := CheckFactName(name); err != nil && name != "mtow_kg" && name != "aircraft_type" {
+			return nil, fmt.Errorf("%q is nothing that the register of aircraft has: name mtow_kg, aircraft_type, or facts", name)
+		}
+		first = append(first, name)
+	}
+	return first, nil
+}
 
 // Case is what a flight is priced from.
 type Case struct {

@@ -24,7 +24,16 @@ type resolved struct {
 	value Fact
 	from  string
 	how   string // it was derived
+	shown string // the value as text, once it was asked for
 	gap   gap
+}
+
+// text returns the value as text.
+func (r *resolved) text() string {
+	if r.shown == "" {
+		r.shown = r.value.String()
+	}
+	return r.shown
 }
 
 // gap is why a fact does not serve.
@@ -159,9 +168,9 @@ func (f *facts) derive(r *resolved) {
 			r.value, r.how = Fact{text: "yes"}, "from "+from.String()+" to "+to.String()
 		}
 	case "stay_minutes":
-		s := f.stayOf()
-		if r.gap = s.gap; r.gap.kind == noGap {
-			r.value, r.how = NumberFact(s.minutes.decimal()), "on_block_at to off_block_at"
+		minutes, missing := f.stayMinutes()
+		if r.gap = missing; r.gap.kind == noGap {
+			r.value, r.how = NumberFact(minutes.decimal()), "on_block_at to off_block_at"
 		}
 	}
 }

@@ -13,14 +13,6 @@ type stay struct {
 	gap     gap
 }
 
-// stayOf returns the stay by its two times, looked up once.
-func (f *facts) stayOf() *stay {
-	if !f.stay.known {
-		f.stay = f.c.stayOf()
-	}
-	return &f.stay
-}
-
 func (c *Case) stayOf() stay {
 	on, off := c.Flight.OnBlockAt, c.Flight.OffBlockAt
 	switch {
@@ -39,13 +31,16 @@ func (c *Case) stayOf() stay {
 	return stay{known: true, minutes: ratio{decimal.New(int64(elapsed), -9), decimal.New(60, 0)}}
 }
 
-// stayMinutes returns the stay as tariffs count it: the source's own figure goes before
-// the two times.
+// stayMinutes returns the stay as tariffs count it, looked up once: the source's own
+// figure goes before the two times.
 func (f *facts) stayMinutes() (ratio, gap) {
-	if value, _ := f.c.named("stay_minutes"); !value.IsZero() {
-		n, gap := f.number("stay_minutes")
-		return whole(n), gap
+	if !f.stay.known {
+		if value, _ := f.c.named("stay_minutes"); value.IsZero() {
+			f.stay = f.c.stayOf()
+		} else {
+			n, gap := f.number("stay_minutes")
+			f.stay = stay{known: true, minutes: whole(n), gap: gap}
+		}
 	}
-	s := f.stayOf()
-	return s.minutes, s.gap
+	return f.stay.minutes, f.stay.gap
 }

@@ -2,7 +2,7 @@ package billing
 
 import (
 	"fmt"
-	"iter"
+	"math"
 	"slices"
 	"strings"
 
@@ -11,10 +11,55 @@ import (
 
 // TariffSet holds tariffs by the airport that they are for, each ready for use.
 type TariffSet struct {
-	everywhere []*Tariff            // without an airport
-	atAirport  map[string][]*Tariff // by the canonical form of the airport's code
+	at         map[string][]entry // by the canonical form of the airport's code; "": everywhere
 	all        []*Tariff
 	tonneRules []tonneRule // that the tariffs have, each once
+}
+
+// entry is what most tariffs of an airport are told apart by, side by side in memory:
+// that takes a third of the time that looking into each tariff does.
+type entry struct {
+	from, to int64 // days of the validity, in their order
+	customer int64 // 0: every customer
+	ends     ends
+	timed    bool // it has hours
+	banded   bool // it applies inside its band only
+	when     When // with codes in the form in which they are compared
+	tariff   *Tariff
+}
+
+func (t *Tariff) entry() entry {
+	e := entry{
+		from: t.ValidFrom.ordinal(), to: math.MaxInt64, customer: t.CustomerID, ends: endsOf(t.AppliesTo), timed: !t.During.IsZero(),
+		// Of a tariff that is not fit for use, units cannot be made.
+		banded: t.hasBand() && !t.isMarginal() && (t.rule.unusable == "" || t.bandOf() != bandUnits),
+		when:   t.rule.when, tariff: t,
+	}
+	if !t.ValidTo.IsZero() {
+		e.to = t.ValidTo.ordinal()
+	}
+	return e
+}
+
+// ends are those of a flight.
+type ends uint8
+
+const (
+	origin ends = 1 << iota
+	destination
+)
+
+func endsOf(a AppliesTo) ends {
+	switch a {
+	case AppliesDeparture:
+		return origin
+	case AppliesArrival:
+		return destination
+	case AppliesAny:
+		return origin | destination
+	default:
+		return 0
+	}
 }
 
 // rule is what a set makes of a tariff once, for all flights.
@@ -37,16 +82,12 @@ func NewTariffSet(tariffs []Tariff, canonical func(code string) string) *TariffS
 	if canonical == nil {
 		canonical = func(code string) string { return code }
 	}
-	s := &TariffSet{atAirport: map[string][]*Tariff{}}
+	s := &TariffSet{at: map[string][]entry{}}
 	for _, tariff := range tariffs {
 		t := &tariff
 		s.prepare(t, canonical)
 		s.all = append(s.all, t)
-		if t.Airport == "" {
-			s.everywhere = append(s.everywhere, t)
-			continue
-		}
-		s.atAirport[t.rule.airport] = append(s.atAirport[t.rule.airport], t)
+		s.at[t.rule.airport] = append(s.at[t.rule.airport], t.entry())
 	}
 	codes := newCodeGraph(s.all)
 	for _, t := range s.all {
@@ -164,19 +205,3 @@ func isCode(fact string) bool {
 
 // All returns the tariffs in the order given.
 func (s *TariffSet) All() []*Tariff { return s.all }
-
-// at returns the tariffs that could apply to a flight by its airports, in their form.
-func (s *TariffSet) at(from, to string) iter.Seq[*Tariff] {
-	return func(yield func(*Tariff) bool) {
-		for i, tariffs := range [][]*Tariff{s.everywhere, s.atAirport[from], s.atAirport[to]} {
-			if i == 2 && from == to {
-				return
-			}
-			for _, t := range tariffs {
-				if !yield(t) {
-					return
-				}
-			}
-		}
-	}
-}

@@ -49,3 +49,35 @@ func TestOverlappingFlights(t *testing.T) {
 	b.exec(t, `UPDATE voided_flights SET rebilled_at = now() WHERE flight_id = 'B2'`)
 	require.Contains(t, overlaps(), "B2 A3")
 }
+
+// A departure and an arrival are the ends of one flight, each billed; two departures are
+// not, nor a whole flight beside one of its ends.
+func TestOverlappingMovements(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	moved := func(id, registration, movement, departed, landed string) {
+		b.exec(t, `INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at)
+			VALUES ($1, 1, '2026-03-04', jsonb_strip_nulls(jsonb_build_object('flight_id', $1::text, 'registration', $2::text, 'movement', nullif($3, ''),
+				'departed_at', '2026-03-04T' || nullif($4, '') || 'Z', 'landed_at', '2026-03-04T' || nullif($5, '') || 'Z')), now())`, id, registration, movement, departed, landed)
+	}
+	overlaps := func() string {
+		return get[string](t, b, `SELECT coalesce(string_agg(flight_id || ' ' || other_flight_id || ' ' || overlap, ', ' ORDER BY flight_id), '') FROM overlapping_flights`)
+	}
+	moved("A1", "EI-ABC", "arrival", "06:00:00", "08:00:00")
+	moved("D1", "EI-ABC", "departure", "06:00:00", "08:00:00")
+	moved("D2", "EI-ABC", "departure", "09:00:00", "")
+	moved("A2", "EI-ABC", "arrival", "", "10:00:00")
+	moved("L3", "EI-ABC", "", "11:00:00", "12:00:00")
+	moved("L4", "EI-ONE", "", "06:00:00", "08:00:00")
+	moved("D5", "EI-TWO", "departure", "06:00:00", "")
+	require.Empty(t, overlaps())
+
+	moved("D6", "EI-ABC", "departure", "09:00:30", "") // in the same minute as D2
+	moved("D7", "EI-ABC", "departure", "07:00:00", "") // while D1 was in the air
+	moved("A8", "EI-ABC", "arrival", "", "11:30:00")   // while L3 was
+	moved("D9", "EI-ABC", "departure", "11:00:10", "") // as L3 took off
+	moved("L5", "EI-ONE", "", "07:00:00", "08:00:30")  // twice the same, listed once
+	moved("L6", "EI-TWO", "", "06:00:10", "08:00:00")  // as D5 took off
+	require.Equal(t, "A8 L3 in_the_air, D6 D2 departed_in_the_same_minute, D7 D1 in_the_air, D9 L3 departed_in_the_same_minute, "+
+		"L5 L4 landed_in_the_same_minute, L6 D5 departed_in_the_same_minute", overlaps())
+}

@@ -23,10 +23,12 @@ func (b *testBundle) priced(t *testing.T, books *db.PriceBooks, id, operator str
 	customer, known, err := books.Customer(t.Context(), book, flight)
 	require.NoError(t, err)
 	require.True(t, known)
-	landedOn := book.Calendar.MovementDate(flight)
-	charges, err := billing.Price(billing.Case{Flight: flight, Customer: customer, MovedOn: landedOn}, book.Tariffs, billing.Bounds{})
+	c, err := books.Case(t.Context(), book, flight, nil)
 	require.NoError(t, err)
-	return db.Bill{Flight: flight, Customer: customer, LandedOn: landedOn, Charges: charges, Book: book}
+	c.Customer = customer
+	charges, err := billing.Price(c, book.Tariffs, billing.Bounds{})
+	require.NoError(t, err)
+	return db.Bill{Flight: flight, Customer: customer, LandedOn: c.MovedOn, Declared: c.Declared(), Charges: charges, Book: book}
 }
 
 // running enqueues a flight and has a client work on it.

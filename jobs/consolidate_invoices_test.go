@@ -28,10 +28,12 @@ func (b *testBundle) bill(t *testing.T, id string) db.Bill {
 	customer, known, err := books.Customer(t.Context(), book, flight)
 	require.NoError(t, err)
 	require.True(t, known, "flight %s has a customer", id)
-	landedOn := book.Calendar.MovementDate(flight)
-	charges, err := billing.Price(billing.Case{Flight: flight, Customer: customer, MovedOn: landedOn}, book.Tariffs, billing.Bounds{})
+	c, err := books.Case(t.Context(), book, flight, nil)
 	require.NoError(t, err)
-	return db.Bill{Flight: flight, Customer: customer, LandedOn: landedOn, Charges: charges, Book: book}
+	c.Customer = customer
+	charges, err := billing.Price(c, book.Tariffs, billing.Bounds{})
+	require.NoError(t, err)
+	return db.Bill{Flight: flight, Customer: customer, LandedOn: c.MovedOn, Declared: c.Declared(), Charges: charges, Book: book}
 }
 
 // billed puts a flight in the source and bills it, without a job.

@@ -101,7 +101,7 @@ var (
 	sourceAway       = desc("flight_source_outage_seconds", "Seconds since the flight source went away; 0 while it answers.")
 	sourceOutage     = desc("flight_source_outage", "1 for the cause of the outage under way, else 0.", "cause")
 	sourcePause      = desc("flight_source_quota_pause_seconds", "Seconds between two queries of this process, where the flight source's quota asks for it; 0 where none does.")
-	flightsOverdue   = desc("flights_overdue_in_source", "Flights that are not in the flight source, or have not landed there, though half the time that they are waited for is over.")
+	flightsOverdue   = desc("flights_overdue_in_source", "Flights that are not in the flight source, have not landed there, or are still on the stand, though half the time that they are waited for is over.")
 	runAge           = desc("last_run_age_seconds", "Seconds since the last consolidated run finished.")
 	runOverdue       = desc("run_overdue_seconds", "Seconds since the earliest run was due that is not done; 0 where none is.")
 	draftsPast       = desc("drafts_past_closing", "Drafts that a run should have issued and did not, and that are neither held nor parked.")

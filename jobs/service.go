@@ -46,6 +46,9 @@ type Config struct {
 	Batch      int            // how many flights a worker takes together while others wait; 50 where it is 0
 	FlightWait time.Duration  // how long an unknown or unlanded flight is waited for
 	Bounds     billing.Bounds // of facts; fields that are 0: the defaults
+	// RegisterFirst names facts of which the register of aircraft goes before the source;
+	// nil: the default.
+	RegisterFirst billing.RegisterFirst
 	Schedules  Schedules
 	// NoReindex leaves the indexes of River's jobs as they are: its login may not rebuild
 	// them.
@@ -105,6 +108,9 @@ func New(cfg Config) (*Service, error) {
 	scheduled := cfg.Logger.With("component", "SCHEDULED")
 
 	books := db.NewPriceBooks(cfg.Pool)
+	if cfg.RegisterFirst != nil {
+		books.RegisterFirst = cfg.RegisterFirst
+	}
 	queue := db.NewFlightQueue(cfg.Pool)
 	q := dbsqlc.New(cfg.Pool)
 	beats := newHeartbeats()

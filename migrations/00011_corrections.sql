@@ -321,7 +321,8 @@ WITH flown AS (
     WHERE f.movement = '' AND f.aircraft IN (SELECT d.aircraft FROM flown d WHERE d.movement = 'departure')
 ), compared AS (
     SELECT f.*,
-        lag(flight_id) OVER (PARTITION BY aircraft, moved, date_trunc('minute', coalesce(moved_at, landed_at)) ORDER BY flight_id) AS same_minute,
+        lag(flight_id) OVER (PARTITION BY aircraft, moved, date_trunc('minute', coalesce(moved_at, landed_at))
+            ORDER BY coalesce(departed_at, landed_at), coalesce(landed_at, departed_at), flight_id) AS same_minute,
         to_char(coalesce(departed_at, landed_at) AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS') AS began,
         max(ARRAY[to_char(coalesce(landed_at, departed_at) AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS'), flight_id] COLLATE "C")
             OVER (PARTITION BY aircraft, moved ORDER BY coalesce(departed_at, landed_at), coalesce(landed_at, departed_at), flight_id

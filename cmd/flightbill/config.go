@@ -31,16 +31,18 @@ type config struct {
 	Batch        int
 	FlightWait   time.Duration
 	Bounds       billing.Bounds
-	HTTPAddr     string
-	HTTPUser     string
-	HTTPPassword string
-	HTTPTLSCert  string
-	HTTPTLSKey   string
-	HTTPPrefix   string
-	MetricsOpen  bool
-	Results      string
-	LogFormat    string
-	LogLevel     slog.Level
+
+	RegisterFirst billing.RegisterFirst
+	HTTPAddr      string
+	HTTPUser      string
+	HTTPPassword  string
+	HTTPTLSCert   string
+	HTTPTLSKey    string
+	HTTPPrefix    string
+	MetricsOpen   bool
+	Results       string
+	LogFormat     string
+	LogLevel      slog.Level
 
 	PinotBrokers    []string
 	PinotController string
@@ -121,6 +123,10 @@ func settings() []setting {
 			}
 			c.Bounds.FlightTime = d
 			return nil
+		}},
+		{"FLIGHTBILL_REGISTER_FIRST", strings.Join(billing.DefaultRegisterFirst, ","), "facts, separated by commas, of which the register of aircraft goes before the flight source", func(c *config, v string) (err error) {
+			c.RegisterFirst, err = billing.ParseRegisterFirst(v)
+			return err
 		}},
 		{"FLIGHTBILL_HTTP_ADDR", defaultHTTPAddr, "address of River UI and /metrics", text(func(c *config) *string { return &c.HTTPAddr })},
 		{"FLIGHTBILL_HTTP_USER", "", "credentials for it; needed on any address but loopback", text(func(c *config) *string { return &c.HTTPUser })},

@@ -52,7 +52,9 @@ func (a *app) newCorrectCommand() *cobra.Command {
 					return err
 				}
 				defer closeSource()
-				corrector := jobs.Corrector{Pool: pool, Books: db.NewPriceBooks(pool), Source: source, Payer: who, Bounds: a.config.Bounds, Now: a.now}
+				books := db.NewPriceBooks(pool)
+				books.RegisterFirst = a.config.RegisterFirst
+				corrector := jobs.Corrector{Pool: pool, Books: books, Source: source, Payer: who, Bounds: a.config.Bounds, Now: a.now}
 				if changed {
 					return a.correctChanged(cmd.Context(), &corrector, first, last)
 				}
@@ -67,8 +69,8 @@ func (a *app) newCorrectCommand() *cobra.Command {
 	cmd.Flags().StringVar(&payer, "payer", "", "who pays: billed, who was billed before; register, the customer that has the flight's aircraft or operator on its date "+
 		"(default: who was billed, unless the flight has another aircraft, operator or day now)")
 	cmd.Flags().BoolVar(&changed, "changed", false, "all flights whose facts are others now than those they were billed from")
-	cmd.Flags().StringVar(&from, "from", "", "with --changed: only those that landed on that day (YYYY-MM-DD) or later")
-	cmd.Flags().StringVar(&to, "to", "", "with --changed: only those that landed on that day or earlier")
+	cmd.Flags().StringVar(&from, "from", "", "with --changed: only those flown on that day (YYYY-MM-DD) or later")
+	cmd.Flags().StringVar(&to, "to", "", "with --changed: only those flown on that day or earlier")
 	return cmd
 }
 

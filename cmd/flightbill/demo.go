@@ -113,7 +113,7 @@ func (a *app) demo(ctx context.Context, onPinot bool) error {
 
 	stats := jobs.NewStats()
 	service, err := jobs.New(jobs.Config{
-		Pool: pool, Source: source, Workers: a.config.Workers, Batch: a.config.Batch, FlightWait: a.config.FlightWait, Bounds: a.config.Bounds,
+		Pool: pool, Source: source, Workers: a.config.Workers, Batch: a.config.Batch, FlightWait: a.config.FlightWait, Bounds: a.config.Bounds, RegisterFirst: a.config.RegisterFirst,
 		Schedules: jobs.NoSchedules, Now: at(demoEnd.AddDays(2).Start(time.UTC)), Stats: stats, Logger: a.logger,
 	})
 	if err != nil {

@@ -91,7 +91,7 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	lists := map[string][]string{
 		"consolidate": {"--dry-run", "--run-date", "2013-01-20"}, "invoices list": nil, "invoices show": {"EACH-000001"}, "overlaps": nil,
 		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "settings": nil, "migrate status": nil, "migrate grant": {"reporter"},
-		"pinot check": {"W1"},
+		"pinot check": {"W1"}, "price": {"E1"},
 	}
 	login := "r\x1b[2J'\nFAKE" + pool.Config().ConnConfig.Database
 	quoted := pgx.Identifier{login}.Sanitize()
@@ -147,7 +147,7 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 
 	for _, args := range [][]string{
 		{hostile}, {"invoices", "show", hostile}, {"invoices", "list", "--customer", hostile}, {"enqueue", hostile}, {"enqueue", "--file", hostile},
-		{"import", "customers", hostile}, {"--" + hostile}, {"settings", "set", hostile}, {"void", hostile, "--reason", hostile}, {"correct", hostile},
+		{"import", "customers", hostile}, {"--" + hostile}, {"settings", "set", hostile}, {"void", hostile, "--reason", hostile}, {"correct", hostile}, {"price", hostile}, {"price", "E1", "--customer", hostile},
 		{"migrate", "grant", hostile}, {"migrate", "grant", "reporter", hostile[:40]},
 	} {
 		flightbill("", args...)

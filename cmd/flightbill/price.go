@@ -50,7 +50,9 @@ func (a *app) explainPrice(ctx context.Context, pool *pgxpool.Pool, id, customer
 		}
 		payer = &found
 	}
-	explainer := jobs.Explainer{Pool: pool, Books: db.NewPriceBooks(pool), Source: source, Bounds: a.config.Bounds, Now: a.now}
+	books := db.NewPriceBooks(pool)
+	books.RegisterFirst = a.config.RegisterFirst
+	explainer := jobs.Explainer{Pool: pool, Books: books, Source: source, Bounds: a.config.Bounds, Now: a.now}
 	found, err := explainer.Explain(ctx, id, payer)
 	if err != nil {
 		return err

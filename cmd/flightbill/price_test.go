@@ -156,6 +156,13 @@ In the ledger: it has not been billed.
 	require.Len(t, view.Ledger.Charges, 3)
 	require.Equal(t, "draft 1", nameOf(nil, int64(view.Ledger.Charges[0]["invoice_id"].(float64))))
 
+	// The registers are read, too.
+	flightbill("registration,valid_from,valid_to,aircraft_type,mtow_kg\nEI-ABC,2012-01-01,,B738,68000\n", "import", "aircraft", "-")
+	require.Contains(t, flightbill("", "price", "F1"), "    mtow_kg 68000, from aircraft EI-ABC\n")
+	env["FLIGHTBILL_REGISTER_FIRST"] = ""
+	require.Contains(t, flightbill("", "price", "F1"), "    mtow_kg 50000\n")
+	delete(env, "FLIGHTBILL_REGISTER_FIRST")
+
 	// The reporter may, and no error of the source is taken for an answer.
 	_, login := newLogin(t, pool, url, "reporter")
 	env["DATABASE_URL"] = url

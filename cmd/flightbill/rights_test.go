@@ -96,6 +96,7 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 		may(kind, "", "calendar")
 		may(kind, "", "unmatched")
 		may(kind, "", "overlaps")
+		may(kind, "it was billed to EACH", "price", "F1")
 		may(kind, "UTC", "settings")
 		may(kind, "", "consolidate", "--dry-run")
 		may(kind, "applied", "migrate", "status")

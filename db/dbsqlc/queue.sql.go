@@ -43,7 +43,7 @@ func (q *Queries) QueueAdoptStrays(ctx context.Context) (QueueAdoptStraysRow, er
 const queueCountOverdue = `-- name: QueueCountOverdue :one
 SELECT count(*)::bigint AS flights, coalesce(min((metadata #>> '{waiting,since}')::timestamptz), now())::timestamptz AS oldest
 FROM flightbill.river_job
-WHERE queue = 'flights' AND kind = 'ingest_flight' AND state IN ('available', 'running', 'scheduled') AND metadata ->> 'reason' IN ('flight_unknown', 'not_landed')
+WHERE queue = 'flights' AND kind = 'ingest_flight' AND state IN ('available', 'running', 'scheduled') AND metadata ->> 'reason' IN ('flight_unknown', 'not_landed', 'not_off_block')
     AND CASE WHEN jsonb_typeof(metadata #> '{waiting,since}') = 'string' THEN (metadata #>> '{waiting,since}')::timestamptz <= $1::timestamptz END
 `
 
@@ -52,7 +52,7 @@ type QueueCountOverdueRow struct {
 	Oldest  time.Time
 }
 
-// Flights that the flight source does not have, or without a landing time, that have been
+// Flights that the flight source does not have, or without a time that is waited for, that have been
 // waited for since before an instant.
 func (q *Queries) QueueCountOverdue(ctx context.Context, sinceBefore time.Time) (QueueCountOverdueRow, error) {
 	row := q.db.QueryRow(ctx, queueCountOverdue, sinceBefore)

@@ -64,12 +64,12 @@ SELECT count(*) FROM flightbill.river_job
 WHERE queue = 'flights' AND kind = 'ingest_flight'
     AND (state IN ('available', 'running') OR state = 'scheduled' AND metadata ->> 'reason' = 'source_down');
 
--- Flights that the flight source does not have, or without a landing time, that have been
+-- Flights that the flight source does not have, or without a time that is waited for, that have been
 -- waited for since before an instant.
 -- name: QueueCountOverdue :one
 SELECT count(*)::bigint AS flights, coalesce(min((metadata #>> '{waiting,since}')::timestamptz), now())::timestamptz AS oldest
 FROM flightbill.river_job
-WHERE queue = 'flights' AND kind = 'ingest_flight' AND state IN ('available', 'running', 'scheduled') AND metadata ->> 'reason' IN ('flight_unknown', 'not_landed')
+WHERE queue = 'flights' AND kind = 'ingest_flight' AND state IN ('available', 'running', 'scheduled') AND metadata ->> 'reason' IN ('flight_unknown', 'not_landed', 'not_off_block')
     AND CASE WHEN jsonb_typeof(metadata #> '{waiting,since}') = 'string' THEN (metadata #>> '{waiting,since}')::timestamptz <= @since_before::timestamptz END;
 
 -- This process cannot read the flight source: the view shows why flights wait.

@@ -74,8 +74,12 @@ func (a *app) newTariffsTryCommand() *cobra.Command {
 				return fmt.Errorf("tariffs try: %w", err)
 			}
 			defer closeFile()
+			facts, err := a.sourceFacts()
+			if err != nil {
+				return err
+			}
 			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
-				result, tried, err := imports.TryTariffs(cmd.Context(), pool, filepath.Base(args[0]), file)
+				result, tried, err := imports.TryTariffs(cmd.Context(), pool, filepath.Base(args[0]), file, facts...)
 				if err != nil {
 					return err
 				}

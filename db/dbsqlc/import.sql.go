@@ -568,6 +568,36 @@ func (q *Queries) CustomerUpdateMany(ctx context.Context, arg CustomerUpdateMany
 	return err
 }
 
+const factNameListUnknown = `-- name: FactNameListUnknown :many
+SELECT n.name::text AS name
+FROM (SELECT unnest($1::text[]) AS name) AS n
+WHERE NOT EXISTS (SELECT FROM flightbill.aircraft_types a WHERE jsonb_exists(a.facts::jsonb, n.name))
+    AND NOT EXISTS (SELECT FROM flightbill.aircraft a WHERE jsonb_exists(a.facts::jsonb, n.name))
+    AND NOT EXISTS (SELECT FROM flightbill.flights f WHERE jsonb_exists(f.facts::jsonb, n.name))
+    AND NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE jsonb_exists(b.facts -> 'facts', n.name))
+`
+
+// Names of facts that no flight and no register has, nor any flight that was billed.
+func (q *Queries) FactNameListUnknown(ctx context.Context, names []string) ([]string, error) {
+	rows, err := q.db.Query(ctx, factNameListUnknown, names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		items = append(items, name)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const tariffGapList = `-- name: TariffGapList :many
 SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.code, '')::text AS customer,
     coalesce(a.airport, '')::text AS airport,

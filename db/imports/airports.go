@@ -19,6 +19,9 @@ var airportColumns = []csvColumn{
 	{name: "timezone", optional: true},
 }
 
+// namibia is a country here, and no word for nothing.
+const namibia = "NA"
+
 var (
 	countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
 	// zoneName is the constraint on airports.timezone.
@@ -43,7 +46,7 @@ func openAirports(q *dbsqlc.Queries) register {
 			entries := make([]entry, len(list))
 			for i, a := range list {
 				entries[i] = entry{id: a.Code, cells: map[string]string{
-					"code": a.Code, "other_codes": otherCodes(a.Code, a.OtherCodes), "country": a.Country, "timezone": a.Timezone,
+					"code": a.Code, "other_codes": OtherCodes(a.Code, a.OtherCodes), "country": a.Country, "timezone": a.Timezone,
 				}}
 			}
 			return entries, nil
@@ -63,10 +66,13 @@ func readAirport(f *csvFile) map[string]string {
 			if strings.ContainsAny(codes, separators) {
 				f.wrong(column, "write spaces between several")
 			}
-			return otherCodes(f.cell("code"), strings.Fields(codes))
+			return OtherCodes(f.cell("code"), strings.Fields(codes))
 		},
 		"country": func(column string) string {
 			country := f.cell(column)
+			if strings.TrimSpace(f.raw(column)) == namibia {
+				country = namibia
+			}
 			if country != "" && !countryCode.MatchString(country) {
 				f.wrong(column, "write the two letters of ISO 3166, such as IE, or nothing where it is not known")
 			}
@@ -86,9 +92,9 @@ func readAirport(f *csvFile) map[string]string {
 	return cells
 }
 
-// otherCodes writes the codes of an airport beside its first one, each once, and without
+// OtherCodes writes the codes of an airport beside its first one, each once, and without
 // the blanks in it, which do not count: they stand between codes.
-func otherCodes(code string, others []string) string {
+func OtherCodes(code string, others []string) string {
 	var codes []string
 	for _, other := range others {
 		other = strings.Join(strings.Fields(other), "")

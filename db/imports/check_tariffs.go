@@ -56,14 +56,14 @@ var errOnlyChecked = errors.New("only checked")
 
 // CheckTariffs reads a file of tariffs as Load does, and says what Load would, but saves
 // nothing. Until it ends, it holds the locks of an import.
-func CheckTariffs(ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, progress func(rows int64)) (Result, []TariffChange, error) {
-	return checkTariffs(ctx, pool, name, r, progress, func(pgx.Tx) error { return nil })
+func CheckTariffs(ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, progress func(rows int64), sourceFacts ...string) (Result, []TariffChange, error) {
+	return checkTariffs(ctx, pool, name, r, progress, sourceFacts, func(pgx.Tx) error { return nil })
 }
 
 // TryTariffs reads a file of tariffs as Load does, and returns the tariffs as they would be
 // then. It saves nothing.
-func TryTariffs(ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader) (result Result, tried *billing.TariffSet, err error) {
-	result, _, err = checkTariffs(ctx, pool, name, r, nil, func(tx pgx.Tx) (err error) {
+func TryTariffs(ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, sourceFacts ...string) (result Result, tried *billing.TariffSet, err error) {
+	result, _, err = checkTariffs(ctx, pool, name, r, nil, sourceFacts, func(tx pgx.Tx) (err error) {
 		tried, err = db.TariffSet(ctx, dbsqlc.New(tx))
 		return err
 	})
@@ -72,7 +72,7 @@ func TryTariffs(ctx context.Context, pool *pgxpool.Pool, name string, r io.Reade
 
 // checkTariffs looks at the tariffs as they would be before it takes them back.
 func checkTariffs(
-	ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, progress func(rows int64), look func(pgx.Tx) error,
+	ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, progress func(rows int64), sourceFacts []string, look func(pgx.Tx) error,
 ) (Result, []TariffChange, error) {
 	var changes []TariffChange
 	l := loaders[Tariffs]
@@ -92,7 +92,7 @@ func checkTariffs(
 		changes = file.tariffChanges
 		return result, err
 	}
-	result, err := l.run(ctx, pool, name, r, progress)
+	result, err := l.run(ctx, pool, name, r, progress, sourceFacts...)
 	if err != nil {
 		return Result{}, nil, err
 	}

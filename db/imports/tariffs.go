@@ -96,7 +96,14 @@ func loadTariffsThen(ctx context.Context, pool *pgxpool.Pool, file *csvFile, the
 		if err != nil {
 			return err
 		}
-		if result, err = writeTariffs(ctx, q, file, rows, lines); err != nil {
+		before, err := db.Tariffs(ctx, q)
+		if err != nil {
+			return err
+		}
+		if result, err = writeTariffs(ctx, q, file, before, rows, lines); err != nil {
+			return err
+		}
+		if err := checkTariffSet(ctx, q, file, before, lines); err != nil {
 			return err
 		}
 		if err := checkOverlaps(ctx, q, file, lines); err != nil {
@@ -180,13 +187,11 @@ func sameTariff(a, b billing.Tariff) bool {
 	return slices.Equal(billing.WriteTariff(&a, ""), billing.WriteTariff(&b, ""))
 }
 
-func writeTariffs(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tariffRow, lines map[tariffKey]int) (Result, error) {
-	list, err := db.Tariffs(ctx, q)
-	if err != nil {
-		return Result{}, err
-	}
-	existing := make(map[tariffKey]billing.Tariff, len(list))
-	for _, t := range list {
+func writeTariffs(
+	ctx context.Context, q *dbsqlc.Queries, f *csvFile, before []billing.Tariff, rows []tariffRow, lines map[tariffKey]int,
+) (Result, error) {
+	existing := make(map[tariffKey]billing.Tariff, len(before))
+	for _, t := range before {
 		existing[keyOf(t)] = t
 	}
 
@@ -199,7 +204,7 @@ func writeTariffs(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tar
 		case !exists:
 			added = append(added, tariffRecord(t))
 			f.tariffChanges = append(f.tariffChanges, tariffChange(row, nil))
-		case !sameTariff(old, t):
+		case old.Unreadable != "" || !sameTariff(old, t):
 			f.tariffChanges = append(f.tariffChanges, tariffChange(row, &old))
 			t.ID = old.ID
 			changed = append(changed, tariffRecord(t))

@@ -206,3 +206,12 @@ UPDATE flightbill.airports a
 SET code = r.t ->> 'code', other_codes = string_to_array(coalesce(r.t ->> 'other_codes', ''), ' '), country = r.t ->> 'country', timezone = r.t ->> 'timezone'
 FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r
 WHERE a.code = r.t ->> 'id';
+
+-- Names of facts that no flight and no register has, nor any flight that was billed.
+-- name: FactNameListUnknown :many
+SELECT n.name::text AS name
+FROM (SELECT unnest(@names::text[]) AS name) AS n
+WHERE NOT EXISTS (SELECT FROM flightbill.aircraft_types a WHERE jsonb_exists(a.facts::jsonb, n.name))
+    AND NOT EXISTS (SELECT FROM flightbill.aircraft a WHERE jsonb_exists(a.facts::jsonb, n.name))
+    AND NOT EXISTS (SELECT FROM flightbill.flights f WHERE jsonb_exists(f.facts::jsonb, n.name))
+    AND NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE jsonb_exists(b.facts -> 'facts', n.name));

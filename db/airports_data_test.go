@@ -22,7 +22,8 @@ func TestAirportsComeWithFlightbill(t *testing.T) {
 		"KJFK": "KJFK {JFK} US America/New_York",
 		"PHNL": "PHNL {HNL} US Pacific/Honolulu",
 		"LSZR": "LSZR {ACH} CH Europe/Zurich",
-		"UKLU": "UKLU {UDJ} UA Europe/Kyiv", // the package has an old name of its zone
+		"UKLU": "UKLU {UDJ} UA Europe/Kyiv",               // the package has an old name of its zone
+		"KDJT": "KDJT {PBI,KPBI,DJT} US America/New_York", // KPBI until 2026
 		"CSE":  "CSE {0CO2} US America/Denver",
 		"KPT":  "KPT {K06U,06U} US America/Los_Angeles",
 	} {

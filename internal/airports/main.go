@@ -28,7 +28,7 @@ const (
 	wheelSum = "d7eaa9a57d373b0adaaae0d52da2af0bb0edf73f7baa170f7c415d3342bf4868"
 
 	file    = "migrations/00015_airports.sql"
-	fileSum = "19d93e2d5d7dcd042299a1e7c9190557736e1068eb1c67a39a7f6c9acedb1d00"
+	fileSum = "0ad91e6ba6542d85e2b3f1652de1c7730240488efacaa65419f4be9499b56c06"
 
 	licenceFile = "internal/airports/LICENSE"
 )
@@ -42,6 +42,11 @@ var currentZones = map[string]string{
 	"Europe/Uzhgorod":     "Europe/Kyiv",
 	"Europe/Zaporozhye":   "Europe/Kyiv",
 	"Pacific/Enderbury":   "Pacific/Kanton",
+}
+
+// formerCodes are those that airports had before: flights of then are billed and corrected still.
+var formerCodes = map[string]string{
+	"KDJT": "KPBI", // Palm Beach, until 2026
 }
 
 var (
@@ -165,6 +170,9 @@ func read(table, cities []byte) ([]airport, error) {
 		}
 		if len(codes) == 0 {
 			continue
+		}
+		if former := formerCodes[icao]; former != "" {
+			codes = append(codes, former)
 		}
 		if lid != icao && lid != iata {
 			local = append(local, lid)

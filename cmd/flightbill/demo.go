@@ -141,6 +141,12 @@ func (a *app) demo(ctx context.Context, onPinot bool) error {
 	if err := a.demoSummary(ctx, pool, stats); err != nil {
 		return err
 	}
+	if onlyInPinot == nil && a.demoData == nil {
+		a.sayf("\nHow the charges of one flight came about, as 'flightbill price %s' shows it:\n", demoFlight)
+		if err := a.explainPrice(ctx, pool, demoFlight, "", false, false); err != nil {
+			return err
+		}
+	}
 	return a.demoUI(ctx, pool, service, stats)
 }
 
@@ -176,6 +182,9 @@ func (a *app) demoQueue(ctx context.Context, pool *pgxpool.Pool, onlyInPinot *de
 	a.sayf("Enqueued the flights: %s.", enqueue)
 	return source, tag.RowsAffected(), nil
 }
+
+// demoFlight is the one whose price is explained.
+const demoFlight = "UAL1696-20130101-EWR"
 
 type demoFile struct {
 	kind imports.Kind

@@ -54,7 +54,8 @@ func TestDemo(t *testing.T) {
 	said := runDemo(t)
 	for _, line := range []string{
 		"billed      3,763", "cancelled     705  a fact is missing", "waiting        85  not landed yet",
-		"31 daily runs issued 40 consolidated invoices", "126 invoices issued, 6,506,412.83 USD", "River UI was at http://127.0.0.1:",
+		"31 daily runs issued 40 consolidated invoices", "126 invoices issued, 8,379,064.48 USD", "River UI was at http://127.0.0.1:",
+		"units 4: (94 - 45) / 15, rounded up", "during 22:00-06:00, and it was Tue 07:40 in America/Chicago",
 	} {
 		require.Contains(t, said, line)
 	}

@@ -90,8 +90,8 @@ func withFacts(flights, types []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	real := slices.DeleteFunc(slices.Clone(rows[0]), func(column string) bool { return slices.Contains(made, column) })
-	out := [][]string{slices.Concat(real, made)}
+	kept := slices.DeleteFunc(slices.Clone(rows[0]), func(column string) bool { return slices.Contains(made, column) })
+	out := [][]string{slices.Concat(kept, made)}
 	for _, row := range rows[1:] {
 		cells := map[string]string{}
 		for i, column := range rows[0] {

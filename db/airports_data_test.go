@@ -37,7 +37,7 @@ func TestAirportsComeWithFlightbill(t *testing.T) {
 	require.Empty(t, get[string](t, b, `
 		SELECT coalesce(string_agg(DISTINCT timezone, ' '), '') FROM flightbill.airports WHERE NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = timezone)`),
 		"zones that Postgres does not know")
-	for _, zone := range strings.Fields(get[string](t, b, `SELECT string_agg(DISTINCT timezone, ' ') FROM flightbill.airports`)) {
+	for zone := range strings.FieldsSeq(get[string](t, b, `SELECT string_agg(DISTINCT timezone, ' ') FROM flightbill.airports`)) {
 		_, err := time.LoadLocation(zone)
 		require.NoError(t, err)
 	}

@@ -92,10 +92,11 @@ tidy: ## Bring go.mod and go.sum up to date
 tools: $(BIN)/golangci-lint $(BIN)/sqlc $(BIN)/goose $(BIN)/govulncheck ## Build the tools into bin/
 
 .PHONY: verify
-verify: $(BIN)/sqlc ## Check that go.mod, the generated code, the migrations' functions and airports and THIRD_PARTY_LICENSES are up to date
+verify: $(BIN)/sqlc ## Check that go.mod, the generated code, the migrations' functions and airports, the demo's flights and THIRD_PARTY_LICENSES are up to date
 	go mod tidy -diff
 	go run ./internal/functions
 	go run ./internal/airports
+	go run ./internal/demodata
 	go run ./internal/licenses
 	$(BIN)/sqlc diff
 

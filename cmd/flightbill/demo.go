@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os/signal"
@@ -140,21 +141,29 @@ func (a *app) demo(ctx context.Context, onPinot bool) error {
 	if err := a.demoSummary(ctx, pool, stats); err != nil {
 		return err
 	}
+	if onlyInPinot == nil && a.demoData == nil {
+		a.sayf("\nHow the charges of one flight came about, as 'flightbill price %s' shows it:\n", demoFlight)
+		if err := a.explainPrice(ctx, pool, demoFlight, "", false, false); err != nil {
+			return err
+		}
+	}
 	return a.demoUI(ctx, pool, service, stats)
 }
 
 // demoQueue imports the demo's data, but for flights that are in Pinot, and
 // enqueues the flights.
 func (a *app) demoQueue(ctx context.Context, pool *pgxpool.Pool, onlyInPinot *demoPinot) (source jobs.FlightSource, flights int64, err error) {
-	files := []demoFile{{imports.Customers, "customers.csv"}, {imports.Tariffs, "tariffs.csv"}}
+	files := []demoFile{{imports.Customers, "customers.csv"}, {imports.AircraftTypes, "aircraft_types.csv"}, {imports.Tariffs, "tariffs.csv"}}
 	if onlyInPinot == nil {
 		files = append(files, demoFile{imports.Flights, demoFlights})
 	}
-	imported, err := importDemoData(ctx, pool, files)
+	imported, err := importDemoData(ctx, pool, a.demoFiles(), files)
 	if err != nil {
 		return nil, 0, err
 	}
-	what := []string{count(imported[imports.Customers]) + " customers", count(imported[imports.Tariffs]) + " tariffs"}
+	what := []string{
+		count(imported[imports.Customers]) + " customers", count(imported[imports.AircraftTypes]) + " types of aircraft", count(imported[imports.Tariffs]) + " tariffs",
+	}
 	enqueue, args := "SELECT flight_id FROM flightbill.flights", []any(nil)
 	source = db.NewFlights(pool)
 	if onlyInPinot == nil {
@@ -174,15 +183,30 @@ func (a *app) demoQueue(ctx context.Context, pool *pgxpool.Pool, onlyInPinot *de
 	return source, tag.RowsAffected(), nil
 }
 
+// demoFlight is the one whose price is explained.
+const demoFlight = "UAL1696-20130101-EWR"
+
 type demoFile struct {
 	kind imports.Kind
 	name string
 }
 
-func importDemoData(ctx context.Context, pool *pgxpool.Pool, files []demoFile) (rows map[imports.Kind]int64, err error) {
+// demoFiles has the demo's data.
+func (a *app) demoFiles() fs.FS {
+	if a.demoData != nil {
+		return a.demoData
+	}
+	files, err := fs.Sub(demoData, "demodata")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return files
+}
+
+func importDemoData(ctx context.Context, pool *pgxpool.Pool, data fs.FS, files []demoFile) (rows map[imports.Kind]int64, err error) {
 	rows = map[imports.Kind]int64{}
 	for _, file := range files {
-		content, err := demoData.ReadFile("demodata/" + file.name)
+		content, err := fs.ReadFile(data, file.name)
 		if err != nil {
 			return nil, fmt.Errorf("read the demo's data: %w", err)
 		}

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/csv"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,6 +21,12 @@ import (
 // cannot run it.
 func runDemo(t *testing.T, args ...string) string {
 	t.Helper()
+	return runDemoOn(t, nil, args...)
+}
+
+// runDemoOn has other data in it; nil: its own.
+func runDemoOn(t *testing.T, data fs.FS, args ...string) string {
+	t.Helper()
 	var out, failures strings.Builder
 	env := func(name string) (string, bool) {
 		if name == "FLIGHTBILL_HTTP_ADDR" {
@@ -22,7 +34,8 @@ func runDemo(t *testing.T, args ...string) string {
 		}
 		return "", false
 	}
-	status := run(t.Context(), append([]string{"demo"}, args...), env, strings.NewReader(""), &out, &failures)
+	demo := app{stdin: strings.NewReader(""), stdout: &out, stderr: &failures, demoData: data}
+	status := demo.run(t.Context(), append([]string{"demo"}, args...), env)
 	skipWithoutJava(t, failures.String())
 	require.Equal(t, exitDone, status, &failures)
 	require.NotContains(t, failures.String(), "ERROR")
@@ -41,7 +54,8 @@ func TestDemo(t *testing.T) {
 	said := runDemo(t)
 	for _, line := range []string{
 		"billed      3,763", "cancelled     705  a fact is missing", "waiting        85  not landed yet",
-		"31 daily runs issued 40 consolidated invoices", "126 invoices issued, 6,506,412.83 USD", "River UI was at http://127.0.0.1:",
+		"31 daily runs issued 40 consolidated invoices", "126 invoices issued, 8,379,064.48 USD", "River UI was at http://127.0.0.1:",
+		"units 4: (94 - 45) / 15, rounded up", "during 22:00-06:00, and it was Tue 07:40 in America/Chicago",
 	} {
 		require.Contains(t, said, line)
 	}
@@ -54,6 +68,45 @@ func TestDemo(t *testing.T) {
 		require.Contains(t, saidOnPinot, "Loaded 4,553 flights of January 2013 into Pinot.")
 		require.Equal(t, demoResults(t, said), demoResults(t, saidOnPinot))
 	})
+}
+
+// Files from before tariffs had conditions, and flights facts of their own, come to what they
+// came to, to the cent.
+func TestOldFilesKeepTheirSums(t *testing.T) {
+	t.Parallel()
+	tariffs, err := os.ReadFile("testdata/old_files/tariffs.csv")
+	require.NoError(t, err)
+	customers, err := demoData.ReadFile("demodata/customers.csv")
+	require.NoError(t, err)
+	said := runDemoOn(t, fstest.MapFS{
+		"customers.csv": {Data: customers}, "tariffs.csv": {Data: tariffs}, "aircraft_types.csv": {Data: []byte("aircraft_type\n")},
+		demoFlights: {Data: oldFlights(t)},
+	})
+	for _, line := range []string{
+		"billed      3,763", "cancelled     705  a fact is missing", "waiting        85  not landed yet",
+		"31 daily runs issued 40 consolidated invoices", "126 invoices issued, 6,506,412.83 USD",
+	} {
+		require.Contains(t, said, line)
+	}
+}
+
+// oldFlights are the demo's, as they were: with their real facts.
+func oldFlights(t *testing.T) []byte {
+	t.Helper()
+	packed, err := demoData.ReadFile("demodata/" + demoFlights)
+	require.NoError(t, err)
+	plain, err := gzip.NewReader(bytes.NewReader(packed))
+	require.NoError(t, err)
+	rows, err := csv.NewReader(plain).ReadAll()
+	require.NoError(t, err)
+	width := slices.Index(rows[0], "distance_km") + 1
+	require.Equal(t, 11, width)
+	for i := range rows {
+		rows[i] = rows[i][:width]
+	}
+	var out bytes.Buffer
+	require.NoError(t, csv.NewWriter(&out).WriteAll(rows))
+	return out.Bytes()
 }
 
 // demoResults is what a demo says of flights and invoices, without what varies.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -36,6 +37,7 @@ type app struct {
 
 	lookEvery    time.Duration // see jobs.Config; tests
 	queryTimeout time.Duration // see db.Options; 0: none
+	demoData     fs.FS         // other data for the demo; tests
 	databaseWait time.Duration // how long serve waits for a database as it starts; five minutes where it is 0
 }
 

@@ -13,12 +13,12 @@ import (
 
 func (a *app) newTariffsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "tariffs", Short: "Check a file of tariffs before it is imported", Args: cobra.NoArgs,
+		Use: "tariffs", Short: "Check and try a file of tariffs before it is imported", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{fmt.Errorf("say which: flightbill tariffs check FILE.csv[.gz]")}
+			return usageError{fmt.Errorf("say which: flightbill tariffs check|try FILE.csv[.gz]")}
 		},
 	}
-	cmd.AddCommand(a.newTariffsCheckCommand())
+	cmd.AddCommand(a.newTariffsCheckCommand(), a.newTariffsTryCommand())
 	return cmd
 }
 

@@ -28,7 +28,7 @@ const (
 	wheelSum = "d7eaa9a57d373b0adaaae0d52da2af0bb0edf73f7baa170f7c415d3342bf4868"
 
 	file    = "migrations/00015_airports.sql"
-	fileSum = "dae415d9eba0b074aaff740771b1488ffd083be354a0b3ce91c7ed90adc3f1d4"
+	fileSum = "0ad91e6ba6542d85e2b3f1652de1c7730240488efacaa65419f4be9499b56c06"
 
 	licenceFile = "internal/airports/LICENSE"
 )
@@ -42,6 +42,11 @@ var currentZones = map[string]string{
 	"Europe/Uzhgorod":     "Europe/Kyiv",
 	"Europe/Zaporozhye":   "Europe/Kyiv",
 	"Pacific/Enderbury":   "Pacific/Kanton",
+}
+
+// formerCodes are those that airports had before: flights of then are billed and corrected still.
+var formerCodes = map[string]string{
+	"KDJT": "KPBI", // Palm Beach, until 2026
 }
 
 var (
@@ -166,6 +171,9 @@ func read(table, cities []byte) ([]airport, error) {
 		if len(codes) == 0 {
 			continue
 		}
+		if former := formerCodes[icao]; former != "" {
+			codes = append(codes, former)
+		}
 		if lid != icao && lid != iata {
 			local = append(local, lid)
 		}
@@ -222,8 +230,8 @@ FROM (VALUES
 
 const tail = `
 ) AS place (timezone, country, airports), regexp_split_to_table(airports, '\s+') AS airport, string_to_array(airport, '/') AS codes
-ORDER BY codes[1] COLLATE "C"
-ON CONFLICT DO NOTHING; -- what was imported stays as it is
+WHERE NOT EXISTS (SELECT FROM flightbill.airport_codes WHERE form = ANY (codes)) -- what was imported stays as it is
+ORDER BY codes[1] COLLATE "C";
 
 -- +goose Down
 -- The airports stay until their table goes: some may have been imported.

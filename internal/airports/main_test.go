@@ -17,6 +17,7 @@ func TestCodesOfAirports(t *testing.T) {
 "_OUK","OUK","Outer Skerries","GB","Europe/London","EG-78"
 "00AA","","Aero B Ranch","US","America/Chicago","00AA"
 "UKLU","UDJ","Uzhhorod","UA","Europe/Uzhgorod",""
+"KDJT","PBI","West Palm Beach","US","America/New_York","DJT"
 `), []byte("City Code\nANK\n"))
 	require.NoError(t, err)
 	require.Equal(t, []airport{
@@ -24,6 +25,7 @@ func TestCodesOfAirports(t *testing.T) {
 		{[]string{"EGLL", "LHR"}, "GB", "Europe/London"},
 		{[]string{"KAAA"}, "US", "America/Chicago"}, // its AAA is Anaa's
 		{[]string{"KANK"}, "US", "America/Denver"},  // ANK is the city of Ankara
+		{[]string{"KDJT", "PBI", "KPBI", "DJT"}, "US", "America/New_York"},
 		{[]string{"NTGA", "AAA"}, "PF", "Pacific/Tahiti"},
 		{[]string{"OUK"}, "GB", "Europe/London"}, // _OUK and EG-78 are nobody's codes
 		{[]string{"UKLU", "UDJ"}, "UA", "Europe/Kyiv"},

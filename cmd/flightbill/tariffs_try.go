@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/shopspring/decimal"
+	"github.com/spf13/cobra"
+
+	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/imports"
+	"github.com/flightbill/flightbill/jobs"
+)
+
+// trialView is what a file of tariffs would change, as --json has it.
+type trialView struct {
+	File    imports.Result     `json:"file"`
+	From    billing.Date       `json:"from"`
+	To      billing.Date       `json:"to"`
+	Flights int64              `json:"flights"`
+	Changed int64              `json:"changed"`
+	Lines   []trialLineView    `json:"lines"`
+	Refused []trialRefusalView `json:"refused"`
+}
+
+type trialLineView struct {
+	Customer   string          `json:"customer"`
+	Code       string          `json:"code"`
+	Currency   string          `json:"currency"`
+	Flights    int64           `json:"flights"`
+	Changed    int64           `json:"changed"`
+	Before     decimal.Decimal `json:"before"`
+	After      decimal.Decimal `json:"after"`
+	Difference decimal.Decimal `json:"difference"`
+	TaxBefore  decimal.Decimal `json:"tax_before"`
+	TaxAfter   decimal.Decimal `json:"tax_after"`
+}
+
+type trialRefusalView struct {
+	Reason  billing.Reason `json:"reason"`
+	Before  int64          `json:"before"`
+	After   int64          `json:"after"`
+	Example string         `json:"example"`
+}
+
+func (a *app) newTariffsTryCommand() *cobra.Command {
+	var asJSON bool
+	var from, to string
+	cmd := &cobra.Command{
+		Use: "try FILE.csv[.gz] --from D --to D", Args: cobra.ExactArgs(1),
+		Short: "Bill a period's flights anew on paper, at the tariffs in force and with a file's over them, and show the difference; saves nothing",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			first, err := dateFlag("--from", from)
+			if err != nil {
+				return err
+			}
+			last, err := dateFlag("--to", to)
+			switch {
+			case err != nil:
+				return err
+			case first.IsZero() || last.IsZero():
+				return usageError{errors.New("give the first and the last day of the period: --from and --to")}
+			case last.Before(first):
+				return usageError{fmt.Errorf("--to %s is before --from %s", last, first)}
+			}
+			file, closeFile, err := a.openFile(args[0])
+			if err != nil {
+				return fmt.Errorf("tariffs try: %w", err)
+			}
+			defer closeFile()
+			facts, err := a.sourceFacts()
+			if err != nil {
+				return err
+			}
+			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
+				result, tried, err := imports.TryTariffs(cmd.Context(), pool, filepath.Base(args[0]), file, facts...)
+				if err != nil {
+					return err
+				}
+				trial := jobs.Trial{Pool: pool, Books: db.NewPriceBooks(pool), Tried: tried, Bounds: a.config.Bounds}
+				comparison, err := a.compare(cmd.Context(), pool, &trial, first, last)
+				if err != nil {
+					return fmt.Errorf("tariffs try: %w", err)
+				}
+				view := trialViewOf(result, first, last, comparison)
+				if asJSON {
+					return printJSON(a.stdout, view)
+				}
+				return a.printTrial(view)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&from, "from", "", "flights that moved on that day (YYYY-MM-DD) or later")
+	cmd.Flags().StringVar(&to, "to", "", "flights that moved on that day or earlier")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (a *app) compare(ctx context.Context, pool *pgxpool.Pool, trial *jobs.Trial, from, to billing.Date) (jobs.Comparison, error) {
+	flights, err := db.CountLedger(ctx, pool, from, to)
+	if err != nil || flights == 0 { // of a database that has billed nothing, not even the time zone is known
+		return jobs.Comparison{}, err
+	}
+	bar := newProgress(a.stderr, "trying tariffs", flights)
+	defer bar.finish()
+	return trial.Compare(ctx, from, to, bar.set)
+}
+
+func trialViewOf(file imports.Result, from, to billing.Date, c jobs.Comparison) trialView {
+	view := trialView{
+		File: file, From: from, To: to, Flights: c.Flights, Changed: c.Changed,
+		Lines: make([]trialLineView, len(c.Lines)), Refused: make([]trialRefusalView, len(c.Refused)),
+	}
+	for i, l := range c.Lines {
+		view.Lines[i] = trialLineView{l.Customer, l.Code, l.Currency, l.Flights, l.Changed, l.Before, l.After, l.After.Sub(l.Before), l.TaxBefore, l.TaxAfter}
+	}
+	for i, r := range c.Refused {
+		view.Refused[i] = trialRefusalView(r)
+	}
+	return view
+}
+
+func (a *app) printTrial(v trialView) error {
+	for _, warning := range v.File.Warnings {
+		a.complain("warning: " + warning)
+	}
+	a.sayf("Tariffs: %s rows: %s would be added, %s changed, %s are as they are. Nothing was saved.",
+		count(v.File.Rows), count(v.File.Added), count(v.File.Changed), count(v.File.Unchanged))
+	a.sayf("%s billed flights of %s to %s, at the tariffs in force (before) and with the file's (after): %s come to something else.",
+		count(v.Flights), v.From, v.To, count(v.Changed))
+	if len(v.Lines) > 0 {
+		if err := a.printTrialLines(v.Lines); err != nil {
+			return err
+		}
+	}
+	if len(v.Refused) == 0 {
+		return nil
+	}
+	rows := make([][]string, len(v.Refused))
+	for i, r := range v.Refused {
+		rows[i] = []string{string(r.Reason), count(r.Before), count(r.After), r.Example}
+	}
+	fmt.Fprintln(a.stdout)
+	return table(a.stdout, []string{"REFUSED", ">BEFORE", ">AFTER", "FOR EXAMPLE"}, rows)
+}
+
+// printTrialLines prints the sums of each code, and of each customer and code those that
+// are not what they were.
+func (a *app) printTrialLines(lines []trialLineView) error {
+	sums := map[[2]string]trialLineView{}
+	var changed [][]string
+	for _, l := range lines {
+		key := [2]string{l.Code, l.Currency}
+		sum := sums[key]
+		sums[key] = trialLineView{
+			Code: l.Code, Currency: l.Currency, Flights: sum.Flights + l.Flights, Changed: sum.Changed + l.Changed,
+			Before: sum.Before.Add(l.Before), After: sum.After.Add(l.After), Difference: sum.Difference.Add(l.Difference),
+			TaxBefore: sum.TaxBefore.Add(l.TaxBefore), TaxAfter: sum.TaxAfter.Add(l.TaxAfter),
+		}
+		if l.Changed > 0 {
+			changed = append(changed, append([]string{l.Customer}, l.row()...))
+		}
+	}
+	rows := make([][]string, 0, len(sums))
+	for _, key := range slices.SortedFunc(maps.Keys(sums), func(x, y [2]string) int { return slices.Compare(x[:], y[:]) }) {
+		rows = append(rows, sums[key].row())
+	}
+	fmt.Fprintln(a.stdout)
+	if err := table(a.stdout, trialHeadings(), rows); err != nil || len(changed) == 0 {
+		return err
+	}
+	fmt.Fprintln(a.stdout)
+	return table(a.stdout, append([]string{"CUSTOMER"}, trialHeadings()...), changed)
+}
+
+func trialHeadings() []string {
+	return []string{"CODE", ">FLIGHTS", ">CHANGED", ">BEFORE", ">AFTER", ">DIFFERENCE", ">TAX DIFFERENCE", "CURRENCY"}
+}
+
+func (l trialLineView) row() []string {
+	return []string{
+		l.Code, count(l.Flights), count(l.Changed), money(l.Before, l.Currency), money(l.After, l.Currency), money(l.Difference, l.Currency),
+		money(l.TaxAfter.Sub(l.TaxBefore), l.Currency), l.Currency,
+	}
+}

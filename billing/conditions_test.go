@@ -292,7 +292,8 @@ func TestDeclared(t *testing.T) {
 		"mtow_kg": "73500 from aircraft N12AC", "seats": "180 from aircraft N12AC", "engines": "2 from aircraft type A320",
 		"origin_country": "US from airport JFK", "destination_country": "IE from airport ORD",
 	}, got)
-	require.Empty(t, caseOf(flight()).Declared())
+	plain := caseOf(flight())
+	require.Empty(t, plain.Declared())
 
 	// From what was kept the same price comes, without the registers.
 	tariffs := []billing.Tariff{

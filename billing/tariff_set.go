@@ -80,7 +80,7 @@ type rule struct {
 // register has an airport, and any other code as it is; nil: no register.
 func NewTariffSet(tariffs []Tariff, canonical func(code string) string) *TariffSet {
 	if canonical == nil {
-		canonical = func(code string) string { return code }
+		canonical = asWritten
 	}
 	s := &TariffSet{at: map[string][]entry{}}
 	for _, tariff := range tariffs {

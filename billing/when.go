@@ -61,7 +61,7 @@ func ParseWhen(text string) (When, error) {
 			return When{}, fmt.Errorf("character %d: %w", at, err)
 		}
 		w.conditions = append(w.conditions, c)
-		if !meet(c.name, w.conditions) {
+		if !meet(c.name, w.comparable(asWritten).conditions) {
 			return When{}, fmt.Errorf("character %d: %s leaves no value of %s that meets all conditions before it too, so the tariff would never apply: a list of values is %s=A|B",
 				at, c.written, c.name, c.name)
 		}
@@ -109,6 +109,9 @@ func parseCondition(text string) (condition, error) {
 		return c, fmt.Errorf("%s is followed by %q: = != < <= > >= present or absent are allowed", c.name, shortened(rest))
 	}
 	c.operator = comparisons[i]
+	if isCode(c.name) && c.operator != isEqual && c.operator != isNot {
+		return c, fmt.Errorf("%s is a code and no number: = != present or absent are allowed", c.name)
+	}
 	return c, c.parseValues(strings.TrimPrefix(rest, c.operator))
 }
 
@@ -164,7 +167,7 @@ func (w When) Names() []string {
 
 // form is the same for all ways to write the same conditions with the same values.
 func (w When) form() string {
-	sorted := slices.Clone(w.conditions)
+	sorted := slices.Clone(w.comparable(asWritten).conditions)
 	for i, c := range sorted {
 		values := make([]string, len(c.values))
 		for j, v := range c.values {
@@ -296,7 +299,11 @@ func (j Judgement) String() string {
 	}
 }
 
-// apart reports whether no facts meet the conditions of both.
+// asWritten takes a code as it stands.
+func asWritten(code string) string { return code }
+
+// apart reports whether no facts meet the conditions of both, with codes in the form in
+// which they are compared.
 func (w When) apart(other When) bool {
 	for i := range w.conditions {
 		name := w.conditions[i].name

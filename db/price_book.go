@@ -199,12 +199,12 @@ func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBoo
 	if book.registers, err = readRegisters(ctx, q); err != nil {
 		return nil, err
 	}
-	book.Tariffs, err = readTariffs(ctx, q)
+	book.Tariffs, err = TariffSet(ctx, q)
 	return book, err
 }
 
-// readTariffs reads the tariffs, with their airports as the register has them.
-func readTariffs(ctx context.Context, q *dbsqlc.Queries) (*billing.TariffSet, error) {
+// TariffSet reads the tariffs, with their airports as the register has them.
+func TariffSet(ctx context.Context, q *dbsqlc.Queries) (*billing.TariffSet, error) {
 	tariffs, err := Tariffs(ctx, q)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"context"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/shopspring/decimal"
 )
 
 const aircraftInsertMany = `-- name: AircraftInsertMany :exec
@@ -598,78 +597,6 @@ func (q *Queries) FactNameListUnknown(ctx context.Context, names []string) ([]st
 	return items, nil
 }
 
-const tariffGapList = `-- name: TariffGapList :many
-SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.code, '')::text AS customer,
-    coalesce(a.airport, '')::text AS airport,
-    a.band_from AS a_band_from, a.band_to AS a_band_to, a.valid_from AS a_valid_from, a.valid_to AS a_valid_to,
-    b.band_from AS b_band_from, b.band_to AS b_band_to, b.valid_from AS b_valid_from, b.valid_to AS b_valid_to
-FROM flightbill.tariffs a
-JOIN flightbill.tariffs b ON flightbill.code_form(b.code) = flightbill.code_form(a.code)
-    AND flightbill.code_form(coalesce(b.airport, '')) = flightbill.code_form(coalesce(a.airport, ''))
-    AND coalesce(b.customer_id, 0) = coalesce(a.customer_id, 0)
-    AND numrange(coalesce(b.band_from, 0), b.band_to, '(]') && numrange(coalesce(a.band_from, 0), a.band_to, '(]')
-    AND b.valid_from > a.valid_to
-LEFT JOIN flightbill.customers c ON c.id = a.customer_id
-WHERE flightbill.code_form(a.code) = ANY($1::text[]) AND NOT EXISTS (
-    SELECT FROM flightbill.tariffs m
-    WHERE flightbill.code_form(m.code) = flightbill.code_form(a.code)
-        AND flightbill.code_form(coalesce(m.airport, '')) = flightbill.code_form(coalesce(a.airport, '')) AND coalesce(m.customer_id, 0) = coalesce(a.customer_id, 0)
-        AND numrange(coalesce(m.band_from, 0), m.band_to, '(]')
-            && (numrange(coalesce(a.band_from, 0), a.band_to, '(]') * numrange(coalesce(b.band_from, 0), b.band_to, '(]'))
-        AND daterange(m.valid_from, m.valid_to) && daterange(a.valid_to, b.valid_from))
-ORDER BY a.valid_to, a.id, b.id
-`
-
-type TariffGapListRow struct {
-	Code       string
-	CustomerID int64
-	Customer   string
-	Airport    string
-	ABandFrom  decimal.NullDecimal
-	ABandTo    decimal.NullDecimal
-	AValidFrom billing.Date
-	AValidTo   billing.Date
-	BBandFrom  decimal.NullDecimal
-	BBandTo    decimal.NullDecimal
-	BValidFrom billing.Date
-	BValidTo   billing.Date
-}
-
-// Rules that follow one another with days between them on which none of that code,
-// customer, airport and band holds. A rule with part of the band may stand between.
-func (q *Queries) TariffGapList(ctx context.Context, forms []string) ([]TariffGapListRow, error) {
-	rows, err := q.db.Query(ctx, tariffGapList, forms)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []TariffGapListRow
-	for rows.Next() {
-		var i TariffGapListRow
-		if err := rows.Scan(
-			&i.Code,
-			&i.CustomerID,
-			&i.Customer,
-			&i.Airport,
-			&i.ABandFrom,
-			&i.ABandTo,
-			&i.AValidFrom,
-			&i.AValidTo,
-			&i.BBandFrom,
-			&i.BBandTo,
-			&i.BValidFrom,
-			&i.BValidTo,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const tariffInsertMany = `-- name: TariffInsertMany :exec
 INSERT INTO flightbill.tariffs (
     code, description, basis, customer_id, airport, applies_to, band_from, band_to, unit_rate, minimum, currency, tax_rate, valid_from,
@@ -696,73 +623,6 @@ FROM (SELECT jsonb_array_elements($1::jsonb) AS t) AS r
 func (q *Queries) TariffInsertMany(ctx context.Context, rows []byte) error {
 	_, err := q.db.Exec(ctx, tariffInsertMany, rows)
 	return err
-}
-
-const tariffOverlapList = `-- name: TariffOverlapList :many
-SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.code, '')::text AS customer,
-    coalesce(a.airport, '')::text AS airport,
-    a.band_from AS a_band_from, a.band_to AS a_band_to, a.valid_from AS a_valid_from, a.valid_to AS a_valid_to,
-    b.band_from AS b_band_from, b.band_to AS b_band_to, b.valid_from AS b_valid_from, b.valid_to AS b_valid_to
-FROM flightbill.tariffs a
-JOIN flightbill.tariffs b ON flightbill.code_form(b.code) = flightbill.code_form(a.code)
-    AND coalesce(flightbill.code_form(b.airport), '') = coalesce(flightbill.code_form(a.airport), '')
-    AND coalesce(b.customer_id, 0) = coalesce(a.customer_id, 0)
-    AND numrange(coalesce(b.band_from, 0), b.band_to, '(]') && numrange(coalesce(a.band_from, 0), a.band_to, '(]')
-    AND daterange(b.valid_from, b.valid_to) && daterange(a.valid_from, a.valid_to)
-LEFT JOIN flightbill.customers c ON c.id = a.customer_id
-WHERE a.id < b.id
-ORDER BY a.id, b.id
-LIMIT 10
-`
-
-type TariffOverlapListRow struct {
-	Code       string
-	CustomerID int64
-	Customer   string
-	Airport    string
-	ABandFrom  decimal.NullDecimal
-	ABandTo    decimal.NullDecimal
-	AValidFrom billing.Date
-	AValidTo   billing.Date
-	BBandFrom  decimal.NullDecimal
-	BBandTo    decimal.NullDecimal
-	BValidFrom billing.Date
-	BValidTo   billing.Date
-}
-
-// Pairs that the constraint tariffs_do_not_overlap is about to refuse, for a
-// message that names both.
-func (q *Queries) TariffOverlapList(ctx context.Context) ([]TariffOverlapListRow, error) {
-	rows, err := q.db.Query(ctx, tariffOverlapList)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []TariffOverlapListRow
-	for rows.Next() {
-		var i TariffOverlapListRow
-		if err := rows.Scan(
-			&i.Code,
-			&i.CustomerID,
-			&i.Customer,
-			&i.Airport,
-			&i.ABandFrom,
-			&i.ABandTo,
-			&i.AValidFrom,
-			&i.AValidTo,
-			&i.BBandFrom,
-			&i.BBandTo,
-			&i.BValidFrom,
-			&i.BValidTo,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const tariffUpdateMany = `-- name: TariffUpdateMany :exec

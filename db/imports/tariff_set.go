@@ -12,7 +12,7 @@ import (
 
 // checkTariffSet says what is wrong with tariffs beside others, of the file or of the
 // database. What was wrong there before and is not the file's is no matter of this import.
-func checkTariffSet(ctx context.Context, q *dbsqlc.Queries, f *csvFile, before []billing.Tariff, lines map[tariffKey]int) error {
+func checkTariffSet(ctx context.Context, q *dbsqlc.Queries, f *csvFile, before []billing.Tariff, lines map[billing.RuleKey]int) error {
 	after, err := db.Tariffs(ctx, q)
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func checkTariffSet(ctx context.Context, q *dbsqlc.Queries, f *csvFile, before [
 	}
 	for _, p := range billing.ValidateSet(after, canonical) {
 		t := &after[p.Index]
-		switch line := lines[keyOf(*t)]; {
+		switch line := lines[t.Key()]; {
 		case line > 0:
 			f.problemf(line, "tariff %q: %s", t.Code, p.Message)
 		case !old[known{t.ID, p.Message}]:

@@ -33,12 +33,12 @@ func TestTariffsKeyAndChanges(t *testing.T) {
 		"LAND,Landing,per_tonne,KJFK,arrival,,,5.5,60.00,USD,0.20,2012-01-01,",
 		"LAND,Landing,per_tonne,,arrival,0,10.0,5.500,,USD,0.2,2012-01-01,")
 	b.load(imports.Tariffs, 0, 2, 1, customerTariff,
-		"LAND,New words,per_flight,KJFK,any,0,,1.25,2.5,EUR,0,2012-01-01,2014-01-01,",
+		"LAND,New words,per_flight,KJFK,arrival,0,,1.25,2.5,EUR,0,2012-01-01,2014-01-01,",
 		"LAND,Own,per_tonne,KJFK,arrival,,,4.125,60,USD,0.2,2012-01-01,,ACME",
 		"LAND,Landing,per_tonne,KEWR,arrival,,,5.51,60,USD,0.2,2012-01-01,,")
 	b.expect(`SELECT description, basis, airport, applies_to, band_from, band_to, unit_rate, minimum, currency, tax_rate, valid_to, customer_id
 		FROM tariffs WHERE airport IS NOT NULL ORDER BY id`,
-		`("New words",per_flight,KJFK,any,0,,1.25,2.5,EUR,0,2014-01-01,)`,
+		`("New words",per_flight,KJFK,arrival,0,,1.25,2.5,EUR,0,2014-01-01,)`,
 		`(Landing,per_tonne,KEWR,arrival,,,5.51,60,USD,0.2,,)`,
 		`(Own,per_tonne,KJFK,arrival,,,4.125,60,USD,0.2,,1)`)
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -88,10 +90,12 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	})
 	require.NoError(t, service.Stop(t.Context()))
 
+	tariffs := filepath.Join(t.TempDir(), "tariffs.csv")
+	require.NoError(t, os.WriteFile(tariffs, []byte(pricedTariffs+`"`+name+`","`+name+`",per_flight,"`+name+`",,any,,,,,,1,,EUR,0,2012-01-01,,`+"\n"), 0o600))
 	lists := map[string][]string{
 		"consolidate": {"--dry-run", "--run-date", "2013-01-20"}, "invoices list": nil, "invoices show": {"EACH-000001"}, "overlaps": nil,
 		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "settings": nil, "migrate status": nil, "migrate grant": {"reporter"},
-		"pinot check": {"W1"}, "price": {"E1"},
+		"pinot check": {"W1"}, "price": {"E1"}, "tariffs check": {tariffs},
 	}
 	login := "r\x1b[2J'\nFAKE" + pool.Config().ConnConfig.Database
 	quoted := pgx.Identifier{login}.Sanitize()

@@ -61,7 +61,7 @@ func TestRegisterFirst(t *testing.T) {
 		})
 		return c.RegisterFirst, err
 	}
-	for text, want := range map[string]billing.RegisterFirst{"": {}, " mtow_kg, aircraft_type ,noise_class,": {"mtow_kg", "aircraft_type", "noise_class"}} {
+	for text, want := range map[string]billing.RegisterFirst{"": {}, "mtow_kg, aircraft_type ,noise_class,": {"mtow_kg", "aircraft_type", "noise_class"}} {
 		first, err := load(text)
 		require.NoError(t, err)
 		require.Equal(t, want, first)

@@ -111,10 +111,3 @@ func TestTariffsThousandsOfRules(t *testing.T) {
 	b.load(imports.Tariffs, 2000, 0, 0, lines...)
 	t.Logf("2,000 rules of 40 codes: %s", time.Since(start))
 }
-
-// knowFacts has the facts that these tests ask for in the register.
-func (b *testBundle) knowFacts() {
-	b.t.Helper()
-	_, err := b.owner.Exec(b.t.Context(), `INSERT INTO aircraft_types (aircraft_type, facts) VALUES ('ANY', '{"noise_class": "A", "stand": "remote", "seats": 1}')`)
-	require.NoError(b.t, err)
-}

@@ -1,6 +1,7 @@
 package billing_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -95,6 +96,8 @@ func TestConditionsDecide(t *testing.T) {
 		{"international", caseOf(flight(), airports(t, "US", "IE")), tariff(1, "A", onlyWhen(t, "international=yes")), true},
 		{"domestic", caseOf(flight(), airports(t, "US", "US")), tariff(1, "A", onlyWhen(t, "international=yes")), false},
 		{"a country", caseOf(flight(), airports(t, "US", "IE")), tariff(1, "A", onlyWhen(t, "destination_country=IE; origin_country=US")), true},
+		{"Namibia", caseOf(flight(), airports(t, "NA", "ZA")), tariff(1, "A", onlyWhen(t, "origin_country=NA; destination_country!=na")), true},
+		{"the source's own country goes first", caseOf(flight(facts("origin_country", "NA")), airports(t, "ZA", "NA")), tariff(1, "A", onlyWhen(t, "international=no")), true},
 		{"the source's own international goes first", caseOf(flight(facts("international", "yes")), airports(t, "US", "US")), tariff(1, "A", onlyWhen(t, "international=yes")), true},
 		{"the stay", caseOf(flight(stay(30 * time.Minute))), tariff(1, "A", onlyWhen(t, "stay_minutes<=30")), true},
 		{"a second more", caseOf(flight(stay(30*time.Minute + time.Second))), tariff(1, "A", onlyWhen(t, "stay_minutes<=30")), false},
@@ -306,4 +309,25 @@ func TestDeclared(t *testing.T) {
 	require.NoError(t, err)
 	requireAmounts(t, again, "74.00", "1800.00", "10.00")
 	requireAmounts(t, charges, "74.00", "1800.00", "10.00")
+}
+
+// NA is Namibia where a country is meant, and elsewhere says that there is nothing. So it
+// stays in the ledger.
+func TestNamibia(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "NA", billing.CleanCountry("\u00a0NA "))
+	require.Empty(t, billing.CleanCountry(" N/A"))
+	for name, is := range map[string]bool{"origin_country": true, "country": true, "home_country": true, "stand": false, "countryside": false} {
+		require.Equal(t, !is, billing.NamedFact(name, " NA").IsZero(), name)
+		require.True(t, billing.NamedFact(name, "none").IsZero(), name)
+	}
+	_, err := billing.ParseWhen("stand=NA")
+	require.ErrorContains(t, err, "asks for a value that says that there is none")
+
+	declared := caseOf(flight(), airports(t, "NA", "ZA")).Declared()
+	kept, err := json.Marshal(declared)
+	require.NoError(t, err)
+	var again map[string]billing.Declared
+	require.NoError(t, json.Unmarshal(kept, &again))
+	require.Equal(t, declared, again)
 }

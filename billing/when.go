@@ -21,7 +21,7 @@ type When struct {
 type condition struct {
 	name     string
 	operator string
-	values   []Fact // of = and !=; one of < <= > and >=; none of present and absent
+	values   []Fact // codes in the form in which they are compared; of = and !=; one of < <= > and >=; none of present and absent
 	written  string
 }
 
@@ -114,10 +114,11 @@ func parseCondition(text string) (condition, error) {
 
 func (c *condition) parseValues(text string) error {
 	values := strings.Split(text, "|")
+	ordered := c.operator != isEqual && c.operator != isNot
 	for i, value := range values {
 		value = strings.Trim(value, blanks)
 		values[i] = value
-		fact := TextFact(value)
+		fact := NamedFact(c.name, value)
 		_, isNumber := fact.Number()
 		switch {
 		case value == "":
@@ -128,8 +129,13 @@ func (c *condition) parseValues(text string) error {
 			return fmt.Errorf("%s%s%s asks for a value that says that there is none: write %s absent, or %s present", c.name, c.operator, value, c.name, c.name)
 		case utf8.RuneCountInString(value) > maxFact:
 			return fmt.Errorf("%s%s: the value has more than %d characters", c.name, c.operator, maxFact)
-		case c.operator != isEqual && c.operator != isNot && (!isNumber || len(values) > 1):
+		case ordered && slices.Contains(textFacts, c.name):
+			return fmt.Errorf("%s%s%s: %s is text, which = and != compare, with all values between |", c.name, c.operator, shortened(value), c.name)
+		case ordered && (!isNumber || len(values) > 1):
 			return fmt.Errorf("%s%s%s needs one number, such as 30 or 2.5", c.name, c.operator, shortened(strings.Trim(text, blanks)))
+		}
+		if isCode(c.name) {
+			fact = Fact{text: CodeForm(value)}
 		}
 		c.values = append(c.values, fact)
 	}

@@ -544,9 +544,9 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION flightbill.fact_form(written text) RETURNS text
+CREATE FUNCTION flightbill.fact_form(name text, written text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (flightbill.clean_text(written) ~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$'::text) THEN (trim_scale((flightbill.clean_text(written))::numeric))::text ELSE NULLIF(flightbill.clean_text(written), ''::text) END;
+    RETURN CASE WHEN (flightbill.clean_text(written) ~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$'::text) THEN (trim_scale((flightbill.clean_text(written))::numeric))::text WHEN ((upper((written COLLATE "C")) = 'NA'::text) AND (name ~ '(^|_)country$'::text)) THEN written ELSE NULLIF(flightbill.clean_text(written), ''::text) END;
 
 CREATE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1358,7 +1358,9 @@ BEGIN
         INSERT INTO flightbill.changed_tariffs (ids) SELECT array_agg(n.id) FROM new_rows n HAVING count(*) > 0;
     ELSE
         INSERT INTO flightbill.changed_tariffs (ids)
-        SELECT array_agg(t.id) FROM flightbill.tariffs t JOIN new_rows n ON n.form = flightbill.code_form(t.airport) HAVING count(*) > 0;
+        SELECT array_agg(t.id) FROM flightbill.tariffs t
+        WHERE EXISTS (SELECT FROM new_rows n WHERE n.form = flightbill.code_form(t.airport) OR t."when" ~ '\m(origin|destination)\M')
+        HAVING count(*) > 0;
     END IF;
     RETURN NULL;
 END
@@ -1423,7 +1425,9 @@ BEGIN
         FROM flightbill.tariffs t LEFT JOIN asked ON asked.id = t.id
         WHERE flightbill.code_form(t.code) IN (SELECT flightbill.code_form(c.code) FROM flightbill.tariffs c JOIN asked USING (id))
     ), facts AS MATERIALIZED (
-        SELECT r.id, f.* FROM rules r CROSS JOIN LATERAL flightbill.when_facts(r."when") AS f
+        SELECT r.id, f.fact, f.numbers, f.others, f.absent,
+            CASE WHEN f.fact IN ('origin', 'destination') THEN array(SELECT flightbill.airport_form(code) FROM unnest(f.texts) AS code) ELSE f.texts END AS texts
+        FROM rules r CROSS JOIN LATERAL flightbill.when_facts(r."when") AS f
     ), pairs AS MATERIALIZED (
         SELECT a.id, b.id AS other_id
         FROM rules a JOIN rules b ON b.code = a.code AND b.airport = a.airport AND b.customer = a.customer AND b.id > a.id
@@ -1651,13 +1655,18 @@ BEGIN
         number := NULL;
         FOREACH value IN ARRAY CASE WHEN m[2] IS NULL THEN '{}' WHEN m[3] = '' THEN '{""}' ELSE string_to_array(m[3], '|') END LOOP
             value := btrim(value, ' ');
-            IF value ~ '^([=!<>]|$)' OR flightbill.clean_text(value) <> value OR char_length(value) > 200
-                OR operator IN ('<', '<=', '>', '>=') AND (strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
+            IF value ~ '^([=!<>]|$)' OR char_length(value) > 200
+                OR flightbill.clean_text(value) <> value AND NOT (m[1] ~ '(^|_)country$' AND upper(value COLLATE "C") = 'NA')
+                OR operator IN ('<', '<=', '>', '>=') AND (m[1] IN ('flight_id', 'callsign', 'operator', 'registration', 'aircraft_type', 'origin', 'destination',
+                    'departed_at', 'landed_at', 'movement', 'on_block_at', 'off_block_at', 'origin_country', 'destination_country', 'international')
+                    OR strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
                 fact := NULL;
                 RETURN NEXT;
                 RETURN;
             END IF;
-            IF value ~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$' THEN
+            IF m[1] IN ('origin', 'destination', 'registration', 'operator') THEN
+                words := words || flightbill.code_form(value);
+            ELSIF value ~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$' THEN
                 number := value::numeric;
                 points := points + nummultirange(numrange(number, number, '[]'));
             ELSE
@@ -2117,7 +2126,7 @@ CREATE VIEW flightbill.changed_flights AS
                     WHEN ((f.facts)::jsonb <> COALESCE(was.facts, '{}'::jsonb)) THEN ( SELECT string_agg(COALESCE(n.key, o.key), ', '::text ORDER BY (COALESCE(n.key, o.key) COLLATE "C")) AS string_agg
                        FROM (jsonb_each_text((f.facts)::jsonb) n(key, value)
                          FULL JOIN jsonb_each_text(was.facts) o(key, value) ON ((o.key = n.key)))
-                      WHERE (flightbill.fact_form(n.value) IS DISTINCT FROM flightbill.fact_form(o.value)))
+                      WHERE (flightbill.fact_form(n.key, n.value) IS DISTINCT FROM flightbill.fact_form(o.key, o.value)))
                     ELSE NULL::text
                 END) AS changed) d)
   WHERE ((d.changed <> ''::text) AND (NOT (EXISTS ( SELECT
@@ -2379,7 +2388,7 @@ CREATE VIEW flightbill.overlapping_flights AS
             f_1.landed_at,
             f_1.moved_at,
             f_1.moved,
-            lag(f_1.flight_id) OVER (PARTITION BY f_1.aircraft, f_1.moved, (date_trunc('minute'::text, COALESCE(f_1.moved_at, f_1.landed_at))) ORDER BY f_1.flight_id) AS same_minute,
+            lag(f_1.flight_id) OVER (PARTITION BY f_1.aircraft, f_1.moved, (date_trunc('minute'::text, COALESCE(f_1.moved_at, f_1.landed_at))) ORDER BY COALESCE(f_1.departed_at, f_1.landed_at), COALESCE(f_1.landed_at, f_1.departed_at), f_1.flight_id) AS same_minute,
             to_char((COALESCE(f_1.departed_at, f_1.landed_at) AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text) AS began,
             max((ARRAY[to_char((COALESCE(f_1.landed_at, f_1.departed_at) AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text), f_1.flight_id] COLLATE "C")) OVER (PARTITION BY f_1.aircraft, f_1.moved ORDER BY COALESCE(f_1.departed_at, f_1.landed_at), COALESCE(f_1.landed_at, f_1.departed_at), f_1.flight_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS last_landing
            FROM ends f_1

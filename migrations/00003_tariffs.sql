@@ -85,13 +85,18 @@ BEGIN
         number := NULL;
         FOREACH value IN ARRAY CASE WHEN m[2] IS NULL THEN '{}' WHEN m[3] = '' THEN '{""}' ELSE string_to_array(m[3], '|') END LOOP
             value := btrim(value, ' ');
-            IF value ~ '^([=!<>]|$)' OR flightbill.clean_text(value) <> value OR char_length(value) > 200
-                OR operator IN ('<', '<=', '>', '>=') AND (strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
+            IF value ~ '^([=!<>]|$)' OR char_length(value) > 200
+                OR flightbill.clean_text(value) <> value AND NOT (m[1] ~ '(^|_)country$' AND upper(value COLLATE "C") = 'NA')
+                OR operator IN ('<', '<=', '>', '>=') AND (m[1] IN ('flight_id', 'callsign', 'operator', 'registration', 'aircraft_type', 'origin', 'destination',
+                    'departed_at', 'landed_at', 'movement', 'on_block_at', 'off_block_at', 'origin_country', 'destination_country', 'international')
+                    OR strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
                 fact := NULL;
                 RETURN NEXT;
                 RETURN;
             END IF;
-            IF value ~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$' THEN
+            IF m[1] IN ('origin', 'destination', 'registration', 'operator') THEN
+                words := words || flightbill.code_form(value);
+            ELSIF value ~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$' THEN
                 number := value::numeric;
                 points := points + nummultirange(numrange(number, number, '[]'));
             ELSE
@@ -250,7 +255,9 @@ BEGIN
         FROM flightbill.tariffs t LEFT JOIN asked ON asked.id = t.id
         WHERE flightbill.code_form(t.code) IN (SELECT flightbill.code_form(c.code) FROM flightbill.tariffs c JOIN asked USING (id))
     ), facts AS MATERIALIZED (
-        SELECT r.id, f.* FROM rules r CROSS JOIN LATERAL flightbill.when_facts(r."when") AS f
+        SELECT r.id, f.fact, f.numbers, f.others, f.absent,
+            CASE WHEN f.fact IN ('origin', 'destination') THEN array(SELECT flightbill.airport_form(code) FROM unnest(f.texts) AS code) ELSE f.texts END AS texts
+        FROM rules r CROSS JOIN LATERAL flightbill.when_facts(r."when") AS f
     ), pairs AS MATERIALIZED (
         SELECT a.id, b.id AS other_id
         FROM rules a JOIN rules b ON b.code = a.code AND b.airport = a.airport AND b.customer = a.customer AND b.id > a.id
@@ -277,7 +284,7 @@ REVOKE ALL ON FUNCTION flightbill.tariffs_overlapping FROM PUBLIC;
 
 -- +goose StatementBegin
 -- tariffs_changed notes which rules may overlap others now: those that are new or changed,
--- and those for an airport that has a new code.
+-- and those for an airport that has a new code, or whose conditions name one.
 CREATE OR REPLACE FUNCTION flightbill.tariffs_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -288,7 +295,9 @@ BEGIN
         INSERT INTO flightbill.changed_tariffs (ids) SELECT array_agg(n.id) FROM new_rows n HAVING count(*) > 0;
     ELSE
         INSERT INTO flightbill.changed_tariffs (ids)
-        SELECT array_agg(t.id) FROM flightbill.tariffs t JOIN new_rows n ON n.form = flightbill.code_form(t.airport) HAVING count(*) > 0;
+        SELECT array_agg(t.id) FROM flightbill.tariffs t
+        WHERE EXISTS (SELECT FROM new_rows n WHERE n.form = flightbill.code_form(t.airport) OR t."when" ~ '\m(origin|destination)\M')
+        HAVING count(*) > 0;
     END IF;
     RETURN NULL;
 END

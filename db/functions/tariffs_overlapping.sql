@@ -28,7 +28,9 @@ BEGIN
         FROM flightbill.tariffs t LEFT JOIN asked ON asked.id = t.id
         WHERE flightbill.code_form(t.code) IN (SELECT flightbill.code_form(c.code) FROM flightbill.tariffs c JOIN asked USING (id))
     ), facts AS MATERIALIZED (
-        SELECT r.id, f.* FROM rules r CROSS JOIN LATERAL flightbill.when_facts(r."when") AS f
+        SELECT r.id, f.fact, f.numbers, f.others, f.absent,
+            CASE WHEN f.fact IN ('origin', 'destination') THEN array(SELECT flightbill.airport_form(code) FROM unnest(f.texts) AS code) ELSE f.texts END AS texts
+        FROM rules r CROSS JOIN LATERAL flightbill.when_facts(r."when") AS f
     ), pairs AS MATERIALIZED (
         SELECT a.id, b.id AS other_id
         FROM rules a JOIN rules b ON b.code = a.code AND b.airport = a.airport AND b.customer = a.customer AND b.id > a.id

@@ -66,7 +66,7 @@ func readAirport(f *csvFile) map[string]string {
 			return otherCodes(f.cell("code"), strings.Fields(codes))
 		},
 		"country": func(column string) string {
-			country := f.cell(column)
+			country := billing.CleanCountry(f.raw(column))
 			if country != "" && !countryCode.MatchString(country) {
 				f.wrong(column, "write the two letters of ISO 3166, such as IE, or nothing where it is not known")
 			}

@@ -155,15 +155,19 @@ func SourceMisfit(source string, err error) *Error {
 // NoCustomer returns a Refused error for a flight that no customer pays for.
 func NoCustomer(f Flight) error {
 	var what, add string
+	day := "landing date"
+	if f.Movement == Departure {
+		day = "departure date"
+	}
 	switch {
 	case f.Registration != "" && f.Operator != "":
-		what = fmt.Sprintf("neither its aircraft %q nor its operator %q belongs to one on its landing date", f.Registration, f.Operator)
+		what = fmt.Sprintf("neither its aircraft %q nor its operator %q belongs to one on its %s", f.Registration, f.Operator, day)
 		add = "add one of the two to a customer"
 	case f.Registration != "":
-		what = fmt.Sprintf("its aircraft %q belongs to none on its landing date and its operator is not known", f.Registration)
+		what = fmt.Sprintf("its aircraft %q belongs to none on its %s and its operator is not known", f.Registration, day)
 		add = "add the aircraft to a customer, or the operator to the flight"
 	case f.Operator != "":
-		what = fmt.Sprintf("its operator %q belongs to none on its landing date and its aircraft's registration is not known", f.Operator)
+		what = fmt.Sprintf("its operator %q belongs to none on its %s and its aircraft's registration is not known", f.Operator, day)
 		add = "add the operator to a customer, or the registration to the flight"
 	default:
 		what = "neither its aircraft's registration nor its operator is known"
@@ -226,7 +230,11 @@ func (p *pricing) lacking(t *Tariff, g gap) *Error {
 			"flight %s has no end of its stay on the stand yet, which tariff %q needs; it is billed once the flight source has %s and that time has come",
 			id, t.Code, stayText(&p.c.Flight))}
 	case gapUnusable:
-		return UnusableFlight(id, g.what)
+		what, correct := g.what, "correct it in "+placeOf(g.from)
+		if g.text {
+			what, correct = fmt.Sprintf("%s for tariff %q", what, t.Code), correct+", or correct the tariff,"
+		}
+		return &Error{Kind: Refused, Reason: ReasonUnusableFacts, Message: fmt.Sprintf("flight %s %s; %s and enqueue the flight again", id, what, correct)}
 	default:
 		return &Error{Kind: Refused, Reason: ReasonMissingFact, Message: fmt.Sprintf(
 			"flight %s has no %s, which tariff %q needs; %s and enqueue the flight again", id, p.factText(g.fact), t.Code, p.whereToAdd(g.fact))}
@@ -263,6 +271,18 @@ func (p *pricing) factText(fact string) string {
 			quotedOr(p.c.Flight.Origin, "its unknown origin"), quotedOr(p.c.Flight.Destination, "its unknown destination"))
 	default:
 		return fact
+	}
+}
+
+// placeOf says where a fact is to be corrected, by where it came from.
+func placeOf(from string) string {
+	switch {
+	case from == "":
+		return "the flight source"
+	case strings.HasPrefix(from, "aircraft type "):
+		return "the register of aircraft types"
+	default:
+		return "the register of aircraft"
 	}
 }
 

@@ -43,6 +43,8 @@ func TestNoCustomer(t *testing.T) {
 		requireRefused(t, billing.NoCustomer(f), billing.Refused, billing.ReasonNoCustomer,
 			append(tc.parts, "flight ACM12-20261123-KJFK", "enqueue the flight again")...)
 	}
+	departure := billing.Flight{ID: "D", Operator: "ACM", Movement: billing.Departure}
+	requireRefused(t, billing.NoCustomer(departure), billing.Refused, billing.ReasonNoCustomer, "on its departure date")
 }
 
 type quotaError struct{ error }

@@ -4,26 +4,36 @@ import "github.com/shopspring/decimal"
 
 // charge returns the line for a quantity; none for a quantity of 0, unless the tariff
 // has a minimum for that, too.
-func (t *Tariff) charge(quantity ratio, tr *trace) *Charge {
+func (p *pricing) charge(t *Tariff, quantity ratio, tr *trace) *Charge {
 	if quantity.sign() == 0 && !t.MinimumAtZero {
 		return nil
 	}
 	amount := t.clamp(t.amount(quantity, tr), tr).roundTo(t.rule.minor)
-	c := &Charge{
+	return p.line(t, quantity.decimal(), t.UnitRate, amount, tr)
+}
+
+// line makes a charge, in the one piece of memory that all charges of the flight have.
+func (p *pricing) line(t *Tariff, quantity, rate, amount decimal.Decimal, tr *trace) *Charge {
+	p.charges = append(p.charges, Charge{
 		TariffID:    t.ID,
 		Code:        t.Code,
 		Description: t.Description,
-		Quantity:    quantity.decimal(),
-		UnitRate:    t.UnitRate,
+		Quantity:    quantity,
+		UnitRate:    rate,
 		Amount:      amount,
 		TaxRate:     t.TaxRate,
-		TaxAmount:   amount.Mul(t.TaxRate).Round(t.rule.minor),
+		TaxAmount:   t.tax(amount),
 		Currency:    t.Currency,
+		Detail:      tr.steps,
+	})
+	return &p.charges[len(p.charges)-1]
+}
+
+func (t *Tariff) tax(amount decimal.Decimal) decimal.Decimal {
+	if t.TaxRate.IsZero() {
+		return decimal.Zero
 	}
-	if tr != nil {
-		c.Detail = tr.steps
-	}
-	return c
+	return amount.Mul(t.TaxRate).Round(t.rule.minor)
 }
 
 // amount returns (quantity × unit rate + fixed) × factor; of no quantity, fixed × factor.

@@ -17,11 +17,11 @@ func (p *pricing) judge(e *entry) (fails bool, open gap) {
 		open = p.gapOf(&j)
 	}
 	if e.timed {
-		moved, missing := p.wallClock(e.tariff)
+		minute, missing := p.weekMinute(e.tariff)
 		switch {
 		case missing.kind != noGap:
 			open = open.or(missing)
-		case !e.tariff.During.Holds(moved):
+		case !e.tariff.During.holdsAt(minute):
 			return true, gap{}
 		}
 	}
@@ -81,14 +81,26 @@ func (p *pricing) gapOf(j *Judgement) gap {
 
 // clock is what an airport's clocks showed at the landing or take-off.
 type clock struct {
-	read bool
-	at   time.Time
-	gap  gap
+	read   bool
+	at     time.Time
+	minute int // of the week
+	gap    gap
 }
 
 // wallClock returns what the clocks of the tariff's airport showed at the landing or
 // take-off.
 func (p *pricing) wallClock(t *Tariff) (time.Time, gap) {
+	c := p.clockOf(t)
+	return c.at, c.gap
+}
+
+// weekMinute returns the same as the minutes since Monday.
+func (p *pricing) weekMinute(t *Tariff) (int, gap) {
+	c := p.clockOf(t)
+	return c.minute, c.gap
+}
+
+func (p *pricing) clockOf(t *Tariff) *clock {
 	c := &p.clocks[0]
 	if t.AppliesTo == AppliesArrival {
 		c = &p.clocks[1]
@@ -96,7 +108,7 @@ func (p *pricing) wallClock(t *Tariff) (time.Time, gap) {
 	if !c.read {
 		*c = p.readClock(t.AppliesTo)
 	}
-	return c.at, c.gap
+	return c
 }
 
 func (p *pricing) readClock(end AppliesTo) clock {
@@ -110,7 +122,8 @@ func (p *pricing) readClock(end AppliesTo) clock {
 	case airport == nil || airport.Location == nil:
 		return clock{read: true, gap: gap{kind: gapMissing, fact: name + timeZone}}
 	}
-	return clock{read: true, at: at.In(airport.Location)}
+	local := at.In(airport.Location)
+	return clock{read: true, at: local, minute: weekMinute(local)}
 }
 
 // timeZone ends the name of the gap where an airport's is not known.
@@ -118,7 +131,8 @@ const timeZone = " timezone"
 
 // conditionsOf returns a trace that has what the conditions of a tariff asked for.
 func (p *pricing) conditionsOf(t *Tariff) *trace {
-	tr := &trace{}
+	tr := &p.trace
+	tr.steps = nil
 	for i := range t.rule.when.conditions {
 		tr.fact(p, t.rule.when.conditions[i].name)
 	}

@@ -298,7 +298,8 @@ func TestDeclared(t *testing.T) {
 		"mtow_kg": "73500 from aircraft N12AC", "seats": "180 from aircraft N12AC", "engines": "2 from aircraft type A320",
 		"origin_country": "US from airport JFK", "destination_country": "IE from airport ORD",
 	}, got)
-	require.Empty(t, caseOf(flight()).Declared())
+	plain := caseOf(flight())
+	require.Empty(t, plain.Declared())
 
 	// From what was kept the same price comes, without the registers.
 	tariffs := []billing.Tariff{
@@ -327,7 +328,8 @@ func TestNamibia(t *testing.T) {
 	_, err := billing.ParseWhen("stand=NA")
 	require.ErrorContains(t, err, "asks for a value that says that there is none")
 
-	declared := caseOf(flight(), airports(t, "NA", "ZA")).Declared()
+	c := caseOf(flight(), airports(t, "NA", "ZA"))
+	declared := c.Declared()
 	kept, err := json.Marshal(declared)
 	require.NoError(t, err)
 	var again map[string]billing.Declared

@@ -179,11 +179,12 @@ func (tr *trace) amount(t *Tariff, quantity, amount ratio) {
 		return
 	}
 	how := quantity.text() + " × " + t.UnitRate.String()
-	if quantity.sign() == 0 {
+	switch {
+	case quantity.sign() == 0:
 		how = t.Fixed.String()
-	} else if t.Fixed.IsNegative() {
+	case t.Fixed.IsNegative():
 		how += " - " + t.Fixed.Neg().String()
-	} else if !t.Fixed.IsZero() {
+	case t.Fixed.IsPositive():
 		how += " + " + t.Fixed.String()
 	}
 	if t.Factor != nil {

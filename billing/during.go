@@ -158,10 +158,14 @@ func (d During) String() string { return d.written }
 func (d During) IsZero() bool { return len(d.windows) == 0 }
 
 // Holds reports whether the wall clock that t shows, in the zone it is in, is in a window.
-func (d During) Holds(t time.Time) bool {
-	minute := (int(t.Weekday())+6)%7*dayMinutes + t.Hour()*60 + t.Minute()
+func (d During) Holds(t time.Time) bool { return d.holdsAt(weekMinute(t)) }
+
+func (d During) holdsAt(minute int) bool {
 	return d.IsZero() || slices.ContainsFunc(d.windows, func(w window) bool { return w.from <= minute && minute < w.to })
 }
+
+// weekMinute returns the minutes since Monday 00:00 that t shows.
+func weekMinute(t time.Time) int { return (int(t.Weekday())+6)%7*dayMinutes + t.Hour()*60 + t.Minute() }
 
 // form is the same for all ways to write the same windows.
 func (d During) form() string {

@@ -156,10 +156,11 @@ func (p *pricing) whyNot(e *entry) string {
 
 func (p *pricing) whyNotAt(t *Tariff) string {
 	airport := quotedOr(t.Airport, "any airport")
-	switch from, to := quotedOr(p.c.Flight.Origin, "an unknown airport"), quotedOr(p.c.Flight.Destination, "an unknown airport"); {
-	case p.c.Flight.Movement == Arrival:
+	from, to := quotedOr(p.c.Flight.Origin, "an unknown airport"), quotedOr(p.c.Flight.Destination, "an unknown airport")
+	switch p.c.Flight.Movement {
+	case Arrival:
 		return fmt.Sprintf("for %s at %s, and this is the arrival at %s", endText(t.AppliesTo), airport, to)
-	case p.c.Flight.Movement == Departure:
+	case Departure:
 		return fmt.Sprintf("for %s at %s, and this is the departure from %s", endText(t.AppliesTo), airport, from)
 	default:
 		return fmt.Sprintf("for %s at %s, and the flight is from %s to %s", endText(t.AppliesTo), airport, from, to)

@@ -13,7 +13,7 @@ func (p *pricing) chargeOfCharges(t *Tariff, rows []row) (*Charge, error) {
 	tr := p.conditionsOf(t)
 	sum, found := decimal.Zero, false
 	for i, code := range t.rule.of {
-		part, any := decimal.Zero, false
+		part, charged := decimal.Zero, false
 		for _, r := range rows {
 			if r.charge == nil || r.t.rule.code != code {
 				continue
@@ -22,34 +22,30 @@ func (p *pricing) chargeOfCharges(t *Tariff, rows []row) (*Charge, error) {
 				return nil, unusableTariff(p.c.Flight.ID, t.Code, fmt.Sprintf("in %s counts the charge %q, which is in %s: it must be in the same currency",
 					t.Currency, r.charge.Code, r.charge.Currency))
 			}
-			part, any = part.Add(r.charge.Amount), true
+			part, charged = part.Add(r.charge.Amount), true
 		}
-		if any {
+		if charged {
 			tr.charges(t.Of[i], part)
 			sum, found = sum.Add(part), true
 		}
 	}
 	if t.Basis == BasisTopUp {
-		return t.topUp(sum, tr), nil
+		return p.topUp(t, sum, tr), nil
 	}
 	if !found {
 		return nil, nil //nolint:nilnil // no charge
 	}
-	return t.charge(whole(sum), tr), nil
+	return p.charge(t, whole(sum), tr), nil
 }
 
 // topUp charges what a sum is short of the minimum.
-func (t *Tariff) topUp(sum decimal.Decimal, tr *trace) *Charge {
+func (p *pricing) topUp(t *Tariff, sum decimal.Decimal, tr *trace) *Charge {
 	short := t.Minimum.Sub(sum)
 	if !short.IsPositive() {
 		return nil
 	}
 	tr.add(Step{What: "minimum", Value: t.Minimum.String(), How: "less " + sum.String()})
-	amount := short.Round(t.rule.minor)
-	return &Charge{
-		TariffID: t.ID, Code: t.Code, Description: t.Description, Quantity: trimmed(short), UnitRate: one, Amount: amount,
-		TaxRate: t.TaxRate, TaxAmount: amount.Mul(t.TaxRate).Round(t.rule.minor), Currency: t.Currency, Detail: tr.steps,
-	}
+	return p.line(t, trimmed(short), one, short.Round(t.rule.minor), tr)
 }
 
 // codeGraph says which codes percentages and top-ups are made of.
@@ -63,15 +59,16 @@ func newCodeGraph(tariffs []*Tariff) *codeGraph {
 	g := &codeGraph{map[string][]string{}, map[string]bool{}, map[string]int{}}
 	for _, t := range tariffs {
 		code := CodeForm(t.Code)
-		switch t.Basis {
-		case BasisPercent:
-			for _, of := range t.Of {
-				if of = CodeForm(of); !slices.Contains(g.of[code], of) {
-					g.of[code] = append(g.of[code], of)
-				}
-			}
-		case BasisTopUp:
+		if t.Basis == BasisTopUp {
 			g.topUps[code] = true
+		}
+		if t.Basis != BasisPercent {
+			continue
+		}
+		for _, of := range t.Of {
+			if of = CodeForm(of); !slices.Contains(g.of[code], of) {
+				g.of[code] = append(g.of[code], of)
+			}
 		}
 	}
 	return g

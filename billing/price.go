@@ -89,7 +89,10 @@ func Price(c Case, tariffs *TariffSet, bounds Bounds) ([]Charge, error) {
 	if err := p.countCharges(rows); err != nil {
 		return nil, err
 	}
-	var charges []Charge
+	if len(p.charges) == 0 {
+		return nil, nil
+	}
+	charges := make([]Charge, 0, len(p.charges))
 	for _, r := range rows {
 		if r.charge != nil {
 			charges = append(charges, *r.charge)
@@ -106,6 +109,8 @@ type pricing struct {
 	from, to   string                          // the forms of the airports
 	look       func(name string) (Fact, error) // for conditions
 	madeTonnes []madeTonnes                    // by each of the set's rules for tonnes
+	charges    []Charge                        // so far, with room for one of each row
+	trace      trace                           // of the charge that is being made
 	clocks     [2]clock                        // at the origin and at the destination
 }
 
@@ -181,6 +186,7 @@ func withoutReplaced(rows []row) []row {
 
 // countFlight prices the tariffs that count what the flight is, or says what they lack.
 func (p *pricing) countFlight(rows []row) {
+	p.charges = make([]Charge, 0, len(rows))
 	for i := range rows {
 		r := &rows[i]
 		if r.gap.kind != noGap || r.t.rule.unusable != "" || r.t.Basis.ofCharges() {
@@ -189,7 +195,7 @@ func (p *pricing) countFlight(rows []row) {
 		tr := p.conditionsOf(r.t)
 		quantity, open := p.quantity(r.t, tr)
 		if r.gap = open; open.kind == noGap {
-			r.charge = r.t.charge(quantity, tr)
+			r.charge = p.charge(r.t, quantity, tr)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func units(unit, free string) func(*billing.Tariff) {
 
 func times(name string) func(*billing.Tariff) { return func(t *billing.Tariff) { t.Times = name } }
 
-// facts gives a flight named facts: "noise_class", "A", …
+// facts gives a flight named facts: "noise_class", "A" and so on.
 func facts(pairs ...string) func(*billing.Flight) {
 	return func(f *billing.Flight) {
 		if f.Facts == nil {

@@ -14,10 +14,8 @@ var one = decimal.New(1, 0)
 
 func whole(n decimal.Decimal) ratio { return ratio{n, one} }
 
-// isDecimal reports whether it is held as one.
-func (r ratio) isDecimal() bool {
-	return r.d.Exponent() == 0 && r.d.CoefficientInt64() == 1 && r.d.NumDigits() == 1
-}
+// isDecimal reports whether it is held as one: its d is the very same 1.
+func (r ratio) isDecimal() bool { return r.d == one }
 
 // over divides by a number above 0.
 func (r ratio) over(by decimal.Decimal) ratio {
@@ -35,7 +33,12 @@ func (r ratio) finite() ratio {
 	return r
 }
 
-func (r ratio) times(other ratio) ratio { return ratio{r.n.Mul(other.n), r.d.Mul(other.d)} }
+func (r ratio) times(other ratio) ratio {
+	if r.isDecimal() && other.isDecimal() {
+		return whole(r.n.Mul(other.n))
+	}
+	return ratio{r.n.Mul(other.n), r.d.Mul(other.d)}
+}
 
 func (r ratio) mul(by decimal.Decimal) ratio { return ratio{r.n.Mul(by), r.d} }
 
@@ -113,7 +116,7 @@ func (r ratio) decimal() decimal.Decimal {
 	if !finite {
 		places = endlessPlaces
 	}
-	return trimmed(r.n.DivRound(r.d, int32(places))) //nolint:gosec // no number here has as many digits
+	return trimmed(r.n.DivRound(r.d, int32(places)))
 }
 
 // trimmed returns the same number without zeros at the end of its decimals.

@@ -233,7 +233,7 @@ func unusableGap(name, what string) gap {
 
 // Declared returns the facts of a flight that are not the flight source's: what
 // registers have added or have put first, and what airports say of the two ends.
-func (c Case) Declared() map[string]Declared {
+func (c *Case) Declared() map[string]Declared {
 	all := map[string]Declared{}
 	add := func(name string) {
 		if slices.Contains(FlightColumns, name) && name != "aircraft_type" { // mtow_kg is below
@@ -256,7 +256,7 @@ func (c Case) Declared() map[string]Declared {
 	if m := c.massOf(DefaultBounds); m.from != "" && m.gap.kind != gapMissing {
 		all["mtow_kg"] = Declared{NumberFact(m.kg), m.from}
 	}
-	f := facts{c: &c}
+	f := facts{c: c}
 	for _, name := range []string{"origin_country", "destination_country"} {
 		if r := f.fact(name); strings.HasPrefix(r.from, "airport ") {
 			all[name] = Declared{r.value, r.from}

@@ -66,7 +66,7 @@ func endsOf(a AppliesTo) ends {
 type rule struct {
 	code       string   // the form of Code
 	airport    string   // the canonical form of Airport
-	when       When     // with airports by their canonical codes
+	when       When     // with codes in the form in which they are compared
 	of         []string // the forms of the codes in Of
 	depth      int      // of a percentage: after how many others it is priced
 	tonnes     tonneRule
@@ -80,7 +80,7 @@ type rule struct {
 // register has an airport, and any other code as it is; nil: no register.
 func NewTariffSet(tariffs []Tariff, canonical func(code string) string) *TariffSet {
 	if canonical == nil {
-		canonical = func(code string) string { return code }
+		canonical = asWritten
 	}
 	s := &TariffSet{at: map[string][]entry{}}
 	for _, tariff := range tariffs {
@@ -150,18 +150,25 @@ func orOne(d decimal.Decimal) decimal.Decimal {
 	return d
 }
 
-// comparable returns the conditions with airports by the codes under which the register
-// has them: LHR and EGLL are one airport in conditions, too.
+// comparable returns the conditions with codes in the form in which they are compared:
+// LHR and EGLL are one airport in conditions, too.
 func (w When) comparable(canonical func(code string) string) When {
+	if !slices.ContainsFunc(w.conditions, func(c condition) bool { return isCode(c.name) }) {
+		return w
+	}
 	conditions := slices.Clone(w.conditions)
 	for i := range conditions {
 		c := &conditions[i]
-		if !c.isAirport() {
+		if !isCode(c.name) {
 			continue
 		}
 		c.values = slices.Clone(c.values)
 		for j, v := range c.values {
-			c.values[j] = Fact{text: CodeForm(canonical(v.String()))}
+			code := v.String()
+			if c.isAirport() {
+				code = canonical(code)
+			}
+			c.values[j] = Fact{text: CodeForm(code)}
 		}
 	}
 	return When{conditions}

@@ -23,7 +23,7 @@ const maxPlaces = 12
 // problems are what a tariff has to be put right in.
 type problems []error
 
-func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Errorf(format, args...)) }
+func (p *problems) addf(format string, args ...any) { *p = append(*p, fmt.Errorf(format, args...)) }
 
 // Validate reports everything a tariff has to be put right in before it can be
 // used, in words for the clerk who wrote it.
@@ -37,10 +37,10 @@ func (t *Tariff) Validate() error {
 func (t *Tariff) wrong() error {
 	var p problems
 	if t.Unreadable != "" {
-		p.add("%s", t.Unreadable)
+		p.addf("%s", t.Unreadable)
 	}
 	if t.Code == "" {
-		p.add("code is empty: give the tariff a short name, such as LANDING")
+		p.addf("code is empty: give the tariff a short name, such as LANDING")
 	}
 	if _, err := ParseBasis(string(t.Basis)); err != nil {
 		p = append(p, err)
@@ -62,7 +62,7 @@ func (t *Tariff) wrong() error {
 
 func (t *Tariff) validateAmounts(p *problems) {
 	if _, ok := MinorUnits(t.Currency); !ok {
-		p.add("currency %q is not an ISO 4217 code in use, such as EUR", t.Currency)
+		p.addf("currency %q is not an ISO 4217 code in use, such as EUR", t.Currency)
 	}
 	isPercent := t.Basis == BasisPercent
 	for _, amount := range []struct {
@@ -78,59 +78,59 @@ func (t *Tariff) validateAmounts(p *problems) {
 		{"factor", orZero(t.Factor), false},
 	} {
 		if amount.value.IsNegative() && !amount.negative {
-			p.add("%s %s is negative: write 0 or more", amount.name, shortened(amount.value.String()))
+			p.addf("%s %s is negative: write 0 or more", amount.name, shortened(amount.value.String()))
 		}
 		if !amount.value.Abs().LessThan(maxRate) {
-			p.add("%s %s has more than 12 digits before the point: write an amount such as 5.50", amount.name, shortened(amount.value.String()))
+			p.addf("%s %s has more than 12 digits before the point: write an amount such as 5.50", amount.name, shortened(amount.value.String()))
 		}
 	}
 	switch {
 	case t.Minimum != nil && t.Maximum != nil && t.Maximum.LessThan(*t.Minimum):
-		p.add("maximum %s is below minimum %s: no amount is between the two", t.Maximum, t.Minimum)
+		p.addf("maximum %s is below minimum %s: no amount is between the two", t.Maximum, t.Minimum)
 	case isPercent && t.UnitRate.IsNegative() && t.Minimum != nil:
-		p.add("minimum %s would undo unit_rate %s, which is a rebate: leave minimum empty", t.Minimum, t.UnitRate)
+		p.addf("minimum %s would undo unit_rate %s, which is a rebate: leave minimum empty", t.Minimum, t.UnitRate)
 	case isPercent && t.UnitRate.Abs().GreaterThan(maxPercent):
-		p.add("unit_rate %s would be %s %%: write 50 %% as 0.5", t.UnitRate, t.UnitRate.Shift(2))
+		p.addf("unit_rate %s would be %s %%: write 50 %% as 0.5", t.UnitRate, t.UnitRate.Shift(2))
 	case t.Fixed.IsNegative() && !isPercent && t.Minimum == nil:
-		p.add("fixed %s is negative: write a minimum, below which the amount does not go, or 0 or more", t.Fixed)
+		p.addf("fixed %s is negative: write a minimum, below which the amount does not go, or 0 or more", t.Fixed)
 	}
 }
 
 func (t *Tariff) validateTax(p *problems) {
 	if t.TaxRate.GreaterThan(one) {
-		p.add("tax_rate %s would be %s %%: write 20 %% as 0.20", t.TaxRate, t.TaxRate.Shift(2))
+		p.addf("tax_rate %s would be %s %%: write 20 %% as 0.20", t.TaxRate, t.TaxRate.Shift(2))
 	}
 	switch t.TaxCategory {
 	case "", TaxStandard:
 		if t.TaxReason != "" {
-			p.add("tax_reason %q says why a charge is not taxed as usual: write the tax_category too, or leave it empty", shortened(t.TaxReason))
+			p.addf("tax_reason %q says why a charge is not taxed as usual: write the tax_category too, or leave it empty", shortened(t.TaxReason))
 		}
 	case TaxZero, TaxExempt, TaxReverseCharge, TaxExport, TaxOutside:
 		if !t.TaxRate.IsZero() {
-			p.add("tax_rate %s does not go with tax_category %s, whose rate is 0: write 0, or tax_category standard", t.TaxRate, t.TaxCategory)
+			p.addf("tax_rate %s does not go with tax_category %s, whose rate is 0: write 0, or tax_category standard", t.TaxRate, t.TaxCategory)
 		}
 	default:
-		p.add("tax_category %q is not known: write standard, zero, exempt, reverse_charge, export or outside", t.TaxCategory)
+		p.addf("tax_category %q is not known: write standard, zero, exempt, reverse_charge, export or outside", t.TaxCategory)
 	}
 }
 
 // validateConditions checks what says whether the tariff applies.
 func (t *Tariff) validateConditions(p *problems) {
 	if !t.During.IsZero() && t.AppliesTo == AppliesAny {
-		p.add("during %q does not go with applies_to any: write arrival for the landing or departure for the take-off", t.During)
+		p.addf("during %q does not go with applies_to any: write arrival for the landing or departure for the take-off", t.During)
 	}
 	switch {
 	case t.ValidFrom.IsZero():
-		p.add("valid_from is empty: write the first day of the tariff")
+		p.addf("valid_from is empty: write the first day of the tariff")
 	case !t.ValidTo.IsZero() && !t.ValidTo.After(t.ValidFrom):
-		p.add("valid_to %s is not after valid_from %s: it is the first day on which the tariff no longer holds", t.ValidTo, t.ValidFrom)
+		p.addf("valid_to %s is not after valid_from %s: it is the first day on which the tariff no longer holds", t.ValidTo, t.ValidFrom)
 	}
 	switch {
 	case t.BandMode != "" && t.BandMode != BandMarginal && t.BandMode != BandWhole:
-		p.add("band_mode %q is not known: write marginal or whole", t.BandMode)
+		p.addf("band_mode %q is not known: write marginal or whole", t.BandMode)
 	case !t.hasBand():
 		if t.BandOf != "" || t.BandMode != "" {
-			p.add("band_of and band_mode say nothing without a band: write band_from or band_to, or leave them empty")
+			p.addf("band_of and band_mode say nothing without a band: write band_from or band_to, or leave them empty")
 		}
 	default:
 		t.validateBandOf(p)
@@ -143,24 +143,23 @@ func (t *Tariff) validateBandOf(p *problems) {
 	known := of == bandTonnes || of == bandKilograms || of == bandUnits
 	switch {
 	case !known && !isNumberFact(of):
-		p.add("band_of %q is not known: write tonnes, kg, units, or the name of a fact that is a number", shortened(of))
+		p.addf("band_of %q is not known: write tonnes, kg, units, or the name of a fact that is a number", shortened(of))
 	case of == bandUnits && !t.Basis.takesUnits():
-		p.add("band_of units does not go with basis %s: it is for per_tonne, per_km, per_passenger, per_unit and per_time", t.Basis)
+		p.addf("band_of units does not go with basis %s: it is for per_tonne, per_km, per_passenger, per_unit and per_time", t.Basis)
 	case t.isMarginal() && !t.counts(of):
-		p.add("band_mode marginal cuts what the tariff counts, and that is not band_of %s: write band_mode whole for a tariff that applies inside its band only", of)
+		p.addf("band_mode marginal cuts what the tariff counts, and that is not band_of %s: write band_mode whole for a tariff that applies inside its band only", of)
 	}
 }
 
 // counts reports whether the tariff multiplies a quantity by its name, which a marginal
 // band could cut.
 func (t *Tariff) counts(name string) bool {
-	mass := t.Basis == BasisPerTonne || t.Times == bandTonnes
-	switch {
-	case name == bandUnits:
+	switch name {
+	case bandUnits:
 		return t.Basis.takesUnits()
-	case name == bandTonnes || name == bandKilograms:
-		return mass
-	case name == t.Times:
+	case bandTonnes, bandKilograms:
+		return t.Basis == BasisPerTonne || t.Times == bandTonnes
+	case t.Times:
 		return true
 	}
 	switch t.Basis {
@@ -183,22 +182,22 @@ func (t *Tariff) validateBand(p *problems) {
 	rule := t.tonneRule()
 	switch {
 	case from.IsNegative():
-		p.add("band_from %s is negative: write %s, 0 or more, or leave it empty", from, t.bandOf())
+		p.addf("band_from %s is negative: write %s, 0 or more, or leave it empty", from, t.bandOf())
 	case t.BandTo != nil && !t.BandTo.GreaterThan(from):
-		p.add("band_to %s is not above band_from %s, so no %s is inside the band", t.BandTo, from, bandNoun(t.bandOf()))
+		p.addf("band_to %s is not above band_from %s, so no %s is inside the band", t.BandTo, from, bandNoun(t.bandOf()))
 	case inTonnes && from.GreaterThan(maxBand):
-		p.add("band_from %s is above %s t: kilograms? tonnes are needed", shortened(from.String()), maxBand)
+		p.addf("band_from %s is above %s t: kilograms? tonnes are needed", shortened(from.String()), maxBand)
 	case inTonnes && t.BandTo != nil && t.BandTo.GreaterThan(maxBand):
-		p.add("band_to %s is above %s t: kilograms? tonnes are needed, or nothing for no limit", shortened(t.BandTo.String()), maxBand)
+		p.addf("band_to %s is above %s t: kilograms? tonnes are needed, or nothing for no limit", shortened(t.BandTo.String()), maxBand)
 	case !from.LessThan(maxRate) || t.BandTo != nil && !t.BandTo.LessThan(maxRate):
-		p.add("band_from and band_to have more than 12 digits before the point: write numbers such as 2000")
+		p.addf("band_from and band_to have more than 12 digits before the point: write numbers such as 2000")
 	case inTonnes && rule.rounding != RoundNone && rule.step.IsPositive() &&
 		!(isMultiple(from, rule.step) && (t.BandTo == nil || isMultiple(*t.BandTo, rule.step))):
 		// With a band to 5.7, a mass of 5.5 t, which counts as 6, would be outside.
 		if rule.step.Equal(one) && rule.rounding == RoundUp {
-			p.add("band_from and band_to must be whole tonnes: a mass counts as each tonne or part of one (tonne_rounding, tonne_step)")
+			p.addf("band_from and band_to must be whole tonnes: a mass counts as each tonne or part of one (tonne_rounding, tonne_step)")
 		} else {
-			p.add("band_from and band_to must be multiples of %s tonnes, to which a mass is rounded (tonne_rounding, tonne_step)", rule.step)
+			p.addf("band_from and band_to must be multiples of %s tonnes, to which a mass is rounded (tonne_rounding, tonne_step)", rule.step)
 		}
 	}
 }
@@ -221,7 +220,7 @@ func (t *Tariff) validateQuantity(p *problems) {
 	takes := t.Basis.takesUnits()
 	given := func(column string, isGiven bool) {
 		if isGiven && !takes {
-			p.add("%s does not go with basis %s: it is for per_tonne, per_km, per_passenger, per_unit and per_time", column, t.Basis)
+			p.addf("%s does not go with basis %s: it is for per_tonne, per_km, per_passenger, per_unit and per_time", column, t.Basis)
 		}
 	}
 	given("unit", !t.Unit.IsZero())
@@ -231,15 +230,15 @@ func (t *Tariff) validateQuantity(p *problems) {
 	validateNumber(p, "unit", t.Unit, maxRate, "a number above 0, such as 15")
 	validateNumber(p, "free", t.Free, maxRate, "0 or more, such as 30")
 	if t.FreeMode != "" && t.FreeMode != FreeDeduct && t.FreeMode != FreeThreshold {
-		p.add("free_mode %q is not known: write deduct or threshold", t.FreeMode)
+		p.addf("free_mode %q is not known: write deduct or threshold", t.FreeMode)
 	}
 	validateRounding(p, "rounding", t.Rounding)
 	switch {
 	case t.Times == "":
 	case t.Basis.ofCharges():
-		p.add("times %q does not go with basis %s, which counts other charges", t.Times, t.Basis)
+		p.addf("times %q does not go with basis %s, which counts other charges", t.Times, t.Basis)
 	case t.Times != bandTonnes && !isNumberFact(t.Times):
-		p.add("times %q is not known: write tonnes, or the name of a fact that is a number", shortened(t.Times))
+		p.addf("times %q is not known: write tonnes, or the name of a fact that is a number", shortened(t.Times))
 	}
 }
 
@@ -247,33 +246,33 @@ func (t *Tariff) validateOf(p *problems) {
 	switch t.Basis {
 	case BasisPercent, BasisTopUp:
 		if len(t.Of) == 0 {
-			p.add("of is empty: write the codes of the charges that basis %s counts, with + between them", t.Basis)
+			p.addf("of is empty: write the codes of the charges that basis %s counts, with + between them", t.Basis)
 		}
 		for _, code := range t.Of {
 			if CodeForm(code) == CodeForm(t.Code) {
-				p.add("of %q is the tariff's own code: write the codes of other charges", code)
+				p.addf("of %q is the tariff's own code: write the codes of other charges", code)
 			}
 		}
 	case BasisPerUnit, BasisFormula:
 		if t.Basis == BasisPerUnit && len(t.Of) == 0 {
-			p.add("of is empty: write the facts that count, with + between them")
+			p.addf("of is empty: write the facts that count, with + between them")
 		}
 		if t.Basis == BasisFormula && len(t.Of) > 1 {
-			p.add("of %q names several facts: a formula has one distance", strings.Join(t.Of, "+"))
+			p.addf("of %q names several facts: a formula has one distance", strings.Join(t.Of, "+"))
 		}
 		for _, fact := range t.Of {
 			if !isNumberFact(fact) {
-				p.add("of %q cannot count: write the name of a fact that is a number, in snake_case", shortened(fact))
+				p.addf("of %q cannot count: write the name of a fact that is a number, in snake_case", shortened(fact))
 			}
 		}
 	default:
 		if len(t.Of) > 0 {
-			p.add("of %q does not go with basis %s: it is for per_unit, formula, percent and top_up", strings.Join(t.Of, "+"), t.Basis)
+			p.addf("of %q does not go with basis %s: it is for per_unit, formula, percent and top_up", strings.Join(t.Of, "+"), t.Basis)
 		}
 	}
 	for i, name := range t.Of {
 		if slices.ContainsFunc(t.Of[:i], func(other string) bool { return SameCode(name, other) }) {
-			p.add("of names %q twice", name)
+			p.addf("of names %q twice", name)
 		}
 	}
 }
@@ -291,12 +290,12 @@ func isNumberFact(name string) bool {
 
 func (t *Tariff) validateTonnes(p *problems) {
 	if t.TonneKg != "" && t.TonneKg != TonneMetric && t.TonneKg != TonneLb {
-		p.add("tonne_kg %q is not known: write 1000, or 453.59237 for 1,000 lb", shortened(string(t.TonneKg)))
+		p.addf("tonne_kg %q is not known: write 1000, or 453.59237 for 1,000 lb", shortened(string(t.TonneKg)))
 	}
 	validateRounding(p, "tonne_rounding", t.TonneRounding)
 	validateNumber(p, "tonne_step", t.TonneStep, maxStep.Add(one), "a number above 0, 1000 at most, such as 0.5")
 	if (t.Basis == BasisRoute || t.Basis == BasisTerminal) && (t.TonneKg != "" || t.TonneRounding != "" || !t.TonneStep.IsZero()) {
-		p.add("tonne_kg, tonne_rounding and tonne_step do not go with basis %s, whose regulation says how a mass is rounded: leave them empty, or write basis formula", t.Basis)
+		p.addf("tonne_kg, tonne_rounding and tonne_step do not go with basis %s, whose regulation says how a mass is rounded: leave them empty, or write basis formula", t.Basis)
 	}
 }
 
@@ -304,7 +303,7 @@ func validateRounding(p *problems, column string, r Rounding) {
 	switch r {
 	case "", RoundUp, RoundNearest, RoundDown, RoundNone:
 	default:
-		p.add("%s %q is not known: write up, nearest, down or none", column, r)
+		p.addf("%s %q is not known: write up, nearest, down or none", column, r)
 	}
 }
 
@@ -312,9 +311,9 @@ func validateRounding(p *problems, column string, r Rounding) {
 func validateNumber(p *problems, column string, value, below decimal.Decimal, write string) {
 	switch {
 	case value.IsNegative() || !value.LessThan(below):
-		p.add("%s %s is not allowed: write %s", column, shortened(value.String()), write)
+		p.addf("%s %s is not allowed: write %s", column, shortened(value.String()), write)
 	case !value.Equal(value.Truncate(maxPlaces)):
-		p.add("%s %s has more than %d decimals: write %s", column, shortened(value.String()), maxPlaces, write)
+		p.addf("%s %s has more than %d decimals: write %s", column, shortened(value.String()), maxPlaces, write)
 	}
 }
 
@@ -328,7 +327,7 @@ func (t *Tariff) validateFormula(p *problems) {
 			{"mass_unit", !t.MassUnit.IsZero()}, {"mass_power", t.MassPower != nil}, {"decimals", t.Decimals != nil},
 		} {
 			if column.given {
-				p.add("%s does not go with basis %s: it is for formula", column.name, t.Basis)
+				p.addf("%s does not go with basis %s: it is for formula", column.name, t.Basis)
 			}
 		}
 		return
@@ -340,14 +339,14 @@ func (t *Tariff) validateFormula(p *problems) {
 	validatePower(p, "mass_power", t.MassPower)
 	switch {
 	case t.DistancePower == nil && t.MassPower == nil:
-		p.add("distance_power and mass_power are both empty: write at least one, such as 1 or 0.5")
+		p.addf("distance_power and mass_power are both empty: write at least one, such as 1 or 0.5")
 	case t.DistancePower == nil && (len(t.Of) > 0 || !t.DistanceLess.IsZero() || !t.DistanceUnit.IsZero()):
-		p.add("distance_power is empty, so the distance does not count: write it, such as 1, or leave of, distance_less and distance_unit empty")
+		p.addf("distance_power is empty, so the distance does not count: write it, such as 1, or leave of, distance_less and distance_unit empty")
 	case t.MassPower == nil && !t.MassUnit.IsZero():
-		p.add("mass_power is empty, so the mass does not count: write it, such as 0.5, or leave mass_unit empty")
+		p.addf("mass_power is empty, so the mass does not count: write it, such as 0.5, or leave mass_unit empty")
 	}
 	if t.Decimals != nil && (*t.Decimals < 0 || *t.Decimals > maxDecimals) {
-		p.add("decimals %d is not allowed: write 0 to %d", *t.Decimals, maxDecimals)
+		p.addf("decimals %d is not allowed: write 0 to %d", *t.Decimals, maxDecimals)
 	}
 }
 
@@ -355,19 +354,19 @@ func validatePower(p *problems, column string, power *decimal.Decimal) {
 	switch {
 	case power == nil:
 	case !power.IsPositive() || power.GreaterThan(maxPower) || !power.Equal(power.Truncate(2)):
-		p.add("%s %s is not allowed: write a number above 0, 3 at most, with 2 decimals at most, such as 0.5; or nothing where it does not count",
+		p.addf("%s %s is not allowed: write a number above 0, 3 at most, with 2 decimals at most, such as 0.5; or nothing where it does not count",
 			column, shortened(power.String()))
 	}
 }
 
 func (t *Tariff) validateTopUp(p *problems) {
 	if t.Minimum == nil {
-		p.add("minimum is empty: write what the charges in of come to at least")
+		p.addf("minimum is empty: write what the charges in of come to at least")
 	}
 	if !t.UnitRate.IsZero() && !t.UnitRate.Equal(one) {
-		p.add("unit_rate %s does not go with basis top_up, which charges what is missing: write 1", t.UnitRate)
+		p.addf("unit_rate %s does not go with basis top_up, which charges what is missing: write 1", t.UnitRate)
 	}
 	if !t.Fixed.IsZero() || t.Factor != nil || t.Maximum != nil || t.MinimumAtZero {
-		p.add("fixed, factor, maximum and minimum_at_zero do not go with basis top_up, which charges what is missing to minimum: leave them empty")
+		p.addf("fixed, factor, maximum and minimum_at_zero do not go with basis top_up, which charges what is missing to minimum: leave them empty")
 	}
 }

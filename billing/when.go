@@ -21,7 +21,7 @@ type When struct {
 type condition struct {
 	name     string
 	operator string
-	values   []Fact // codes in the form in which they are compared; of = and !=; one of < <= > and >=; none of present and absent
+	values   []Fact // of = and !=; one of < <= > and >=; none of present and absent
 	written  string
 }
 
@@ -61,7 +61,7 @@ func ParseWhen(text string) (When, error) {
 			return When{}, fmt.Errorf("character %d: %w", at, err)
 		}
 		w.conditions = append(w.conditions, c)
-		if !meet(c.name, w.conditions) {
+		if !meet(c.name, w.comparable(asWritten).conditions) {
 			return When{}, fmt.Errorf("character %d: %s leaves no value of %s that meets all conditions before it too, so the tariff would never apply: a list of values is %s=A|B",
 				at, c.written, c.name, c.name)
 		}
@@ -109,12 +109,14 @@ func parseCondition(text string) (condition, error) {
 		return c, fmt.Errorf("%s is followed by %q: = != < <= > >= present or absent are allowed", c.name, shortened(rest))
 	}
 	c.operator = comparisons[i]
+	if slices.Contains(textFacts, c.name) && c.operator != isEqual && c.operator != isNot {
+		return c, fmt.Errorf("%s is text and no number: = != present or absent are allowed", c.name)
+	}
 	return c, c.parseValues(strings.TrimPrefix(rest, c.operator))
 }
 
 func (c *condition) parseValues(text string) error {
 	values := strings.Split(text, "|")
-	ordered := c.operator != isEqual && c.operator != isNot
 	for i, value := range values {
 		value = strings.Trim(value, blanks)
 		values[i] = value
@@ -129,13 +131,8 @@ func (c *condition) parseValues(text string) error {
 			return fmt.Errorf("%s%s%s asks for a value that says that there is none: write %s absent, or %s present", c.name, c.operator, value, c.name, c.name)
 		case utf8.RuneCountInString(value) > maxFact:
 			return fmt.Errorf("%s%s: the value has more than %d characters", c.name, c.operator, maxFact)
-		case ordered && slices.Contains(textFacts, c.name):
-			return fmt.Errorf("%s%s%s: %s is text, which = and != compare, with all values between |", c.name, c.operator, shortened(value), c.name)
-		case ordered && (!isNumber || len(values) > 1):
+		case c.operator != isEqual && c.operator != isNot && (!isNumber || len(values) > 1):
 			return fmt.Errorf("%s%s%s needs one number, such as 30 or 2.5", c.name, c.operator, shortened(strings.Trim(text, blanks)))
-		}
-		if isCode(c.name) {
-			fact = Fact{text: CodeForm(value)}
 		}
 		c.values = append(c.values, fact)
 	}
@@ -170,7 +167,7 @@ func (w When) Names() []string {
 
 // form is the same for all ways to write the same conditions with the same values.
 func (w When) form() string {
-	sorted := slices.Clone(w.conditions)
+	sorted := slices.Clone(w.comparable(asWritten).conditions)
 	for i, c := range sorted {
 		values := make([]string, len(c.values))
 		for j, v := range c.values {
@@ -302,7 +299,11 @@ func (j Judgement) String() string {
 	}
 }
 
-// apart reports whether no facts meet the conditions of both.
+// asWritten takes a code as it stands.
+func asWritten(code string) string { return code }
+
+// apart reports whether no facts meet the conditions of both, with codes in the form in
+// which they are compared.
 func (w When) apart(other When) bool {
 	for i := range w.conditions {
 		name := w.conditions[i].name

@@ -10,8 +10,9 @@
 //   - VoidInvoice, Enqueue, ReadInvoice and the like are what commands do and show.
 //   - Flights is the built-in flight source.
 //
-// Its folders are packages of their own: imports loads CSV files, embedded is the
-// Postgres that comes with flightbill, dbtest gives tests their databases.
+// Its folders are packages of their own: imports loads CSV files, exports writes
+// them, embedded is the Postgres that comes with flightbill, dbtest gives tests their
+// databases.
 //
 // # Locks
 //

@@ -199,16 +199,26 @@ func readBook(ctx context.Context, q *dbsqlc.Queries, old *PriceBook) (*PriceBoo
 	if book.registers, err = readRegisters(ctx, q); err != nil {
 		return nil, err
 	}
-	book.Tariffs, err = readTariffs(ctx, q)
+	book.Tariffs, err = TariffSet(ctx, q)
 	return book, err
 }
 
-// readTariffs reads the tariffs, with their airports as the register has them.
-func readTariffs(ctx context.Context, q *dbsqlc.Queries) (*billing.TariffSet, error) {
+// TariffSet reads the tariffs, with their airports as the register has them.
+func TariffSet(ctx context.Context, q *dbsqlc.Queries) (*billing.TariffSet, error) {
 	tariffs, err := Tariffs(ctx, q)
 	if err != nil {
 		return nil, err
 	}
+	canonical, err := CanonicalAirports(ctx, q, tariffs)
+	if err != nil {
+		return nil, err
+	}
+	return billing.NewTariffSet(tariffs, canonical), nil
+}
+
+// CanonicalAirports returns what gives the code under which the register has an airport
+// that one of the tariffs names, and any other code as it is.
+func CanonicalAirports(ctx context.Context, q *dbsqlc.Queries, tariffs []billing.Tariff) (func(code string) string, error) {
 	forms := map[string]string{}
 	for i := range tariffs {
 		for _, code := range tariffs[i].AirportCodes() {
@@ -222,7 +232,7 @@ func readTariffs(ctx context.Context, q *dbsqlc.Queries) (*billing.TariffSet, er
 	for _, a := range airports {
 		forms[a.Code] = a.Form
 	}
-	return billing.NewTariffSet(tariffs, func(code string) string { return cmp.Or(forms[code], code) }), nil
+	return func(code string) string { return cmp.Or(forms[code], code) }, nil
 }
 
 // Tariffs reads all tariffs, those that have ended too.
@@ -236,6 +246,23 @@ func Tariffs(ctx context.Context, q *dbsqlc.Queries) ([]billing.Tariff, error) {
 		tariffs[i] = tariffOf(&rows[i])
 	}
 	return tariffs, nil
+}
+
+// TariffCells returns all tariffs, each as the cells of a tariff file.
+func TariffCells(ctx context.Context, db dbsqlc.DBTX) ([][]string, error) {
+	rows, err := dbsqlc.New(db).TariffList(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the tariffs: %w", err)
+	}
+	cells := make([][]string, len(rows))
+	for i := range rows {
+		t := tariffOf(&rows[i])
+		if t.Unreadable != "" {
+			return nil, fmt.Errorf("tariff %q (id %d): %s; put it right in the table tariffs", t.Code, t.ID, t.Unreadable)
+		}
+		cells[i] = billing.WriteTariff(&t, rows[i].Customer)
+	}
+	return cells, nil
 }
 
 func tariffOf(row *dbsqlc.TariffListRow) billing.Tariff {

@@ -184,10 +184,30 @@ func (b *Bill) encode() (facts, declared []byte, err error) {
 	if len(b.Declared) == 0 {
 		return facts, nothingDeclared, nil
 	}
-	if declared, err = json.Marshal(b.Declared); err != nil {
+	if declared, err = encodeDeclared(b.Declared); err != nil {
 		return nil, nil, fmt.Errorf("encode the declared facts of flight %s: %w", b.Flight.ID, err)
 	}
 	return facts, declared, nil
+}
+
+// encodeDeclared is json.Marshal, which takes three times as long for a map. Names of
+// facts have nothing to escape.
+func encodeDeclared(declared map[string]billing.Declared) ([]byte, error) {
+	text := make([]byte, 0, 80*len(declared))
+	for name, d := range declared {
+		value, err := d.Value.MarshalJSON()
+		if err != nil {
+			return nil, err
+		}
+		from, err := json.Marshal(d.From)
+		if err != nil {
+			return nil, err
+		}
+		text = append(append(append(text, `,"`...), name...), `":{"value":`...)
+		text = append(append(append(append(text, value...), `,"from":`...), from...), '}')
+	}
+	text[0] = '{'
+	return append(text, '}'), nil
 }
 
 // What save_flights raises for a job in other hands, and Postgres for a lock that is not

@@ -1359,7 +1359,7 @@ BEGIN
     ELSE
         INSERT INTO flightbill.changed_tariffs (ids)
         SELECT array_agg(t.id) FROM flightbill.tariffs t
-        WHERE EXISTS (SELECT FROM new_rows n WHERE n.form = flightbill.code_form(t.airport) OR t."when" ~ '\m(origin|destination)\M')
+        WHERE flightbill.code_form(t.airport) IN (SELECT n.form FROM new_rows n) OR t."when" ~ '\m(origin|destination)\M'
         HAVING count(*) > 0;
     END IF;
     RETURN NULL;
@@ -1640,6 +1640,7 @@ DECLARE
     all_texts text[];
     all_others boolean[];
     all_absent boolean[];
+    is_code boolean;
     i int;
 BEGIN
     FOREACH part IN ARRAY string_to_array(conditions, ';') LOOP
@@ -1650,6 +1651,7 @@ BEGIN
             RETURN;
         END IF;
         operator := coalesce(m[2], m[4]);
+        is_code := m[1] IN ('origin', 'destination', 'registration', 'operator');
         points := '{}';
         words := '{}';
         number := NULL;
@@ -1657,14 +1659,13 @@ BEGIN
             value := btrim(value, ' ');
             IF value ~ '^([=!<>]|$)' OR char_length(value) > 200
                 OR flightbill.clean_text(value) <> value AND NOT (m[1] ~ '(^|_)country$' AND upper(value COLLATE "C") = 'NA')
-                OR operator IN ('<', '<=', '>', '>=') AND (m[1] IN ('flight_id', 'callsign', 'operator', 'registration', 'aircraft_type', 'origin', 'destination',
-                    'departed_at', 'landed_at', 'movement', 'on_block_at', 'off_block_at', 'origin_country', 'destination_country', 'international')
-                    OR strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
+                OR operator IN ('<', '<=', '>', '>=') AND (is_code OR m[1] IN ('flight_id', 'callsign', 'aircraft_type', 'departed_at', 'landed_at', 'movement',
+                    'on_block_at', 'off_block_at', 'origin_country', 'destination_country', 'international') OR strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
                 fact := NULL;
                 RETURN NEXT;
                 RETURN;
             END IF;
-            IF m[1] IN ('origin', 'destination', 'registration', 'operator') THEN
+            IF is_code THEN
                 words := words || flightbill.code_form(value);
             ELSIF value ~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$' THEN
                 number := value::numeric;

@@ -51,13 +51,13 @@ func (e *Explainer) Explain(ctx context.Context, id string, payer *billing.Custo
 	if err := answers[id].Err; err != nil {
 		return found, found.refuse(err)
 	}
-	c, err := caseOf(ctx, e.Books, book, answers[id].Flight, kept{payer: payer}, e.Now())
-	if err := found.refuse(err); err != nil || c.MovedOn.IsZero() {
+	c, refused := caseOf(ctx, e.Books, book, answers[id].Flight, kept{payer: payer}, e.Now())
+	if err := found.refuse(refused); err != nil || c.MovedOn.IsZero() {
 		return found, err
 	}
 	found.Case, found.Tariffs = &c, billing.Explain(c, book.Tariffs, e.Bounds)
 	if found.Refusal != nil {
-		return found, nil
+		return found, nil //nolint:nilerr // it is what is told
 	}
 	if found.Charges, err = billing.Price(c, book.Tariffs, e.Bounds); err != nil {
 		return found, found.refuse(err)

@@ -118,7 +118,7 @@ func TestMetricsOfTheSource(t *testing.T) {
 func TestMetricsOfUnmatchedCodes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.exec(t, `UPDATE tariffs SET airport = 'LHR'`)
+	b.exec(t, `UPDATE tariffs SET airport = 'QQQQ'`)
 	b.flight(t, "F1", "NOBODY", landed(4, 9))
 	b.flight(t, "F2", "WEEK", landed(4, 9))
 	b.start(t)

@@ -49,7 +49,7 @@ type Config struct {
 	// RegisterFirst names facts of which the register of aircraft goes before the source;
 	// nil: the default.
 	RegisterFirst billing.RegisterFirst
-	Schedules  Schedules
+	Schedules     Schedules
 	// NoReindex leaves the indexes of River's jobs as they are: its login may not rebuild
 	// them.
 	NoReindex bool

@@ -49,7 +49,7 @@ $$;
 -- +goose StatementBegin
 -- when_facts is the values of each fact that meet the conditions in the column when, as
 -- billing.When has them: numbers; texts, or all others than those; or that there is no such
--- fact. A fact is null where a condition cannot be read, or no value meets all on it. It
+-- fact; codes in their form. A fact is null where a condition cannot be read, or no value meets all on it. It
 -- reads what billing.ParseWhen writes. All may call it: see code_form.
 CREATE OR REPLACE FUNCTION flightbill.when_facts(conditions text)
     RETURNS TABLE (fact text, numbers nummultirange, texts text[], others boolean, absent boolean)
@@ -70,6 +70,7 @@ DECLARE
     all_texts text[];
     all_others boolean[];
     all_absent boolean[];
+    is_code boolean;
     i int;
 BEGIN
     FOREACH part IN ARRAY string_to_array(conditions, ';') LOOP
@@ -80,6 +81,7 @@ BEGIN
             RETURN;
         END IF;
         operator := coalesce(m[2], m[4]);
+        is_code := m[1] IN ('origin', 'destination', 'registration', 'operator');
         points := '{}';
         words := '{}';
         number := NULL;
@@ -87,14 +89,13 @@ BEGIN
             value := btrim(value, ' ');
             IF value ~ '^([=!<>]|$)' OR char_length(value) > 200
                 OR flightbill.clean_text(value) <> value AND NOT (m[1] ~ '(^|_)country$' AND upper(value COLLATE "C") = 'NA')
-                OR operator IN ('<', '<=', '>', '>=') AND (m[1] IN ('flight_id', 'callsign', 'operator', 'registration', 'aircraft_type', 'origin', 'destination',
-                    'departed_at', 'landed_at', 'movement', 'on_block_at', 'off_block_at', 'origin_country', 'destination_country', 'international')
-                    OR strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
+                OR operator IN ('<', '<=', '>', '>=') AND (is_code OR m[1] IN ('flight_id', 'callsign', 'aircraft_type', 'departed_at', 'landed_at', 'movement',
+                    'on_block_at', 'off_block_at', 'origin_country', 'destination_country', 'international') OR strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
                 fact := NULL;
                 RETURN NEXT;
                 RETURN;
             END IF;
-            IF m[1] IN ('origin', 'destination', 'registration', 'operator') THEN
+            IF is_code THEN
                 words := words || flightbill.code_form(value);
             ELSIF value ~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$' THEN
                 number := value::numeric;
@@ -284,7 +285,7 @@ REVOKE ALL ON FUNCTION flightbill.tariffs_overlapping FROM PUBLIC;
 
 -- +goose StatementBegin
 -- tariffs_changed notes which rules may overlap others now: those that are new or changed,
--- and those for an airport that has a new code, or whose conditions name one.
+-- and those that an airport's new code may concern.
 CREATE OR REPLACE FUNCTION flightbill.tariffs_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -296,7 +297,7 @@ BEGIN
     ELSE
         INSERT INTO flightbill.changed_tariffs (ids)
         SELECT array_agg(t.id) FROM flightbill.tariffs t
-        WHERE EXISTS (SELECT FROM new_rows n WHERE n.form = flightbill.code_form(t.airport) OR t."when" ~ '\m(origin|destination)\M')
+        WHERE flightbill.code_form(t.airport) IN (SELECT n.form FROM new_rows n) OR t."when" ~ '\m(origin|destination)\M'
         HAVING count(*) > 0;
     END IF;
     RETURN NULL;

@@ -43,6 +43,8 @@ var (
 		"exceptions":     endless(`{"exceptions":[`, `{},`),
 		"an exception":   endless(`{"exceptions":[{"message":"`, `\n`),
 		"columns":        endless(startOfTable+`"dataSchema":{"columnDataTypes":[`, `"",`),
+		"names":          endless(startOfTable+`"dataSchema":{"columnNames":[`, `"",`),
+		"a name":         endless(startOfTable+`"dataSchema":{"columnNames":["`, `x`),
 		"rows":           endless(startOfTable+`"rows":[`, `[],`),
 		"a row":          endless(startOfTable+`"rows":[[`, `0,`),
 		"a value":        endless(startOfTable+`"rows":[["`, `x`),
@@ -78,9 +80,11 @@ func newHostile(t *testing.T, zipped bool, write func(io.Writer)) *httptest.Serv
 //
 //nolint:paralleltest // what others use would count
 func TestHostileAnswersCostLittle(t *testing.T) {
-	cost := func(name string, zipped, controller bool, write func(io.Writer)) {
+	// With all columns mapped, flights are what is asked for first; else the table's columns are.
+	const all = "movement=,mtow_lb=,on_block_at=,off_block_at="
+	cost := func(name, columns string, zipped, controller bool, write func(io.Writer)) {
 		peer := newHostile(t, zipped, write)
-		cfg := Config{Brokers: []string{peer.URL}, Timeout: time.Minute}
+		cfg := Config{Brokers: []string{peer.URL}, Timeout: time.Minute, Columns: columns, Facts: wideFacts}
 		if controller {
 			cfg.Brokers, cfg.Controller = nil, peer.URL
 		}
@@ -98,13 +102,14 @@ func TestHostileAnswersCostLittle(t *testing.T) {
 		require.Less(t, len(err.Error()), 1000, name)
 	}
 	for name, write := range ofBroker {
-		cost(name, false, false, write)
+		cost(name, all, false, false, write)
+		cost(name+", for the columns", "", false, false, write)
 	}
 	for name, write := range ofController {
-		cost(name, false, true, write)
+		cost(name, all, false, true, write)
 	}
-	cost("a bomb", true, false, ofBroker["text"])
-	cost("a controller's bomb", true, true, ofBroker["text"])
+	cost("a bomb", all, true, false, ofBroker["text"])
+	cost("a controller's bomb", all, true, true, ofBroker["text"])
 }
 
 // An answer that comes in drops is given up in time.

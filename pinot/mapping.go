@@ -168,6 +168,16 @@ func parseFacts(setting string) (mapping, error) {
 	return m, nil
 }
 
+// FactNames returns the names of the facts that a setting PINOT_FACTS has.
+func FactNames(setting string) ([]string, error) {
+	facts, err := parseFacts(setting)
+	names := make([]string, len(facts))
+	for i, fact := range facts {
+		names[i] = fact.name
+	}
+	return names, err
+}
+
 // zeroColumns are those that can be 0, beside the facts.
 var zeroColumns = []string{"distance_km", "passengers"}
 

@@ -53,6 +53,29 @@ func TestSettingsOfBounds(t *testing.T) {
 	require.ErrorContains(t, err, `FLIGHTBILL_MAX_FLIGHT_TIME: "0s" is not a duration above 0`)
 }
 
+func TestRegisterFirst(t *testing.T) {
+	t.Parallel()
+	load := func(given ...string) (billing.RegisterFirst, error) {
+		c, err := loadConfig(func(name string) (string, bool) {
+			return strings.Join(given, ""), name == "FLIGHTBILL_REGISTER_FIRST" && given != nil
+		})
+		return c.RegisterFirst, err
+	}
+	for text, want := range map[string]billing.RegisterFirst{"": {}, " mtow_kg, aircraft_type ,noise_class,": {"mtow_kg", "aircraft_type", "noise_class"}} {
+		first, err := load(text)
+		require.NoError(t, err)
+		require.Equal(t, want, first)
+	}
+	first, err := load()
+	require.NoError(t, err)
+	require.Equal(t, billing.RegisterFirst{"mtow_kg"}, first)
+	for _, text := range []string{"passengers", "mtow_lb", "Noise", "mtow_kg;seats"} {
+		_, err := load(text)
+		require.ErrorContains(t, err, "FLIGHTBILL_REGISTER_FIRST: ")
+		require.ErrorContains(t, err, "is nothing that the register of aircraft has")
+	}
+}
+
 // Outside a checkout the statistics are in the data folder, made for them, and
 // the working directory stays as it was.
 func TestServeWritesItsResults(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flightbill/flightbill/db/imports"
+	"github.com/flightbill/flightbill/pinot"
 )
 
 func (a *app) newImportCommand() *cobra.Command {
@@ -34,9 +35,13 @@ func (a *app) newImportCommand() *cobra.Command {
 				return fmt.Errorf("import %s: %w", kind, err)
 			}
 			defer closeFile()
+			facts, err := a.sourceFacts()
+			if err != nil {
+				return err
+			}
 			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
 				bar := newProgress(a.stderr, "importing "+string(kind), 0)
-				result, err := imports.Load(cmd.Context(), pool, kind, filepath.Base(args[1]), file, bar.set)
+				result, err := imports.Load(cmd.Context(), pool, kind, filepath.Base(args[1]), file, bar.set, facts...)
 				bar.finish()
 				if err != nil {
 					return err
@@ -67,4 +72,13 @@ func (a *app) openFile(name string) (file io.Reader, closeFile func(), err error
 		return nil, nil, err
 	}
 	return opened, func() { _ = opened.Close() }, nil
+}
+
+// sourceFacts names the facts that the flight source has beside those of the database.
+func (a *app) sourceFacts() ([]string, error) {
+	names, err := pinot.FactNames(a.config.PinotFacts)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return names, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -134,11 +135,10 @@ func newPriceView(id string, found *jobs.Explanation, all bool) *priceView {
 			v.Tariffs = append(v.Tariffs, newTariffView(t))
 		}
 	}
-	var sums totals
+	v.Totals = []totalView{}
 	for _, c := range found.Charges {
-		sums.add(c.Currency, c.Amount, c.TaxAmount)
+		v.Totals = addTo(v.Totals, c.Currency, c.Amount, c.TaxAmount)
 	}
-	v.Totals = sums.list()
 	v.Ledger = newLedgerView(found)
 	return v
 }
@@ -157,35 +157,29 @@ func newLedgerView(found *jobs.Explanation) *ledgerView {
 		return nil
 	}
 	v := &ledgerView{
-		Customer: billed.Customer.Code, MovedOn: billed.LandedOn, Flight: billed.Flight, Charges: []ledgerLineView{}, Voided: []string{}, Differs: found.Differs,
+		Customer: billed.Customer.Code, MovedOn: billed.LandedOn, Flight: billed.Flight, Charges: []ledgerLineView{}, Totals: []totalView{}, Voided: []string{}, Differs: found.Differs,
 	}
-	var sums totals
 	for _, c := range found.Lines {
 		charge := chargeView{c.FlightID, c.FlownOn, c.Code, c.Description, c.Quantity, c.UnitRate, c.Amount, c.TaxRate, c.TaxAmount, c.Late, c.Origin, c.Detail}
 		v.Charges = append(v.Charges, ledgerLineView{charge, c.InvoiceID, c.Number, c.Status, c.Customer, c.Currency})
-		sums.add(c.Currency, c.Amount, c.TaxAmount)
+		v.Totals = addTo(v.Totals, c.Currency, c.Amount, c.TaxAmount)
 	}
-	v.Totals = sums.list()
 	for _, void := range billed.Voids {
 		v.Voided = append(v.Voided, void.Number)
 	}
 	return v
 }
 
-// totals are sums by currency, in the order in which they came.
-type totals []totalView
-
-func (t *totals) add(currency string, amount, tax decimal.Decimal) {
-	for i := range *t {
-		if of := &(*t)[i]; of.Currency == currency {
+// addTo adds an amount to the sums by currency.
+func addTo(sums []totalView, currency string, amount, tax decimal.Decimal) []totalView {
+	for i := range sums {
+		if of := &sums[i]; of.Currency == currency {
 			of.Subtotal, of.Tax, of.Total = of.Subtotal.Add(amount), of.Tax.Add(tax), of.Total.Add(amount).Add(tax)
-			return
+			return sums
 		}
 	}
-	*t = append(*t, totalView{currency, amount, tax, amount.Add(tax)})
+	return append(sums, totalView{currency, amount, tax, amount.Add(tax)})
 }
-
-func (t totals) list() []totalView { return append([]totalView{}, t...) }
 
 func (a *app) printPrice(v *priceView) error {
 	if v.Flight != nil {
@@ -280,24 +274,20 @@ func (a *app) printLedger(l *ledgerView) error {
 
 // describe names a flight by what it is.
 func describe(f *billing.Flight) string {
-	text := f.ID
-	switch f.Movement {
-	case billing.Arrival:
-		text += ", arrival"
-	case billing.Departure:
-		text += ", departure"
-	case billing.Leg:
+	parts := []string{f.ID}
+	if f.Movement != billing.Leg {
+		parts = append(parts, string(f.Movement))
 	}
-	text += ", from " + orNone(f.Origin) + " to " + orNone(f.Destination)
+	parts = append(parts, "from "+orNone(f.Origin)+" to "+orNone(f.Destination))
 	for _, part := range [][2]string{{"aircraft", f.Registration}, {"type", f.AircraftType}, {"operator", f.Operator}} {
 		if part[1] != "" {
-			text += ", " + part[0] + " " + part[1]
+			parts = append(parts, part[0]+" "+part[1])
 		}
 	}
 	if at := f.MovedAt(); at != nil {
-		text += ", at " + at.UTC().Format(time.RFC3339)
+		parts = append(parts, "at "+at.UTC().Format(time.RFC3339))
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 func orNone(text string) string {

@@ -83,7 +83,7 @@ Date      2013-01-04
 CODE     TARIFF  NO CHARGE, SINCE
 LANDING       3  for arrivals at "EGLL", and this is the arrival at "EIDW"
 LOUD          2  when noise_class=C, but it is a
-OLD           5  valid until before 2012-01-01, and the flight is of 2013-01-04
+OLD           5  no longer valid on 2012-01-01, and the flight is of 2013-01-04
 
 `+sums+`
 In the ledger: it has not been billed.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/exports"
 )
 
 // newLogin makes a login that only this test has, and returns its name and its URL.
@@ -43,6 +44,8 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 	tariffs := filepath.Join(t.TempDir(), "tariffs.csv")
 	require.NoError(t, os.WriteFile(tariffs, []byte("code,description,basis,airport,applies_to,band_from,band_to,unit_rate,minimum,currency,tax_rate,valid_from,valid_to\n"+
 		"FEE,,per_flight,,any,,,6,,EUR,0,2012-01-01,\nTAX,,per_flight,,any,,,1,,EUR,0,2012-01-01,\n"), 0o600))
+	aircraft := filepath.Join(t.TempDir(), "aircraft.csv")
+	require.NoError(t, os.WriteFile(aircraft, []byte("registration,mtow_kg\nG-OWN,73500\n"), 0o600))
 	flights := filepath.Join(t.TempDir(), "flights.csv")
 	require.NoError(t, os.WriteFile(flights, []byte("flight_id,callsign,operator,registration,aircraft_type,mtow_kg,origin,destination,departed_at,landed_at,distance_km\n"+
 		"F1,,EACH,,,70500,,,,2013-01-02T09:00:00Z,\n"), 0o600))
@@ -96,6 +99,9 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 		may(kind, "", "calendar")
 		may(kind, "", "unmatched")
 		may(kind, "", "overlaps")
+		for _, what := range exports.Kinds {
+			may(kind, ",", "export", string(what))
+		}
 		may(kind, "it was billed to EACH", "price", "F1")
 		may(kind, "UTC", "settings")
 		may(kind, "", "consolidate", "--dry-run")
@@ -104,7 +110,10 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 	may("server", "", "consolidate")
 	may("server", "0 invoices", "overdue")
 	may("accountant", "1 changed", "import", "customers", customers)
+	mayNot("reporter", "accountant", "tariffs", "check", tariffs)
+	may("accountant", "1 would be added, 1 changed", "tariffs", "check", tariffs)
 	may("accountant", "1 added, 1 changed", "import", "tariffs", tariffs)
+	may("accountant", "1 added", "import", "aircraft", aircraft)
 	may("accountant", "1 changed", "import", "flights", flights)
 	mayNot("reporter", "accountant", "correct", "F1")
 	may("accountant", "FEE", "correct", "F1")

@@ -114,7 +114,7 @@ func (a *app) newRootCommand(env func(string) (string, bool)) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
-		a.newDemoCommand(), a.newServeCommand(), a.newMigrateCommand(), a.newImportCommand(), a.newTariffsCommand(), a.newEnqueueCommand(),
+		a.newDemoCommand(), a.newServeCommand(), a.newMigrateCommand(), a.newImportCommand(), a.newExportCommand(), a.newTariffsCommand(), a.newEnqueueCommand(),
 		a.newConsolidateCommand(), a.newOverdueCommand(), a.newInvoicesCommand(), a.newVoidCommand(), a.newCorrectCommand(), a.newPriceCommand(), a.newOverlapsCommand(),
 		a.newCalendarCommand(), a.newUnmatchedCommand(), a.newSettingsCommand(), a.newMaintainCommand(), a.newPinotCommand(),
 	)

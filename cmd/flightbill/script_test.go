@@ -44,7 +44,7 @@ func runScripted(ts *testscript.TestScript, want int, args []string) {
 		return value, value != "" || name == "FLIGHTBILL_RESULTS"
 	}
 	for i, arg := range args {
-		if strings.HasSuffix(arg, ".csv") || strings.HasSuffix(arg, ".txt") {
+		if strings.HasSuffix(arg, ".csv") || strings.HasSuffix(arg, ".csv.gz") || strings.HasSuffix(arg, ".txt") {
 			args[i] = ts.MkAbs(arg)
 		}
 	}

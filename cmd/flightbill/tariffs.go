@@ -44,9 +44,13 @@ func (a *app) newTariffsCheckCommand() *cobra.Command {
 				return fmt.Errorf("tariffs check: %w", err)
 			}
 			defer closeFile()
+			facts, err := a.sourceFacts()
+			if err != nil {
+				return err
+			}
 			return a.withDatabase(cmd.Context(), func(pool *pgxpool.Pool) error {
 				bar := newProgress(a.stderr, "checking tariffs", 0)
-				result, changes, err := imports.CheckTariffs(cmd.Context(), pool, filepath.Base(args[0]), file, bar.set)
+				result, changes, err := imports.CheckTariffs(cmd.Context(), pool, filepath.Base(args[0]), file, bar.set, facts...)
 				bar.finish()
 				if err != nil {
 					if problems := imports.Problems(err); asJSON && problems != nil {

@@ -9,7 +9,6 @@ import (
 	"context"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/shopspring/decimal"
 )
 
 const aircraftInsertMany = `-- name: AircraftInsertMany :exec
@@ -568,71 +567,29 @@ func (q *Queries) CustomerUpdateMany(ctx context.Context, arg CustomerUpdateMany
 	return err
 }
 
-const tariffGapList = `-- name: TariffGapList :many
-SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.code, '')::text AS customer,
-    coalesce(a.airport, '')::text AS airport,
-    a.band_from AS a_band_from, a.band_to AS a_band_to, a.valid_from AS a_valid_from, a.valid_to AS a_valid_to,
-    b.band_from AS b_band_from, b.band_to AS b_band_to, b.valid_from AS b_valid_from, b.valid_to AS b_valid_to
-FROM flightbill.tariffs a
-JOIN flightbill.tariffs b ON flightbill.code_form(b.code) = flightbill.code_form(a.code)
-    AND flightbill.code_form(coalesce(b.airport, '')) = flightbill.code_form(coalesce(a.airport, ''))
-    AND coalesce(b.customer_id, 0) = coalesce(a.customer_id, 0)
-    AND numrange(coalesce(b.band_from, 0), b.band_to, '(]') && numrange(coalesce(a.band_from, 0), a.band_to, '(]')
-    AND b.valid_from > a.valid_to
-LEFT JOIN flightbill.customers c ON c.id = a.customer_id
-WHERE flightbill.code_form(a.code) = ANY($1::text[]) AND NOT EXISTS (
-    SELECT FROM flightbill.tariffs m
-    WHERE flightbill.code_form(m.code) = flightbill.code_form(a.code)
-        AND flightbill.code_form(coalesce(m.airport, '')) = flightbill.code_form(coalesce(a.airport, '')) AND coalesce(m.customer_id, 0) = coalesce(a.customer_id, 0)
-        AND numrange(coalesce(m.band_from, 0), m.band_to, '(]')
-            && (numrange(coalesce(a.band_from, 0), a.band_to, '(]') * numrange(coalesce(b.band_from, 0), b.band_to, '(]'))
-        AND daterange(m.valid_from, m.valid_to) && daterange(a.valid_to, b.valid_from))
-ORDER BY a.valid_to, a.id, b.id
+const factNameListUnknown = `-- name: FactNameListUnknown :many
+SELECT n.name::text AS name
+FROM (SELECT unnest($1::text[]) AS name) AS n
+WHERE NOT EXISTS (SELECT FROM flightbill.aircraft_types a WHERE jsonb_exists(a.facts::jsonb, n.name))
+    AND NOT EXISTS (SELECT FROM flightbill.aircraft a WHERE jsonb_exists(a.facts::jsonb, n.name))
+    AND NOT EXISTS (SELECT FROM flightbill.flights f WHERE jsonb_exists(f.facts::jsonb, n.name))
+    AND NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE jsonb_exists(b.facts -> 'facts', n.name))
 `
 
-type TariffGapListRow struct {
-	Code       string
-	CustomerID int64
-	Customer   string
-	Airport    string
-	ABandFrom  decimal.NullDecimal
-	ABandTo    decimal.NullDecimal
-	AValidFrom billing.Date
-	AValidTo   billing.Date
-	BBandFrom  decimal.NullDecimal
-	BBandTo    decimal.NullDecimal
-	BValidFrom billing.Date
-	BValidTo   billing.Date
-}
-
-// Rules that follow one another with days between them on which none of that code,
-// customer, airport and band holds. A rule with part of the band may stand between.
-func (q *Queries) TariffGapList(ctx context.Context, forms []string) ([]TariffGapListRow, error) {
-	rows, err := q.db.Query(ctx, tariffGapList, forms)
+// Names of facts that no flight and no register has, nor any flight that was billed.
+func (q *Queries) FactNameListUnknown(ctx context.Context, names []string) ([]string, error) {
+	rows, err := q.db.Query(ctx, factNameListUnknown, names)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []TariffGapListRow
+	var items []string
 	for rows.Next() {
-		var i TariffGapListRow
-		if err := rows.Scan(
-			&i.Code,
-			&i.CustomerID,
-			&i.Customer,
-			&i.Airport,
-			&i.ABandFrom,
-			&i.ABandTo,
-			&i.AValidFrom,
-			&i.AValidTo,
-			&i.BBandFrom,
-			&i.BBandTo,
-			&i.BValidFrom,
-			&i.BValidTo,
-		); err != nil {
+		var name string
+		if err := rows.Scan(&name); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, name)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -666,73 +623,6 @@ FROM (SELECT jsonb_array_elements($1::jsonb) AS t) AS r
 func (q *Queries) TariffInsertMany(ctx context.Context, rows []byte) error {
 	_, err := q.db.Exec(ctx, tariffInsertMany, rows)
 	return err
-}
-
-const tariffOverlapList = `-- name: TariffOverlapList :many
-SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.code, '')::text AS customer,
-    coalesce(a.airport, '')::text AS airport,
-    a.band_from AS a_band_from, a.band_to AS a_band_to, a.valid_from AS a_valid_from, a.valid_to AS a_valid_to,
-    b.band_from AS b_band_from, b.band_to AS b_band_to, b.valid_from AS b_valid_from, b.valid_to AS b_valid_to
-FROM flightbill.tariffs a
-JOIN flightbill.tariffs b ON flightbill.code_form(b.code) = flightbill.code_form(a.code)
-    AND coalesce(flightbill.code_form(b.airport), '') = coalesce(flightbill.code_form(a.airport), '')
-    AND coalesce(b.customer_id, 0) = coalesce(a.customer_id, 0)
-    AND numrange(coalesce(b.band_from, 0), b.band_to, '(]') && numrange(coalesce(a.band_from, 0), a.band_to, '(]')
-    AND daterange(b.valid_from, b.valid_to) && daterange(a.valid_from, a.valid_to)
-LEFT JOIN flightbill.customers c ON c.id = a.customer_id
-WHERE a.id < b.id
-ORDER BY a.id, b.id
-LIMIT 10
-`
-
-type TariffOverlapListRow struct {
-	Code       string
-	CustomerID int64
-	Customer   string
-	Airport    string
-	ABandFrom  decimal.NullDecimal
-	ABandTo    decimal.NullDecimal
-	AValidFrom billing.Date
-	AValidTo   billing.Date
-	BBandFrom  decimal.NullDecimal
-	BBandTo    decimal.NullDecimal
-	BValidFrom billing.Date
-	BValidTo   billing.Date
-}
-
-// Pairs that the constraint tariffs_do_not_overlap is about to refuse, for a
-// message that names both.
-func (q *Queries) TariffOverlapList(ctx context.Context) ([]TariffOverlapListRow, error) {
-	rows, err := q.db.Query(ctx, tariffOverlapList)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []TariffOverlapListRow
-	for rows.Next() {
-		var i TariffOverlapListRow
-		if err := rows.Scan(
-			&i.Code,
-			&i.CustomerID,
-			&i.Customer,
-			&i.Airport,
-			&i.ABandFrom,
-			&i.ABandTo,
-			&i.AValidFrom,
-			&i.AValidTo,
-			&i.BBandFrom,
-			&i.BBandTo,
-			&i.BValidFrom,
-			&i.BValidTo,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const tariffUpdateMany = `-- name: TariffUpdateMany :exec

@@ -1,5 +1,5 @@
 -- tariffs_changed notes which rules may overlap others now: those that are new or changed,
--- and those for an airport that has a new code, or whose conditions name one.
+-- and those that an airport's new code may concern.
 CREATE OR REPLACE FUNCTION flightbill.tariffs_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -11,7 +11,7 @@ BEGIN
     ELSE
         INSERT INTO flightbill.changed_tariffs (ids)
         SELECT array_agg(t.id) FROM flightbill.tariffs t
-        WHERE EXISTS (SELECT FROM new_rows n WHERE n.form = flightbill.code_form(t.airport) OR t."when" ~ '\m(origin|destination)\M')
+        WHERE flightbill.code_form(t.airport) IN (SELECT n.form FROM new_rows n) OR t."when" ~ '\m(origin|destination)\M'
         HAVING count(*) > 0;
     END IF;
     RETURN NULL;

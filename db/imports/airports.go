@@ -43,7 +43,7 @@ func openAirports(q *dbsqlc.Queries) register {
 			entries := make([]entry, len(list))
 			for i, a := range list {
 				entries[i] = entry{id: a.Code, cells: map[string]string{
-					"code": a.Code, "other_codes": otherCodes(a.Code, a.OtherCodes), "country": a.Country, "timezone": a.Timezone,
+					"code": a.Code, "other_codes": OtherCodes(a.Code, a.OtherCodes), "country": a.Country, "timezone": a.Timezone,
 				}}
 			}
 			return entries, nil
@@ -63,7 +63,7 @@ func readAirport(f *csvFile) map[string]string {
 			if strings.ContainsAny(codes, separators) {
 				f.wrong(column, "write spaces between several")
 			}
-			return otherCodes(f.cell("code"), strings.Fields(codes))
+			return OtherCodes(f.cell("code"), strings.Fields(codes))
 		},
 		"country": func(column string) string {
 			country := billing.CleanCountry(f.raw(column))
@@ -86,9 +86,9 @@ func readAirport(f *csvFile) map[string]string {
 	return cells
 }
 
-// otherCodes writes the codes of an airport beside its first one, each once, and without
+// OtherCodes writes the codes of an airport beside its first one, each once, and without
 // the blanks in it, which do not count: they stand between codes.
-func otherCodes(code string, others []string) string {
+func OtherCodes(code string, others []string) string {
 	var codes []string
 	for _, other := range others {
 		other = strings.Join(strings.Fields(other), "")

@@ -54,7 +54,7 @@ var errOnlyChecked = errors.New("only checked")
 
 // CheckTariffs reads a file of tariffs as Load does, and says what Load would, but saves
 // nothing. Until it ends, it holds the locks of an import.
-func CheckTariffs(ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, progress func(rows int64)) (Result, []TariffChange, error) {
+func CheckTariffs(ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, progress func(rows int64), sourceFacts ...string) (Result, []TariffChange, error) {
 	var changes []TariffChange
 	l := loaders[Tariffs]
 	l.load = func(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result, error) {
@@ -70,7 +70,7 @@ func CheckTariffs(ctx context.Context, pool *pgxpool.Pool, name string, r io.Rea
 		changes = file.tariffChanges
 		return result, err
 	}
-	result, err := l.run(ctx, pool, name, r, progress)
+	result, err := l.run(ctx, pool, name, r, progress, sourceFacts...)
 	if err != nil {
 		return Result{}, nil, err
 	}

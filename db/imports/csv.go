@@ -61,6 +61,7 @@ type csvFile struct {
 	problems []error
 	warnings []string
 
+	sourceFacts   []string       // names of the facts that the flight source has beside the database's
 	tariffChanges []TariffChange // what a file of tariffs does, for CheckTariffs
 }
 
@@ -255,6 +256,8 @@ func (f *csvFile) next() bool {
 		return f.next()
 	}
 	for i, cell := range record {
+		cell = readCell(cell)
+		record[i] = cell
 		if !utf8.ValidString(cell) || strings.IndexByte(cell, 0) >= 0 {
 			f.problemf(f.line, "column %s: %s is not text in UTF-8: save the file as UTF-8", f.header[i], shown(cell))
 			return f.next()

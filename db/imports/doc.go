@@ -1,5 +1,5 @@
-// Package imports loads CSV files of customers, tariffs and flights into the
-// database.
+// Package imports loads CSV files of customers, tariffs, flights and registers
+// into the database.
 //
 //   - Load reads a file of one Kind, all of it or nothing.
 //   - What is wrong with a file is said in the words of whoever wrote it, with file, line and column.

@@ -69,21 +69,25 @@ type Result struct {
 //
 // progress, unless nil, is told now and then how many rows have been read,
 // never by two goroutines at once.
+//
+// sourceFacts names the facts that the flight source has beside the database's, which no
+// tariff is warned of.
 func Load(
-	ctx context.Context, pool *pgxpool.Pool, kind Kind, name string, r io.Reader, progress func(rows int64),
+	ctx context.Context, pool *pgxpool.Pool, kind Kind, name string, r io.Reader, progress func(rows int64), sourceFacts ...string,
 ) (Result, error) {
 	l, known := loaders[kind]
 	if !known {
 		return Result{}, fmt.Errorf("cannot import %q: %s", kind, KindNames())
 	}
-	return l.run(ctx, pool, name, r, progress)
+	return l.run(ctx, pool, name, r, progress, sourceFacts...)
 }
 
-func (l loader) run(ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, progress func(rows int64)) (Result, error) {
+func (l loader) run(ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, progress func(rows int64), sourceFacts ...string) (Result, error) {
 	file, err := openCSV(name, r, l.columns, l.most, progress)
 	if err != nil {
 		return Result{}, err
 	}
+	file.sourceFacts = sourceFacts
 	result, err := l.load(ctx, pool, file)
 	if _, wrong := errors.AsType[*fileError](err); wrong {
 		return Result{}, err

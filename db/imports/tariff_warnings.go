@@ -3,6 +3,7 @@ package imports
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/shopspring/decimal"
 
@@ -15,32 +16,72 @@ var highTax = decimal.New(5, -1)
 
 // tariffWarnings says what is right in itself and may be meant otherwise, of the codes of
 // the file.
-func tariffWarnings(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tariffRow, lines map[tariffKey]int) ([]string, error) {
+func tariffWarnings(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tariffRow, rules *rules) ([]string, error) {
 	var warnings []string
-	var forms []string
+	codes := map[string]bool{}
 	for _, row := range rows {
-		forms = append(forms, billing.CodeForm(row.tariff.Code))
+		codes[billing.CodeForm(row.tariff.Code)] = true
 		if row.tariff.TaxRate.GreaterThanOrEqual(highTax) {
 			warnings = append(warnings, fmt.Sprintf("%s: line %d: column tax_rate: %s is %s %%; write 20 %% as 0.20",
 				f.name, row.line, row.tariff.TaxRate, row.tariff.TaxRate.Shift(2)))
 		}
 	}
-	gaps, err := q.TariffGapList(ctx, forms)
+	unknown, err := warnOfUnknownFacts(ctx, q, f, rows)
 	if err != nil {
-		return nil, fmt.Errorf("look for days without a tariff: %w", err)
+		return nil, err
 	}
-	for _, gap := range gaps {
-		a, b, whose := rulesOf(gap)
-		days := "on " + a.ValidTo.String()
-		if last := b.ValidFrom.AddDays(-1); last.After(a.ValidTo) {
-			days = fmt.Sprintf("from %s to %s", a.ValidTo, last)
-		}
-		warnings = append(warnings, fmt.Sprintf("%s: %s: no rule is valid %s, between the rule of %s and the rule of %s, so flights then go without it; valid_to is the first day on which a rule is no longer valid",
-			f.name, whose, days, ruleText(a, lines), ruleText(b, lines)))
-	}
+	warnings = append(warnings, unknown...)
+	warnings = append(warnings, rules.gaps(f, codes)...)
 	if len(warnings) > maxProblems {
 		more := len(warnings) - maxProblems
 		warnings = append(warnings[:maxProblems], fmt.Sprintf("%s: and %d more of these", f.name, more))
+	}
+	return warnings, nil
+}
+
+// warnOfUnknownFacts names the facts that tariffs of the file ask for and that nothing has,
+// each once: they may be misspelt.
+func warnOfUnknownFacts(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tariffRow) ([]string, error) {
+	type place struct {
+		line   int
+		column string
+	}
+	first := map[string]place{}
+	var names []string
+	for _, row := range rows {
+		t := &row.tariff
+		columns := []struct {
+			column string
+			names  []string
+		}{{"when", t.When.Names()}, {"of", nil}, {"times", []string{t.Times}}, {"band_of", []string{t.BandOf}}}
+		if t.Basis == billing.BasisPerUnit || t.Basis == billing.BasisFormula {
+			columns[1].names = t.Of
+		}
+		for _, c := range columns {
+			for _, name := range c.names {
+				// A derived fact is known; so is what is no name of its own, but a column or a quantity.
+				known := slices.Contains(billing.DerivedFacts, name) || slices.Contains(f.sourceFacts, name) || billing.CheckFactName(name) != nil
+				if _, seen := first[name]; !seen && !known {
+					first[name] = place{row.line, c.column}
+					names = append(names, name)
+				}
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	unknown, err := q.FactNameListUnknown(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("look up the facts that tariffs ask for: %w", err)
+	}
+	var warnings []string
+	for _, name := range names {
+		if slices.Contains(unknown, name) {
+			at := first[name]
+			warnings = append(warnings, fmt.Sprintf("%s: line %d: column %s: no flight, aircraft or type of aircraft has a fact %q yet; is it spelt as the flight source has it?",
+				f.name, at.line, at.column, name))
+		}
 	}
 	return warnings, nil
 }

@@ -7,11 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/shopspring/decimal"
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
@@ -36,33 +34,6 @@ type tariffRow struct {
 	line     int
 	customer string // code; "": every customer
 	tariff   billing.Tariff
-}
-
-// tariffKey is what makes two rows the same rule, codes by their form. No lower end of the band and
-// a lower end of 0 are one key: two such rules always overlap.
-type tariffKey struct {
-	code     string
-	customer int64
-	airport  string
-	bandFrom string
-	bandTo   string
-	from     billing.Date
-}
-
-func keyOf(t billing.Tariff) tariffKey {
-	key := tariffKey{billing.CodeForm(t.Code), t.CustomerID, billing.CodeForm(t.Airport), "0", optional(t.BandTo), t.ValidFrom}
-	if t.BandFrom != nil {
-		key.bandFrom = t.BandFrom.String()
-	}
-	return key
-}
-
-// optional writes a decimal, and none as nothing.
-func optional(d *decimal.Decimal) string {
-	if d == nil {
-		return ""
-	}
-	return d.String()
 }
 
 // loadTariffs also changes tariffs that charges were made from: a charge
@@ -96,13 +67,27 @@ func loadTariffsThen(ctx context.Context, pool *pgxpool.Pool, file *csvFile, the
 		if err != nil {
 			return err
 		}
-		if result, err = writeTariffs(ctx, q, file, rows, lines); err != nil {
+		before, err := db.Tariffs(ctx, q)
+		if err != nil {
 			return err
 		}
-		if err := checkOverlaps(ctx, q, file, lines); err != nil {
+		if result, err = writeTariffs(ctx, q, file, before, rows, lines); err != nil {
 			return err
 		}
-		if result.Warnings, err = tariffWarnings(ctx, q, file, rows, lines); err != nil {
+		if err := checkTariffSet(ctx, q, file, before, lines); err != nil {
+			return err
+		}
+		rules := rules{lines: lines, customers: map[int64]string{}}
+		for _, row := range rows {
+			rules.customers[row.tariff.CustomerID] = row.customer
+		}
+		if rules.tariffs, err = db.TariffSet(ctx, q); err != nil {
+			return err
+		}
+		if err := rules.checkOverlaps(file); err != nil {
+			return err
+		}
+		if result.Warnings, err = tariffWarnings(ctx, q, file, rows, &rules); err != nil {
 			return err
 		}
 		return then(tx)
@@ -158,18 +143,18 @@ func findCustomers(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []ta
 }
 
 // linesOf maps the rules of the file to their first lines.
-func linesOf(f *csvFile, rows []tariffRow) (map[tariffKey]int, error) {
-	lines := make(map[tariffKey]int, len(rows))
-	first := make(map[tariffKey]billing.Tariff, len(rows))
+func linesOf(f *csvFile, rows []tariffRow) (map[billing.RuleKey]int, error) {
+	lines := make(map[billing.RuleKey]int, len(rows))
+	first := make(map[billing.RuleKey]billing.Tariff, len(rows))
 	for _, row := range rows {
-		key := keyOf(row.tariff)
+		key := row.tariff.Key()
 		line, repeated := lines[key]
 		switch {
 		case !repeated:
 			lines[key], first[key] = row.line, row.tariff
 		case !sameTariff(first[key], row.tariff):
 			f.wrongAt(row.line, "code", row.tariff.Code,
-				fmt.Sprintf("line %d says something else of the tariff with this code, customer, airport, band and valid_from", line))
+				fmt.Sprintf("line %d says something else of the tariff with this code, customer, airport, applies_to, band, when, during and valid_from", line))
 		}
 	}
 	return lines, f.err()
@@ -180,26 +165,24 @@ func sameTariff(a, b billing.Tariff) bool {
 	return slices.Equal(billing.WriteTariff(&a, ""), billing.WriteTariff(&b, ""))
 }
 
-func writeTariffs(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tariffRow, lines map[tariffKey]int) (Result, error) {
-	list, err := db.Tariffs(ctx, q)
-	if err != nil {
-		return Result{}, err
-	}
-	existing := make(map[tariffKey]billing.Tariff, len(list))
-	for _, t := range list {
-		existing[keyOf(t)] = t
+func writeTariffs(
+	ctx context.Context, q *dbsqlc.Queries, f *csvFile, before []billing.Tariff, rows []tariffRow, lines map[billing.RuleKey]int,
+) (Result, error) {
+	existing := make(map[billing.RuleKey]billing.Tariff, len(before))
+	for _, t := range before {
+		existing[t.Key()] = t
 	}
 
 	var added, changed []map[string]string
 	for _, row := range rows {
 		t := row.tariff
-		old, exists := existing[keyOf(t)]
+		old, exists := existing[t.Key()]
 		switch {
-		case row.line != lines[keyOf(t)]: // a repetition
+		case row.line != lines[t.Key()]: // a repetition
 		case !exists:
 			added = append(added, tariffRecord(t))
 			f.tariffChanges = append(f.tariffChanges, tariffChange(row, nil))
-		case !sameTariff(old, t):
+		case old.Unreadable != "" || !sameTariff(old, t):
 			f.tariffChanges = append(f.tariffChanges, tariffChange(row, &old))
 			t.ID = old.ID
 			changed = append(changed, tariffRecord(t))
@@ -242,60 +225,4 @@ func writeRecords[T any](ctx context.Context, records []T, write func(context.Co
 		}
 	}
 	return nil
-}
-
-// checkOverlaps says which rules overlap before the constraint would, which
-// knows nothing of lines.
-func checkOverlaps(ctx context.Context, q *dbsqlc.Queries, f *csvFile, lines map[tariffKey]int) error {
-	pairs, err := q.TariffOverlapList(ctx)
-	if err != nil {
-		return fmt.Errorf("look for overlapping tariffs: %w", err)
-	}
-	for _, p := range pairs {
-		a, b, whose := rulesOf(dbsqlc.TariffGapListRow(p))
-		f.problems = append(f.problems, fmt.Errorf(
-			"%s: %s: the rule of %s and the rule of %s overlap, so both would price the same flight: end one where the other begins",
-			f.name, whose, ruleText(a, lines), ruleText(b, lines)))
-	}
-	return f.err()
-}
-
-// rulesOf returns the two rules of a pair, and whose they are in words.
-func rulesOf(p dbsqlc.TariffGapListRow) (a, b billing.Tariff, whose string) {
-	a = billing.Tariff{
-		Code: p.Code, CustomerID: p.CustomerID, Airport: p.Airport,
-		BandFrom: db.DecimalOrNil(p.ABandFrom), BandTo: db.DecimalOrNil(p.ABandTo), ValidFrom: p.AValidFrom, ValidTo: p.AValidTo,
-	}
-	b = a
-	b.BandFrom, b.BandTo, b.ValidFrom, b.ValidTo = db.DecimalOrNil(p.BBandFrom), db.DecimalOrNil(p.BBandTo), p.BValidFrom, p.BValidTo
-	whom, where := "every customer", "every airport"
-	if p.Customer != "" {
-		whom = "customer " + shown(p.Customer)
-	}
-	if p.Airport != "" {
-		where = "airport " + shown(p.Airport)
-	}
-	return a, b, fmt.Sprintf("tariff %q for %s at %s", p.Code, whom, where)
-}
-
-// ruleText tells two rules of one code apart.
-func ruleText(t billing.Tariff, lines map[tariffKey]int) string {
-	var s strings.Builder
-	if line := lines[keyOf(t)]; line > 0 {
-		fmt.Fprintf(&s, "line %d (", line)
-	} else {
-		s.WriteString("the database (")
-	}
-	if t.BandFrom != nil {
-		fmt.Fprintf(&s, "above %s t, ", t.BandFrom)
-	}
-	if t.BandTo != nil {
-		fmt.Fprintf(&s, "up to %s t, ", t.BandTo)
-	}
-	fmt.Fprintf(&s, "valid from %s", t.ValidFrom)
-	if !t.ValidTo.IsZero() {
-		fmt.Fprintf(&s, " to %s", t.ValidTo)
-	}
-	s.WriteString(")")
-	return s.String()
 }

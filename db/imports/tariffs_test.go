@@ -33,12 +33,12 @@ func TestTariffsKeyAndChanges(t *testing.T) {
 		"LAND,Landing,per_tonne,KJFK,arrival,,,5.5,60.00,USD,0.20,2012-01-01,",
 		"LAND,Landing,per_tonne,,arrival,0,10.0,5.500,,USD,0.2,2012-01-01,")
 	b.load(imports.Tariffs, 0, 2, 1, customerTariff,
-		"LAND,New words,per_flight,KJFK,any,0,,1.25,2.5,EUR,0,2012-01-01,2014-01-01,",
+		"LAND,New words,per_flight,KJFK,arrival,0,,1.25,2.5,EUR,0,2012-01-01,2014-01-01,",
 		"LAND,Own,per_tonne,KJFK,arrival,,,4.125,60,USD,0.2,2012-01-01,,ACME",
 		"LAND,Landing,per_tonne,KEWR,arrival,,,5.51,60,USD,0.2,2012-01-01,,")
 	b.expect(`SELECT description, basis, airport, applies_to, band_from, band_to, unit_rate, minimum, currency, tax_rate, valid_to, customer_id
 		FROM tariffs WHERE airport IS NOT NULL ORDER BY id`,
-		`("New words",per_flight,KJFK,any,0,,1.25,2.5,EUR,0,2014-01-01,)`,
+		`("New words",per_flight,KJFK,arrival,0,,1.25,2.5,EUR,0,2014-01-01,)`,
 		`(Landing,per_tonne,KEWR,arrival,,,5.51,60,USD,0.2,,)`,
 		`(Own,per_tonne,KJFK,arrival,,,4.125,60,USD,0.2,,1)`)
 }
@@ -130,6 +130,7 @@ func TestTariffsAllColumns(t *testing.T) {
 		return strings.Join(cells, ",")
 	}
 	columns := strings.Join(header, ",")
+	b.load(imports.AircraftTypes, 1, 0, 0, "aircraft_type,fact.stand,fact.seats,fact.engines,fact.pods,fact.route_km", "A320,A,180,2,0,1")
 	b.load(imports.Tariffs, 1, 0, 0, columns, row())
 	b.load(imports.Tariffs, 0, 0, 1, columns, row())
 	b.expect(`SELECT description, "when", during, "of", unit, free, free_mode, rounding, times, tonne_kg, tonne_rounding, tonne_step, band_of, band_mode, fixed, factor,
@@ -142,6 +143,16 @@ func TestTariffsAllColumns(t *testing.T) {
 		b.load(imports.Tariffs, 0, 1, 0, columns, row(column, value))
 		b.load(imports.Tariffs, 0, 1, 0, columns, row())
 	}
+	// A file of before has the defaults in all new columns.
+	formula := "EN-ROUTE,,formula,,,any,,,61.75,,EUR,0,2025-01-01,,,,route_km,,,,,,,,,,,,,,,20,100,1,50,0.5,4,,"
+	b.load(imports.Tariffs, 1, 0, 0, columns, formula)
+	b.expect(`SELECT "of", distance_less, distance_unit, distance_power, mass_unit, mass_power, decimals, unit, factor, minimum_at_zero FROM tariffs WHERE code = 'EN-ROUTE'`,
+		"({route_km},20,100,1,50,0.5,4,,,f)")
+	b.load(imports.Tariffs, 2, 0, 0, tariffHeader, "LANDING,,per_flight,,any,,,5,,EUR,0,2025-01-01,", `"A, B",,per_flight,,any,,,5,,EUR,0,2025-01-01,`)
+	b.load(imports.Tariffs, 1, 0, 0, columns, `"SUPPLEMENT",,percent,,,any,,,-0.05,,EUR,0,2025-01-01,,,,"LANDING + A, B",,,,,,,,,,,,,,,,,,,,,,`)
+	b.expect(`SELECT "of", unit_rate FROM tariffs WHERE code = 'SUPPLEMENT'`, `("{LANDING,""A, B""}",-0.05)`)
+	b.load(imports.Tariffs, 0, 0, 1, columns, `"SUPPLEMENT",,percent,,,any,,,-0.05,,EUR,0,2025-01-01,,,,"LANDING+A, B",,,,,,,,,,,,,,,,,,,,,,`)
+
 	b.refuse(imports.Tariffs, csvOf(columns, row(), row("unit", "0", "decimals", "12", "valid_from", "2026-01-01")),
 		`file.csv: line 3: column unit: "0" is not usable: write a number above 0, or nothing for 1`,
 		`file.csv: line 3: column decimals: "12" is not usable: write 0 to 6, or nothing for 2`)
@@ -270,6 +281,54 @@ func TestTariffsWarnsOfDaysWithoutARule(t *testing.T) {
 	many := warnings(seasons...)
 	require.Len(t, many, 11)
 	require.Equal(t, "file.csv: and 8 more of these", many[10])
+}
+
+// Percentages and top-ups are checked with what the database has.
+func TestTariffsChecksThemTogether(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const header = tariffHeader + ",of"
+	b.refuse(imports.Tariffs, csvOf(header, "NIGHT,,percent,,any,,,0.5,,EUR,0,2025-01-01,,LANDING"),
+		`file.csv: line 2: tariff "NIGHT": of "LANDING" is the code of no tariff`)
+	b.load(imports.Tariffs, 2, 0, 0, header, "NIGHT,,percent,,any,,,0.5,,EUR,0,2025-01-01,,landing", "LANDING,,per_flight,,any,,,5,,EUR,0,2025-01-01,,")
+	b.refuse(imports.Tariffs, csvOf(header, "LANDING,,per_flight,EIDW,arrival,,,5,,USD,0,2026-01-01,,"),
+		`file.csv: with this file, tariff "NIGHT" of the database from 2025-01-01: of "landing" is charged in USD, and this tariff in EUR`)
+	b.refuse(imports.Tariffs, csvOf(header, "LANDING,,percent,,any,,,0.5,,EUR,0,2025-01-01,,NIGHT"), `file.csv: line 2: tariff "LANDING": of `)
+	// What was wrong before is not this file's.
+	_, err := b.owner.Exec(t.Context(), `UPDATE tariffs SET "of" = '{NOTHING}' WHERE code = 'NIGHT'`)
+	require.NoError(t, err)
+	b.load(imports.Tariffs, 1, 0, 0, header, "OTHER,,per_flight,,any,,,5,,EUR,0,2025-01-01,,")
+}
+
+// A name that nothing has is rather misspelt.
+func TestTariffsWarnsOfUnknownFacts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const header = tariffHeader + ",when,of,times,band_of,band_mode"
+	warnings := func(sourceFacts ...string) []string {
+		t.Helper()
+		result, err := imports.Load(t.Context(), b.pool, imports.Tariffs, "file.csv", strings.NewReader(csvOf(header,
+			"A,,per_unit,,any,,100,5,,EUR,0,2025-01-01,,noise_class=A; international=yes; mtow_kg<2000,pax_dep+passengers,tonnes,seats,whole",
+			"B,,per_unit,,any,,,5,,EUR,0,2025-01-01,,noise_class=B; stand absent,nox,engines,,")), nil, sourceFacts...)
+		require.NoError(t, err)
+		return result.Warnings
+	}
+	const asks = ` yet; is it spelt as the flight source has it?`
+	require.Equal(t, []string{
+		`file.csv: line 2: column when: no flight, aircraft or type of aircraft has a fact "noise_class"` + asks,
+		`file.csv: line 2: column of: no flight, aircraft or type of aircraft has a fact "pax_dep"` + asks,
+		`file.csv: line 2: column band_of: no flight, aircraft or type of aircraft has a fact "seats"` + asks,
+		`file.csv: line 3: column when: no flight, aircraft or type of aircraft has a fact "stand"` + asks,
+		`file.csv: line 3: column of: no flight, aircraft or type of aircraft has a fact "nox"` + asks,
+		`file.csv: line 3: column times: no flight, aircraft or type of aircraft has a fact "engines"` + asks,
+	}, warnings())
+	b.load(imports.Flights, 1, 0, 0, flightHeader+",fact.pax_dep", "F1,,,,,,,,,,,0")
+	b.load(imports.Aircraft, 1, 0, 0, "registration,fact.noise_class", "G-OWN,B")
+	b.load(imports.AircraftTypes, 1, 0, 0, "aircraft_type,fact.seats", "A320,180")
+	b.load(imports.Customers, 1, 0, 0, "code,name,billing_frequency", "ACME,Acme,monthly")
+	_, err := b.owner.Exec(t.Context(), `INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at) VALUES ('F9', 1, '2025-01-01', '{"facts": {"nox": 8}}', now())`)
+	require.NoError(t, err)
+	require.Equal(t, []string{`file.csv: line 3: column when: no flight, aircraft or type of aircraft has a fact "stand"` + asks}, warnings("engines"))
 }
 
 func TestTariffsWarnsOfHighTax(t *testing.T) {

@@ -110,47 +110,6 @@ SET
 FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r
 WHERE t.id = CAST(r.t ->> 'id' AS bigint);
 
--- Pairs that the constraint tariffs_do_not_overlap is about to refuse, for a
--- message that names both.
--- name: TariffOverlapList :many
-SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.code, '')::text AS customer,
-    coalesce(a.airport, '')::text AS airport,
-    a.band_from AS a_band_from, a.band_to AS a_band_to, a.valid_from AS a_valid_from, a.valid_to AS a_valid_to,
-    b.band_from AS b_band_from, b.band_to AS b_band_to, b.valid_from AS b_valid_from, b.valid_to AS b_valid_to
-FROM flightbill.tariffs a
-JOIN flightbill.tariffs b ON flightbill.code_form(b.code) = flightbill.code_form(a.code)
-    AND coalesce(flightbill.code_form(b.airport), '') = coalesce(flightbill.code_form(a.airport), '')
-    AND coalesce(b.customer_id, 0) = coalesce(a.customer_id, 0)
-    AND numrange(coalesce(b.band_from, 0), b.band_to, '(]') && numrange(coalesce(a.band_from, 0), a.band_to, '(]')
-    AND daterange(b.valid_from, b.valid_to) && daterange(a.valid_from, a.valid_to)
-LEFT JOIN flightbill.customers c ON c.id = a.customer_id
-WHERE a.id < b.id
-ORDER BY a.id, b.id
-LIMIT 10;
-
--- Rules that follow one another with days between them on which none of that code,
--- customer, airport and band holds. A rule with part of the band may stand between.
--- name: TariffGapList :many
-SELECT a.code, coalesce(a.customer_id, 0)::bigint AS customer_id, coalesce(c.code, '')::text AS customer,
-    coalesce(a.airport, '')::text AS airport,
-    a.band_from AS a_band_from, a.band_to AS a_band_to, a.valid_from AS a_valid_from, a.valid_to AS a_valid_to,
-    b.band_from AS b_band_from, b.band_to AS b_band_to, b.valid_from AS b_valid_from, b.valid_to AS b_valid_to
-FROM flightbill.tariffs a
-JOIN flightbill.tariffs b ON flightbill.code_form(b.code) = flightbill.code_form(a.code)
-    AND flightbill.code_form(coalesce(b.airport, '')) = flightbill.code_form(coalesce(a.airport, ''))
-    AND coalesce(b.customer_id, 0) = coalesce(a.customer_id, 0)
-    AND numrange(coalesce(b.band_from, 0), b.band_to, '(]') && numrange(coalesce(a.band_from, 0), a.band_to, '(]')
-    AND b.valid_from > a.valid_to
-LEFT JOIN flightbill.customers c ON c.id = a.customer_id
-WHERE flightbill.code_form(a.code) = ANY(@forms::text[]) AND NOT EXISTS (
-    SELECT FROM flightbill.tariffs m
-    WHERE flightbill.code_form(m.code) = flightbill.code_form(a.code)
-        AND flightbill.code_form(coalesce(m.airport, '')) = flightbill.code_form(coalesce(a.airport, '')) AND coalesce(m.customer_id, 0) = coalesce(a.customer_id, 0)
-        AND numrange(coalesce(m.band_from, 0), m.band_to, '(]')
-            && (numrange(coalesce(a.band_from, 0), a.band_to, '(]') * numrange(coalesce(b.band_from, 0), b.band_to, '(]'))
-        AND daterange(m.valid_from, m.valid_to) && daterange(a.valid_to, b.valid_from))
-ORDER BY a.valid_to, a.id, b.id;
-
 -- Declarations of aircraft with these registrations, by their form.
 -- name: AircraftListForImport :many
 SELECT id, registration, valid_from, valid_to, coalesce(aircraft_type, '')::text AS aircraft_type, coalesce(mtow_kg, 0)::bigint AS mtow_kg, facts::jsonb AS facts
@@ -206,3 +165,12 @@ UPDATE flightbill.airports a
 SET code = r.t ->> 'code', other_codes = string_to_array(coalesce(r.t ->> 'other_codes', ''), ' '), country = r.t ->> 'country', timezone = r.t ->> 'timezone'
 FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r
 WHERE a.code = r.t ->> 'id';
+
+-- Names of facts that no flight and no register has, nor any flight that was billed.
+-- name: FactNameListUnknown :many
+SELECT n.name::text AS name
+FROM (SELECT unnest(@names::text[]) AS name) AS n
+WHERE NOT EXISTS (SELECT FROM flightbill.aircraft_types a WHERE jsonb_exists(a.facts::jsonb, n.name))
+    AND NOT EXISTS (SELECT FROM flightbill.aircraft a WHERE jsonb_exists(a.facts::jsonb, n.name))
+    AND NOT EXISTS (SELECT FROM flightbill.flights f WHERE jsonb_exists(f.facts::jsonb, n.name))
+    AND NOT EXISTS (SELECT FROM flightbill.billed_flights b WHERE jsonb_exists(b.facts -> 'facts', n.name));

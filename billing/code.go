@@ -26,6 +26,14 @@ func CleanText(text string) string {
 	return text
 }
 
+// CleanCountry is CleanText of the code of a country, where NA is Namibia.
+func CleanCountry(text string) string {
+	if code := strings.Trim(text, blanks); sameText(code, "NA") {
+		return code
+	}
+	return CleanText(text)
+}
+
 // CodeForm returns the form in which codes and registrations are compared: G-OWN,
 // gown and G OWN are one aircraft. The SQL function code_form returns the same.
 func CodeForm(code string) string {

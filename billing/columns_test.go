@@ -116,6 +116,9 @@ func TestColumns(t *testing.T) {
 		{"a service unit", flight(), tariff(1, "X", basis(billing.BasisRoute, "2")), "14.3625", "28.73",
 			"distance_km 1188.5\ndistance factor 11.49: (1188.5 - 40) / 100, to 2 decimals\nmtow_kg 78000\n" +
 				"tonnes 78: 78000 / 1000, rounded nearest to 0.1\nmass factor 1.25: (78 / 50)^0.5, to 2 decimals"},
+		{"tonnes by two rules", flight(mass(73_400)), tariff(1, "X", basis(billing.BasisTerminal, "2"), times("tonnes")), "96.94", "193.88",
+			"mtow_kg 73400\ntonnes 73.4: 73400 / 1000\nmass factor 1.31: (73.4 / 50)^0.7, to 2 decimals\ntonnes 74: 73400 / 1000, rounded up"},
+		{"a stay that is not over is absent", flight(), tariff(1, "X", onlyWhen(t, "stay_minutes absent; tail_tax absent")), "1", "10.00", "stay_minutes absent\ntail_tax absent"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

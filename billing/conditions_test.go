@@ -1,6 +1,7 @@
 package billing_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -95,6 +96,8 @@ func TestConditionsDecide(t *testing.T) {
 		{"international", caseOf(flight(), airports(t, "US", "IE")), tariff(1, "A", onlyWhen(t, "international=yes")), true},
 		{"domestic", caseOf(flight(), airports(t, "US", "US")), tariff(1, "A", onlyWhen(t, "international=yes")), false},
 		{"a country", caseOf(flight(), airports(t, "US", "IE")), tariff(1, "A", onlyWhen(t, "destination_country=IE; origin_country=US")), true},
+		{"Namibia", caseOf(flight(), airports(t, "NA", "ZA")), tariff(1, "A", onlyWhen(t, "origin_country=NA; destination_country!=na")), true},
+		{"the source's own country goes first", caseOf(flight(facts("origin_country", "NA")), airports(t, "ZA", "NA")), tariff(1, "A", onlyWhen(t, "international=no")), true},
 		{"the source's own international goes first", caseOf(flight(facts("international", "yes")), airports(t, "US", "US")), tariff(1, "A", onlyWhen(t, "international=yes")), true},
 		{"the stay", caseOf(flight(stay(30 * time.Minute))), tariff(1, "A", onlyWhen(t, "stay_minutes<=30")), true},
 		{"a second more", caseOf(flight(stay(30*time.Minute + time.Second))), tariff(1, "A", onlyWhen(t, "stay_minutes<=30")), false},
@@ -164,12 +167,15 @@ func TestMissingFactsAreTold(t *testing.T) {
 		{"in an own tariff, beside a general one", caseOf(flight()), tariff(1, "ZZZ", forCustomer(1), onlyWhen(t, "noise_class=A")), missing, []string{"noise_class"}},
 		{"of a percentage", caseOf(flight()), tariff(1, "P", basis(billing.BasisPercent, "0.5"), of("ZZZ"), onlyWhen(t, "noise_class=A")), missing, []string{"noise_class"}},
 
-		{"text in a comparison", caseOf(flight(facts("seats", "many"))), tariff(1, "X", onlyWhen(t, "seats>=30")), unusable, []string{`"many"`, "seats", "a number counts"}},
+		{"text in a comparison", caseOf(flight(facts("seats", "many"))), tariff(1, "X", onlyWhen(t, "seats>=30")), unusable,
+			[]string{`has "many" as its seats, where a number counts for tariff "X"; correct it in the flight source, or correct the tariff, and enqueue`}},
 		{"text that counts", caseOf(flight(facts("nox_kg", "low"))), tariff(1, "X", basis(billing.BasisPerUnit, "1"), of("nox_kg")), unusable, []string{`"low"`, "nox_kg"}},
 		{"text in a band", caseOf(flight(facts("seats", "many"))), tariff(1, "X", band("", "30"), func(t *billing.Tariff) { t.BandOf = "seats" }), unusable, []string{`"many"`}},
 		{"below 0", caseOf(flight(facts("nox_kg", "-1"))), tariff(1, "X", basis(billing.BasisPerUnit, "1"), of("nox_kg")), unusable, []string{`"-1"`, "below 0"}},
-		{"of the register", caseOf(flight(), aircraft("nox_kg", "low")), tariff(1, "X", times("nox_kg")), unusable, []string{`"low"`, "aircraft N12AC"}},
-		{"a declared mass of 0", caseOf(flight(), aircraft("mtow_kg", "0")), tariff(1, "X", basis(billing.BasisPerTonne, "1")), unusable, []string{`"0" kg`, "aircraft N12AC"}},
+		{"of the register", caseOf(flight(), aircraft("nox_kg", "low")), tariff(1, "X", times("nox_kg")), unusable,
+			[]string{`"low" (aircraft N12AC)`, "correct it in the register of aircraft, or correct the tariff,"}},
+		{"of the type's register", caseOf(flight(), aircraftType("nox_kg", "-1")), tariff(1, "X", times("nox_kg")), unusable, []string{"below 0; correct it in the register of aircraft types and"}},
+		{"a declared mass of 0", caseOf(flight(), aircraft("mtow_kg", "0")), tariff(1, "X", basis(billing.BasisPerTonne, "1")), unusable, []string{`"0" kg`, "aircraft N12AC; correct it in the register of aircraft and"}},
 		{"a declared mass beyond the bounds", caseOf(flight(), aircraft("mtow_kg", "7000000")), tariff(1, "X", basis(billing.BasisPerTonne, "1")), unusable, []string{"7000000 kg", "FLIGHTBILL_MAX_MTOW_KG"}},
 		{"no pounds to speak of", caseOf(flight(func(f *billing.Flight) { f.MTOWLb = new(int64(0)) })), tariff(1, "X"), unusable, []string{"0 lb"}},
 		{"too many pounds", caseOf(flight(noMass, func(f *billing.Flight) { f.MTOWLb = new(int64(2_000_000)) })), tariff(1, "X"), unusable, []string{"2000000 lb"}},
@@ -307,4 +313,26 @@ func TestDeclared(t *testing.T) {
 	require.NoError(t, err)
 	requireAmounts(t, again, "74.00", "1800.00", "10.00")
 	requireAmounts(t, charges, "74.00", "1800.00", "10.00")
+}
+
+// NA is Namibia where a country is meant, and elsewhere says that there is nothing. So it
+// stays in the ledger.
+func TestNamibia(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "NA", billing.CleanCountry("\u00a0NA "))
+	require.Empty(t, billing.CleanCountry(" N/A"))
+	for name, is := range map[string]bool{"origin_country": true, "country": true, "home_country": true, "stand": false, "countryside": false} {
+		require.Equal(t, !is, billing.NamedFact(name, " NA").IsZero(), name)
+		require.True(t, billing.NamedFact(name, "none").IsZero(), name)
+	}
+	_, err := billing.ParseWhen("stand=NA")
+	require.ErrorContains(t, err, "asks for a value that says that there is none")
+
+	c := caseOf(flight(), airports(t, "NA", "ZA"))
+	declared := c.Declared()
+	kept, err := json.Marshal(declared)
+	require.NoError(t, err)
+	var again map[string]billing.Declared
+	require.NoError(t, json.Unmarshal(kept, &again))
+	require.Equal(t, declared, again)
 }

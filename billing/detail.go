@@ -44,7 +44,7 @@ func (tr *trace) fact(p *pricing, name string) {
 	}
 	r := p.facts.fact(name)
 	step := Step{What: name, Value: r.text(), How: r.how, From: r.from}
-	if r.gap.kind == gapMissing {
+	if r.value.IsZero() {
 		step.Value = "absent"
 	}
 	if m := &p.facts.mass; name == "mtow_kg" && m.from == "" && p.c.Flight.MTOWKg == nil && m.lb != nil {
@@ -56,7 +56,7 @@ func (tr *trace) fact(p *pricing, name string) {
 
 // tonnes notes the mass in tonnes by a rule, with the mass.
 func (tr *trace) tonnes(p *pricing, rule *tonneRule, index int) {
-	if tr == nil || tr.has(bandTonnes) {
+	if tr == nil {
 		return
 	}
 	m, made := p.facts.massOf(), &p.madeTonnes[index]
@@ -73,7 +73,9 @@ func (tr *trace) tonnes(p *pricing, rule *tonneRule, index int) {
 	default:
 		made.step = rule.made(whole(m.kg), made.value)
 	}
-	tr.add(made.step)
+	if !slices.Contains(tr.steps, made.step) { // another rule's tonnes are a step of their own
+		tr.add(made.step)
+	}
 }
 
 // tonnesOf notes some kg in tonnes.

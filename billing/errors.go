@@ -230,7 +230,11 @@ func (p *pricing) lacking(t *Tariff, g gap) *Error {
 			"flight %s has no end of its stay on the stand yet, which tariff %q needs; it is billed once the flight source has %s and that time has come",
 			id, t.Code, stayText(&p.c.Flight))}
 	case gapUnusable:
-		return UnusableFlight(id, g.what)
+		what, correct := g.what, "correct it in "+placeOf(g.from)
+		if g.text {
+			what, correct = fmt.Sprintf("%s for tariff %q", what, t.Code), correct+", or correct the tariff,"
+		}
+		return &Error{Kind: Refused, Reason: ReasonUnusableFacts, Message: fmt.Sprintf("flight %s %s; %s and enqueue the flight again", id, what, correct)}
 	default:
 		return &Error{Kind: Refused, Reason: ReasonMissingFact, Message: fmt.Sprintf(
 			"flight %s has no %s, which tariff %q needs; %s and enqueue the flight again", id, p.factText(g.fact), t.Code, p.whereToAdd(g.fact))}
@@ -267,6 +271,18 @@ func (p *pricing) factText(fact string) string {
 			quotedOr(p.c.Flight.Origin, "its unknown origin"), quotedOr(p.c.Flight.Destination, "its unknown destination"))
 	default:
 		return fact
+	}
+}
+
+// placeOf says where a fact is to be corrected, by where it came from.
+func placeOf(from string) string {
+	switch {
+	case from == "":
+		return "the flight source"
+	case strings.HasPrefix(from, "aircraft type "):
+		return "the register of aircraft types"
+	default:
+		return "the register of aircraft"
 	}
 }
 

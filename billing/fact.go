@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/shopspring/decimal"
 )
@@ -28,6 +29,15 @@ var plainNumber = regexp.MustCompile(`^-?[0-9]{1,30}(\.[0-9]{1,30})?$`)
 // only says that there is nothing.
 func TextFact(text string) Fact {
 	return textFact(CleanText(text))
+}
+
+// NamedFact is TextFact for a fact by its name: of one that is country, or ends with
+// _country, NA is a value.
+func NamedFact(name, text string) Fact {
+	if name == "country" || strings.HasSuffix(name, "_country") {
+		return textFact(CleanCountry(text))
+	}
+	return TextFact(text)
 }
 
 // textFact is TextFact of text that is clean.
@@ -105,7 +115,8 @@ func (f Fact) MarshalJSON() ([]byte, error) {
 	return json.Marshal(f.text)
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON reads what MarshalJSON writes. Whether text only says that there is nothing
+// depends on the fact's name: see NamedFact.
 func (f *Fact) UnmarshalJSON(data []byte) error {
 	var text string
 	switch {
@@ -122,7 +133,7 @@ func (f *Fact) UnmarshalJSON(data []byte) error {
 	if len([]rune(text)) > maxFact {
 		return fmt.Errorf("the fact has more than %d characters", maxFact)
 	}
-	*f = TextFact(text)
+	*f = textFact(strings.Trim(text, blanks))
 	return nil
 }
 

@@ -65,7 +65,7 @@ func declaredMass(d Declared, bounds Bounds) mass {
 		m.gap = unusableGap("mtow_kg", fmt.Sprintf("has a maximum take-off mass (mtow_kg) of %s kg, from %s, above %s kg (FLIGHTBILL_MAX_MTOW_KG): "+
 			"grams or pounds? kg are needed", shortened(kg.String()), d.From, most))
 	}
-	m.kg = kg
+	m.kg, m.gap.from = kg, d.From
 	return m
 }
 

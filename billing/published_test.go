@@ -47,7 +47,7 @@ func facts(pairs ...string) func(*billing.Flight) {
 			f.Facts = map[string]billing.Fact{}
 		}
 		for i := 0; i < len(pairs); i += 2 {
-			f.Facts[pairs[i]] = billing.TextFact(pairs[i+1])
+			f.Facts[pairs[i]] = billing.NamedFact(pairs[i], pairs[i+1])
 		}
 	}
 }

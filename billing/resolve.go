@@ -41,6 +41,8 @@ type gap struct {
 	kind gapKind
 	fact string
 	what string // of gapUnusable: "has a seats of …"
+	from string // of gapUnusable: what of a register has the fact; "": the flight source
+	text bool   // of gapUnusable: it is text where a number counts
 }
 
 type gapKind int
@@ -80,14 +82,14 @@ func (f *facts) number(name string) (decimal.Decimal, gap) {
 	case !ok:
 		return n, notANumber(r)
 	case n.IsNegative():
-		return n, gap{kind: gapUnusable, fact: name, what: "has " + quoted(r) + " as its " + name + ", which cannot be below 0"}
+		return n, gap{kind: gapUnusable, fact: name, from: r.from, what: "has " + quoted(r) + " as its " + name + ", which cannot be below 0"}
 	}
 	return n, gap{}
 }
 
 // notANumber says that a fact is text where a number counts.
 func notANumber(r *resolved) gap {
-	return gap{kind: gapUnusable, fact: r.name, what: "has " + quoted(r) + " as its " + r.name + ", where a number counts"}
+	return gap{kind: gapUnusable, fact: r.name, from: r.from, text: true, what: "has " + quoted(r) + " as its " + r.name + ", where a number counts"}
 }
 
 func quoted(r *resolved) string {

@@ -300,10 +300,15 @@ func (r *tariffReader) of() []string {
 	return names
 }
 
-// rounding reads none as a word of its own: elsewhere it says that a cell is empty.
+// rounding reads none as a word of its own: elsewhere it says that a cell is empty. Which
+// of the two None is, nobody can tell.
 func (r *tariffReader) rounding(column string) Rounding {
-	if strings.Trim(r.cell(column), blanks) == string(RoundNone) {
+	switch text := strings.Trim(r.cell(column), blanks); {
+	case text == string(RoundNone):
 		return RoundNone
+	case sameText(text, string(RoundNone)):
+		r.refuse(column, "write none in small letters for no rounding, or nothing for the default")
+		return ""
 	}
 	return oneOf(r, column, RoundUp, RoundNearest, RoundDown, RoundNone)
 }

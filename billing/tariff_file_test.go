@@ -93,6 +93,8 @@ func TestReadTariffSaysWhatIsAllowed(t *testing.T) {
 		{"free_mode", "Deduct", "write deduct or threshold"},
 		{"rounding", "ceil", "write up, nearest, down or none"},
 		{"tonne_rounding", "floor", "write up, nearest, down or none"},
+		{"rounding", "None", "write none in small letters"},
+		{"tonne_rounding", " NONE", "write none in small letters"},
 		{"tonne_kg", "907.18474", "453.59237"},
 		{"tonne_step", "0", "up to 1000"},
 		{"tonne_step", "1000.1", "up to 1000"},

@@ -109,8 +109,8 @@ func parseCondition(text string) (condition, error) {
 		return c, fmt.Errorf("%s is followed by %q: = != < <= > >= present or absent are allowed", c.name, shortened(rest))
 	}
 	c.operator = comparisons[i]
-	if isCode(c.name) && c.operator != isEqual && c.operator != isNot {
-		return c, fmt.Errorf("%s is a code and no number: = != present or absent are allowed", c.name)
+	if slices.Contains(textFacts, c.name) && c.operator != isEqual && c.operator != isNot {
+		return c, fmt.Errorf("%s is text and no number: = != present or absent are allowed", c.name)
 	}
 	return c, c.parseValues(strings.TrimPrefix(rest, c.operator))
 }
@@ -120,7 +120,7 @@ func (c *condition) parseValues(text string) error {
 	for i, value := range values {
 		value = strings.Trim(value, blanks)
 		values[i] = value
-		fact := TextFact(value)
+		fact := NamedFact(c.name, value)
 		_, isNumber := fact.Number()
 		switch {
 		case value == "":

@@ -124,6 +124,7 @@ func TestWhenRefuses(t *testing.T) {
 		"seats<>30":                     `character 1: seats< is followed by ">30": no value begins with = ! < or >`,
 		"stand=A|none":                  "character 1: stand=none asks for a value that says that there is none: write stand absent, or stand present",
 		"seats>=many":                   "character 1: seats>=many needs one number, such as 30 or 2.5",
+		"callsign>=5":                   "character 1: callsign is text and no number: = != present or absent are allowed",
 		"seats>=30|40":                  "character 1: seats>=30|40 needs one number, such as 30 or 2.5",
 		"seats<1e3":                     "character 1: seats<1e3 needs one number, such as 30 or 2.5",
 		"a=" + strings.Repeat("x", 201): "character 1: a=: the value has more than 200 characters",

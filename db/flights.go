@@ -87,7 +87,7 @@ func namedFacts(column []byte) (map[string]billing.Fact, error) {
 	if err := json.Unmarshal(column, &facts); err != nil {
 		return nil, err
 	}
-	maps.DeleteFunc(facts, func(_ string, fact billing.Fact) bool { return fact.IsZero() })
+	maps.DeleteFunc(facts, func(name string, fact billing.Fact) bool { return billing.NamedFact(name, fact.String()).IsZero() })
 	return facts, nil
 }
 

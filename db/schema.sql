@@ -544,9 +544,9 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION flightbill.fact_form(written text) RETURNS text
+CREATE FUNCTION flightbill.fact_form(name text, written text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (flightbill.clean_text(written) ~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$'::text) THEN (trim_scale((flightbill.clean_text(written))::numeric))::text ELSE NULLIF(flightbill.clean_text(written), ''::text) END;
+    RETURN CASE WHEN (flightbill.clean_text(written) ~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$'::text) THEN (trim_scale((flightbill.clean_text(written))::numeric))::text WHEN ((upper((written COLLATE "C")) = 'NA'::text) AND (name ~ '(^|_)country$'::text)) THEN written ELSE NULLIF(flightbill.clean_text(written), ''::text) END;
 
 CREATE FUNCTION flightbill.flight_id_is_valid(flight_id text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1657,8 +1657,10 @@ BEGIN
         number := NULL;
         FOREACH value IN ARRAY CASE WHEN m[2] IS NULL THEN '{}' WHEN m[3] = '' THEN '{""}' ELSE string_to_array(m[3], '|') END LOOP
             value := btrim(value, ' ');
-            IF value ~ '^([=!<>]|$)' OR flightbill.clean_text(value) <> value OR char_length(value) > 200
-                OR operator IN ('<', '<=', '>', '>=') AND (is_code OR strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
+            IF value ~ '^([=!<>]|$)' OR char_length(value) > 200
+                OR flightbill.clean_text(value) <> value AND NOT (m[1] ~ '(^|_)country$' AND upper(value COLLATE "C") = 'NA')
+                OR operator IN ('<', '<=', '>', '>=') AND (is_code OR m[1] IN ('flight_id', 'callsign', 'aircraft_type', 'departed_at', 'landed_at', 'movement',
+                    'on_block_at', 'off_block_at', 'origin_country', 'destination_country', 'international') OR strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
                 fact := NULL;
                 RETURN NEXT;
                 RETURN;
@@ -2125,7 +2127,7 @@ CREATE VIEW flightbill.changed_flights AS
                     WHEN ((f.facts)::jsonb <> COALESCE(was.facts, '{}'::jsonb)) THEN ( SELECT string_agg(COALESCE(n.key, o.key), ', '::text ORDER BY (COALESCE(n.key, o.key) COLLATE "C")) AS string_agg
                        FROM (jsonb_each_text((f.facts)::jsonb) n(key, value)
                          FULL JOIN jsonb_each_text(was.facts) o(key, value) ON ((o.key = n.key)))
-                      WHERE (flightbill.fact_form(n.value) IS DISTINCT FROM flightbill.fact_form(o.value)))
+                      WHERE (flightbill.fact_form(n.key, n.value) IS DISTINCT FROM flightbill.fact_form(o.key, o.value)))
                     ELSE NULL::text
                 END) AS changed) d)
   WHERE ((d.changed <> ''::text) AND (NOT (EXISTS ( SELECT

@@ -249,7 +249,7 @@ func TestTariffsTakeWhatGoReads(t *testing.T) {
 		tryWhen(conditions(r))
 		tryWhen(strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{
 			"a", "b_1", "A", "é", "tonnes", "=", "!=", "<", "<=", ">", ">=", "!", "|", ";", "; ", " ", "\u00a0", "\t", "present", "absent", "1", "2.5", "-3", "1e3", "x y",
-			"none", "N/A", "NaN", strings.Repeat("9", 31), strings.Repeat("x", 201), "a=1; ", "b>=2;", "a=1|b; b<3",
+			"none", "N/A", "NaN", "NA", "country", "home_country", "callsign", strings.Repeat("9", 31), strings.Repeat("x", 201), "a=1; ", "b>=2;", "a=1|b; b<3",
 		}), 0, 8).Draw(r, "when"), ""))
 		tryDuring(windows(r))
 		tryDuring(strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{

@@ -63,3 +63,17 @@ func TestCorrectChanged(t *testing.T) {
 	require.Empty(t, changes.Corrected, "once")
 	b.requireSound(t)
 }
+
+// NA as a country is Namibia, and elsewhere nothing.
+func TestCorrectChangedCountry(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.billed(t, "W1", "WEEK", landed(4, 9))
+	b.exec(t, `UPDATE flights SET facts = '{"origin_country": "NA", "stand": "NA"}'`)
+	require.Equal(t, "W1 WEEK: origin_country", get[string](t, b, changedFlights))
+	changes, err := b.corrector().CorrectChanged(t.Context(), billing.Date{}, billing.Date{}, func(int64) {})
+	require.NoError(t, err)
+	require.Len(t, changes.Corrected, 1)
+	require.Empty(t, get[string](t, b, changedFlights))
+	require.Equal(t, `{"origin_country": "NA"}`, get[string](t, b, `SELECT facts ->> 'facts' FROM billed_flights`))
+}

@@ -87,8 +87,10 @@ BEGIN
         number := NULL;
         FOREACH value IN ARRAY CASE WHEN m[2] IS NULL THEN '{}' WHEN m[3] = '' THEN '{""}' ELSE string_to_array(m[3], '|') END LOOP
             value := btrim(value, ' ');
-            IF value ~ '^([=!<>]|$)' OR flightbill.clean_text(value) <> value OR char_length(value) > 200
-                OR operator IN ('<', '<=', '>', '>=') AND (is_code OR strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
+            IF value ~ '^([=!<>]|$)' OR char_length(value) > 200
+                OR flightbill.clean_text(value) <> value AND NOT (m[1] ~ '(^|_)country$' AND upper(value COLLATE "C") = 'NA')
+                OR operator IN ('<', '<=', '>', '>=') AND (is_code OR m[1] IN ('flight_id', 'callsign', 'aircraft_type', 'departed_at', 'landed_at', 'movement',
+                    'on_block_at', 'off_block_at', 'origin_country', 'destination_country', 'international') OR strpos(m[3], '|') > 0 OR value !~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$') THEN
                 fact := NULL;
                 RETURN NEXT;
                 RETURN;

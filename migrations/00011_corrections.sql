@@ -343,13 +343,15 @@ JOIN flightbill.customers c ON c.id = f.customer_id
 JOIN flightbill.customers oc ON oc.id = o.customer_id;
 
 -- +goose StatementBegin
--- fact_form is the form in which values of facts are compared: 12, "12" and 12.0 are one,
--- and text that only says that there is nothing is null. billing.TextFact reads them so.
--- All may call it: see code_form.
-CREATE OR REPLACE FUNCTION flightbill.fact_form(written text) RETURNS text
+-- fact_form is the form in which values of a fact are compared: 12, "12" and 12.0 are one,
+-- and text that only says that there is nothing is null; as a country, NA is Namibia.
+-- billing.NamedFact reads them so. All may call it: see code_form.
+CREATE OR REPLACE FUNCTION flightbill.fact_form(name text, written text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN flightbill.clean_text(written) ~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$'
-        THEN trim_scale(flightbill.clean_text(written)::numeric)::text ELSE nullif(flightbill.clean_text(written), '') END;
+        THEN trim_scale(flightbill.clean_text(written)::numeric)::text
+        WHEN upper(written COLLATE "C") = 'NA' AND name ~ '(^|_)country$' THEN written
+        ELSE nullif(flightbill.clean_text(written), '') END;
 -- +goose StatementEnd
 
 -- Billed flights whose facts in the table flights are others than those they were billed
@@ -382,7 +384,7 @@ CROSS JOIN LATERAL (
         CASE WHEN f.facts <> coalesce(was.facts, '{}') THEN (
             SELECT string_agg(coalesce(n.key, o.key), ', ' ORDER BY coalesce(n.key, o.key) COLLATE "C")
             FROM jsonb_each_text(f.facts) AS n FULL JOIN jsonb_each_text(was.facts) AS o ON o.key = n.key
-            WHERE flightbill.fact_form(n.value) IS DISTINCT FROM flightbill.fact_form(o.value)) END) AS changed
+            WHERE flightbill.fact_form(n.key, n.value) IS DISTINCT FROM flightbill.fact_form(o.key, o.value)) END) AS changed
 ) AS d
 WHERE d.changed <> ''
     AND NOT EXISTS (SELECT FROM flightbill.voided_flights v WHERE v.flight_id = b.flight_id AND v.rebilled_at IS NULL);

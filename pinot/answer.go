@@ -200,11 +200,11 @@ func readFact(f *billing.Flight, name string, value any) error {
 		return nil
 	case string:
 		var text string
-		if err := readText(&text, v); err != nil {
+		if err := readKey(&text, v); err != nil {
 			return err
 		}
-		fact = billing.TextFact(text)
-		if n, ok := fact.Number(); text == "-Infinity" || ok && absentNumber(n) {
+		fact = billing.NamedFact(name, text)
+		if n, ok := fact.Number(); fact.String() == "-Infinity" || ok && absentNumber(n) {
 			return nil
 		}
 	case json.Number:

@@ -244,6 +244,9 @@ func TestReadFact(t *testing.T) {
 		require.NoError(t, readFact(&f, "x", absent))
 		require.Nil(t, f.Facts, "%v", absent)
 	}
+	var f billing.Flight
+	require.NoError(t, readFact(&f, "origin_country", " NA "), "Namibia")
+	require.Equal(t, "NA", f.Facts["origin_country"].String())
 	for value, want := range map[any]string{
 		json.Number("1E30"): "has too many digits", json.Number("1E-31"): "has too many digits", strings.Repeat("é", 201): "more than 200 characters", "a\x00": "with a NUL",
 		true: "came as true or false where text or a number is needed",

@@ -19,9 +19,6 @@ var airportColumns = []csvColumn{
 	{name: "timezone", optional: true},
 }
 
-// namibia is a country here, and no word for nothing.
-const namibia = "NA"
-
 var (
 	countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
 	// zoneName is the constraint on airports.timezone.
@@ -69,10 +66,7 @@ func readAirport(f *csvFile) map[string]string {
 			return OtherCodes(f.cell("code"), strings.Fields(codes))
 		},
 		"country": func(column string) string {
-			country := f.cell(column)
-			if strings.TrimSpace(f.raw(column)) == namibia {
-				country = namibia
-			}
+			country := billing.CleanCountry(f.raw(column))
 			if country != "" && !countryCode.MatchString(country) {
 				f.wrong(column, "write the two letters of ISO 3166, such as IE, or nothing where it is not known")
 			}

@@ -204,7 +204,7 @@ func (f *csvFile) appendFacts(buf []byte) []byte {
 	buf = append(buf, '{')
 	first := true
 	for _, name := range f.facts {
-		fact := billing.TextFact(f.raw("fact." + name))
+		fact := billing.NamedFact(name, f.raw("fact."+name))
 		if fact.IsZero() {
 			continue
 		}

@@ -155,6 +155,9 @@ func TestFlightsNamedFacts(t *testing.T) {
 		`(F1,"{""pax_dep"": 12345678901234567890.1234567890123456789, ""noise_class"": ""C""}")`, `(F2,"{""pax_dep"": 0}")`, `(F3,"{""seats"": 180, ""noise_class"": ""A""}")`)
 	b.expect(`SELECT flight_id FROM flights WHERE facts ? 'stand'`, "(F1)")
 
+	b.load(imports.Flights, 1, 0, 0, flightHeader+",fact.origin_country,fact.stand", "F4,,,,,,,,,,,NA,NA")
+	b.expect(`SELECT facts FROM flights WHERE flight_id = 'F4'`, `("{""origin_country"": ""NA""}")`)
+
 	b.refuse(imports.Flights, csvOf(flightHeader+",fact.noise_class,fact.seats", "F1,,,,,,,,,,,A,1", "F1,,,,,,,,,,,A,2"),
 		`line 3: column flight_id: "F1" is not usable: line 2 has the same flight with another fact.seats`)
 	for column, part := range map[string]string{

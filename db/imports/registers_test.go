@@ -112,6 +112,10 @@ func TestAirports(t *testing.T) {
 		`line 2: column timezone: "Dublin" is not usable: write a name such as Europe/Dublin`, `line 3: column country: "ie"`, `line 3: column timezone: "Europe/Atlantis"`,
 		"line 4: column code is empty: write one code")
 
+	b.load(imports.Airports, 1, 0, 0, "code,country", "Q9NA,NA")
+	b.load(imports.Airports, 0, 0, 1, "code,country", "Q9NA, NA")
+	b.expect(`SELECT country FROM airports WHERE code = 'Q9NA'`, "(NA)")
+
 	// A code that goes from one airport to another, and two that change hands.
 	b.load(imports.Airports, 1, 1, 0, "code,other_codes", "QQDD,Q11", "QQAA,Q-22")
 	b.load(imports.Airports, 0, 2, 1, "code,other_codes", "QQDD,Q33", "QQCC,Q11", "QQBB,")

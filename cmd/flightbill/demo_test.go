@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -128,7 +129,8 @@ func TestDemoOnPinotKilled(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 
 	demo := startProcess(t, []string{"demo", "--pinot"}, "TMPDIR="+dir)
-	eventually(t, "the demo has a Pinot", func() bool { return strings.Contains(demo.said(), "Loaded") || demo.hasEnded() })
+	require.Eventually(t, func() bool { return strings.Contains(demo.said(), "Loaded") || demo.hasEnded() },
+		5*time.Minute, 20*time.Millisecond, "the demo has a Pinot: four JVMs, on two cores beside other tests")
 	eventually(t, "the demo has a Postgres, too", func() bool { return strings.Contains(demo.said(), "Enqueued the flights") || demo.hasEnded() })
 	skipWithoutJava(t, demo.said())
 	require.False(t, demo.hasEnded())

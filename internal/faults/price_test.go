@@ -65,7 +65,7 @@ type tariff struct {
 	BandFrom  *number `json:"band_from"`
 	BandTo    *number `json:"band_to"`
 	UnitRate  number  `json:"unit_rate"`
-	Minimum   number  `json:"minimum"`
+	Minimum   *number `json:"minimum"`
 	Currency  string  `json:"currency"`
 	TaxRate   number  `json:"tax_rate"`
 }
@@ -148,7 +148,7 @@ func priceOf(f facts, pays payer, tariffs []tariff) lines {
 			places = 0
 		}
 		amount := new(big.Rat).Mul(quantity, t.UnitRate.Rat)
-		if amount.Cmp(t.Minimum.Rat) < 0 {
+		if t.Minimum != nil && amount.Cmp(t.Minimum.Rat) < 0 {
 			amount = t.Minimum.Rat
 		}
 		amount = round(amount, places)
@@ -281,12 +281,12 @@ func TestPriceByHand(t *testing.T) {
 	}
 	heavy := facts{mass: 200_000}
 	require.Equal(t, "988.000 0.000", price(heavy,
-		tariff{Code: "A", Basis: "per_tonne", UnitRate: rat("5.50"), Minimum: rat("0"), TaxRate: rat("0"), BandTo: &at136, Currency: "EUR"},
-		tariff{Code: "B", Basis: "per_tonne", UnitRate: rat("3.75"), Minimum: rat("0"), TaxRate: rat("0"), BandFrom: &at136, Currency: "EUR"}))
+		tariff{Code: "A", Basis: "per_tonne", UnitRate: rat("5.50"), TaxRate: rat("0"), BandTo: &at136, Currency: "EUR"},
+		tariff{Code: "B", Basis: "per_tonne", UnitRate: rat("3.75"), TaxRate: rat("0"), BandFrom: &at136, Currency: "EUR"}))
 	seen := facts{mass: 79_016, hectometres: 22_531}
-	require.Equal(t, "1721.820 0.000", price(seen, tariff{Basis: "route", UnitRate: rat("61.75"), Minimum: rat("0"), TaxRate: rat("0"), Currency: "USD"}))
-	require.Equal(t, "196.210 39.240", price(seen, tariff{Basis: "terminal", UnitRate: rat("142.18"), Minimum: rat("0"), TaxRate: rat("0.2"), Currency: "USD"}))
-	require.Equal(t, "1722.000 0.000", price(seen, tariff{Basis: "route", UnitRate: rat("61.75"), Minimum: rat("0"), TaxRate: rat("0"), Currency: "JPY"}))
+	require.Equal(t, "1721.820 0.000", price(seen, tariff{Basis: "route", UnitRate: rat("61.75"), TaxRate: rat("0"), Currency: "USD"}))
+	require.Equal(t, "196.210 39.240", price(seen, tariff{Basis: "terminal", UnitRate: rat("142.18"), TaxRate: rat("0.2"), Currency: "USD"}))
+	require.Equal(t, "1722.000 0.000", price(seen, tariff{Basis: "route", UnitRate: rat("61.75"), TaxRate: rat("0"), Currency: "JPY"}))
 	require.Equal(t, "-3", round(big.NewRat(-5, 2), 0).RatString())
 
 	day := func(s string) time.Time { d, _ := time.Parse(time.DateOnly, s); return d }

@@ -80,7 +80,9 @@ func (p *pricing) explainCharges(rows []row, why map[*Tariff]string) map[*Tariff
 	sound := slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return why[r.t] != "" })
 	for _, r := range inTurn(sound) {
 		for _, code := range r.t.rule.of {
-			if slices.ContainsFunc(rows, func(other row) bool { return other.t.rule.code == code && why[other.t] != "" && other.charge == nil }) {
+			if slices.ContainsFunc(rows, func(other row) bool {
+				return r.t.countsCharge(other.t, code) && why[other.t] != "" && other.charge == nil
+			}) {
 				why[r.t] = fmt.Sprintf("the charge %q, which it counts, cannot be priced", code)
 			}
 		}

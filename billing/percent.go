@@ -15,7 +15,7 @@ func (p *pricing) chargeOfCharges(t *Tariff, rows []row) (*Charge, error) {
 	for i, code := range t.rule.of {
 		part, charged := decimal.Zero, false
 		for _, r := range rows {
-			if r.charge == nil || r.t.rule.code != code {
+			if r.charge == nil || !t.countsCharge(r.t, code) {
 				continue
 			}
 			if r.charge.Currency != t.Currency {
@@ -37,6 +37,17 @@ func (p *pricing) chargeOfCharges(t *Tariff, rows []row) (*Charge, error) {
 	}
 	return p.charge(t, whole(sum), tr), nil
 }
+
+// countsCharge reports whether a percentage or a top-up counts the charge of another
+// tariff among those of a code. One that is for an airport leaves the charges of the
+// flight's other airport out.
+func (t *Tariff) countsCharge(other *Tariff, code string) bool {
+	return other.rule.code == code && oneAirport(t.rule.airport, other.rule.airport)
+}
+
+// oneAirport reports whether two tariffs may be charged at one airport, by the canonical
+// forms of theirs; "" is every airport.
+func oneAirport(a, b string) bool { return a == b || a == "" || b == "" }
 
 // topUp charges what a sum is short of the minimum.
 func (p *pricing) topUp(t *Tariff, sum decimal.Decimal, tr *trace) *Charge {

@@ -132,7 +132,7 @@ const timeZone = " timezone"
 // conditionsOf returns a trace that has what the conditions of a tariff asked for.
 func (p *pricing) conditionsOf(t *Tariff) *trace {
 	tr := &p.trace
-	tr.steps = nil
+	tr.restart()
 	for i := range t.rule.when.conditions {
 		tr.fact(p, t.rule.when.conditions[i].name)
 	}

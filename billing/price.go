@@ -187,6 +187,7 @@ func withoutReplaced(rows []row) []row {
 // countFlight prices the tariffs that count what the flight is, or says what they lack.
 func (p *pricing) countFlight(rows []row) {
 	p.charges = make([]Charge, 0, len(rows))
+	p.trace.steps = make([]Step, 0, 4*len(rows))
 	for i := range rows {
 		r := &rows[i]
 		if r.gap.kind != noGap || r.t.rule.unusable != "" || r.t.Basis.ofCharges() {

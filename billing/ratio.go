@@ -180,11 +180,7 @@ func (r ratio) wholes(how Rounding) ratio {
 func (r ratio) roundTo(places int32) decimal.Decimal {
 	if r.big == nil && int(places) < len(powersOfTen) {
 		if n, ok := product(r.n, powersOfTen[places]); ok {
-			q := ratio{n: max(n, -n), d: r.d}.wholes(RoundNearest).n
-			if n < 0 {
-				q = -q
-			}
-			return decimal.New(q, -places)
+			return decimal.New(ratio{n: n, d: r.d}.nearest(), -places)
 		}
 	}
 	return decimal.NewFromBigRat(r.rat(), places)
@@ -209,42 +205,55 @@ func (r ratio) decimal() decimal.Decimal {
 
 // isEndless reports whether its decimals have no end.
 func (r ratio) isEndless() bool {
-	if _, _, ok := r.digits(); ok {
-		return false
+	if r.big != nil {
+		_, finite := r.big.FloatPrec()
+		return !finite
 	}
-	_, finite := r.rat().FloatPrec()
-	return !finite
+	_, _, rest := factors(r.d)
+	return r.n%rest != 0
 }
 
-// digits returns a finite decimal as n / 10^places, without zeros at its end; false where
-// it is none, or 64 bits do not hold it.
+// factors returns how many 2 and 5 a number above 0 is made of, and what else.
+func factors(n int64) (twos, fives int, rest int64) {
+	twos = bits.TrailingZeros64(uint64(n))
+	for n >>= twos; n%5 == 0; n /= 5 {
+		fives++
+	}
+	return twos, fives, n
+}
+
+// digits returns what decimal does as n / 10^places, without zeros at its end; false
+// where 64 bits do not hold it.
 func (r ratio) digits() (n int64, places int, ok bool) {
 	if r.big != nil {
 		return 0, 0, false
 	}
-	n, rest := r.n, r.d
-	twos, fives := bits.TrailingZeros64(uint64(rest)), 0
-	for rest >>= twos; rest%5 == 0; rest /= 5 {
-		fives++
-	}
-	if n%rest != 0 { // what is neither 2 nor 5 leaves no end
-		return 0, 0, false
-	}
-	n /= rest
-	for ; fives < twos; fives++ {
-		if n, ok = product(n, 5); !ok {
-			return 0, 0, false
+	n = r.n
+	twos, fives, rest := factors(r.d)
+	if n%rest == 0 {
+		n, places, ok = n/rest, max(twos, fives), true
+		for ; fives < places && ok; fives++ {
+			n, ok = product(n, 5)
 		}
-	}
-	for ; twos < fives; twos++ {
-		if n, ok = product(n, 2); !ok {
-			return 0, 0, false
+		for ; twos < places && ok; twos++ {
+			n, ok = product(n, 2)
 		}
+	} else if n, ok = product(n, powersOfTen[endlessPlaces]); ok {
+		n, places = ratio{n: n, d: r.d}.nearest(), endlessPlaces
 	}
-	for places = twos; places > 0 && n%10 == 0; places-- {
+	for ; places > 0 && n%10 == 0; places-- {
 		n /= 10
 	}
-	return n, places, places < len(powersOfTen)
+	return n, places, ok && places < len(powersOfTen)
+}
+
+// nearest returns the nearest whole number, the one away from zero of two, where it is no
+// big one.
+func (r ratio) nearest() int64 {
+	if r.n < 0 {
+		return -ratio{n: -r.n, d: r.d}.nearest()
+	}
+	return r.wholes(RoundNearest).n
 }
 
 // trimmed returns the same number without zeros at the end of its decimals.

@@ -131,13 +131,8 @@ func (e *exponent) of(x ratio) ratio {
 	return number(decimal.NewFromBigInt(halves.Rsh(halves, 1), -e.decimals))
 }
 
-// root returns the largest whole number whose b-th power is at most x, which it
-// overwrites. That of an even b is one of the square root, cut off to a whole number:
-// no whole number lies between the two.
+// root returns the largest whole number whose b-th power is at most x.
 func root(x *big.Int, b int64) *big.Int {
-	for ; b%2 == 0; b /= 2 {
-		x.Sqrt(x)
-	}
 	if b == 1 || x.Sign() == 0 {
 		return x
 	}
@@ -163,12 +158,12 @@ func newtonStep(r, x *big.Int, b int64) *big.Int {
 	return next.Quo(next, big.NewInt(b))
 }
 
-// rootNear returns the root about, and not 0.
+// rootNear returns the root to some digits, and at least 1.
 func rootNear(x *big.Int, b int64) *big.Int {
-	mantissa := new(big.Float)
-	exponent := new(big.Float).SetInt(x).MantExp(mantissa)
-	m, _ := mantissa.Float64()
-	whole, part := math.Modf((math.Log2(m) + float64(exponent)) / float64(b))
-	near, _ := new(big.Float).SetMantExp(big.NewFloat(math.Exp2(part)), int(whole)).Int(nil)
-	return near.Add(near, big.NewInt(1))
+	cut := max(x.BitLen()-64, 0)
+	first := new(big.Int).Rsh(x, uint(cut)).Uint64()
+	log := (math.Log2(float64(first)) + float64(cut)) / float64(b)
+	zeros := max(int(log)-52, 0) // what a float does not hold
+	near := big.NewInt(int64(math.Exp2(log-float64(zeros))) + 1)
+	return near.Lsh(near, uint(zeros))
 }

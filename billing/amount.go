@@ -8,23 +8,24 @@ func (p *pricing) charge(t *Tariff, quantity ratio, tr *trace) *Charge {
 	if quantity.sign() == 0 && !t.MinimumAtZero {
 		return nil
 	}
-	amount := t.clamp(t.amount(quantity, tr), tr).roundTo(t.rule.minor)
-	return p.line(t, quantity.decimal(), t.UnitRate, amount, tr)
+	return p.line(t, quantity, t.UnitRate, t.clamp(t.amount(quantity, tr), tr), tr)
 }
 
-// line makes a charge, in the one piece of memory that all charges of the flight have.
-func (p *pricing) line(t *Tariff, quantity, rate, amount decimal.Decimal, tr *trace) *Charge {
+// line makes a charge, in the one piece of memory that all charges of the flight have;
+// the amount is rounded here.
+func (p *pricing) line(t *Tariff, quantity ratio, rate decimal.Decimal, exact ratio, tr *trace) *Charge {
+	amount := exact.roundTo(t.rule.minor)
 	p.charges = append(p.charges, Charge{
 		TariffID:    t.ID,
 		Code:        t.Code,
 		Description: t.Description,
-		Quantity:    quantity,
+		Quantity:    quantity.decimal(),
 		UnitRate:    rate,
 		Amount:      amount,
 		TaxRate:     t.TaxRate,
 		TaxAmount:   t.tax(amount),
 		Currency:    t.Currency,
-		Detail:      tr.steps,
+		Detail:      tr.take(),
 	})
 	return &p.charges[len(p.charges)-1]
 }
@@ -33,7 +34,7 @@ func (t *Tariff) tax(amount decimal.Decimal) decimal.Decimal {
 	if t.TaxRate.IsZero() {
 		return decimal.Zero
 	}
-	return amount.Mul(t.TaxRate).Round(t.rule.minor)
+	return number(amount).mul(t.TaxRate).roundTo(t.rule.minor)
 }
 
 // amount returns (quantity × unit rate + fixed) × factor; of no quantity, fixed × factor.
@@ -53,11 +54,11 @@ func (t *Tariff) amount(quantity ratio, tr *trace) ratio {
 func (t *Tariff) clamp(amount ratio, tr *trace) ratio {
 	limited := amount
 	if t.Minimum != nil && limited.cmp(*t.Minimum) < 0 {
-		limited = whole(*t.Minimum)
+		limited = number(*t.Minimum)
 		tr.limit("minimum", *t.Minimum, amount)
 	}
 	if t.Maximum != nil && limited.cmp(*t.Maximum) > 0 {
-		limited = whole(*t.Maximum)
+		limited = number(*t.Maximum)
 		tr.limit("maximum", *t.Maximum, amount)
 	}
 	return limited

@@ -40,7 +40,7 @@ func (p *pricing) bandValue(t *Tariff) (ratio, gap) {
 		return p.tonnes(t)
 	case bandKilograms:
 		m := p.facts.massOf()
-		return whole(m.kg), m.gap
+		return number(m.kg), m.gap
 	case bandUnits:
 		return p.units(t, nil)
 	default:
@@ -61,7 +61,7 @@ func (p *pricing) limited(name string) (ratio, gap) {
 	if !ok {
 		return ratio{}, notANumber(r)
 	}
-	return whole(n), gap{}
+	return number(n), gap{}
 }
 
 // bandText says what the band is.

@@ -1,6 +1,7 @@
 package billing_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,6 +204,58 @@ func TestPercentagesAndTopUps(t *testing.T) {
 		t.Parallel()
 		own := tariff(2, "LANDING", basis(billing.BasisPerFlight, "40"), forCustomer(1))
 		require.Equal(t, map[string]string{"LANDING": "1 = 40.00", "P": "40 = 20.00"}, charged(t, landing, own, percent(3, "P", "0.5", "LANDING")))
+	})
+}
+
+// A percentage or a top-up of an airport counts the charges of that airport, and those of
+// no airport; one without airport counts all of the flight.
+func TestPercentagesOfAnAirport(t *testing.T) {
+	t.Parallel()
+	set := []billing.Tariff{
+		tariff(1, "LANDING", basis(billing.BasisPerFlight, "100"), airport("KORD", billing.AppliesArrival)),
+		tariff(2, "LANDING", basis(billing.BasisPerFlight, "40"), airport("KJFK", billing.AppliesDeparture)),
+		tariff(3, "LANDING", basis(billing.BasisPerFlight, "3")),
+		columnsOf(percent(4, "NIGHT", "0.5", "LANDING"), airport("ORD", billing.AppliesArrival)),
+		columnsOf(percent(5, "NOISE", "0.1", "LANDING", "NIGHT"), airport("JFK", billing.AppliesDeparture)),
+		percent(6, "REBATE", "-0.01", "LANDING"),
+		columnsOf(topUp(7, "TOP-ORD", "200", "LANDING", "NIGHT"), airport("ORD", billing.AppliesArrival)),
+		topUp(8, "TOP", "200", "LANDING", "NIGHT"),
+	}
+	want := map[string]string{"NIGHT": "103 = 51.50", "NOISE": "43 = 4.30", "REBATE": "143 = -1.43", "TOP-ORD": "45.5 = 45.50", "TOP": "5.5 = 5.50"}
+	c := billing.Case{
+		Flight: flight(), Customer: acme, MovedOn: date(t, landingDay),
+		Origin: &billing.Airport{Code: "JFK"}, Destination: &billing.Airport{Code: "ORD"},
+	}
+	charged := func(tariffs []billing.Tariff) map[string]string {
+		charges, err := billing.Price(c, billing.NewTariffSet(tariffs, canonical), billing.DefaultBounds)
+		require.NoError(t, err)
+		all := map[string]string{}
+		for _, c := range charges {
+			if c.Code != "LANDING" {
+				all[c.Code] = c.Quantity.String() + " = " + c.Amount.StringFixed(2)
+			}
+		}
+		return all
+	}
+	require.Equal(t, want, charged(set))
+
+	t.Run("whatever the currency of the other airport", func(t *testing.T) {
+		t.Parallel()
+		abroad := []billing.Tariff{set[0], columnsOf(set[1], currency("GBP")), set[3]}
+		require.Empty(t, billing.ValidateSet(abroad, canonical))
+		require.Equal(t, map[string]string{"NIGHT": "100 = 50.00"}, charged(abroad))
+
+		everywhere := append(slices.Clone(abroad), set[5])
+		require.Len(t, billing.ValidateSet(everywhere, canonical), 1)
+		_, err := billing.Price(c, billing.NewTariffSet(everywhere, canonical), billing.DefaultBounds)
+		requireRefused(t, err, billing.Refused, billing.ReasonUnusableFacts, `counts the charge "LANDING", which is in GBP`)
+	})
+	t.Run("explained where only the other airport's cannot be priced", func(t *testing.T) {
+		t.Parallel()
+		lacking := columnsOf(set[1], func(t *billing.Tariff) { t.Basis, t.Of = billing.BasisPerUnit, []string{"nox_kg"} })
+		require.Equal(t, map[int64]string{
+			1: "= 100.00", 2: "needs a fact that the flight does not have: nox_kg", 4: "= 50.00", 6: `the charge "LANDING", which it counts, cannot be priced`,
+		}, explained(c, set[0], lacking, set[3], set[5]))
 	})
 }
 

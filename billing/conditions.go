@@ -8,29 +8,30 @@ import (
 // judge reports whether a condition of a tariff is false, and if none is, which fact is
 // needed to say so of all: its conditions on facts, its hours, and the band of a tariff
 // that applies inside it only.
-func (p *pricing) judge(e *entry) (fails bool, open gap) {
-	if !e.when.IsZero() {
-		j := e.when.Judge(p.look)
+func (p *pricing) judge(m *terms) (fails bool, open gap) {
+	t := m.tariff
+	if !t.rule.when.IsZero() {
+		j := t.rule.when.Judge(p.look)
 		if j.Outcome == Fails {
 			return true, gap{}
 		}
 		open = p.gapOf(&j)
 	}
-	if e.timed {
-		minute, missing := p.weekMinute(e.tariff)
+	if m.timed {
+		minute, missing := p.weekMinute(t)
 		switch {
 		case missing.kind != noGap:
 			open = open.or(missing)
-		case !e.tariff.During.holdsAt(minute):
+		case !t.During.holdsAt(minute):
 			return true, gap{}
 		}
 	}
-	if e.banded {
-		value, missing := p.bandValue(e.tariff)
+	if m.banded {
+		value, missing := p.bandValue(t)
 		switch {
 		case missing.kind != noGap:
 			open = open.or(missing)
-		case !e.tariff.holds(value):
+		case !t.holds(value):
 			return true, gap{}
 		}
 	}
@@ -56,9 +57,9 @@ func (p *pricing) conditionFact(name string) (Fact, error) {
 	case "destination":
 		return Fact{text: p.to}, nil
 	case "registration":
-		return Fact{text: CodeForm(p.c.Flight.Registration)}, nil
+		return Fact{text: p.registration}, nil
 	case "operator":
-		return Fact{text: CodeForm(p.c.Flight.Operator)}, nil
+		return Fact{text: p.operator}, nil
 	}
 	r := p.facts.fact(name)
 	if r.gap.kind == gapUnusable {
@@ -132,7 +133,7 @@ const timeZone = " timezone"
 // conditionsOf returns a trace that has what the conditions of a tariff asked for.
 func (p *pricing) conditionsOf(t *Tariff) *trace {
 	tr := &p.trace
-	tr.steps = nil
+	tr.restart()
 	for i := range t.rule.when.conditions {
 		tr.fact(p, t.rule.when.conditions[i].name)
 	}

@@ -15,9 +15,13 @@ type Step struct {
 	From  string `json:"from,omitempty"` // of a fact that is not the flight source's: "aircraft G-ABCD"
 }
 
-// trace gathers the steps to an amount; a nil one gathers none. What quantity and unit
-// rate say by themselves is no step.
-type trace struct{ steps []Step }
+// trace gathers the steps to the amounts of a flight; a nil one gathers none. What
+// quantity and unit rate say by themselves is no step.
+type trace struct {
+	steps []Step // of the charges made, and from begin on of the one that is being made
+	begin int
+	text  []byte // that is being written
+}
 
 func (tr *trace) unless(no bool) *trace {
 	if no {
@@ -26,15 +30,49 @@ func (tr *trace) unless(no bool) *trace {
 	return tr
 }
 
-func (tr *trace) add(s Step) {
-	if tr.steps == nil {
-		tr.steps = make([]Step, 0, 4)
+// restart begins a charge.
+func (tr *trace) restart() { tr.steps = tr.steps[:tr.begin] }
+
+// take returns the steps of the charge that has been made.
+func (tr *trace) take() []Step {
+	steps := tr.steps[tr.begin:len(tr.steps):len(tr.steps)]
+	tr.begin = len(tr.steps)
+	if len(steps) == 0 {
+		return nil
 	}
-	tr.steps = append(tr.steps, s)
+	return steps
 }
 
+func (tr *trace) add(s Step) { tr.steps = append(tr.steps, s) }
+
 func (tr *trace) has(what string) bool {
-	return slices.ContainsFunc(tr.steps, func(s Step) bool { return s.What == what })
+	return slices.ContainsFunc(tr.steps[tr.begin:], func(s Step) bool { return s.What == what })
+}
+
+// write adds text and numbers to what is being written.
+func (tr *trace) write(parts ...any) {
+	for _, part := range parts {
+		switch p := part.(type) {
+		case string:
+			tr.text = append(tr.text, p...)
+		case ratio:
+			tr.text = p.appendTo(tr.text)
+		case decimal.Decimal:
+			tr.text = number(p).appendTo(tr.text)
+		}
+	}
+}
+
+// written returns what has been written, in one piece of memory.
+func (tr *trace) written() string {
+	text := string(tr.text)
+	tr.text = tr.text[:0]
+	return text
+}
+
+func (tr *trace) say(parts ...any) string {
+	tr.write(parts...)
+	return tr.written()
 }
 
 // fact notes a fact, once.
@@ -49,7 +87,7 @@ func (tr *trace) fact(p *pricing, name string) {
 	}
 	if m := &p.facts.mass; name == "mtow_kg" && m.from == "" && p.c.Flight.MTOWKg == nil && m.lb != nil {
 		tr.fact(p, "mtow_lb")
-		step.How = decimal.NewFromInt(*m.lb).String() + " × " + kgOfLb.String()
+		step.How = tr.say(integer(*m.lb), " × ", kgOfLb)
 	}
 	tr.add(step)
 }
@@ -69,9 +107,9 @@ func (tr *trace) tonnes(p *pricing, rule *tonneRule, index int) {
 	switch {
 	case made.step.What != "":
 	case inPounds:
-		made.step = Step{What: bandTonnes, Value: made.value.text(), How: decimal.NewFromInt(*m.lb).String() + " / 1000" + rule.roundingText()}
+		made.step = tr.made(rule, integer(*m.lb), "1000", made.value)
 	default:
-		made.step = rule.made(whole(m.kg), made.value)
+		made.step = tr.made(rule, number(m.kg), string(rule.tonne), made.value)
 	}
 	if !slices.Contains(tr.steps, made.step) { // another rule's tonnes are a step of their own
 		tr.add(made.step)
@@ -81,95 +119,93 @@ func (tr *trace) tonnes(p *pricing, rule *tonneRule, index int) {
 // tonnesOf notes some kg in tonnes.
 func (tr *trace) tonnesOf(rule *tonneRule, kg, tonnes ratio) {
 	if tr != nil {
-		tr.add(rule.made(kg, tonnes))
+		tr.add(tr.made(rule, kg, string(rule.tonne), tonnes))
 	}
 }
 
-// made returns the step from kg to tonnes.
-func (r *tonneRule) made(kg, tonnes ratio) Step {
-	return Step{What: bandTonnes, Value: tonnes.text(), How: kg.text() + " / " + string(r.tonne) + r.roundingText()}
+// made returns the step from a mass to tonnes.
+func (tr *trace) made(rule *tonneRule, mass ratio, tonne string, tonnes ratio) Step {
+	tr.write(mass, " / ", tonne)
+	tr.writeRounding(rule.rounding, rule.step)
+	return Step{What: bandTonnes, How: tr.written(), Value: tr.say(tonnes)}
 }
 
-func (r *tonneRule) roundingText() string { return roundingText(r.rounding, r.step) }
-
-func roundingText(how Rounding, step decimal.Decimal) string {
+func (tr *trace) writeRounding(how Rounding, step decimal.Decimal) {
 	if how == RoundNone {
-		return ""
+		return
 	}
-	text := ", rounded " + string(how)
-	if !step.Equal(one) {
-		text += " to " + step.String()
+	tr.write(", rounded ", string(how))
+	if !isOne(step) {
+		tr.write(" to ", step)
 	}
-	return text
 }
+
+func isOne(d decimal.Decimal) bool { return number(d).compare(integer(1)) == 0 }
 
 // cut notes which part of a quantity lies inside a band.
 func (tr *trace) cut(t *Tariff, name string, of, inside ratio) {
 	if tr != nil {
-		tr.add(Step{What: name + " in band", Value: inside.text(), How: "of " + of.text() + ", in " + t.bandText()})
+		tr.add(Step{What: name + " in band", Value: tr.say(inside), How: tr.say("of ", of, ", in ", t.bandText())})
 	}
 }
 
 // sum notes facts that are counted together.
 func (tr *trace) sum(names []string, sum ratio) {
 	if tr != nil {
-		tr.add(Step{What: "sum", Value: sum.text(), How: strings.Join(names, " + ")})
+		tr.add(Step{What: "sum", Value: tr.say(sum), How: strings.Join(names, " + ")})
 	}
 }
 
 // units notes what is made of a value.
 func (tr *trace) units(t *Tariff, value, units ratio) {
-	if tr == nil || t.Unit.IsZero() && t.Free.IsZero() && units.cmp(value.n) == 0 && value.isDecimal() {
+	if tr == nil || t.Unit.IsZero() && t.Free.IsZero() && units.compare(value) == 0 && !value.isEndless() {
 		return
 	}
-	how := value.text()
 	switch {
 	case t.Free.IsZero():
+		tr.write(value)
 	case t.FreeMode == FreeThreshold:
-		how += ", free up to " + t.Free.String()
+		tr.write(value, ", free up to ", t.Free)
 	default:
-		how = "(" + how + " - " + t.Free.String() + ")"
+		tr.write("(", value, " - ", t.Free, ")")
 		if value.cmp(t.Free) < 0 {
-			how += ", not below 0,"
+			tr.write(", not below 0,")
 		}
 	}
 	if !t.Unit.IsZero() {
-		how += " / " + t.Unit.String()
+		tr.write(" / ", t.Unit)
 	}
-	tr.add(Step{What: bandUnits, Value: units.text(), How: how + roundingText(t.rounding(), one)})
+	tr.writeRounding(t.rounding(), one)
+	tr.add(Step{What: bandUnits, How: tr.written(), Value: tr.say(units)})
 }
 
-func (tr *trace) distanceFactor(f *formula, distance ratio, factor decimal.Decimal) {
+// factor notes ((value - less) / unit)^p.
+func (tr *trace) factor(what string, value ratio, less, unit decimal.Decimal, power *exponent, factor ratio) {
 	if tr == nil {
 		return
 	}
-	how := distance.text()
-	if !f.less.IsZero() {
-		how = "(" + how + " - " + f.less.String() + ")"
+	if !power.isOne() {
+		tr.write("(")
 	}
-	tr.factor("distance factor", how, f.distanceUnit, &f.distancePower, factor)
-}
-
-func (tr *trace) massFactor(f *formula, tonnes ratio, factor decimal.Decimal) {
-	if tr != nil {
-		tr.factor("mass factor", tonnes.text(), f.massUnit, &f.massPower, factor)
+	if less.IsZero() {
+		tr.write(value)
+	} else {
+		tr.write("(", value, " - ", less, ")")
 	}
-}
-
-func (tr *trace) factor(what, how string, unit decimal.Decimal, power *exponent, factor decimal.Decimal) {
-	if !unit.Equal(one) {
-		how += " / " + unit.String()
+	if !isOne(unit) {
+		tr.write(" / ", unit)
 	}
-	if !power.p.Equal(one) {
-		how = "(" + how + ")^" + power.p.String()
+	if !power.isOne() {
+		tr.write(")^", power.p)
 	}
-	tr.add(Step{What: what, Value: factor.String(), How: how + ", to " + decimal.NewFromInt32(power.decimals).String() + " decimals"})
+	tr.write(", to ", integer(int64(power.decimals)), " decimals")
+	tr.add(Step{What: what, How: tr.written(), Value: tr.say(factor)})
 }
 
 // charges notes the sum of the charges with a code.
-func (tr *trace) charges(code string, sum decimal.Decimal) {
+func (tr *trace) charges(code string, sum ratio) {
 	if tr != nil {
-		tr.add(Step{What: code, Value: sum.String()})
+		tr.add(Step{What: code, Value: tr.say(sum)})
 	}
 }
 
@@ -178,22 +214,28 @@ func (tr *trace) amount(t *Tariff, quantity, amount ratio) {
 	if tr == nil || t.Fixed.IsZero() && t.Factor == nil {
 		return
 	}
-	how := quantity.text() + " × " + t.UnitRate.String()
+	none := quantity.sign() == 0
+	brackets := t.Factor != nil && !none && !t.Fixed.IsZero()
+	if brackets {
+		tr.write("(")
+	}
 	switch {
-	case quantity.sign() == 0:
-		how = t.Fixed.String()
+	case none:
+		tr.write(t.Fixed)
 	case t.Fixed.IsNegative():
-		how += " - " + t.Fixed.Neg().String()
+		tr.write(quantity, " × ", t.UnitRate, " - ", number(t.Fixed).negated())
 	case t.Fixed.IsPositive():
-		how += " + " + t.Fixed.String()
+		tr.write(quantity, " × ", t.UnitRate, " + ", t.Fixed)
+	default:
+		tr.write(quantity, " × ", t.UnitRate)
+	}
+	if brackets {
+		tr.write(")")
 	}
 	if t.Factor != nil {
-		if !t.Fixed.IsZero() && quantity.sign() != 0 {
-			how = "(" + how + ")"
-		}
-		how += " × " + t.Factor.String()
+		tr.write(" × ", *t.Factor)
 	}
-	tr.add(Step{What: "amount", Value: amount.text(), How: how})
+	tr.add(Step{What: "amount", How: tr.written(), Value: tr.say(amount)})
 }
 
 // limit notes that the amount is the tariff's minimum or maximum.
@@ -205,8 +247,5 @@ func (tr *trace) limit(what string, limit decimal.Decimal, amount ratio) {
 	if what == "maximum" {
 		word = "less than "
 	}
-	tr.add(Step{What: what, Value: limit.String(), How: word + amount.text()})
+	tr.add(Step{What: what, Value: tr.say(limit), How: tr.say(word, amount)})
 }
-
-// text writes the number, to 12 decimals where it has no end.
-func (r ratio) text() string { return r.decimal().String() }

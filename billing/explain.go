@@ -1,7 +1,6 @@
 package billing
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 )
@@ -19,15 +18,14 @@ type Explanation struct {
 // Price says.
 func Explain(c Case, tariffs *TariffSet, bounds Bounds) []Explanation {
 	p := newPricing(&c, tariffs, bounds)
-	sorted := slices.Clone(tariffs.all)
-	slices.SortStableFunc(sorted, func(a, b *Tariff) int { return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.ID, b.ID)) })
+	sorted := tariffs.sorted()
 
 	why := map[*Tariff]string{}
 	var rows []row
 	for _, t := range sorted {
-		e := t.entry()
-		if why[t] = p.whyNot(&e); why[t] == "" {
-			_, open := p.judge(&e)
+		if why[t] = p.whyNot(t); why[t] == "" {
+			m := t.terms()
+			_, open := p.judge(&m)
 			rows = append(rows, row{t: t, gap: open})
 		}
 	}
@@ -80,7 +78,9 @@ func (p *pricing) explainCharges(rows []row, why map[*Tariff]string) map[*Tariff
 	sound := slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return why[r.t] != "" })
 	for _, r := range inTurn(sound) {
 		for _, code := range r.t.rule.of {
-			if slices.ContainsFunc(rows, func(other row) bool { return other.t.rule.code == code && why[other.t] != "" && other.charge == nil }) {
+			if slices.ContainsFunc(rows, func(other row) bool {
+				return r.t.countsCharge(other.t, code) && why[other.t] != "" && other.charge == nil
+			}) {
 				why[r.t] = fmt.Sprintf("the charge %q, which it counts, cannot be priced", code)
 			}
 		}
@@ -127,8 +127,8 @@ func (p *pricing) gapText(g gap) string {
 }
 
 // whyNot returns the first condition of a tariff that fails, or "".
-func (p *pricing) whyNot(e *entry) string {
-	t, day := e.tariff, p.c.MovedOn.ordinal()
+func (p *pricing) whyNot(t *Tariff) string {
+	e, m, day := t.entry(), t.terms(), p.c.MovedOn.ordinal()
 	switch {
 	case day < e.from:
 		return fmt.Sprintf("valid from %s, and the flight is of %s", t.ValidFrom, p.c.MovedOn)
@@ -139,13 +139,13 @@ func (p *pricing) whyNot(e *entry) string {
 	case e.ends&p.ends(t.rule.airport) == 0:
 		return p.whyNotAt(t)
 	}
-	if fails, _ := p.judge(e); !fails {
+	if fails, _ := p.judge(&m); !fails {
 		return ""
 	}
-	if j := e.when.Judge(p.look); j.Outcome == Fails {
+	if j := t.rule.when.Judge(p.look); j.Outcome == Fails {
 		return "when " + j.String()
 	}
-	if e.timed {
+	if m.timed {
 		if local, missing := p.wallClock(t); missing.kind == noGap && !t.During.Holds(local) {
 			return fmt.Sprintf("during %s, and it was %s in %s", t.During, local.Format("Mon 15:04"), local.Location())
 		}

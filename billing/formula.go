@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"math"
 	"math/big"
 
 	"github.com/shopspring/decimal"
@@ -64,15 +65,15 @@ func formulaOf(t *Tariff) *formula {
 // serviceUnits returns what the tariff's formula comes to.
 func (p *pricing) serviceUnits(t *Tariff, tr *trace) (ratio, gap) {
 	f := t.rule.formula
-	units := one
+	units := integer(1)
 	if f.distance != "" {
 		distance, missing := p.count(t, f.distance, tr)
 		if missing.kind != noGap {
 			return ratio{}, missing
 		}
 		factor := f.distancePower.of(distance.minus(f.less).notBelowZero().over(f.distanceUnit))
-		tr.distanceFactor(f, distance, factor)
-		units = units.Mul(factor)
+		tr.factor("distance factor", distance, f.less, f.distanceUnit, &f.distancePower, factor)
+		units = units.times(factor)
 	}
 	if f.mass {
 		tonnes, missing := p.tonnesBy(&f.tonnes, f.tonneIndex)
@@ -81,16 +82,16 @@ func (p *pricing) serviceUnits(t *Tariff, tr *trace) (ratio, gap) {
 		}
 		factor := f.massPower.of(tonnes.over(f.massUnit))
 		tr.tonnes(p, &f.tonnes, f.tonneIndex)
-		tr.massFactor(f, tonnes, factor)
-		units = units.Mul(factor)
+		tr.factor("mass factor", tonnes, decimal.Zero, f.massUnit, &f.massPower, factor)
+		units = units.times(factor)
 	}
-	return whole(units), gap{}
+	return units, gap{}
 }
 
 // exponent is a power p = a / b, in lowest terms, whose result is rounded.
 type exponent struct {
 	p        decimal.Decimal
-	a, b     *big.Int
+	a, b     int64
 	decimals int32
 	scale    *big.Int // (2 × 10^decimals)^b
 }
@@ -99,8 +100,11 @@ func newExponent(p decimal.Decimal, decimals int32) exponent {
 	fraction := p.Rat()
 	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)
 	scale.Lsh(scale, 1)
-	return exponent{p, fraction.Num(), fraction.Denom(), decimals, scale.Exp(scale, fraction.Denom(), nil)}
+	return exponent{p, fraction.Num().Int64(), fraction.Denom().Int64(), decimals, scale.Exp(scale, fraction.Denom(), nil)}
 }
+
+// isOne reports whether it only rounds.
+func (e *exponent) isOne() bool { return e.a == 1 && e.b == 1 }
 
 // of returns x^p, half away from zero, x not being below 0.
 //
@@ -110,40 +114,56 @@ func newExponent(p decimal.Decimal, decimals int32) exponent {
 // n / s for (2n − 1)^b · D^a ≤ (2s)^b · N^a < (2n + 1)^b · D^a: n is the b-th root of
 // (2s)^b · N^a / D^a, cut off to a whole number, plus one, halved. The cut never crosses a
 // half, which is a whole number there.
-func (e *exponent) of(x ratio) decimal.Decimal {
+func (e *exponent) of(x ratio) ratio {
 	switch {
 	case x.sign() == 0:
-		return decimal.Zero
-	case e.p.Equal(one):
-		return x.roundTo(e.decimals)
+		return integer(0)
+	case e.isOne():
+		return number(x.roundTo(e.decimals))
 	}
 	numerator, denominator := x.integers()
-	radicand := new(big.Int).Exp(numerator, e.a, nil)
+	radicand := numerator.Exp(numerator, big.NewInt(e.a), nil)
 	radicand.Mul(radicand, e.scale)
-	radicand.Quo(radicand, new(big.Int).Exp(denominator, e.a, nil))
+	radicand.Quo(radicand, denominator.Exp(denominator, big.NewInt(e.a), nil))
 
-	halves := root(radicand, e.b.Int64())
+	halves := root(radicand, e.b)
 	halves.Add(halves, big.NewInt(1))
-	return decimal.NewFromBigInt(halves.Rsh(halves, 1), -e.decimals)
+	return number(decimal.NewFromBigInt(halves.Rsh(halves, 1), -e.decimals))
 }
 
-// root returns the largest whole number whose b-th power is at most x, which it
-// overwrites. That of an even b is one of the square root, cut off to a whole number:
-// no whole number lies between the two.
+// root returns the largest whole number whose b-th power is at most x.
 func root(x *big.Int, b int64) *big.Int {
-	for ; b%2 == 0; b /= 2 {
-		x.Sqrt(x)
-	}
-	if b == 1 {
+	if b == 1 || x.Sign() == 0 {
 		return x
 	}
-	exponent := big.NewInt(b)
-	found, raised := new(big.Int), new(big.Int)
-	for bit := x.BitLen() / int(b); bit >= 0; bit-- {
-		found.SetBit(found, bit, 1)
-		if raised.Exp(found, exponent, nil).Cmp(x) > 0 {
-			found.SetBit(found, bit, 0)
+	// Newton's steps in whole numbers: from any start the first leads to the root or above
+	// it, and each after it down, until there is none below. The start, in floats, only
+	// saves steps.
+	found := newtonStep(rootNear(x, b), x, b)
+	for {
+		next := newtonStep(found, x, b)
+		if next.Cmp(found) >= 0 {
+			return found
 		}
+		found = next
 	}
-	return found
+}
+
+// newtonStep returns ((b − 1) · r + x / r^(b − 1)) / b.
+func newtonStep(r, x *big.Int, b int64) *big.Int {
+	less := big.NewInt(b - 1)
+	next := new(big.Int).Exp(r, less, nil)
+	next.Quo(x, next)
+	next.Add(next, less.Mul(less, r))
+	return next.Quo(next, big.NewInt(b))
+}
+
+// rootNear returns the root to some digits, and at least 1.
+func rootNear(x *big.Int, b int64) *big.Int {
+	cut := max(x.BitLen()-64, 0)
+	first := new(big.Int).Rsh(x, uint(cut)).Uint64()
+	log := (math.Log2(float64(first)) + float64(cut)) / float64(b)
+	zeros := max(int(log)-52, 0) // what a float does not hold
+	near := big.NewInt(int64(math.Exp2(log-float64(zeros))) + 1)
+	return near.Lsh(near, uint(zeros))
 }

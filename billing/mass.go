@@ -81,11 +81,11 @@ func (r *tonneRule) of(m *mass) ratio {
 	var t ratio
 	switch {
 	case r.tonne != TonneLb:
-		t = whole(m.kg.Shift(-3))
+		t = number(m.kg).over(thousand)
 	case m.lb != nil:
-		t = whole(decimal.New(*m.lb, -3))
+		t = integer(*m.lb).over(thousand)
 	default:
-		t = ratio{m.kg, tonneLb}
+		t = number(m.kg).over(tonneLb)
 	}
 	return t.round(r.rounding, r.step)
 }

@@ -4,29 +4,27 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/shopspring/decimal"
 )
 
 // chargeOfCharges prices a percentage or a top-up from the charges of a flight so far.
 func (p *pricing) chargeOfCharges(t *Tariff, rows []row) (*Charge, error) {
 	tr := p.conditionsOf(t)
-	sum, found := decimal.Zero, false
+	sum, found := integer(0), false
 	for i, code := range t.rule.of {
-		part, charged := decimal.Zero, false
+		part, charged := integer(0), false
 		for _, r := range rows {
-			if r.charge == nil || r.t.rule.code != code {
+			if r.charge == nil || !t.countsCharge(r.t, code) {
 				continue
 			}
 			if r.charge.Currency != t.Currency {
 				return nil, unusableTariff(p.c.Flight.ID, t.Code, fmt.Sprintf("in %s counts the charge %q, which is in %s: it must be in the same currency",
 					t.Currency, r.charge.Code, r.charge.Currency))
 			}
-			part, charged = part.Add(r.charge.Amount), true
+			part, charged = part.plus(r.charge.Amount), true
 		}
 		if charged {
 			tr.charges(t.Of[i], part)
-			sum, found = sum.Add(part), true
+			sum, found = sum.add(part), true
 		}
 	}
 	if t.Basis == BasisTopUp {
@@ -35,17 +33,28 @@ func (p *pricing) chargeOfCharges(t *Tariff, rows []row) (*Charge, error) {
 	if !found {
 		return nil, nil //nolint:nilnil // no charge
 	}
-	return p.charge(t, whole(sum), tr), nil
+	return p.charge(t, sum, tr), nil
 }
 
+// countsCharge reports whether a percentage or a top-up counts the charge of another
+// tariff among those of a code. One that is for an airport leaves the charges of the
+// flight's other airport out.
+func (t *Tariff) countsCharge(other *Tariff, code string) bool {
+	return other.rule.code == code && oneAirport(t.rule.airport, other.rule.airport)
+}
+
+// oneAirport reports whether two tariffs may be charged at one airport, by the canonical
+// forms of theirs; "" is every airport.
+func oneAirport(a, b string) bool { return a == b || a == "" || b == "" }
+
 // topUp charges what a sum is short of the minimum.
-func (p *pricing) topUp(t *Tariff, sum decimal.Decimal, tr *trace) *Charge {
-	short := t.Minimum.Sub(sum)
-	if !short.IsPositive() {
+func (p *pricing) topUp(t *Tariff, sum ratio, tr *trace) *Charge {
+	short := number(*t.Minimum).add(sum.negated())
+	if short.sign() <= 0 {
 		return nil
 	}
-	tr.add(Step{What: "minimum", Value: t.Minimum.String(), How: "less " + sum.String()})
-	return p.line(t, trimmed(short), one, short.Round(t.rule.minor), tr)
+	tr.add(Step{What: "minimum", Value: tr.say(*t.Minimum), How: tr.say("less ", sum)})
+	return p.line(t, short, one, short, tr)
 }
 
 // codeGraph says which codes percentages and top-ups are made of.

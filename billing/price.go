@@ -106,18 +106,20 @@ type pricing struct {
 	c          *Case
 	set        *TariffSet
 	facts      facts
-	from, to   string                          // the forms of the airports
 	look       func(name string) (Fact, error) // for conditions
 	madeTonnes []madeTonnes                    // by each of the set's rules for tonnes
 	charges    []Charge                        // so far, with room for one of each row
 	trace      trace                           // of the charge that is being made
 	clocks     [2]clock                        // at the origin and at the destination
+
+	from, to, registration, operator string // the forms of these codes
 }
 
 func newPricing(c *Case, tariffs *TariffSet, bounds Bounds) *pricing {
-	p := &pricing{c: c, set: tariffs, facts: facts{c: c, bounds: bounds}}
+	p := &pricing{c: c, set: tariffs, facts: facts{c: c, bounds: bounds, resolved: make([]resolved, 0, usualFacts)}}
 	p.from = CodeForm(canonicalCode(c.Origin, c.Flight.Origin))
 	p.to = CodeForm(canonicalCode(c.Destination, c.Flight.Destination))
+	p.registration, p.operator = CodeForm(c.Flight.Registration), CodeForm(c.Flight.Operator)
 	p.look = p.conditionFact
 	return p
 }
@@ -129,31 +131,41 @@ type row struct {
 	charge *Charge
 }
 
+// usualRows and usualFacts make room for what most flights have.
+const usualRows, usualFacts = 32, 8
+
 // applying returns the tariffs that apply to a flight, and those of which that cannot be
 // said, by code and id.
 func (p *pricing) applying() []row {
-	rows := p.applyingAt("", nil)
+	rows := p.applyingAt("", make([]row, 0, usualRows))
 	if p.from != "" {
 		rows = p.applyingAt(p.from, rows)
 	}
 	if p.to != "" && p.to != p.from {
 		rows = p.applyingAt(p.to, rows)
 	}
-	slices.SortStableFunc(rows, func(a, b row) int {
-		return cmp.Or(cmp.Compare(a.t.Code, b.t.Code), cmp.Compare(a.t.ID, b.t.ID))
-	})
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.t.rule.order, b.t.rule.order) })
 	return withoutReplaced(rows)
 }
 
 // applyingAt adds those of an airport.
 func (p *pricing) applyingAt(airport string, rows []row) []row {
 	day, here := p.c.MovedOn.ordinal(), p.ends(airport)
-	for i := range p.set.at[airport] {
-		e := &p.set.at[airport][i]
-		if day < e.from || day >= e.to || e.ends&here == 0 || e.customer != 0 && e.customer != p.c.Customer.ID {
-			continue
-		}
-		if fails, open := p.judge(e); !fails {
+	groups := p.set.at[airport]
+	for i := range groups {
+		g := &groups[i]
+		judged, fails, open := false, false, gap{}
+		for j := range g.entries {
+			e := &g.entries[j]
+			if day < e.from || day >= e.to || e.ends&here == 0 || e.customer != 0 && e.customer != p.c.Customer.ID {
+				continue
+			}
+			if !judged {
+				judged = true
+				if fails, open = p.judge(&g.terms); fails {
+					break
+				}
+			}
 			rows = append(rows, row{t: e.tariff, gap: open})
 		}
 	}
@@ -187,6 +199,7 @@ func withoutReplaced(rows []row) []row {
 // countFlight prices the tariffs that count what the flight is, or says what they lack.
 func (p *pricing) countFlight(rows []row) {
 	p.charges = make([]Charge, 0, len(rows))
+	p.trace.steps = make([]Step, 0, 4*len(rows))
 	for i := range rows {
 		r := &rows[i]
 		if r.gap.kind != noGap || r.t.rule.unusable != "" || r.t.Basis.ofCharges() {

@@ -56,7 +56,7 @@ func (p *pricing) units(t *Tariff, tr *trace) (ratio, gap) {
 func (t *Tariff) unitsOf(value ratio) ratio {
 	if t.FreeMode == FreeThreshold {
 		if value.cmp(t.Free) <= 0 {
-			return whole(decimal.Zero)
+			return integer(0)
 		}
 	} else if !t.Free.IsZero() {
 		value = value.minus(t.Free).notBelowZero()
@@ -88,7 +88,7 @@ func (t *Tariff) countsPlainly() bool {
 func (p *pricing) value(t *Tariff, tr *trace) (ratio, gap) {
 	switch t.Basis {
 	case BasisPerFlight:
-		return whole(one), gap{}
+		return integer(1), gap{}
 	case BasisPerTonne:
 		return p.tonnesInBand(t, tr)
 	case BasisPerKm:
@@ -98,7 +98,7 @@ func (p *pricing) value(t *Tariff, tr *trace) (ratio, gap) {
 	case BasisPerTime:
 		return p.count(t, "stay_minutes", tr)
 	case BasisPerUnit:
-		sum := whole(decimal.Zero)
+		sum := integer(0)
 		for _, name := range t.Of {
 			n, missing := p.count(t, name, tr)
 			if missing.kind != noGap {
@@ -114,7 +114,7 @@ func (p *pricing) value(t *Tariff, tr *trace) (ratio, gap) {
 	case BasisRoute, BasisTerminal, BasisFormula:
 		return p.serviceUnits(t, tr)
 	default:
-		return whole(decimal.Zero), gap{}
+		return integer(0), gap{}
 	}
 }
 
@@ -127,7 +127,7 @@ func (p *pricing) count(t *Tariff, name string, tr *trace) (ratio, gap) {
 	} else {
 		var n decimal.Decimal
 		n, missing = p.facts.number(name)
-		value = whole(n)
+		value = number(n)
 	}
 	if missing.kind != noGap {
 		return ratio{}, missing
@@ -149,7 +149,7 @@ func (p *pricing) tonnesInBand(t *Tariff, tr *trace) (ratio, gap) {
 		if m.gap.kind != noGap {
 			return ratio{}, m.gap
 		}
-		kg := whole(m.kg)
+		kg := number(m.kg)
 		inside := t.cut(kg)
 		tr.fact(p, "mtow_kg")
 		tr.cut(t, bandKilograms, kg, inside)
@@ -185,14 +185,15 @@ func (p *pricing) tonnesBy(rule *tonneRule, index int) (ratio, gap) {
 		p.madeTonnes = make([]madeTonnes, len(p.set.tonneRules))
 	}
 	made := &p.madeTonnes[index]
-	if made.value.d.IsZero() {
-		made.value = rule.of(m)
+	if !made.known {
+		made.known, made.value = true, rule.of(m)
 	}
 	return made.value, gap{}
 }
 
 // madeTonnes is a mass in tonnes, and the step that says so once it was asked for.
 type madeTonnes struct {
+	known bool
 	value ratio
 	step  Step
 }

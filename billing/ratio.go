@@ -1,78 +1,153 @@
 package billing
 
 import (
+	"cmp"
 	"math/big"
+	"math/bits"
+	"strconv"
 
 	"github.com/shopspring/decimal"
 )
 
-// ratio is an exact number n / d, d being above 0. Most are finite decimals, whose d
-// is 1.
-type ratio struct{ n, d decimal.Decimal }
+// ratio is an exact number: n / d where 64 bits hold it, as they nearly always do, which
+// takes no memory; else a fraction of any size.
+type ratio struct {
+	n, d int64 // d is above 0
+	big  *big.Rat
+}
 
 var one = decimal.New(1, 0)
 
-func whole(n decimal.Decimal) ratio { return ratio{n, one} }
+// powersOfTen that 64 bits hold.
+var powersOfTen = func() (powers [19]int64) {
+	powers[0] = 1
+	for i := 1; i < len(powers); i++ {
+		powers[i] = powers[i-1] * 10
+	}
+	return powers
+}()
 
-// isDecimal reports whether it is held as one: its d is the very same 1.
-func (r ratio) isDecimal() bool { return r.d == one }
+func integer(n int64) ratio { return ratio{n: n, d: 1} }
+
+// number returns a decimal as it is.
+func number(d decimal.Decimal) ratio {
+	digits, places := d.NumDigits(), -int(d.Exponent())
+	switch {
+	case digits > 18 || places > 18 || digits-places > 18:
+		return fraction(d.Rat())
+	case places < 0:
+		return integer(d.CoefficientInt64() * powersOfTen[-places])
+	default:
+		return ratio{n: d.CoefficientInt64(), d: powersOfTen[places]}
+	}
+}
+
+// fraction returns a fraction, which nobody may change afterwards.
+func fraction(x *big.Rat) ratio {
+	if x.Num().BitLen() < 64 && x.Denom().BitLen() < 64 {
+		return ratio{n: x.Num().Int64(), d: x.Denom().Int64()}
+	}
+	return ratio{big: x}
+}
+
+// rat returns the number as a fraction, which nobody may change.
+func (r ratio) rat() *big.Rat {
+	if r.big != nil {
+		return r.big
+	}
+	return big.NewRat(r.n, r.d)
+}
+
+// integers returns the number as a fraction of whole numbers of the caller's own.
+func (r ratio) integers() (numerator, denominator *big.Int) {
+	if r.big != nil {
+		return new(big.Int).Set(r.big.Num()), new(big.Int).Set(r.big.Denom())
+	}
+	return big.NewInt(r.n), big.NewInt(r.d)
+}
+
+// product reports whether 64 bits hold it.
+func product(a, b int64) (int64, bool) {
+	high, low := bits.Mul64(magnitude(a), magnitude(b))
+	return a * b, high == 0 && low>>63 == 0
+}
+
+func magnitude(a int64) uint64 { return uint64(max(a, -a)) }
+
+func (r ratio) times(other ratio) ratio {
+	if r.big == nil && other.big == nil {
+		n, ok := product(r.n, other.n)
+		d, fits := product(r.d, other.d)
+		if ok && fits {
+			return ratio{n: n, d: d}
+		}
+	}
+	return fraction(new(big.Rat).Mul(r.rat(), other.rat()))
+}
+
+func (r ratio) mul(by decimal.Decimal) ratio { return r.times(number(by)) }
 
 // over divides by a number above 0.
 func (r ratio) over(by decimal.Decimal) ratio {
-	if by.CoefficientInt64() == 1 && by.NumDigits() == 1 { // a power of ten
-		return ratio{r.n.Shift(-by.Exponent()), r.d}
+	b := number(by)
+	if b.big != nil {
+		return r.times(fraction(new(big.Rat).Inv(b.big)))
 	}
-	return ratio{r.n, r.d.Mul(by)}.finite()
+	return r.times(ratio{n: b.d, d: b.n})
 }
 
-// finite holds a number whose denominator is a power of ten as a decimal.
-func (r ratio) finite() ratio {
-	if d := r.d.Normalize(); d.CoefficientInt64() == 1 && d.NumDigits() == 1 {
-		return whole(r.n.Shift(-d.Exponent()))
+func (r ratio) add(other ratio) ratio {
+	if r.d < other.d {
+		r, other = other, r
 	}
-	return r
+	if r.big == nil && other.big == nil && r.d%other.d == 0 { // one of them has the decimals of both
+		n, ok := product(other.n, r.d/other.d)
+		if sum := r.n + n; ok && magnitude(r.n)>>62 == 0 && magnitude(n)>>62 == 0 {
+			return ratio{n: sum, d: r.d}
+		}
+	}
+	return fraction(new(big.Rat).Add(r.rat(), other.rat()))
 }
 
-func (r ratio) times(other ratio) ratio {
-	if r.isDecimal() && other.isDecimal() {
-		return whole(r.n.Mul(other.n))
+func (r ratio) plus(d decimal.Decimal) ratio { return r.add(number(d)) }
+
+func (r ratio) minus(d decimal.Decimal) ratio { return r.add(number(d).negated()) }
+
+func (r ratio) negated() ratio { return r.times(integer(-1)) }
+
+func (r ratio) sign() int {
+	if r.big != nil {
+		return r.big.Sign()
 	}
-	return ratio{r.n.Mul(other.n), r.d.Mul(other.d)}
+	return cmp.Compare(r.n, 0)
 }
-
-func (r ratio) mul(by decimal.Decimal) ratio { return ratio{r.n.Mul(by), r.d} }
-
-func (r ratio) plus(d decimal.Decimal) ratio {
-	if r.isDecimal() {
-		return whole(r.n.Add(d))
-	}
-	return ratio{r.n.Add(d.Mul(r.d)), r.d}
-}
-
-func (r ratio) minus(d decimal.Decimal) ratio { return r.plus(d.Neg()) }
-
-func (r ratio) sign() int { return r.n.Sign() }
 
 // cmp compares with a decimal.
-func (r ratio) cmp(d decimal.Decimal) int {
-	if r.isDecimal() {
-		return compareNumbers(r.n, d)
+func (r ratio) cmp(d decimal.Decimal) int { return r.compare(number(d)) }
+
+func (r ratio) compare(other ratio) int {
+	if r.big == nil && other.big == nil {
+		a, ok := product(r.n, other.d)
+		b, fits := product(other.n, r.d)
+		if ok && fits {
+			return cmp.Compare(a, b)
+		}
 	}
-	return r.n.Cmp(d.Mul(r.d))
+	return r.rat().Cmp(other.rat())
 }
 
 // notBelowZero returns the number, and 0 for one below.
 func (r ratio) notBelowZero() ratio {
 	if r.sign() < 0 {
-		return whole(decimal.Zero)
+		return integer(0)
 	}
 	return r
 }
 
 // atMost returns the lesser of the number and d.
 func (r ratio) atMost(d decimal.Decimal) ratio {
-	if r.cmp(d) > 0 {
-		return whole(d)
+	if most := number(d); r.compare(most) > 0 {
+		return most
 	}
 	return r
 }
@@ -82,23 +157,33 @@ func (r ratio) round(how Rounding, step decimal.Decimal) ratio {
 	if how == RoundNone || how == "" {
 		return r
 	}
-	divisor := r.d.Mul(step)
-	if how == RoundNearest {
-		return whole(r.n.DivRound(divisor, 0).Mul(step))
+	return r.over(step).wholes(how).mul(step)
+}
+
+// wholes returns a number, not below 0, as a whole one.
+func (r ratio) wholes(how Rounding) ratio {
+	if r.big != nil {
+		q, rest := new(big.Int).QuoRem(r.big.Num(), r.big.Denom(), new(big.Int))
+		if how == RoundUp && rest.Sign() > 0 || how == RoundNearest && rest.Lsh(rest, 1).Cmp(r.big.Denom()) >= 0 {
+			q.Add(q, big.NewInt(1))
+		}
+		return fraction(new(big.Rat).SetInt(q))
 	}
-	q, rest := r.n.QuoRem(divisor, 0)
-	if how == RoundUp && rest.IsPositive() {
-		q = q.Add(one)
+	q, rest := r.n/r.d, r.n%r.d
+	if how == RoundUp && rest > 0 || how == RoundNearest && rest >= r.d-rest {
+		q++
 	}
-	return whole(q.Mul(step))
+	return integer(q)
 }
 
 // roundTo rounds to a number of decimals, half away from zero.
 func (r ratio) roundTo(places int32) decimal.Decimal {
-	if r.isDecimal() {
-		return r.n.Round(places)
+	if r.big == nil && int(places) < len(powersOfTen) {
+		if n, ok := product(r.n, powersOfTen[places]); ok {
+			return decimal.New(ratio{n: n, d: r.d}.nearest(), -places)
+		}
 	}
-	return r.n.DivRound(r.d, places)
+	return decimal.NewFromBigRat(r.rat(), places)
 }
 
 // endlessPlaces are the decimals that a number without end is shown with.
@@ -107,16 +192,68 @@ const endlessPlaces = 12
 // decimal returns the number itself where it is a finite decimal, else rounded to 12
 // decimals.
 func (r ratio) decimal() decimal.Decimal {
-	if r.isDecimal() {
-		return trimmed(r.n)
+	if n, places, ok := r.digits(); ok {
+		return decimal.New(n, int32(-places))
 	}
-	exact := r.n.Rat()
-	exact.Quo(exact, r.d.Rat())
+	exact := r.rat()
 	places, finite := exact.FloatPrec()
 	if !finite {
 		places = endlessPlaces
 	}
-	return trimmed(r.n.DivRound(r.d, int32(places)))
+	return trimmed(decimal.NewFromBigRat(exact, int32(places)))
+}
+
+// isEndless reports whether its decimals have no end.
+func (r ratio) isEndless() bool {
+	if r.big != nil {
+		_, finite := r.big.FloatPrec()
+		return !finite
+	}
+	_, _, rest := factors(r.d)
+	return r.n%rest != 0
+}
+
+// factors returns how many 2 and 5 a number above 0 is made of, and what else.
+func factors(n int64) (twos, fives int, rest int64) {
+	twos = bits.TrailingZeros64(uint64(n))
+	for n >>= twos; n%5 == 0; n /= 5 {
+		fives++
+	}
+	return twos, fives, n
+}
+
+// digits returns what decimal does as n / 10^places, without zeros at its end; false
+// where 64 bits do not hold it.
+func (r ratio) digits() (n int64, places int, ok bool) {
+	if r.big != nil {
+		return 0, 0, false
+	}
+	n = r.n
+	twos, fives, rest := factors(r.d)
+	if n%rest == 0 {
+		n, places, ok = n/rest, max(twos, fives), true
+		for ; fives < places && ok; fives++ {
+			n, ok = product(n, 5)
+		}
+		for ; twos < places && ok; twos++ {
+			n, ok = product(n, 2)
+		}
+	} else if n, ok = product(n, powersOfTen[endlessPlaces]); ok {
+		n, places = ratio{n: n, d: r.d}.nearest(), endlessPlaces
+	}
+	for ; places > 0 && n%10 == 0; places-- {
+		n /= 10
+	}
+	return n, places, ok && places < len(powersOfTen)
+}
+
+// nearest returns the nearest whole number, the one away from zero of two, where it is no
+// big one.
+func (r ratio) nearest() int64 {
+	if r.n < 0 {
+		return -ratio{n: -r.n, d: r.d}.nearest()
+	}
+	return r.wholes(RoundNearest).n
 }
 
 // trimmed returns the same number without zeros at the end of its decimals.
@@ -130,15 +267,24 @@ func trimmed(d decimal.Decimal) decimal.Decimal {
 	return d
 }
 
-func (r ratio) add(other ratio) ratio {
-	if r.isDecimal() && other.isDecimal() {
-		return whole(r.n.Add(other.n))
-	}
-	return ratio{r.n.Mul(other.d).Add(other.n.Mul(r.d)), r.d.Mul(other.d)}
-}
+// text writes the number, to 12 decimals where it has no end.
+func (r ratio) text() string { return string(r.appendTo(nil)) }
 
-// integers returns the number as a fraction of whole numbers, which nobody may change.
-func (r ratio) integers() (numerator, denominator *big.Int) {
-	low := min(r.n.Exponent(), r.d.Exponent(), 0)
-	return r.n.Shift(-low).BigInt(), r.d.Shift(-low).BigInt()
+func (r ratio) appendTo(text []byte) []byte {
+	n, places, ok := r.digits()
+	if !ok {
+		return append(text, r.decimal().String()...)
+	}
+	if n < 0 {
+		text = append(text, '-')
+	}
+	n = max(n, -n)
+	point := powersOfTen[places]
+	text = strconv.AppendInt(text, n/point, 10)
+	if places == 0 {
+		return text
+	}
+	text = strconv.AppendInt(text, point+n%point, 10) // 1 and all the decimals
+	text[len(text)-places-1] = '.'
+	return text
 }

@@ -1,10 +1,6 @@
 package billing
 
-import (
-	"time"
-
-	"github.com/shopspring/decimal"
-)
+import "time"
 
 // stay is the time on the stand that is billed with a movement.
 type stay struct {
@@ -25,10 +21,7 @@ func (c *Case) stayOf() stay {
 		return stay{known: true, gap: unusableGap("off_block_at", what)}
 	}
 	elapsed := off.Sub(*on)
-	if elapsed%time.Minute == 0 {
-		return stay{known: true, minutes: whole(decimal.NewFromInt(int64(elapsed / time.Minute)))}
-	}
-	return stay{known: true, minutes: ratio{decimal.New(int64(elapsed), -9), decimal.New(60, 0)}}
+	return stay{known: true, minutes: ratio{n: int64(elapsed), d: int64(time.Minute)}}
 }
 
 // stayMinutes returns the stay as tariffs count it, looked up once: the source's own
@@ -39,7 +32,7 @@ func (f *facts) stayMinutes() (ratio, gap) {
 			f.stay = f.c.stayOf()
 		} else {
 			n, gap := f.number("stay_minutes")
-			f.stay = stay{known: true, minutes: whole(n), gap: gap}
+			f.stay = stay{known: true, minutes: number(n), gap: gap}
 		}
 	}
 	return f.stay.minutes, f.stay.gap

@@ -61,5 +61,5 @@ func ValidateSet(tariffs []Tariff, canonical func(code string) string) []TariffP
 func meetOnAFlight(a, b *Tariff, airports map[*Tariff]string) bool {
 	return (Validity{a.ValidFrom, a.ValidTo}).Overlaps(Validity{b.ValidFrom, b.ValidTo}) &&
 		(a.CustomerID == 0 || b.CustomerID == 0 || a.CustomerID == b.CustomerID) &&
-		(airports[a] == "" || airports[b] == "" || airports[a] == airports[b])
+		oneAirport(airports[a], airports[b])
 }

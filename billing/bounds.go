@@ -55,9 +55,10 @@ func unusableMovement(f *Flight, now time.Time) string {
 	}
 }
 
-// unusableFact says what about the flight cannot be right, or "".
+// unusableFact says what about the flight cannot be right, or "". The stay is left to the
+// tariffs that need it: of a leg, off_block_at may be at one airport and on_block_at at the other.
 func unusableFact(f *Flight, bounds Bounds) string {
-	return cmp.Or(unusableMass(f, bounds), unusableDistance(f, bounds), unusablePassengers(f, bounds), unusableFlightTime(f, bounds), unusableStay(f))
+	return cmp.Or(unusableMass(f, bounds), unusableDistance(f, bounds), unusablePassengers(f, bounds), unusableFlightTime(f, bounds))
 }
 
 func unusableMass(f *Flight, bounds Bounds) string {
@@ -115,17 +116,6 @@ func unusableFlightTime(f *Flight, bounds Bounds) string {
 		return fmt.Sprintf("landed (landed_at %s) more than %g hours after it took off (departed_at %s; FLIGHTBILL_MAX_FLIGHT_TIME): "+
 			"is one of the two of another day, or in seconds where milliseconds are needed?",
 			instant(*f.LandedAt), most.Hours(), instant(*f.DepartedAt))
-	default:
-		return ""
-	}
-}
-
-func unusableStay(f *Flight) string {
-	switch {
-	case f.OnBlockAt != nil && f.OnBlockAt.Before(earliestLanding):
-		return fmt.Sprintf("came on its stand (on_block_at) at %s, before %d: seconds? milliseconds are needed", instant(*f.OnBlockAt), earliestLanding.Year())
-	case f.OnBlockAt != nil && f.OffBlockAt != nil && f.OffBlockAt.Before(*f.OnBlockAt):
-		return fmt.Sprintf("left its stand (off_block_at %s) before it came on it (on_block_at %s)", instant(*f.OffBlockAt), instant(*f.OnBlockAt))
 	default:
 		return ""
 	}

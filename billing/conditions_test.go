@@ -179,8 +179,9 @@ func TestMissingFactsAreTold(t *testing.T) {
 		{"a declared mass beyond the bounds", caseOf(flight(), aircraft("mtow_kg", "7000000")), tariff(1, "X", basis(billing.BasisPerTonne, "1")), unusable, []string{"7000000 kg", "FLIGHTBILL_MAX_MTOW_KG"}},
 		{"no pounds to speak of", caseOf(flight(func(f *billing.Flight) { f.MTOWLb = new(int64(0)) })), tariff(1, "X"), unusable, []string{"0 lb"}},
 		{"too many pounds", caseOf(flight(noMass, func(f *billing.Flight) { f.MTOWLb = new(int64(2_000_000)) })), tariff(1, "X"), unusable, []string{"2000000 lb"}},
-		{"off blocks before on", caseOf(flight(stay(-time.Minute))), tariff(1, "X"), unusable, []string{"off_block_at", "on_block_at"}},
-		{"on blocks in 1970", caseOf(flight(func(f *billing.Flight) { f.OnBlockAt = new(time.Unix(1_700_000, 0)) })), tariff(1, "X"), unusable, []string{"on_block_at", "1990"}},
+		{"off blocks before on", caseOf(flight(stay(-time.Minute))), parking, unusable, []string{"off_block_at", "on_block_at", "two airports?"}},
+		{"off blocks before on, for a condition", caseOf(flight(stay(-time.Minute))), tariff(1, "X", onlyWhen(t, "stay_minutes>30")), unusable, []string{"off_block_at", "on_block_at"}},
+		{"on blocks in 1970", caseOf(flight(func(f *billing.Flight) { f.OnBlockAt = new(time.Unix(1_700_000, 0)) }, func(f *billing.Flight) { f.OffBlockAt = f.LandedAt })), parking, unusable, []string{"on_block_at", "1990"}},
 
 		{"still on the stand", caseOf(flight(notOff)), parking, waits, []string{"stay on the stand", "off_block_at", `tariff "PARK"`}},
 		{"not on the stand", caseOf(flight()), parking, waits, []string{"on_block_at", "off_block_at"}},
@@ -206,6 +207,26 @@ func TestMissingFactsAreTold(t *testing.T) {
 		require.NoError(t, err)
 		requireAmounts(t, charges, "60.00")
 	})
+}
+
+// An airline has a leg's off blocks of the origin and its on blocks of the destination.
+func TestStayNobodyNeedsRefusesNothing(t *testing.T) {
+	t.Parallel()
+	leg := flight(func(f *billing.Flight) { f.OffBlockAt, f.OnBlockAt = f.DepartedAt, f.LandedAt })
+	require.True(t, leg.OffBlockAt.Before(*leg.OnBlockAt))
+	require.NoError(t, billing.CheckFacts(leg, billing.DefaultBounds))
+	parking := tariff(2, "PARK", basis(billing.BasisPerTime, "1"))
+	elsewhere := parking
+	elsewhere.Airport = "EIDW"
+	charges, err := priceCase(caseOf(leg), tariff(1, "LAND"), elsewhere)
+	require.NoError(t, err)
+	require.Equal(t, []int64{1}, ids(charges))
+	_, err = priceCase(caseOf(leg), tariff(1, "LAND"), parking)
+	requireRefused(t, err, billing.Refused, billing.ReasonUnusableFacts, "off_block_at", "on_block_at")
+	leg.Facts = map[string]billing.Fact{"stay_minutes": billing.TextFact("45")}
+	charges, err = priceCase(caseOf(leg), tariff(1, "LAND"), parking)
+	require.NoError(t, err, "the source's own stay goes before the two times")
+	requireAmounts(t, charges, "10.00", "45.00")
 }
 
 // What a replaced row lacks does not matter.

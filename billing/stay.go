@@ -1,6 +1,9 @@
 package billing
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // stay is the time on the stand that is billed with a movement.
 type stay struct {
@@ -17,8 +20,13 @@ func (c *Case) stayOf() stay {
 	case off == nil || !c.Now.IsZero() && off.After(c.Now.Add(clockSkew)):
 		return stay{known: true, gap: gap{kind: gapStay, fact: "off_block_at"}}
 	}
-	if what := unusableStay(&c.Flight); what != "" {
-		return stay{known: true, gap: unusableGap("off_block_at", what)}
+	switch {
+	case on.Before(earliestLanding):
+		return stay{known: true, gap: unusableGap("on_block_at",
+			fmt.Sprintf("came on its stand (on_block_at) at %s, before %d: seconds? milliseconds are needed", instant(*on), earliestLanding.Year()))}
+	case off.Before(*on):
+		return stay{known: true, gap: unusableGap("off_block_at",
+			fmt.Sprintf("left its stand (off_block_at %s) before it came on it (on_block_at %s): of two airports? the stay at one is needed", instant(*off), instant(*on)))}
 	}
 	elapsed := off.Sub(*on)
 	return stay{known: true, minutes: ratio{n: int64(elapsed), d: int64(time.Minute)}}

@@ -46,7 +46,7 @@ func schemaOf(t *testing.T, b *testBundle, schema string) string {
 				WHERE relnamespace = 'flightbill'::regnamespace AND attnum > 0 AND NOT attisdropped
 			UNION ALL SELECT concat_ws(' ', 'view', viewname, definition) FROM pg_views WHERE schemaname = 'flightbill'
 			UNION ALL SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
-				WHERE connamespace = 'flightbill'::regnamespace
+				WHERE connamespace = 'flightbill'::regnamespace AND contype <> 'n'
 			UNION ALL SELECT concat_ws(' ', 'index', indexdef) FROM pg_indexes WHERE schemaname = 'flightbill'
 			UNION ALL SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(t.oid)) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
 				WHERE relnamespace = 'flightbill'::regnamespace AND NOT tgisinternal
@@ -340,6 +340,51 @@ func TestSchemaFile(t *testing.T) {
 	if dump != string(file) {
 		t.Errorf("schema.sql is not what the migrations make: run go run ./internal/dumpschema\n%s", firstDifference(string(file), dump))
 	}
+}
+
+// The database as the server itself writes it down, for pg_dump, is read again as the same.
+func TestSchemaIsReadAgain(t *testing.T) {
+	t.Parallel()
+	b, loaded := setup(t), &testBundle{url: dbtest.EmptyURL(t)}
+	loaded.pool = open(t, loaded.url, 1)
+	file, err := os.ReadFile("schema.sql")
+	require.NoError(t, err)
+	conn, err := loaded.pool.Acquire(t.Context())
+	require.NoError(t, err)
+	_, err = conn.Conn().PgConn().Exec(t.Context(), string(file)+"RESET search_path;").ReadAll()
+	conn.Release()
+	require.NoError(t, err)
+	const definitions = `
+		SELECT string_agg(d, E'\n' ORDER BY d COLLATE "C") FROM (
+			SELECT format('%s %s %s', coalesce(nullif(conrelid, 0)::regclass::text, contypid::regtype::text), conname, pg_get_constraintdef(oid)) FROM pg_constraint
+			WHERE connamespace = 'flightbill'::regnamespace AND contype <> 'n'
+			UNION ALL SELECT pg_get_indexdef(i.oid) FROM pg_class i WHERE relnamespace = 'flightbill'::regnamespace AND relkind = 'i'
+			UNION ALL SELECT format('%s %s', v.oid::regclass, pg_get_viewdef(v.oid)) FROM pg_class v WHERE relnamespace = 'flightbill'::regnamespace AND relkind = 'v'
+			UNION ALL SELECT pg_get_triggerdef(g.oid) FROM pg_trigger g WHERE NOT tgisinternal
+			UNION ALL SELECT pg_get_functiondef(p.oid) FROM pg_proc p WHERE pronamespace = 'flightbill'::regnamespace AND prokind = 'f'
+		) AS all_of_them (d)`
+	if made, read := get[string](t, b, definitions), get[string](t, loaded, definitions); made != read {
+		t.Errorf("schema.sql is read as something else: %s", firstDifference(read, made))
+	}
+
+	// Where the file comes from another version, that does not show what this server writes.
+	b.exec(t, `DO $$
+		DECLARE
+			c record;
+		BEGIN
+			FOR c IN SELECT conname, conrelid::regclass AS of_table, contypid::regtype AS of_type, contypid <> 0 AS of_domain, pg_get_constraintdef(oid) AS written
+				FROM pg_constraint WHERE connamespace = 'flightbill'::regnamespace AND contype = 'c'
+			LOOP
+				EXECUTE format('ALTER %s %s ADD CONSTRAINT again %s', CASE WHEN c.of_domain THEN 'DOMAIN' ELSE 'TABLE' END,
+					CASE WHEN c.of_domain THEN c.of_type::text ELSE c.of_table::text END, c.written);
+				IF c.written <> (SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'again') THEN
+					RAISE EXCEPTION '%: % is read as something else', c.conname, c.written;
+				END IF;
+				EXECUTE format('ALTER %s %s DROP CONSTRAINT again', CASE WHEN c.of_domain THEN 'DOMAIN' ELSE 'TABLE' END,
+					CASE WHEN c.of_domain THEN c.of_type::text ELSE c.of_table::text END);
+			END LOOP;
+		END
+	$$`)
 }
 
 func firstDifference(file, made string) string {

@@ -17,7 +17,7 @@ COMMENT ON EXTENSION btree_gist IS 'support for indexing common datatypes in GiS
 
 CREATE DOMAIN flightbill.facts AS jsonb
 	CONSTRAINT facts_are_an_object CHECK (((jsonb_typeof(VALUE) = 'object'::text) AND (octet_length((VALUE)::text) <= 20000)))
-	CONSTRAINT facts_are_text_or_numbers CHECK (((VALUE @? '$.keyvalue()?(!(@."value".type() == "string" && @."value" like_regex "^.{0,200}$" flag "s" || ((@."value".type() == "number" && @."value" > -1000000000000000000000000000000) && @."value" < 1000000000000000000000000000000) && @."value" * 1000000000000000000000000000000.floor() == @."value" * 1000000000000000000000000000000))'::jsonpath) IS FALSE))
+	CONSTRAINT facts_are_text_or_numbers CHECK (((VALUE @? '$.keyvalue()?(!(@."value".type() == "string" && @."value" like_regex "^.{0,200}$" flag "s" || ((@."value".type() == "number" && @."value" > -1000000000000000000000000000000) && @."value" < 1000000000000000000000000000000) && (@."value" * 1000000000000000000000000000000) % 1 == 0))'::jsonpath) IS FALSE))
 	CONSTRAINT facts_have_names_of_their_own CHECK (((VALUE @? '$.keyvalue()?(!(@."key" like_regex "^[a-z][a-z0-9_]{0,62}$") || @."key" like_regex "^(flight_id|callsign|operator|registration|aircraft_type|mtow_kg|mtow_lb|origin|destination|departed_at|landed_at|distance_km|passengers|movement|on_block_at|off_block_at|tonnes|kg|units|facts)$")'::jsonpath) IS FALSE));
 
 CREATE TYPE flightbill.flight_line AS (
@@ -2371,8 +2371,8 @@ CREATE VIEW flightbill.overlapping_flights AS
             f_1.movement,
             f_1.departed_at,
             f_1.landed_at,
-            f_1.departed_at,
-            'departed'::text
+            f_1.departed_at AS moved_at,
+            'departed'::text AS moved
            FROM flown f_1
           WHERE (f_1.movement = 'departure'::text)
         UNION ALL
@@ -2383,8 +2383,8 @@ CREATE VIEW flightbill.overlapping_flights AS
             f_1.movement,
             f_1.departed_at,
             f_1.landed_at,
-            f_1.departed_at,
-            'departed'::text
+            f_1.departed_at AS moved_at,
+            'departed'::text AS moved
            FROM flown f_1
           WHERE ((f_1.movement = ''::text) AND (f_1.aircraft IN ( SELECT d.aircraft
                    FROM flown d
@@ -2568,7 +2568,7 @@ CREATE TABLE flightbill.tariffs (
     CONSTRAINT tariffs_mass_unit_check CHECK (((mass_unit > (0)::numeric) AND (mass_unit < (1000000)::numeric))),
     CONSTRAINT tariffs_maximum_check CHECK ((abs(maximum) < ('1000000000000'::bigint)::numeric)),
     CONSTRAINT tariffs_minimum_check CHECK (((minimum >= (0)::numeric) AND (minimum < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_of_check CHECK ((((cardinality(of) >= 1) AND (cardinality(of) <= 50)) AND (array_position(of, NULL::text) IS NULL) AND (strpos(array_to_string(of, ''::text), '+'::text) = 0))),
+    CONSTRAINT tariffs_of_check CHECK (((cardinality(of) >= 1) AND (cardinality(of) <= 50) AND (array_position(of, NULL::text) IS NULL) AND (strpos(array_to_string(of, ''::text), '+'::text) = 0))),
     CONSTRAINT tariffs_rounding_check CHECK ((rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
     CONSTRAINT tariffs_tax_category_check CHECK ((tax_category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text]))),
     CONSTRAINT tariffs_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate <= (1)::numeric))),

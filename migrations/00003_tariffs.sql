@@ -184,7 +184,7 @@ CREATE TABLE flightbill.tariffs (
     -- the basis where billing.Tariff says so.
     "when"         text    CHECK (char_length("when") <= 1000 AND flightbill.when_is_readable("when")), -- conditions on facts, all of which must hold
     during         text    CHECK (during IS NULL OR char_length(during) <= 1000 AND flightbill.week_minutes(during) IS NOT NULL), -- local time of landing or take-off
-    "of"           text[]  CHECK (cardinality("of") BETWEEN 1 AND 50 AND array_position("of", NULL) IS NULL AND strpos(array_to_string("of", ''), '+') = 0), -- facts (per_unit, formula) or codes (percent, top_up)
+    "of"           text[]  CHECK (cardinality("of") >= 1 AND cardinality("of") <= 50 AND array_position("of", NULL) IS NULL AND strpos(array_to_string("of", ''), '+') = 0), -- facts (per_unit, formula) or codes (percent, top_up)
     unit           numeric CHECK (unit > 0 AND unit < 1000000000000),             -- of the basis, in one unit of quantity
     free           numeric CHECK (free >= 0 AND free < 1000000000000),            -- of the basis, without charge
     free_mode      text    CHECK (free_mode IN ('deduct', 'threshold')),

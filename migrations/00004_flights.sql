@@ -12,7 +12,7 @@ CREATE DOMAIN flightbill.facts AS jsonb
         || @.key like_regex "^(flight_id|callsign|operator|registration|aircraft_type|mtow_kg|mtow_lb|origin|destination|departed_at|landed_at|distance_km|passengers|movement|on_block_at|off_block_at|tonnes|kg|units|facts)$")') IS FALSE)
     CONSTRAINT facts_are_text_or_numbers CHECK ((VALUE @? '$.keyvalue() ? (!(
         @.value.type() == "string" && @.value like_regex "^.{0,200}$" flag "s"
-        || @.value.type() == "number" && @.value > -1e30 && @.value < 1e30 && (@.value * 1e30).floor() == @.value * 1e30))') IS FALSE);
+        || @.value.type() == "number" && @.value > -1e30 && @.value < 1e30 && @.value * 1e30 % 1 == 0))') IS FALSE);
 
 CREATE TABLE flightbill.flights (
     flight_id     text COLLATE "C" PRIMARY KEY,

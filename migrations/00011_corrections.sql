@@ -315,9 +315,9 @@ WITH flown AS (
 ), ends AS ( -- whole flights meet departures and arrivals
     SELECT f.*, f.landed_at AS moved_at, 'landed' AS moved FROM flown f WHERE f.movement <> 'departure'
     UNION ALL
-    SELECT f.*, f.departed_at, 'departed' FROM flown f WHERE f.movement = 'departure'
+    SELECT f.*, f.departed_at AS moved_at, 'departed' AS moved FROM flown f WHERE f.movement = 'departure'
     UNION ALL
-    SELECT f.*, f.departed_at, 'departed' FROM flown f
+    SELECT f.*, f.departed_at AS moved_at, 'departed' AS moved FROM flown f
     WHERE f.movement = '' AND f.aircraft IN (SELECT d.aircraft FROM flown d WHERE d.movement = 'departure')
 ), compared AS (
     SELECT f.*,

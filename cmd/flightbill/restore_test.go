@@ -27,6 +27,13 @@ func TestRestoredDump(t *testing.T) {
 	exec(`WITH c AS (INSERT INTO customers (code, name, billing_frequency, week_ends_on) VALUES ('WEEK', 'Weekly Air', 'weekly', 7) RETURNING id)
 		INSERT INTO customer_operators SELECT 'WEEK', id FROM c`)
 	exec(`UPDATE flights SET operator = 'WEEK' WHERE right(flight_id, 1) IN ('1', '2', '3', '4', '5')`)
+	exec(`INSERT INTO aircraft (registration, valid_from, valid_to, aircraft_type, mtow_kg, facts) VALUES
+		('G-OWN', NULL, '2013-01-01', 'A320', 73500, '{"noise_class": "A"}'), ('G-OWN', '2013-01-01', NULL, 'A320', 77000, '{"nox": 0.000000000000000000000000000001}')`)
+	exec(`INSERT INTO aircraft_types (aircraft_type, mtow_kg, facts) VALUES ('A320', 78000, '{"engines": 2}')`)
+	exec(`INSERT INTO tariffs (code, basis, airport, applies_to, unit_rate, currency, valid_from, "when", during, "of") VALUES
+		('NOISE', 'per_flight', 'LHR', 'arrival', 1, 'EUR', '2012-01-01', 'origin=JFK', NULL, NULL),
+		('NOISE', 'per_flight', 'EGLL', 'arrival', 2, 'EUR', '2012-01-01', 'origin!=KJFK', '22:00-06:00', NULL),
+		('BAGS', 'per_unit', NULL, 'any', 1, 'EUR', '2014-01-01', NULL, NULL, '{bags,skis}')`)
 	exec(`CREATE TABLE public.enqueued (flight_id text PRIMARY KEY)`)
 	startServe(t, "DATABASE_URL="+c.url("fees"))
 	enqueued := make(chan error, 1)
@@ -51,6 +58,21 @@ func TestRestoredDump(t *testing.T) {
 	runPostgres(t, "pg_restore", "--exit-on-error", "-d", c.url("restored"), dump)
 	require.Equal(t, c.schema(t, "fees"), c.schema(t, "restored"), "triggers that fire always, rights, owners and all")
 	restored := c.poolOf(t, "restored")
+	for _, table := range []string{"tariffs", "aircraft", "aircraft_types", "airports", "airport_codes", "changed_tariffs"} {
+		rows := `SELECT coalesce(sum(hashtext(row::text)), 0) FROM ` + table + ` AS row`
+		require.Equal(t, number(t, pool, rows), number(t, restored, rows), table)
+	}
+	require.Greater(t, number(t, restored, `SELECT count(*) FROM airports`), 17_000)
+	for sql, says := range map[string]string{
+		`INSERT INTO tariffs (code, basis, airport, applies_to, unit_rate, currency, valid_from, "when") VALUES
+			('noise', 'per_flight', 'LHR', 'arrival', 3, 'EUR', '2012-01-01', 'origin=DUB')`: "violate tariffs_do_not_overlap",
+		`UPDATE airports SET other_codes = '{LHR}' WHERE code = 'EGKK'`:       "code 'LHR' is one of airport 'EGKK' and one of airport 'EGLL'",
+		`INSERT INTO aircraft (registration, mtow_kg) VALUES ('gown', 70000)`: "aircraft_have_one_declaration",
+		`UPDATE aircraft_types SET facts = '{"engines": null}'`:               "facts_are_text_or_numbers",
+	} {
+		_, err := restored.Exec(t.Context(), sql)
+		require.ErrorContains(t, err, says)
+	}
 	moment := number(t, restored, `SELECT count(*) FROM public.enqueued`)
 	require.Less(t, number(t, restored, `SELECT count(*) FROM billed_flights`), moment, "some wait")
 	require.Positive(t, number(t, restored, `SELECT count(*) FROM river_job WHERE state = 'running'`), "some are in the hands of a process that is not here")

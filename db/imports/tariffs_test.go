@@ -233,6 +233,10 @@ func TestTariffsRefusesWrongRows(t *testing.T) {
 		row[at[c.column]] = c.value
 		b.refuse(imports.Tariffs, csvOf(customerTariff, strings.Join(good, ","), strings.Join(row, ",")), append(c.parts, "line 3")...)
 	}
+	row := append([]string(nil), good...)
+	row[at["tax_rate"]], row[at["currency"]] = "20", "EURO"
+	b.refuse(imports.Tariffs, csvOf(customerTariff, strings.Join(row, ",")),
+		`file.csv: line 2: tariff "LAND": currency "EURO"`, `file.csv: line 2: tariff "LAND": tax_rate 20`) // each with its place
 	assert.Equal(t, "0", b.value(`SELECT count(*)::text FROM tariffs`))
 }
 

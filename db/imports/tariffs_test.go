@@ -335,6 +335,20 @@ func TestTariffsWarnsOfUnknownFacts(t *testing.T) {
 	require.Equal(t, []string{`file.csv: line 3: column when: no flight, aircraft or type of aircraft has a fact "stand"` + asks}, warnings("engines"))
 }
 
+// 7.5 is rather 7.5 % than 750 %.
+func TestTariffsWarnsOfHighPercentages(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	result, err := b.read(imports.Tariffs, strings.NewReader(csvOf(tariffHeader+",of",
+		"LAND,,per_flight,,any,,,5,,USD,0,2012-01-01,,", "TWICE,,percent,,any,,,1,,USD,0,2012-01-01,,LAND",
+		"FUEL,,percent,,any,,,7.5,,USD,0,2012-01-01,,LAND", "LESS,,percent,,any,,,-1.5,,USD,0,2012-01-01,,LAND")))
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"file.csv: line 4: column unit_rate: 7.5 is 750 % of the charges in of; write 7.5 % as 0.075",
+		"file.csv: line 5: column unit_rate: -1.5 is -150 % of the charges in of; write -1.5 % as -0.015",
+	}, result.Warnings)
+}
+
 func TestTariffsWarnsOfHighTax(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

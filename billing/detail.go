@@ -117,14 +117,14 @@ func (tr *trace) sum(names []string, sum ratio) {
 
 // units notes what is made of a value.
 func (tr *trace) units(t *Tariff, value, units ratio) {
-	if tr == nil || t.Unit.IsZero() && t.Free.IsZero() && units.cmp(value.n) == 0 && value.isDecimal() {
+	if tr == nil || t.Unit.IsZero() && t.Free.IsZero() && (t.rounding() == RoundNone || units.cmp(value.n) == 0 && value.isDecimal()) {
 		return
 	}
-	how := value.text()
+	how, none := value.text(), ""
 	switch {
 	case t.Free.IsZero():
 	case t.FreeMode == FreeThreshold:
-		how += ", free up to " + t.Free.String()
+		none = ", none up to " + t.Free.String()
 	default:
 		how = "(" + how + " - " + t.Free.String() + ")"
 		if value.cmp(t.Free) < 0 {
@@ -134,7 +134,7 @@ func (tr *trace) units(t *Tariff, value, units ratio) {
 	if !t.Unit.IsZero() {
 		how += " / " + t.Unit.String()
 	}
-	tr.add(Step{What: bandUnits, Value: units.text(), How: how + roundingText(t.rounding(), one)})
+	tr.add(Step{What: bandUnits, Value: units.text(), How: how + roundingText(t.rounding(), one) + none})
 }
 
 func (tr *trace) distanceFactor(f *formula, distance ratio, factor decimal.Decimal) {

@@ -101,7 +101,7 @@ In the ledger: it has not been billed.
 	require.Contains(t, flightbill("", "price", "F5"), "It waits: flight_unknown: ")
 	fails(exitFailed, `--customer: customer "NOBODY" is not known`, "price", "F1", "--customer", "NOBODY")
 	fails(exitUsage, `"?" is not a flight id`, "price", "?")
-	fails(exitUsage, "accepts 1 arg", "price")
+	fails(exitUsage, "accepts 1 arg(s), received 0: write flightbill price FLIGHT_ID [--customer CODE] [--all]\n", "price")
 	require.Zero(t, number(t, pool, `SELECT count(*) FROM billed_flights`), "nothing is changed")
 
 	service, err := jobs.New(jobs.Config{

@@ -230,7 +230,12 @@ func (p *pricing) lacking(t *Tariff, g gap) *Error {
 			"flight %s has no end of its stay on the stand yet, which tariff %q needs; it is billed once the flight source has %s and that time has come",
 			id, t.Code, stayText(&p.c.Flight))}
 	case gapUnusable:
-		return UnusableFlight(id, g.what)
+		where := "the flight source"
+		if p.facts.fact(g.fact).from != "" {
+			where = "the register of aircraft"
+		}
+		return &Error{Kind: Refused, Reason: ReasonUnusableFacts, Message: fmt.Sprintf(
+			"flight %s %s, and tariff %q needs it; correct it in %s, or the tariff, and enqueue the flight again", id, g.what, t.Code, where)}
 	default:
 		return &Error{Kind: Refused, Reason: ReasonMissingFact, Message: fmt.Sprintf(
 			"flight %s has no %s, which tariff %q needs; %s and enqueue the flight again", id, p.factText(g.fact), t.Code, p.whereToAdd(g.fact))}

@@ -158,14 +158,12 @@ func (tr *trace) sum(names []string, sum ratio) {
 
 // units notes what is made of a value.
 func (tr *trace) units(t *Tariff, value, units ratio) {
-	if tr == nil || t.Unit.IsZero() && t.Free.IsZero() && units.compare(value) == 0 && !value.isEndless() {
+	if tr == nil || t.Unit.IsZero() && t.Free.IsZero() && (t.rounding() == RoundNone || units.compare(value) == 0 && !value.isEndless()) {
 		return
 	}
 	switch {
-	case t.Free.IsZero():
+	case t.Free.IsZero(), t.FreeMode == FreeThreshold:
 		tr.write(value)
-	case t.FreeMode == FreeThreshold:
-		tr.write(value, ", free up to ", t.Free)
 	default:
 		tr.write("(", value, " - ", t.Free, ")")
 		if value.cmp(t.Free) < 0 {
@@ -176,6 +174,9 @@ func (tr *trace) units(t *Tariff, value, units ratio) {
 		tr.write(" / ", t.Unit)
 	}
 	tr.writeRounding(t.rounding(), one)
+	if t.FreeMode == FreeThreshold && !t.Free.IsZero() {
+		tr.write(", none up to ", t.Free)
+	}
 	tr.add(Step{What: bandUnits, How: tr.written(), Value: tr.say(units)})
 }
 

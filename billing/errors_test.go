@@ -70,3 +70,17 @@ func TestErrorsOfTheSource(t *testing.T) {
 	requireRefused(t, billing.AmbiguousFlight("F1", 2), billing.NotYet, billing.ReasonFlightAmbiguous, "flight F1", "2")
 	requireRefused(t, billing.UnusableFlight("F1", "is odd"), billing.Refused, billing.ReasonUnusableFacts, "flight F1 is odd")
 }
+
+// Text where a number counts may be a mistake of whoever gave the fact, or of the tariff.
+func TestTextWhereANumberCounts(t *testing.T) {
+	t.Parallel()
+	tariffs := billing.NewTariffSet([]billing.Tariff{tariff(1, "SEATS", times("seats"))}, canonical)
+	for where, c := range map[string]billing.Case{
+		"the flight source":        caseOf(flight(facts("seats", "many"))),
+		"the register of aircraft": caseOf(flight(), aircraft("seats", "many")),
+	} {
+		_, err := billing.Price(c, tariffs, billing.DefaultBounds)
+		requireRefused(t, err, billing.Refused, billing.ReasonUnusableFacts, `"many"`, "as its seats, where a number counts",
+			`for tariff "SEATS"`, "correct it in "+where+", or correct the tariff,")
+	}
+}

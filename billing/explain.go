@@ -10,6 +10,7 @@ type Explanation struct {
 	Tariff *Tariff
 	Charge *Charge // nil: none
 	Why    string  // there is none: the first condition that fails, or the fact that is missing
+	Detail []Step  // how the quantity came to 0, where that is why
 	Other  bool    // it is for another customer, or for an airport that the flight does not touch
 }
 
@@ -41,6 +42,9 @@ func Explain(c Case, tariffs *TariffSet, bounds Bounds) []Explanation {
 	list := make([]Explanation, len(sorted))
 	for i, t := range sorted {
 		list[i] = Explanation{Tariff: t, Charge: charges[t], Why: why[t], Other: p.isOther(t)}
+		if why[t] == noQuantity {
+			list[i].Detail = p.stepsOf(t)
+		}
 	}
 	return list
 }
@@ -102,6 +106,16 @@ func (p *pricing) explainCharges(rows []row, why map[*Tariff]string) map[*Tariff
 	return charges
 }
 
+// stepsOf returns the steps to the quantity of a tariff that applies.
+func (p *pricing) stepsOf(t *Tariff) []Step {
+	tr := p.conditionsOf(t)
+	p.quantity(t, tr)
+	return tr.take()
+}
+
+// noQuantity says that a tariff counts nothing.
+const noQuantity = "it applies, with quantity 0"
+
 // nothingText says why a tariff that applies makes no charge.
 func nothingText(t *Tariff) string {
 	switch t.Basis {
@@ -110,7 +124,7 @@ func nothingText(t *Tariff) string {
 	case BasisTopUp:
 		return "the charges that it counts come to its minimum or more"
 	default:
-		return "it applies, with quantity 0"
+		return noQuantity
 	}
 }
 

@@ -16,6 +16,9 @@ func explained(c billing.Case, tariffs ...billing.Tariff) map[int64]string {
 	all := map[int64]string{}
 	for _, e := range billing.Explain(c, billing.NewTariffSet(tariffs, canonical), billing.DefaultBounds) {
 		all[e.Tariff.ID] = e.Why
+		if len(e.Detail) > 0 {
+			all[e.Tariff.ID] += "\n" + steps(billing.Charge{Detail: e.Detail})
+		}
 		if e.Charge != nil {
 			all[e.Tariff.ID] += "= " + e.Charge.Amount.StringFixed(2)
 		}
@@ -42,7 +45,7 @@ func TestExplain(t *testing.T) {
 		11: "needs a fact that the flight does not have: tail_tax",
 		12: `the flight has "many" as its seats, where a number counts`,
 		13: "needs both on_block_at and off_block_at, which the flight does not have yet",
-		14: "it applies, with quantity 0",
+		14: "it applies, with quantity 0\nmtow_kg 78000\ntonnes 78: 78000 / 1000, rounded up\ntonnes in band 0: of 78, in the band above 136",
 		15: "= 5.00",
 		16: `the charge "K", which it counts, cannot be priced`,
 		17: "none of the charges that it counts is on the flight, or they come to 0",

@@ -27,14 +27,20 @@ func (p *problems) addf(format string, args ...any) { *p = append(*p, fmt.Errorf
 
 // Validate reports everything a tariff has to be put right in before it can be
 // used, in words for the clerk who wrote it.
-func (t *Tariff) Validate() error {
-	if err := t.wrong(); err != nil {
-		return fmt.Errorf("tariff %q: %w", t.Code, err)
+func (t *Tariff) Validate() error { return errors.Join(t.Problems()...) }
+
+// Problems returns what Validate reports, one by one.
+func (t *Tariff) Problems() []error {
+	found := t.problems()
+	for i, problem := range found {
+		found[i] = fmt.Errorf("tariff %q: %w", t.Code, problem)
 	}
-	return nil
+	return found
 }
 
-func (t *Tariff) wrong() error {
+func (t *Tariff) wrong() error { return errors.Join(t.problems()...) }
+
+func (t *Tariff) problems() problems {
 	var p problems
 	if t.Unreadable != "" {
 		p.addf("%s", t.Unreadable)
@@ -57,7 +63,7 @@ func (t *Tariff) wrong() error {
 	if t.Basis == BasisTopUp {
 		t.validateTopUp(&p)
 	}
-	return errors.Join(p...)
+	return p
 }
 
 func (t *Tariff) validateAmounts(p *problems) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -144,7 +145,9 @@ func newPriceView(id string, found *jobs.Explanation, all bool) *priceView {
 }
 
 func newTariffView(t billing.Explanation) tariffView {
-	v := tariffView{TariffID: t.Tariff.ID, Code: t.Tariff.Code, Description: t.Tariff.Description, Currency: t.Tariff.Currency, Why: t.Why}
+	v := tariffView{
+		TariffID: t.Tariff.ID, Code: t.Tariff.Code, Description: t.Tariff.Description, Currency: t.Tariff.Currency, Why: t.Why, Detail: t.Detail,
+	}
 	if c := t.Charge; c != nil {
 		v.Quantity, v.UnitRate, v.Amount, v.TaxRate, v.TaxAmount, v.Detail = &c.Quantity, &c.UnitRate, &c.Amount, &c.TaxRate, &c.TaxAmount, c.Detail
 	}
@@ -201,16 +204,17 @@ func (a *app) printPrice(v *priceView) error {
 	}
 	a.printTotals(v.Totals)
 	a.sayf("")
-	return a.printLedger(v.Ledger)
+	return a.printLedger(v)
 }
 
 // printTariffs shows those that make a charge, and then those that make none.
 func (a *app) printTariffs(tariffs []tariffView) error {
-	var charges, below, none [][]string
+	var charges, below, none, belowNone [][]string
 	for _, t := range tariffs {
 		id := strconv.FormatInt(t.TariffID, 10)
 		if t.Amount == nil {
 			none = append(none, []string{t.Code, id, t.Why})
+			belowNone = append(belowNone, stepLines(t.Detail))
 			continue
 		}
 		charges = append(charges, []string{
@@ -227,7 +231,7 @@ func (a *app) printTariffs(tariffs []tariffView) error {
 	if none == nil {
 		return nil
 	}
-	if err := table(a.stdout, []string{"CODE", ">TARIFF", "NO CHARGE, SINCE"}, none); err != nil {
+	if err := tableWithLines(a.stdout, []string{"CODE", ">TARIFF", "NO CHARGE, SINCE"}, none, belowNone); err != nil {
 		return err
 	}
 	a.sayf("")
@@ -240,7 +244,10 @@ func (a *app) printTotals(sums []totalView) {
 	}
 }
 
-func (a *app) printLedger(l *ledgerView) error {
+// printLedger shows what the flight was billed. Of a charge that came about as the one that
+// it would have now, the steps stand there.
+func (a *app) printLedger(v *priceView) error {
+	l := v.Ledger
 	if l == nil {
 		a.sayf("In the ledger: it has not been billed.")
 		return nil
@@ -255,7 +262,9 @@ func (a *app) printLedger(l *ledgerView) error {
 		rows[i] = []string{
 			c.Code, c.Quantity.String(), c.UnitRate.String(), money(c.Amount, c.Currency), money(c.TaxAmount, c.Currency), c.Currency, nameOf(c.Number, c.InvoiceID), c.Status, origin,
 		}
-		below[i] = stepLines(c.Detail)
+		if !slices.ContainsFunc(v.Tariffs, func(t tariffView) bool { return t.Code == c.Code && slices.Equal(t.Detail, c.Detail) }) {
+			below[i] = stepLines(c.Detail)
+		}
 	}
 	if len(rows) > 0 {
 		if err := tableWithLines(a.stdout, []string{"CODE", ">QUANTITY", ">RATE", ">AMOUNT", ">TAX", "CURRENCY", "INVOICE", "STATUS", ""}, rows, below); err != nil {

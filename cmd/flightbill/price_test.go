@@ -94,14 +94,14 @@ In the ledger: it has not been billed.
 	require.Contains(t, flightbill("", "price", "F2"), "PAX           6  needs a fact that the flight does not have: pax_transfer\n")
 	require.Contains(t, flightbill("", "price", "F2"), "It is not billed: missing_fact: flight F2 has no")
 	require.NotContains(t, flightbill("", "price", "F2"), "Subtotal")
-	require.Contains(t, flightbill("", "price", "F3"), "PAX           6  it applies, with quantity 0\n")
+	require.Contains(t, flightbill("", "price", "F3"), "PAX           6  it applies, with quantity 0\n    pax_transfer 0\n")
 	require.Contains(t, flightbill("", "price", "F3"), "It is not billed: no_customer: flight F3 has no customer")
 	require.Equal(t, "It waits: not_landed: flight F4 has not landed yet; it is billed once the flight source has its landing time (landed_at)\n\nIn the ledger: it has not been billed.\n",
 		flightbill("", "price", "F4"))
 	require.Contains(t, flightbill("", "price", "F5"), "It waits: flight_unknown: ")
 	fails(exitFailed, `--customer: customer "NOBODY" is not known`, "price", "F1", "--customer", "NOBODY")
 	fails(exitUsage, `"?" is not a flight id`, "price", "?")
-	fails(exitUsage, "accepts 1 arg", "price")
+	fails(exitUsage, "accepts 1 arg(s), received 0: write flightbill price FLIGHT_ID [--customer CODE] [--all]\n", "price")
 	require.Zero(t, number(t, pool, `SELECT count(*) FROM billed_flights`), "nothing is changed")
 
 	service, err := jobs.New(jobs.Config{
@@ -118,7 +118,8 @@ In the ledger: it has not been billed.
 	require.Contains(t, flightbill("", "price", "F1"), sums+"\nIn the ledger: it was billed to WEEK, as of 2013-01-04.\n"+
 		"CODE     QUANTITY  RATE  AMOUNT    TAX  CURRENCY  INVOICE  STATUS\n"+
 		"LANDING        67     5  167.50  33.50  EUR       draft 1  DRAFT\n"+
-		"    noise_class a\n")
+		"NIGHT       167.5   0.5   83.75  16.75  EUR       draft 1  DRAFT\n"+
+		"PAX            14     2   28.00   0.00  EUR       draft 1  DRAFT\n"+sums, "the steps stand above")
 	require.NotContains(t, flightbill("", "price", "F1"), "not what it would be billed now")
 	detail := flightbill("", "invoices", "show", "1", "--detail")
 	require.Contains(t, detail, "LANDING        67     5  167.50  33.50\n    noise_class a\n    mtow_kg 66500\n    tonnes 67: 66500 / 1000, rounded up\n    amount 167.5: 67 × 5 × 0.5\n")
@@ -132,7 +133,9 @@ In the ledger: it has not been billed.
 	require.Equal(t, map[string]string{"what": "tonnes", "value": "67", "how": "66500 / 1000, rounded up"}, invoice.Charges[0].Detail[2])
 
 	flightbill(strings.Replace(pricedFlights, "EI-ABC,B738,66500", "EI-ABC,B738,50000", 1), "import", "flights", "-")
-	require.Contains(t, flightbill("", "price", "F1"), "That is not what it would be billed now; flightbill correct bills the difference.\n")
+	changed := flightbill("", "price", "F1")
+	require.Contains(t, changed, "That is not what it would be billed now; flightbill correct bills the difference.\n")
+	require.Contains(t, changed, "EUR       draft 1  DRAFT\n    noise_class a\n    mtow_kg 66500\n    tonnes 67: 66500 / 1000, rounded up\n    amount 167.5: 67 × 5 × 0.5\nNIGHT ")
 	var view struct {
 		Flight  map[string]any `json:"flight"`
 		Tariffs []struct {

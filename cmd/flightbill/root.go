@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -124,14 +125,20 @@ func (a *app) newRootCommand(env func(string) (string, bool)) *cobra.Command {
 	return root
 }
 
-// markUsageErrors makes wrong arguments, of any command, a usageError.
+// markUsageErrors makes wrong arguments, of any command, a usageError that says how it is
+// written.
 func markUsageErrors(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
+			err := check(cmd, args)
+			switch {
+			case err == nil:
+				return nil
+			case cmd.HasSubCommands():
 				return usageError{err}
+			default:
+				return usageError{fmt.Errorf("%w: write %s", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))}
 			}
-			return nil
 		}
 	}
 	for _, sub := range cmd.Commands() {

@@ -146,23 +146,28 @@ func (a *app) printTrial(v trialView) error {
 	for i, r := range v.Refused {
 		rows[i] = []string{string(r.Reason), count(r.Before), count(r.After), r.Example}
 	}
-	fmt.Fprintln(a.stdout)
-	return table(a.stdout, []string{"REFUSED", ">BEFORE", ">AFTER", "FOR EXAMPLE"}, rows)
+	a.sayf("\nFlights that cannot be billed count with nothing above:")
+	return table(a.stdout, []string{"NOT BILLED", ">BEFORE", ">AFTER", "FOR EXAMPLE"}, rows)
 }
 
-// printTrialLines prints the sums of each code, and of each customer and code those that
-// are not what they were.
+// plus adds a line to a sum of its code or currency.
+func (l trialLineView) plus(other trialLineView) trialLineView {
+	return trialLineView{
+		Code: other.Code, Currency: other.Currency, Flights: l.Flights + other.Flights, Changed: l.Changed + other.Changed,
+		Before: l.Before.Add(other.Before), After: l.After.Add(other.After), Difference: l.Difference.Add(other.Difference),
+		TaxBefore: l.TaxBefore.Add(other.TaxBefore), TaxAfter: l.TaxAfter.Add(other.TaxAfter),
+	}
+}
+
+// printTrialLines prints the sums of each code and of all, and of each customer and code
+// those that are not what they were.
 func (a *app) printTrialLines(lines []trialLineView) error {
-	sums := map[[2]string]trialLineView{}
+	sums, totals := map[[2]string]trialLineView{}, map[string]trialLineView{}
 	var changed [][]string
 	for _, l := range lines {
 		key := [2]string{l.Code, l.Currency}
-		sum := sums[key]
-		sums[key] = trialLineView{
-			Code: l.Code, Currency: l.Currency, Flights: sum.Flights + l.Flights, Changed: sum.Changed + l.Changed,
-			Before: sum.Before.Add(l.Before), After: sum.After.Add(l.After), Difference: sum.Difference.Add(l.Difference),
-			TaxBefore: sum.TaxBefore.Add(l.TaxBefore), TaxAfter: sum.TaxAfter.Add(l.TaxAfter),
-		}
+		sums[key] = sums[key].plus(l)
+		totals[l.Currency] = totals[l.Currency].plus(l)
 		if l.Changed > 0 {
 			changed = append(changed, append([]string{l.Customer}, l.row()...))
 		}
@@ -172,8 +177,17 @@ func (a *app) printTrialLines(lines []trialLineView) error {
 		rows = append(rows, sums[key].row())
 	}
 	fmt.Fprintln(a.stdout)
-	if err := table(a.stdout, trialHeadings(), rows); err != nil || len(changed) == 0 {
+	if err := table(a.stdout, trialHeadings(), rows); err != nil {
 		return err
+	}
+	fmt.Fprintln(a.stdout)
+	for _, currency := range slices.Sorted(maps.Keys(totals)) {
+		t := totals[currency]
+		a.sayf("In all %s before, %s after, difference %s, tax difference %s %s",
+			money(t.Before, currency), money(t.After, currency), money(t.Difference, currency), money(t.TaxAfter.Sub(t.TaxBefore), currency), currency)
+	}
+	if len(changed) == 0 {
+		return nil
 	}
 	fmt.Fprintln(a.stdout)
 	return table(a.stdout, append([]string{"CUSTOMER"}, trialHeadings()...), changed)

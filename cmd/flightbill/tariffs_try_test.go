@@ -42,6 +42,8 @@ func TestTariffsTry(t *testing.T) {
 	require.Regexp(t, `\nFEE +2 +1 +10.00 +5.00 +-5.00 +0.00 +EUR\n`, stdout)
 	require.Regexp(t, `\nRUNWAY +2 +2 +148.00 +9.00 +-139.00 +-27.80 +EUR\n`, stdout)
 	require.Regexp(t, `\nEACH +SEATS +1 +1 +0.00 +2.00 +2.00 +0.00 +EUR\n`, stdout)
+	require.Contains(t, stdout, "\n\nIn all 158.00 before, 16.00 after, difference -142.00, tax difference -27.80 EUR\n\nCUSTOMER")
+	require.Contains(t, stdout, "\n\nFlights that cannot be billed count with nothing above:\nNOT BILLED ")
 	require.Regexp(t, `\nmissing_fact +0 +1 +flight T1 has no number of passengers`, stdout)
 
 	status, stdout, stderr = try(file, "--from", "2013-01-01", "--to", "2013-01-31", "--json")

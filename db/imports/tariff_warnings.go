@@ -14,6 +14,9 @@ import (
 // highTax is more than any country's: 0.5 is rather 0.05 than 50 %.
 var highTax = decimal.New(5, -1)
 
+// wholeCharge is all of some charges: a percentage of more is rather one that is not written as a fraction.
+var wholeCharge = decimal.New(1, 0)
+
 // tariffWarnings says what is right in itself and may be meant otherwise, of the codes of
 // the file.
 func tariffWarnings(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tariffRow, rules *rules) ([]string, error) {
@@ -24,6 +27,10 @@ func tariffWarnings(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []t
 		if row.tariff.TaxRate.GreaterThanOrEqual(highTax) {
 			warnings = append(warnings, fmt.Sprintf("%s: line %d: column tax_rate: %s is %s %%; write 20 %% as 0.20",
 				f.name, row.line, row.tariff.TaxRate, row.tariff.TaxRate.Shift(2)))
+		}
+		if rate := row.tariff.UnitRate; row.tariff.Basis == billing.BasisPercent && rate.Abs().GreaterThan(wholeCharge) {
+			warnings = append(warnings, fmt.Sprintf("%s: line %d: column unit_rate: %s is %s %% of the charges in of; write %s %% as %s",
+				f.name, row.line, rate, rate.Shift(2), rate, rate.Shift(-2)))
 		}
 	}
 	unknown, err := warnOfUnknownFacts(ctx, q, f, rows)

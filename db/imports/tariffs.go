@@ -104,8 +104,8 @@ func readTariffs(f *csvFile) []tariffRow {
 		}
 		// Whatever Validate would find in a cell that was not read is no news.
 		if len(wrong) == 0 {
-			if err := tariff.Validate(); err != nil {
-				f.problemf(f.line, "%w", err)
+			for _, problem := range tariff.Problems() {
+				f.problemf(f.line, "%w", problem)
 			}
 		}
 		rows = append(rows, tariffRow{line: f.line, customer: customer, tariff: tariff})

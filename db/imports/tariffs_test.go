@@ -233,6 +233,10 @@ func TestTariffsRefusesWrongRows(t *testing.T) {
 		row[at[c.column]] = c.value
 		b.refuse(imports.Tariffs, csvOf(customerTariff, strings.Join(good, ","), strings.Join(row, ",")), append(c.parts, "line 3")...)
 	}
+	row := append([]string(nil), good...)
+	row[at["tax_rate"]], row[at["currency"]] = "20", "EURO"
+	b.refuse(imports.Tariffs, csvOf(customerTariff, strings.Join(row, ",")),
+		`file.csv: line 2: tariff "LAND": currency "EURO"`, `file.csv: line 2: tariff "LAND": tax_rate 20`) // each with its place
 	assert.Equal(t, "0", b.value(`SELECT count(*)::text FROM tariffs`))
 }
 
@@ -329,6 +333,20 @@ func TestTariffsWarnsOfUnknownFacts(t *testing.T) {
 	_, err := b.owner.Exec(t.Context(), `INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at) VALUES ('F9', 1, '2025-01-01', '{"facts": {"nox": 8}}', now())`)
 	require.NoError(t, err)
 	require.Equal(t, []string{`file.csv: line 3: column when: no flight, aircraft or type of aircraft has a fact "stand"` + asks}, warnings("engines"))
+}
+
+// 7.5 is rather 7.5 % than 750 %.
+func TestTariffsWarnsOfHighPercentages(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	result, err := b.read(imports.Tariffs, strings.NewReader(csvOf(tariffHeader+",of",
+		"LAND,,per_flight,,any,,,5,,USD,0,2012-01-01,,", "TWICE,,percent,,any,,,1,,USD,0,2012-01-01,,LAND",
+		"FUEL,,percent,,any,,,7.5,,USD,0,2012-01-01,,LAND", "LESS,,percent,,any,,,-1.5,,USD,0,2012-01-01,,LAND")))
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"file.csv: line 4: column unit_rate: 7.5 is 750 % of the charges in of; write 7.5 % as 0.075",
+		"file.csv: line 5: column unit_rate: -1.5 is -150 % of the charges in of; write -1.5 % as -0.015",
+	}, result.Warnings)
 }
 
 func TestTariffsWarnsOfHighTax(t *testing.T) {

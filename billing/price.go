@@ -155,7 +155,8 @@ func (p *pricing) applyingAt(airport string, rows []row) []row {
 	groups := p.set.at[airport]
 	for i := range groups {
 		g := &groups[i]
-		judged, fails, open := false, false, gap{}
+		var judged, fails bool
+		var open gap
 		for j := range g.entries {
 			e := &g.entries[j]
 			if day < e.from || day >= e.to || e.ends&here == 0 || e.customer != 0 && e.customer != p.c.Customer.ID {

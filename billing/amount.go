@@ -2,20 +2,20 @@ package billing
 
 import "github.com/shopspring/decimal"
 
-// charge returns the line for a quantity; none for a quantity of 0, unless the tariff
+// price returns the line for a quantity; none for a quantity of 0, unless the tariff
 // has a minimum for that, too.
-func (p *pricing) charge(t *Tariff, quantity ratio, tr *trace) *Charge {
+func (r *row) price(quantity ratio, tr *trace) *Charge {
+	t := r.t
 	if quantity.sign() == 0 && !t.MinimumAtZero {
 		return nil
 	}
-	return p.line(t, quantity, t.UnitRate, t.clamp(t.amount(quantity, tr), tr), tr)
+	return r.line(quantity, t.UnitRate, t.clamp(t.amount(quantity, tr), tr), tr)
 }
 
-// line makes a charge, in the one piece of memory that all charges of the flight have;
-// the amount is rounded here.
-func (p *pricing) line(t *Tariff, quantity ratio, rate decimal.Decimal, exact ratio, tr *trace) *Charge {
-	amount := exact.roundTo(t.rule.minor)
-	p.charges = append(p.charges, Charge{
+// line makes a charge; the amount is rounded here.
+func (r *row) line(quantity ratio, rate decimal.Decimal, exact ratio, tr *trace) *Charge {
+	t, amount := r.t, exact.roundTo(r.t.rule.minor)
+	*r.room = Charge{
 		TariffID:    t.ID,
 		Code:        t.Code,
 		Description: t.Description,
@@ -26,8 +26,8 @@ func (p *pricing) line(t *Tariff, quantity ratio, rate decimal.Decimal, exact ra
 		TaxAmount:   t.tax(amount),
 		Currency:    t.Currency,
 		Detail:      tr.take(),
-	})
-	return &p.charges[len(p.charges)-1]
+	}
+	return r.room
 }
 
 func (t *Tariff) tax(amount decimal.Decimal) decimal.Decimal {

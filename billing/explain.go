@@ -91,7 +91,7 @@ func (p *pricing) explainCharges(rows []row, why map[*Tariff]string) map[*Tariff
 		if why[r.t] != "" {
 			continue
 		}
-		charge, err := p.chargeOfCharges(r.t, sound)
+		charge, err := p.chargeOfCharges(r, sound)
 		if err != nil {
 			why[r.t] = err.Error()
 		}

@@ -7,7 +7,8 @@ import (
 )
 
 // chargeOfCharges prices a percentage or a top-up from the charges of a flight so far.
-func (p *pricing) chargeOfCharges(t *Tariff, rows []row) (*Charge, error) {
+func (p *pricing) chargeOfCharges(row *row, rows []row) (*Charge, error) {
+	t := row.t
 	tr := p.conditionsOf(t)
 	sum, found := integer(0), false
 	for i, code := range t.rule.of {
@@ -28,12 +29,12 @@ func (p *pricing) chargeOfCharges(t *Tariff, rows []row) (*Charge, error) {
 		}
 	}
 	if t.Basis == BasisTopUp {
-		return p.topUp(t, sum, tr), nil
+		return row.topUp(sum, tr), nil
 	}
 	if !found {
 		return nil, nil //nolint:nilnil // no charge
 	}
-	return p.charge(t, sum, tr), nil
+	return row.price(sum, tr), nil
 }
 
 // countsCharge reports whether a percentage or a top-up counts the charge of another
@@ -48,13 +49,14 @@ func (t *Tariff) countsCharge(other *Tariff, code string) bool {
 func oneAirport(a, b string) bool { return a == b || a == "" || b == "" }
 
 // topUp charges what a sum is short of the minimum.
-func (p *pricing) topUp(t *Tariff, sum ratio, tr *trace) *Charge {
-	short := number(*t.Minimum).add(sum.negated())
+func (r *row) topUp(sum ratio, tr *trace) *Charge {
+	minimum := *r.t.Minimum
+	short := number(minimum).add(sum.negated())
 	if short.sign() <= 0 {
 		return nil
 	}
-	tr.add(Step{What: "minimum", Value: tr.say(*t.Minimum), How: tr.say("less ", sum)})
-	return p.line(t, short, one, short, tr)
+	tr.add(Step{What: "minimum", Value: tr.say(minimum), How: tr.say("less ", sum)})
+	return r.line(short, one, short, tr)
 }
 
 // codeGraph says which codes percentages and top-ups are made of.

@@ -89,14 +89,14 @@ func Price(c Case, tariffs *TariffSet, bounds Bounds) ([]Charge, error) {
 	if err := p.countCharges(rows); err != nil {
 		return nil, err
 	}
-	if len(p.charges) == 0 {
-		return nil, nil
-	}
-	charges := make([]Charge, 0, len(p.charges))
-	for _, r := range rows {
-		if r.charge != nil {
-			charges = append(charges, *r.charge)
+	charges := p.charges[:0]
+	for i := range rows {
+		if rows[i].charge != nil { // which is not before its place
+			charges = append(charges, *rows[i].charge)
 		}
+	}
+	if len(charges) == 0 {
+		return nil, nil
 	}
 	return charges, nil
 }
@@ -108,7 +108,7 @@ type pricing struct {
 	facts      facts
 	look       func(name string) (Fact, error) // for conditions
 	madeTonnes []madeTonnes                    // by each of the set's rules for tonnes
-	charges    []Charge                        // so far, with room for one of each row
+	charges    []Charge                        // room for one of each row
 	trace      trace                           // of the charge that is being made
 	clocks     [2]clock                        // at the origin and at the destination
 
@@ -129,6 +129,7 @@ type row struct {
 	t      *Tariff
 	gap    gap // why it cannot be said whether it applies, or what it comes to
 	charge *Charge
+	room   *Charge // where it is made: all charges of a flight are in one piece of memory
 }
 
 // usualRows and usualFacts make room for what most flights have.
@@ -154,7 +155,8 @@ func (p *pricing) applyingAt(airport string, rows []row) []row {
 	groups := p.set.at[airport]
 	for i := range groups {
 		g := &groups[i]
-		judged, fails, open := false, false, gap{}
+		var judged, fails bool
+		var open gap
 		for j := range g.entries {
 			e := &g.entries[j]
 			if day < e.from || day >= e.to || e.ends&here == 0 || e.customer != 0 && e.customer != p.c.Customer.ID {
@@ -198,17 +200,18 @@ func withoutReplaced(rows []row) []row {
 
 // countFlight prices the tariffs that count what the flight is, or says what they lack.
 func (p *pricing) countFlight(rows []row) {
-	p.charges = make([]Charge, 0, len(rows))
+	p.charges = make([]Charge, len(rows))
 	p.trace.steps = make([]Step, 0, 4*len(rows))
 	for i := range rows {
 		r := &rows[i]
+		r.room = &p.charges[i]
 		if r.gap.kind != noGap || r.t.rule.unusable != "" || r.t.Basis.ofCharges() {
 			continue
 		}
 		tr := p.conditionsOf(r.t)
 		quantity, open := p.quantity(r.t, tr)
 		if r.gap = open; open.kind == noGap {
-			r.charge = p.charge(r.t, quantity, tr)
+			r.charge = r.price(quantity, tr)
 		}
 	}
 }
@@ -240,7 +243,7 @@ func (p *pricing) refusal(rows []row) error {
 // top-ups.
 func (p *pricing) countCharges(rows []row) error {
 	for _, r := range inTurn(rows) {
-		charge, err := p.chargeOfCharges(r.t, rows)
+		charge, err := p.chargeOfCharges(r, rows)
 		if err != nil {
 			return err
 		}

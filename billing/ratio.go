@@ -2,8 +2,8 @@ package billing
 
 import (
 	"cmp"
+	"math"
 	"math/big"
-	"math/bits"
 	"strconv"
 
 	"github.com/shopspring/decimal"
@@ -66,13 +66,23 @@ func (r ratio) integers() (numerator, denominator *big.Int) {
 	return big.NewInt(r.n), big.NewInt(r.d)
 }
 
-// product reports whether 64 bits hold it.
-func product(a, b int64) (int64, bool) {
-	high, low := bits.Mul64(magnitude(a), magnitude(b))
-	return a * b, high == 0 && low>>63 == 0
+// product reports whether 64 bits hold it, with its opposite.
+func product(a, b int64) (c int64, fits bool) {
+	c = a * b
+	if -small < a && a < small && -small < b && b < small {
+		return c, true
+	}
+	return c, a == 0 || c/a == b && c != math.MinInt64
 }
 
-func magnitude(a int64) uint64 { return uint64(max(a, -a)) }
+// small numbers are those whose products 64 bits hold.
+const small = 1 << 31
+
+// sum is the same of a sum.
+func sum(a, b int64) (c int64, fits bool) {
+	c = a + b
+	return c, (c > a) == (b > 0) && c != math.MinInt64
+}
 
 func (r ratio) times(other ratio) ratio {
 	if r.big == nil && other.big == nil {
@@ -102,8 +112,8 @@ func (r ratio) add(other ratio) ratio {
 	}
 	if r.big == nil && other.big == nil && r.d%other.d == 0 { // one of them has the decimals of both
 		n, ok := product(other.n, r.d/other.d)
-		if sum := r.n + n; ok && magnitude(r.n)>>62 == 0 && magnitude(n)>>62 == 0 {
-			return ratio{n: sum, d: r.d}
+		if n, fits := sum(r.n, n); ok && fits {
+			return ratio{n: n, d: r.d}
 		}
 	}
 	return fraction(new(big.Rat).Add(r.rat(), other.rat()))
@@ -193,7 +203,7 @@ const endlessPlaces = 12
 // decimals.
 func (r ratio) decimal() decimal.Decimal {
 	if n, places, ok := r.digits(); ok {
-		return decimal.New(n, int32(-places))
+		return decimal.New(n, -places)
 	}
 	exact := r.rat()
 	places, finite := exact.FloatPrec()
@@ -214,9 +224,11 @@ func (r ratio) isEndless() bool {
 }
 
 // factors returns how many 2 and 5 a number above 0 is made of, and what else.
-func factors(n int64) (twos, fives int, rest int64) {
-	twos = bits.TrailingZeros64(uint64(n))
-	for n >>= twos; n%5 == 0; n /= 5 {
+func factors(n int64) (twos, fives int32, rest int64) {
+	for ; n%2 == 0; n /= 2 {
+		twos++
+	}
+	for ; n%5 == 0; n /= 5 {
 		fives++
 	}
 	return twos, fives, n
@@ -224,7 +236,7 @@ func factors(n int64) (twos, fives int, rest int64) {
 
 // digits returns what decimal does as n / 10^places, without zeros at its end; false
 // where 64 bits do not hold it.
-func (r ratio) digits() (n int64, places int, ok bool) {
+func (r ratio) digits() (n int64, places int32, ok bool) {
 	if r.big != nil {
 		return 0, 0, false
 	}
@@ -244,7 +256,7 @@ func (r ratio) digits() (n int64, places int, ok bool) {
 	for ; places > 0 && n%10 == 0; places-- {
 		n /= 10
 	}
-	return n, places, ok && places < len(powersOfTen)
+	return n, places, ok && int(places) < len(powersOfTen)
 }
 
 // nearest returns the nearest whole number, the one away from zero of two, where it is no
@@ -285,6 +297,6 @@ func (r ratio) appendTo(text []byte) []byte {
 		return text
 	}
 	text = strconv.AppendInt(text, point+n%point, 10) // 1 and all the decimals
-	text[len(text)-places-1] = '.'
+	text[len(text)-int(places)-1] = '.'
 	return text
 }

@@ -88,9 +88,11 @@ func TestAllocationsDoNotGrowWithTheTariffs(t *testing.T) {
 
 // BenchmarkPrice prices a flight by 2,000 tariffs of 40 codes at its airport, 30 of which
 // apply: go test ./billing -run '^$' -bench BenchmarkPrice -benchtime 10000x, on a quiet
-// machine. On two virtual cores of an EPYC that 20 other processes wanted, a flight took
-// 126 µs of one core in the best hundredth and 250 µs in the middle. A half of it goes to
-// looking through the tariffs of the airport, the other to the 30 charges and their steps.
+// machine. On two virtual cores of an EPYC that ten other processes wanted, a flight took
+// 31 µs of one core in the best hundredth, 60 µs in the middle and 212 µs in the last
+// hundredth, garbage collection included; nearly all goes to the 30 charges and their
+// steps, in 23 kB and 303 allocations. Were no two of the 2,000 under the same terms, it
+// would be 137 µs in the middle.
 func BenchmarkPrice(b *testing.B) {
 	c, set := busyCase(b), billing.NewTariffSet(manyTariffs(b, 2000), nil)
 	var took []time.Duration

@@ -83,14 +83,12 @@ type ColumnError struct {
 	Expected string
 }
 
-func (e ColumnError) Error() string { return "column " + e.Column + ": " + e.Expected }
-
 // ReadTariff reads a row of a tariff file, of which cell returns a column's text as it
 // stands; "" where the file does not have the column. An empty cell is the default. What the
 // cells come to together is for Validate to judge.
 func ReadTariff(cell func(column string) string) (t Tariff, customerCode string, wrong []ColumnError) {
 	const (
-		tonnes = "write whole tonnes, or nothing for no limit"
+		tonnes = "write whole tonnes, or a number of what band_of says; nothing for no limit"
 		money  = "write an amount such as 5.50"
 		rate   = "write a fraction: 20 % is 0.20, no tax is 0"
 		day    = "write a day as YYYY-MM-DD"

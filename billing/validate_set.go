@@ -15,7 +15,7 @@ type TariffProblem struct {
 // has an airport, and any other code as it is; nil: no register.
 func ValidateSet(tariffs []Tariff, canonical func(code string) string) []TariffProblem {
 	if canonical == nil {
-		canonical = func(code string) string { return code }
+		canonical = asWritten
 	}
 	all := make([]*Tariff, len(tariffs))
 	byCode := map[string][]*Tariff{}
@@ -59,7 +59,7 @@ func ValidateSet(tariffs []Tariff, canonical func(code string) string) []TariffP
 // meetOnAFlight reports whether validity, customer and airport let two tariffs be charged
 // to one flight at one airport.
 func meetOnAFlight(a, b *Tariff, airports map[*Tariff]string) bool {
-	return (Validity{a.ValidFrom, a.ValidTo}).Overlaps(Validity{b.ValidFrom, b.ValidTo}) &&
+	return a.validity().Overlaps(b.validity()) &&
 		(a.CustomerID == 0 || b.CustomerID == 0 || a.CustomerID == b.CustomerID) &&
 		oneAirport(airports[a], airports[b])
 }

@@ -95,7 +95,8 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	lists := map[string][]string{
 		"consolidate": {"--dry-run", "--run-date", "2013-01-20"}, "invoices list": nil, "invoices show": {"EACH-000001"}, "overlaps": nil,
 		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "settings": nil, "migrate status": nil, "migrate grant": {"reporter"},
-		"pinot check": {"W1"}, "price": {"E1"}, "tariffs check": {tariffs}, "tariffs try": {tariffs, "--from", "2013-01-01", "--to", "2013-01-31"},
+		"pinot check": {"W1"}, "price": {"E1"}, "tariffs check": {tariffs},
+		"tariffs try": {tariffs, "--from", "2013-01-01", "--to", "2013-01-31"},
 	}
 	login := "r\x1b[2J'\nFAKE" + pool.Config().ConnConfig.Database
 	quoted := pgx.Identifier{login}.Sanitize()

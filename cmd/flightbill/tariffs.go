@@ -74,9 +74,7 @@ func (a *app) newTariffsCheckCommand() *cobra.Command {
 }
 
 func (a *app) printTariffCheck(result imports.Result, changes []imports.TariffChange) error {
-	for _, warning := range result.Warnings {
-		a.complain("warning: " + warning)
-	}
+	a.sayWouldImport(result)
 	rows := make([][]string, len(changes))
 	for i, c := range changes {
 		what := "added"
@@ -90,11 +88,15 @@ func (a *app) printTariffCheck(result imports.Result, changes []imports.TariffCh
 		rows[i] = []string{fmt.Sprint(c.Line), c.Code, c.Airport, c.AppliesTo, c.Customer, c.ValidFrom.String(), what}
 	}
 	if len(rows) > 0 {
-		if err := table(a.stdout, []string{">LINE", "CODE", "AIRPORT", "APPLIES TO", "CUSTOMER", "VALID FROM", "WOULD BE"}, rows); err != nil {
-			return err
-		}
+		return table(a.stdout, []string{">LINE", "CODE", "AIRPORT", "APPLIES TO", "CUSTOMER", "VALID FROM", "WOULD BE"}, rows)
 	}
-	a.sayf("tariffs: %s rows: %s would be added, %s changed, %s as they are; nothing has been saved",
-		count(result.Rows), count(result.Added), count(result.Changed), count(result.Unchanged))
 	return nil
+}
+
+func (a *app) sayWouldImport(result imports.Result) {
+	for _, warning := range result.Warnings {
+		a.complain("warning: " + warning)
+	}
+	a.sayf("Tariffs: %s rows: %s would be added, %s changed, %s are as they are. Nothing was saved.",
+		count(result.Rows), count(result.Added), count(result.Changed), count(result.Unchanged))
 }

@@ -127,11 +127,7 @@ func trialViewOf(file imports.Result, from, to billing.Date, c jobs.Comparison) 
 }
 
 func (a *app) printTrial(v trialView) error {
-	for _, warning := range v.File.Warnings {
-		a.complain("warning: " + warning)
-	}
-	a.sayf("Tariffs: %s rows: %s would be added, %s changed, %s are as they are. Nothing was saved.",
-		count(v.File.Rows), count(v.File.Added), count(v.File.Changed), count(v.File.Unchanged))
+	a.sayWouldImport(v.File)
 	a.sayf("%s billed flights of %s to %s, at the tariffs in force (before) and with the file's (after): %s come to something else.",
 		count(v.Flights), v.From, v.To, count(v.Changed))
 	if len(v.Lines) > 0 {

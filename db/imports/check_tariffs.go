@@ -10,8 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/db"
-	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
 // TariffChange is a tariff that an import adds or changes.
@@ -57,33 +55,28 @@ var errOnlyChecked = errors.New("only checked")
 // CheckTariffs reads a file of tariffs as Load does, and says what Load would, but saves
 // nothing. Until it ends, it holds the locks of an import.
 func CheckTariffs(ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, progress func(rows int64), sourceFacts ...string) (Result, []TariffChange, error) {
-	return checkTariffs(ctx, pool, name, r, progress, sourceFacts, func(pgx.Tx) error { return nil })
+	return checkTariffs(ctx, pool, name, r, progress, sourceFacts, func(*billing.TariffSet) {})
 }
 
 // TryTariffs reads a file of tariffs as Load does, and returns the tariffs as they would be
 // then. It saves nothing.
 func TryTariffs(ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, sourceFacts ...string) (result Result, tried *billing.TariffSet, err error) {
-	result, _, err = checkTariffs(ctx, pool, name, r, nil, sourceFacts, func(tx pgx.Tx) (err error) {
-		tried, err = db.TariffSet(ctx, dbsqlc.New(tx))
-		return err
-	})
+	result, _, err = checkTariffs(ctx, pool, name, r, nil, sourceFacts, func(tariffs *billing.TariffSet) { tried = tariffs })
 	return result, tried, err
 }
 
 // checkTariffs looks at the tariffs as they would be before it takes them back.
 func checkTariffs(
-	ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, progress func(rows int64), sourceFacts []string, look func(pgx.Tx) error,
+	ctx context.Context, pool *pgxpool.Pool, name string, r io.Reader, progress func(rows int64), sourceFacts []string, look func(*billing.TariffSet),
 ) (Result, []TariffChange, error) {
 	var changes []TariffChange
 	l := loaders[Tariffs]
 	l.load = func(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result, error) {
-		result, err := loadTariffsThen(ctx, pool, file, func(tx pgx.Tx) error {
+		result, err := loadTariffsThen(ctx, pool, file, func(tx pgx.Tx, tariffs *billing.TariffSet) error {
 			if _, err := tx.Exec(ctx, `SET CONSTRAINTS ALL IMMEDIATE`); err != nil { // what a commit would refuse
 				return fmt.Errorf("check the tariffs: %w", err)
 			}
-			if err := look(tx); err != nil {
-				return err
-			}
+			look(tariffs)
 			return errOnlyChecked
 		})
 		if errors.Is(err, errOnlyChecked) {

@@ -1,26 +1,14 @@
 package imports
 
 import (
-	"context"
 	"fmt"
-	"slices"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/db"
-	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
 // checkTariffSet says what is wrong with tariffs beside others, of the file or of the
 // database. What was wrong there before and is not the file's is no matter of this import.
-func checkTariffSet(ctx context.Context, q *dbsqlc.Queries, f *csvFile, before []billing.Tariff, lines map[billing.RuleKey]int) error {
-	after, err := db.Tariffs(ctx, q)
-	if err != nil {
-		return err
-	}
-	canonical, err := db.CanonicalAirports(ctx, q, slices.Concat(before, after))
-	if err != nil {
-		return err
-	}
+func checkTariffSet(f *csvFile, before, after []billing.Tariff, canonical func(code string) string, lines map[billing.RuleKey]int) error {
 	type known struct {
 		id      int64
 		message string

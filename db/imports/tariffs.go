@@ -39,11 +39,11 @@ type tariffRow struct {
 // loadTariffs also changes tariffs that charges were made from: a charge
 // keeps the rate, the text and the tax that it was made with.
 func loadTariffs(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result, error) {
-	return loadTariffsThen(ctx, pool, file, func(pgx.Tx) error { return nil })
+	return loadTariffsThen(ctx, pool, file, func(pgx.Tx, *billing.TariffSet) error { return nil })
 }
 
-// loadTariffsThen ends its transaction with what is then to be done.
-func loadTariffsThen(ctx context.Context, pool *pgxpool.Pool, file *csvFile, then func(pgx.Tx) error) (Result, error) {
+// loadTariffsThen ends its transaction with what is then to be done with the tariffs.
+func loadTariffsThen(ctx context.Context, pool *pgxpool.Pool, file *csvFile, then func(pgx.Tx, *billing.TariffSet) error) (Result, error) {
 	rows := readTariffs(file)
 	if err := file.err(); err != nil {
 		return Result{}, err
@@ -74,15 +74,20 @@ func loadTariffsThen(ctx context.Context, pool *pgxpool.Pool, file *csvFile, the
 		if result, err = writeTariffs(ctx, q, file, before, rows, lines); err != nil {
 			return err
 		}
-		if err := checkTariffSet(ctx, q, file, before, lines); err != nil {
+		after, err := db.Tariffs(ctx, q)
+		if err != nil {
 			return err
 		}
-		rules := rules{lines: lines, customers: map[int64]string{}}
+		canonical, err := db.CanonicalAirports(ctx, q, slices.Concat(before, after))
+		if err != nil {
+			return err
+		}
+		if err := checkTariffSet(file, before, after, canonical, lines); err != nil {
+			return err
+		}
+		rules := rules{tariffs: billing.NewTariffSet(after, canonical), lines: lines, customers: map[int64]string{}}
 		for _, row := range rows {
 			rules.customers[row.tariff.CustomerID] = row.customer
-		}
-		if rules.tariffs, err = db.TariffSet(ctx, q); err != nil {
-			return err
 		}
 		if err := rules.checkOverlaps(file); err != nil {
 			return err
@@ -90,7 +95,7 @@ func loadTariffsThen(ctx context.Context, pool *pgxpool.Pool, file *csvFile, the
 		if result.Warnings, err = tariffWarnings(ctx, q, file, rows, &rules); err != nil {
 			return err
 		}
-		return then(tx)
+		return then(tx, rules.tariffs)
 	})
 	return result, err
 }

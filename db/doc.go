@@ -5,8 +5,10 @@
 //   - MigrateUp and MigrateDown bring the schema up and down.
 //   - dbsqlc holds the queries, generated from queries/*.sql.
 //   - FlightQueue is what the workers do with the queue: claim, save, end.
-//   - PriceBook, SaveFlights, AdjustFlight and the run functions put queries
-//     together into what the workers do.
+//   - PriceBook has what flights are priced from, at one version: calendar, tariffs, who
+//     pays, and what the registers declare of aircraft, types and airports.
+//   - SaveFlights, AdjustFlight and the run functions put queries together into what the
+//     workers do.
 //   - VoidInvoice, Enqueue, ReadInvoice and the like are what commands do and show.
 //   - Flights is the built-in flight source.
 //
@@ -21,11 +23,18 @@
 //	goose_db_version   by a migration, SHARE UPDATE EXCLUSIVE, on a connection of its own
 //	billing_run_lock   a save in ROW SHARE mode, a run in EXCLUSIVE; in a statement of its
 //	                   own, since each statement reads what was committed before it began
+//	tariffs, aircraft, aircraft_types, airports
+//	                   one, by its import, SHARE ROW EXCLUSIVE: only those who write there wait
 //	customers          by id
 //	billed_flights     by flight_id
 //	invoices           by id
 //	river_job          by id
 //	queue_promises     after a claim, the process's own, and those of killed ones
+//	price_book         by whoever changes customers, tariffs, a register or the settings, to
+//	                   the end of the transaction, so that tariffs and airports are looked at
+//	                   for overlaps one after another; a save only reads it
+//
+// In airport_codes and changed_tariffs only triggers write.
 //
 // With a row of river_queue (jobs/forged.go, and River) no other lock is held.
 //

@@ -75,5 +75,5 @@ func TestCorrectChangedCountry(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, changes.Corrected, 1)
 	require.Empty(t, get[string](t, b, changedFlights))
-	require.Equal(t, `{"origin_country": "NA"}`, get[string](t, b, `SELECT facts ->> 'facts' FROM billed_flights`))
+	require.JSONEq(t, `{"origin_country": "NA"}`, get[string](t, b, `SELECT facts ->> 'facts' FROM billed_flights`))
 }

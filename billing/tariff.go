@@ -159,3 +159,23 @@ const (
 	TaxExport        TaxCategory = "export"
 	TaxOutside       TaxCategory = "outside"
 )
+
+// CountedFacts names the facts that must be numbers where the tariff applies, each under
+// the column that counts it. Columns of flights and quantities are not among them.
+func (t *Tariff) CountedFacts() map[string]string {
+	counted := map[string]string{}
+	add := func(column string, names ...string) {
+		for _, name := range names {
+			if _, seen := counted[name]; !seen && CheckFactName(name) == nil {
+				counted[name] = column
+			}
+		}
+	}
+	add("when", t.When.Counted()...)
+	if t.Basis == BasisPerUnit || t.Basis == BasisFormula {
+		add("of", t.Of...)
+	}
+	add("times", t.Times)
+	add("band_of", t.BandOf)
+	return counted
+}

@@ -165,6 +165,17 @@ func (w When) Names() []string {
 	return names
 }
 
+// Counted lists the facts that it compares as numbers.
+func (w When) Counted() []string {
+	var names []string
+	for _, c := range w.conditions {
+		if slices.Contains([]string{isLess, isAtMost, isMore, isAtLeast}, c.operator) && !slices.Contains(names, c.name) {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
 // form is the same for all ways to write the same conditions with the same values.
 func (w When) form() string {
 	sorted := slices.Clone(w.comparable(asWritten).conditions)

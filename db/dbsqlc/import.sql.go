@@ -567,6 +567,35 @@ func (q *Queries) CustomerUpdateMany(ctx context.Context, arg CustomerUpdateMany
 	return err
 }
 
+const factNameListText = `-- name: FactNameListText :many
+SELECT n.name::text AS name
+FROM (SELECT unnest($1::text[]) AS name) AS n
+WHERE EXISTS (SELECT FROM flightbill.aircraft_types a WHERE a.facts ->> n.name !~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$')
+    OR EXISTS (SELECT FROM flightbill.aircraft a WHERE a.facts ->> n.name !~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$')
+    OR EXISTS (SELECT FROM flightbill.flights f WHERE f.facts ->> n.name !~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$')
+`
+
+// Of facts that tariffs count, those that a flight or a register has as text.
+func (q *Queries) FactNameListText(ctx context.Context, names []string) ([]string, error) {
+	rows, err := q.db.Query(ctx, factNameListText, names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		items = append(items, name)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const factNameListUnknown = `-- name: FactNameListUnknown :many
 SELECT n.name::text AS name
 FROM (SELECT unnest($1::text[]) AS name) AS n

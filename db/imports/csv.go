@@ -61,8 +61,9 @@ type csvFile struct {
 	problems []error
 	warnings []string
 
-	sourceFacts   []string       // names of the facts that the flight source has beside the database's
-	tariffChanges []TariffChange // what a file of tariffs does, for CheckTariffs
+	sourceFacts   []string          // names of the facts that the flight source has beside the database's
+	counted       map[string]string // facts that tariffs count, with the code of one of them
+	tariffChanges []TariffChange    // what a file of tariffs does, for CheckTariffs
 }
 
 // openCSV reads the header.
@@ -199,12 +200,21 @@ func (f *csvFile) addFactColumn(column string) error {
 	return nil
 }
 
+// fact returns the row's fact of a name, and warns of text where a tariff counts.
+func (f *csvFile) fact(name string) billing.Fact {
+	fact := billing.NamedFact(name, f.raw("fact."+name))
+	if _, isNumber := fact.Number(); !isNumber && !fact.IsZero() && f.counted[name] != "" {
+		f.warnf(f.line, "column fact.%s: %s is text, and tariff %q counts it: write a number, or nothing where it is not known", name, shown(fact.String()), f.counted[name])
+	}
+	return fact
+}
+
 // appendFacts appends the row's facts to buf as a JSON object.
 func (f *csvFile) appendFacts(buf []byte) []byte {
 	buf = append(buf, '{')
 	first := true
 	for _, name := range f.facts {
-		fact := billing.NamedFact(name, f.raw("fact."+name))
+		fact := f.fact(name)
 		if fact.IsZero() {
 			continue
 		}

@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
 // Kind says what a file holds.
@@ -88,6 +91,11 @@ func (l loader) run(ctx context.Context, pool *pgxpool.Pool, name string, r io.R
 		return Result{}, err
 	}
 	file.sourceFacts = sourceFacts
+	if len(file.facts) > 0 {
+		if file.counted, err = countedFacts(ctx, pool); err != nil {
+			return Result{}, fmt.Errorf("import %s: %w", name, err)
+		}
+	}
 	result, err := l.load(ctx, pool, file)
 	if _, wrong := errors.AsType[*fileError](err); wrong {
 		return Result{}, err
@@ -101,6 +109,21 @@ func (l loader) run(ctx context.Context, pool *pgxpool.Pool, name string, r io.R
 	result.Rows, result.Warnings = file.read, append(result.Warnings, file.warnings...)
 	result.Unchanged = result.Rows - result.Added - result.Changed
 	return result, nil
+}
+
+// countedFacts names the facts that tariffs count, each with the code of one of them.
+func countedFacts(ctx context.Context, pool *pgxpool.Pool) (map[string]string, error) {
+	tariffs, err := db.Tariffs(ctx, dbsqlc.New(pool))
+	if err != nil {
+		return nil, err
+	}
+	counted := map[string]string{}
+	for i := range tariffs {
+		for name := range tariffs[i].CountedFacts() {
+			counted[name] = tariffs[i].Code
+		}
+	}
+	return counted, nil
 }
 
 // KindNames says which kinds there are.

@@ -160,7 +160,7 @@ func (r register) write(ctx context.Context, f *csvFile, rows []entry) (Result, 
 func (f *csvFile) namedFacts() map[string]billing.Fact {
 	facts := make(map[string]billing.Fact, len(f.facts))
 	for _, name := range f.facts {
-		facts[name] = billing.NamedFact(name, f.raw("fact."+name))
+		facts[name] = f.fact(name)
 	}
 	return facts
 }

@@ -37,7 +37,11 @@ func tariffWarnings(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []t
 	if err != nil {
 		return nil, err
 	}
-	warnings = append(warnings, unknown...)
+	text, err := warnOfText(ctx, q, f, rows)
+	if err != nil {
+		return nil, err
+	}
+	warnings = append(append(warnings, unknown...), text...)
 	warnings = append(warnings, rules.gaps(f, codes)...)
 	if len(warnings) > maxProblems {
 		more := len(warnings) - maxProblems
@@ -89,6 +93,35 @@ func warnOfUnknownFacts(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows
 			warnings = append(warnings, fmt.Sprintf("%s: line %d: column %s: no flight, aircraft or type of aircraft has a fact %q yet; is it spelt as the flight source has it?",
 				f.name, at.line, at.column, name))
 		}
+	}
+	return warnings, nil
+}
+
+// warnOfText names the facts that tariffs of the file count and that are text in what is
+// there, each once.
+func warnOfText(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []tariffRow) ([]string, error) {
+	first := map[string]string{}
+	var names []string
+	for _, row := range rows {
+		for name, column := range row.tariff.CountedFacts() {
+			if _, seen := first[name]; !seen {
+				first[name] = fmt.Sprintf("%s: line %d: column %s: ", f.name, row.line, column)
+				names = append(names, name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	text, err := q.FactNameListText(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("look up the facts that tariffs count: %w", err)
+	}
+	slices.Sort(text)
+	var warnings []string
+	for _, name := range text {
+		warnings = append(warnings, first[name]+fmt.Sprintf("the fact %q counts here, and a flight, an aircraft or a type of aircraft has it as text: "+
+			"where the tariff applies, such a flight cannot be billed", name))
 	}
 	return warnings, nil
 }

@@ -305,6 +305,29 @@ func TestTariffsChecksThemTogether(t *testing.T) {
 }
 
 // A name that nothing has is rather misspelt.
+// Text where a number counts is told of whichever file comes first, the flights' or the tariffs'.
+func TestWarnsOfTextWhereANumberCounts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	read := func(kind imports.Kind, lines ...string) []string {
+		t.Helper()
+		result, err := b.read(kind, strings.NewReader(csvOf(lines...)))
+		require.NoError(t, err)
+		return result.Warnings
+	}
+	require.Empty(t, read(imports.Flights, flightHeader+",fact.seats,fact.noise_class,fact.nox", "F1,,,,,,,,,,,many,A,8", `F2,,,,,,,,,,,"180",B,N/A`))
+	const counts = " counts here, and a flight, an aircraft or a type of aircraft has it as text: where the tariff applies, such a flight cannot be billed"
+	require.Equal(t, []string{
+		`file.csv: line 2: column when: the fact "noise_class"` + counts,
+		`file.csv: line 2: column times: the fact "seats"` + counts,
+	}, read(imports.Tariffs, tariffHeader+",when,of,times", "A,,per_unit,,any,,,5,,EUR,0,2025-01-01,,noise_class>=3,nox,seats"))
+	const write = ` is text, and tariff "A" counts it: write a number, or nothing where it is not known`
+	require.Equal(t, []string{`file.csv: line 3: column fact.seats: "few"` + write},
+		read(imports.Flights, flightHeader+",fact.seats,fact.stand", "F3,,,,,,,,,,,12,remote", "F4,,,,,,,,,,,few,"))
+	require.Equal(t, []string{`file.csv: line 2: column fact.nox: "low"` + write}, read(imports.Aircraft, "registration,fact.nox", "G-OWN,low"))
+	require.Equal(t, []string{`file.csv: line 2: column fact.nox: "low"` + write}, read(imports.AircraftTypes, "aircraft_type,fact.nox", "A320,low"))
+}
+
 func TestTariffsWarnsOfUnknownFacts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

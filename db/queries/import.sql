@@ -166,6 +166,14 @@ SET code = r.t ->> 'code', other_codes = string_to_array(coalesce(r.t ->> 'other
 FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r
 WHERE a.code = r.t ->> 'id';
 
+-- Of facts that tariffs count, those that a flight or a register has as text.
+-- name: FactNameListText :many
+SELECT n.name::text AS name
+FROM (SELECT unnest(@names::text[]) AS name) AS n
+WHERE EXISTS (SELECT FROM flightbill.aircraft_types a WHERE a.facts ->> n.name !~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$')
+    OR EXISTS (SELECT FROM flightbill.aircraft a WHERE a.facts ->> n.name !~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$')
+    OR EXISTS (SELECT FROM flightbill.flights f WHERE f.facts ->> n.name !~ '^-?[0-9]{1,30}([.][0-9]{1,30})?$');
+
 -- Names of facts that no flight and no register has, nor any flight that was billed.
 -- name: FactNameListUnknown :many
 SELECT n.name::text AS name

@@ -283,7 +283,12 @@ func TestValidateSet(t *testing.T) {
 			columnsOf(percent(3, "A", "0.5", "LANDING-GB"), airport("KORD", billing.AppliesArrival))}, nil, ""},
 		{"another currency, at the same airport under another code", []billing.Tariff{columnsOf(pounds, airport("ORD", billing.AppliesArrival)),
 			columnsOf(percent(3, "A", "0.5", "LANDING-GB"), airport("KORD", billing.AppliesArrival))}, []string{"1: of \"LANDING-GB\" is charged in GBP"}, ""},
-		{"another currency, for another customer", []billing.Tariff{columnsOf(pounds, forCustomer(2)), columnsOf(percent(3, "A", "0.5", "LANDING-GB"), forCustomer(1))}, nil, ""},
+		{"another currency, for another customer", []billing.Tariff{columnsOf(pounds, forCustomer(2)), tariff(4, "LANDING-GB"), columnsOf(percent(3, "A", "0.5", "LANDING-GB"), forCustomer(1))}, nil, ""},
+		{"a code of another airport alone", []billing.Tariff{columnsOf(landing, airport("LHR", billing.AppliesArrival)), columnsOf(percent(2, "A", "0.5", "LANDING"), airport("KORD", billing.AppliesArrival))},
+			[]string{`1: of "LANDING" is never charged where this tariff is`}, ""},
+		{"a code of another customer alone", []billing.Tariff{columnsOf(landing, forCustomer(2)), columnsOf(percent(2, "A", "0.5", "LANDING"), forCustomer(1))},
+			[]string{`1: of "LANDING" is never charged where this tariff is`}, ""},
+		{"a top_up of a code of another airport", []billing.Tariff{columnsOf(landing, airport("LHR", billing.AppliesArrival)), columnsOf(topUp(2, "T", "5", "LANDING"), airport("KORD", billing.AppliesArrival))}, nil, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

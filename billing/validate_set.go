@@ -10,8 +10,8 @@ type TariffProblem struct {
 }
 
 // ValidateSet reports what percentages and top-ups are made of that they cannot be:
-// codes that no tariff has, or that have another currency where both could be charged to
-// one flight, top-ups, and themselves. canonical gives the code under which the register
+// codes that no tariff has for their airport and customer, or that have another currency
+// there, top-ups, and themselves. canonical gives the code under which the register
 // has an airport, and any other code as it is; nil: no register.
 func ValidateSet(tariffs []Tariff, canonical func(code string) string) []TariffProblem {
 	if canonical == nil {
@@ -45,21 +45,27 @@ func ValidateSet(tariffs []Tariff, canonical func(code string) string) []TariffP
 			if len(rows) == 0 {
 				add("of %q is the code of no tariff: correct it, or import that tariff with this one", code)
 			}
+			met := false
 			for _, other := range rows {
-				if other.Currency != t.Currency && meetOnAFlight(t, other, airports) {
+				if !haveOneFlight(t, other, airports) {
+					continue
+				}
+				met = true // on other days, perhaps: those of this one's may come with another file
+				if other.Currency != t.Currency && t.validity().Overlaps(other.validity()) {
 					add("of %q is charged in %s, and this tariff in %s: both must be in one currency", code, other.Currency, t.Currency)
 					break
 				}
+			}
+			if t.Basis == BasisPercent && len(rows) > 0 && !met { // a top-up is charged whole then
+				add("of %q is never charged where this tariff is: no tariff of that code is for the same airport and customer, or for all; correct one of the two", code)
 			}
 		}
 	}
 	return found
 }
 
-// meetOnAFlight reports whether validity, customer and airport let two tariffs be charged
-// to one flight at one airport.
-func meetOnAFlight(a, b *Tariff, airports map[*Tariff]string) bool {
-	return a.validity().Overlaps(b.validity()) &&
-		(a.CustomerID == 0 || b.CustomerID == 0 || a.CustomerID == b.CustomerID) &&
-		oneAirport(airports[a], airports[b])
+// haveOneFlight reports whether customer and airport let two tariffs be charged to one
+// flight at one airport.
+func haveOneFlight(a, b *Tariff, airports map[*Tariff]string) bool {
+	return (a.CustomerID == 0 || b.CustomerID == 0 || a.CustomerID == b.CustomerID) && oneAirport(airports[a], airports[b])
 }

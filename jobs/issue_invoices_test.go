@@ -142,8 +142,9 @@ func TestLargeRunLosesChunks(t *testing.T) {
 	b.exec(t, `UPDATE river_job SET state = 'discarded', finalized_at = now() WHERE id = (SELECT max(id) FROM river_job WHERE kind = 'issue_invoices')`)
 	require.NoError(t, service.Client().QueueResume(t.Context(), jobs.IssuingQueue, nil))
 	eventually(t, "the run is done", func() bool { return b.runJobs(t) == "2026-03-08 completed 1" })
-	// What is left of the lost chunks, the run issues itself, or hands out anew where that is much.
-	require.Regexp(t, `^cancelled 1, completed [1-9], discarded 1$`, b.chunkJobs(t))
+	// The run issues itself what is left of the chunks that were lost; another attempt at
+	// it hands that out anew, as two chunks or three.
+	require.Regexp(t, `^cancelled 1, completed [134], discarded 1$`, b.chunkJobs(t))
 	b.requireAllButOne(t, drafts)
 }
 

@@ -12,10 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
-
-	"github.com/shopspring/decimal"
 
 	"github.com/flightbill/flightbill/billing"
 )
@@ -180,58 +177,6 @@ func (f *csvFile) readHeader(header []string, columns []csvColumn) error {
 	return nil
 }
 
-// factColumn stands among the columns of a file for any number of them, each with the
-// name of a fact in place of NAME.
-const factColumn = "fact.NAME"
-
-// addFactColumn makes a column of a fact known, where the file may have such.
-func (f *csvFile) addFactColumn(column string) error {
-	name, ok := strings.CutPrefix(column, "fact.")
-	_, allowed := f.columns[factColumn]
-	_, twice := f.columns[column]
-	if !ok || !allowed || twice {
-		return nil
-	}
-	if err := billing.CheckFactName(name); err != nil {
-		return err
-	}
-	f.columns[column] = -1
-	f.facts = append(f.facts, name)
-	return nil
-}
-
-// fact returns the row's fact of a name, and warns of text where a tariff counts.
-func (f *csvFile) fact(name string) billing.Fact {
-	fact := billing.NamedFact(name, f.raw("fact."+name))
-	if _, isNumber := fact.Number(); !isNumber && !fact.IsZero() && f.counted[name] != "" {
-		f.warnf(f.line, "column fact.%s: %s is text, and tariff %q counts it: write a number, or nothing where it is not known", name, shown(fact.String()), f.counted[name])
-	}
-	return fact
-}
-
-// appendFacts appends the row's facts to buf as a JSON object.
-func (f *csvFile) appendFacts(buf []byte) []byte {
-	buf = append(buf, '{')
-	first := true
-	for _, name := range f.facts {
-		fact := f.fact(name)
-		if fact.IsZero() {
-			continue
-		}
-		if !first {
-			buf = append(buf, ',')
-		}
-		first = false
-		buf = append(append(append(buf, '"'), name...), `":`...)
-		value, err := fact.MarshalJSON()
-		if err != nil { // it is UTF-8
-			panic(err)
-		}
-		buf = append(buf, value...)
-	}
-	return append(buf, '}')
-}
-
 // next goes to the next row; false at the end, and where there is no use in
 // reading on.
 func (f *csvFile) next() bool {
@@ -285,121 +230,6 @@ func readError(err error) error {
 		return fmt.Errorf("it is not CSV: %w; a cell with a quote in it is written \"in \"\"quotes\"\"\"", syntax.Err)
 	}
 	return fmt.Errorf("the file cannot be read on from here: %w", err)
-}
-
-func (f *csvFile) has(column string) bool { return f.columns[column] >= 0 }
-
-// raw returns a cell as it stands; "" where the file does not have the column.
-func (f *csvFile) raw(column string) string {
-	if i := f.columns[column]; i >= 0 {
-		return f.record[i]
-	}
-	return ""
-}
-
-// cell returns a cell without the blanks around it, and nothing where it only says that
-// there is nothing.
-func (f *csvFile) cell(column string) string { return billing.CleanText(f.raw(column)) }
-
-// required returns a cell that must not be empty.
-func (f *csvFile) required(column, expected string) string {
-	cell := f.cell(column)
-	if cell == "" {
-		f.wrong(column, expected)
-	}
-	return cell
-}
-
-// integer returns a whole number; false where the cell is empty or wrong.
-func (f *csvFile) integer(column, expected string, low, high int64) (int64, bool) {
-	cell := f.cell(column)
-	if cell == "" {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(cell, 10, 64)
-	if err != nil || n < low || n > high {
-		f.wrong(column, expected)
-		return 0, false
-	}
-	return n, true
-}
-
-// decimal returns a decimal number; nil where the cell is empty or wrong.
-func (f *csvFile) decimal(column, expected string) *decimal.Decimal {
-	cell := f.cell(column)
-	if cell == "" {
-		return nil
-	}
-	if !isDecimal(cell) {
-		f.wrong(column, expected)
-		return nil
-	}
-	d, err := decimal.NewFromString(cell)
-	if err != nil {
-		f.wrong(column, expected)
-		return nil
-	}
-	return &d
-}
-
-// isDecimal tells what Go and Postgres read alike, and at once: 1e999999999
-// would be a number too.
-func isDecimal(s string) bool {
-	digits := strings.TrimPrefix(s, "-")
-	whole, fraction, dot := strings.Cut(digits, ".")
-	isDigits := func(s string) bool { return strings.Trim(s, "0123456789") == "" }
-	return len(s) <= 100 && whole != "" && isDigits(whole) && isDigits(fraction) && dot == (fraction != "")
-}
-
-// one returns a cell that holds one code: with a separator in it, it would be no code
-// that anything has.
-func (f *csvFile) one(column, expected string) string {
-	cell := f.cell(column)
-	if strings.ContainsAny(cell, separators) {
-		f.wrong(column, expected)
-	}
-	return cell
-}
-
-// separators are what people write between codes.
-const separators = ",;|/&"
-
-// date returns a day; no date where the cell is empty or wrong.
-func (f *csvFile) date(column, expected string) billing.Date {
-	cell := f.cell(column)
-	if cell == "" {
-		return billing.Date{}
-	}
-	d, err := billing.ParseDate(cell)
-	if err != nil {
-		f.wrong(column, expected)
-	}
-	return d
-}
-
-// instantLayouts are RFC 3339, and the shorter zones of Postgres' own output.
-var instantLayouts = []string{time.RFC3339, "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05Z0700"}
-
-// instant returns a timestamp with zone, in UTC; false where the cell is empty
-// or wrong.
-func (f *csvFile) instant(column string) (time.Time, bool) {
-	cell := f.cell(column)
-	if cell == "" {
-		return time.Time{}, false
-	}
-	text := cell
-	if len(text) > 10 && text[10] == ' ' {
-		text = text[:10] + "T" + text[11:]
-	}
-	for _, layout := range instantLayouts {
-		if t, err := time.Parse(layout, text); err == nil {
-			if t = t.UTC(); t.Year() >= 1 && t.Year() <= 9999 {
-				return t, true
-			}
-		}
-	}
-	f.wrong(column, "write a time with its zone, such as 2013-01-01T10:17:00Z or 2013-01-01T10:17:00+01:00")
-	return time.Time{}, false
 }
 
 // wrong records that the row's cell is not what was expected.

@@ -8,9 +8,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/flightbill/flightbill/db"
-	"github.com/flightbill/flightbill/db/dbsqlc"
 )
 
 // Kind says what a file holds.
@@ -109,21 +106,6 @@ func (l loader) run(ctx context.Context, pool *pgxpool.Pool, name string, r io.R
 	result.Rows, result.Warnings = file.read, append(result.Warnings, file.warnings...)
 	result.Unchanged = result.Rows - result.Added - result.Changed
 	return result, nil
-}
-
-// countedFacts names the facts that tariffs count, each with the code of one of them.
-func countedFacts(ctx context.Context, pool *pgxpool.Pool) (map[string]string, error) {
-	tariffs, err := db.Tariffs(ctx, dbsqlc.New(pool))
-	if err != nil {
-		return nil, err
-	}
-	counted := map[string]string{}
-	for i := range tariffs {
-		for name := range tariffs[i].CountedFacts() {
-			counted[name] = tariffs[i].Code
-		}
-	}
-	return counted, nil
 }
 
 // KindNames says which kinds there are.

@@ -156,15 +156,6 @@ func (r register) write(ctx context.Context, f *csvFile, rows []entry) (Result, 
 	return Result{Added: int64(len(added)), Changed: int64(len(changed))}, nil
 }
 
-// namedFacts returns the row's facts; those of empty cells too, which are none.
-func (f *csvFile) namedFacts() map[string]billing.Fact {
-	facts := make(map[string]billing.Fact, len(f.facts))
-	for _, name := range f.facts {
-		facts[name] = f.fact(name)
-	}
-	return facts
-}
-
 func refuseManyFacts(f *csvFile, e entry) {
 	if text, err := json.Marshal(e.facts); err != nil || len(text)+2*len(e.facts) > maxFacts { // Postgres writes blanks
 		f.problemf(e.line, "the facts, with those that are there already, have more than %d bytes: leave some out", maxFacts)

@@ -44,6 +44,8 @@ changed_tariffs
 charges
     accountant reporter: SELECT
     server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late detail)
+currency_rates
+    accountant reporter server: SELECT
 customer_aircraft
     accountant: SELECT, INSERT, DELETE
     reporter server: SELECT
@@ -69,10 +71,16 @@ goose_db_version
     accountant reporter server: SELECT
 invoice_events
     accountant reporter server: SELECT
+invoice_taxes
+    accountant reporter server: SELECT
 invoices
     accountant reporter: SELECT
     server: SELECT, INSERT (customer_id kind closes_on currency opened_at), UPDATE (status parked_at parked_reason parked_by_run)
+issuers
+    accountant reporter server: SELECT
 overlapping_flights
+    accountant reporter server: SELECT
+payments
     accountant reporter server: SELECT
 price_book
     accountant reporter server: SELECT
@@ -105,6 +113,8 @@ sequence customers_id_seq
 sequence goose_db_version_id_seq
 sequence invoice_events_id_seq
 sequence invoices_id_seq
+sequence issuers_id_seq
+sequence payments_id_seq
 sequence river_job_id_seq
     server: USAGE
 sequence river_notification_id_seq

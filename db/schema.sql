@@ -1025,7 +1025,7 @@ BEGIN
     INSERT INTO flightbill.invoices AS i (customer_id, kind, closes_on, currency, opened_at)
     VALUES (open_draft.customer_id, CASE WHEN open_draft.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
         open_draft.closes_on, open_draft.currency, at)
-    ON CONFLICT (customer_id, currency, closes_on) WHERE closes_on IS NOT NULL AND status <> 'VOID' DO NOTHING
+    ON CONFLICT (customer_id, currency, closes_on, outside_scope) WHERE closes_on IS NOT NULL AND status <> 'VOID' DO NOTHING
     RETURNING i.id INTO draft;
     IF draft IS NULL THEN
         SELECT i.id INTO STRICT draft FROM flightbill.invoices i
@@ -1810,8 +1810,10 @@ CREATE TABLE flightbill.billing_settings (
     timezone text NOT NULL,
     close text NOT NULL,
     billing_start date NOT NULL,
+    tax_by text DEFAULT 'invoice'::text NOT NULL,
     CONSTRAINT billing_settings_close_check CHECK ((close = ANY (ARRAY['period_end'::text, 'next_day'::text]))),
-    CONSTRAINT billing_settings_singleton_check CHECK (singleton)
+    CONSTRAINT billing_settings_singleton_check CHECK (singleton),
+    CONSTRAINT billing_settings_tax_by_check CHECK ((tax_by = ANY (ARRAY['invoice'::text, 'line'::text])))
 );
 
 CREATE VIEW flightbill.billing_days AS
@@ -1867,8 +1869,26 @@ CREATE TABLE flightbill.customers (
     invoice_seq bigint DEFAULT 0 NOT NULL,
     credit_note_seq bigint DEFAULT 0 NOT NULL,
     held_through date,
+    legal_name text,
+    street text,
+    city text,
+    postcode text,
+    subdivision text,
+    country text COLLATE pg_catalog."C",
+    vat_id text COLLATE pg_catalog."C",
+    legal_id text COLLATE pg_catalog."C",
+    legal_id_scheme text COLLATE pg_catalog."C",
+    electronic_address text COLLATE pg_catalog."C",
+    electronic_address_scheme text COLLATE pg_catalog."C",
+    buyer_reference text,
+    emails text[] DEFAULT '{}'::text[] NOT NULL,
+    language text COLLATE pg_catalog."C",
+    late_interest_rate numeric,
     CONSTRAINT customers_billing_frequency_check CHECK ((billing_frequency = ANY (ARRAY['per_flight'::text, 'weekly'::text, 'monthly'::text]))),
     CONSTRAINT customers_code_check CHECK ((code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'::text)),
+    CONSTRAINT customers_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT customers_language_check CHECK ((language = ANY (ARRAY['en'::text, 'de'::text, 'fr'::text, 'es'::text]))),
+    CONSTRAINT customers_late_interest_rate_check CHECK (((late_interest_rate >= (0)::numeric) AND (late_interest_rate <= (1)::numeric))),
     CONSTRAINT customers_name_check CHECK (((name <> ''::text) AND (name = flightbill.clean_text(name)) AND (char_length(name) <= 1000))),
     CONSTRAINT customers_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 3650))),
     CONSTRAINT customers_week_ends_on_check CHECK (((week_ends_on >= 1) AND (week_ends_on <= 7))),
@@ -1887,6 +1907,11 @@ CREATE TABLE flightbill.invoices (
     tax numeric,
     total numeric,
     bill_to_name text,
+    outside_scope boolean DEFAULT false NOT NULL,
+    issuer_id bigint,
+    bill_to jsonb,
+    tax_currency text COLLATE pg_catalog."C",
+    tax_currency_rate numeric,
     opened_at timestamp with time zone DEFAULT now() NOT NULL,
     issued_at timestamp with time zone,
     due_on date,
@@ -2163,8 +2188,13 @@ CREATE TABLE flightbill.charges (
     flown_on date NOT NULL,
     late boolean DEFAULT false NOT NULL,
     origin text,
+    tax_category text DEFAULT 'standard'::text NOT NULL,
+    tax_reason text,
+    unit_code text COLLATE pg_catalog."C",
+    account text COLLATE pg_catalog."C",
     detail jsonb,
-    CONSTRAINT charges_origin_check CHECK ((origin = ANY (ARRAY['rebilled'::text, 'correction'::text])))
+    CONSTRAINT charges_origin_check CHECK ((origin = ANY (ARRAY['rebilled'::text, 'correction'::text]))),
+    CONSTRAINT charges_tax_category_check CHECK ((tax_category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text])))
 );
 
 ALTER TABLE flightbill.charges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -2174,6 +2204,17 @@ ALTER TABLE flightbill.charges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE flightbill.currency_rates (
+    currency text NOT NULL COLLATE pg_catalog."C",
+    in_currency text NOT NULL COLLATE pg_catalog."C",
+    day date NOT NULL,
+    rate numeric NOT NULL,
+    CONSTRAINT currency_rates_check CHECK (((in_currency ~ '^[A-Z]{3}$'::text) AND (in_currency <> currency))),
+    CONSTRAINT currency_rates_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT currency_rates_day_check CHECK (isfinite(day)),
+    CONSTRAINT currency_rates_rate_check CHECK (((rate > (0)::numeric) AND (rate < ('1000000000000'::bigint)::numeric)))
 );
 
 CREATE TABLE flightbill.customer_aircraft (
@@ -2329,8 +2370,59 @@ ALTER TABLE flightbill.invoice_events ALTER COLUMN id ADD GENERATED ALWAYS AS ID
     CACHE 1
 );
 
+CREATE TABLE flightbill.invoice_taxes (
+    invoice_id bigint NOT NULL,
+    category text NOT NULL,
+    rate numeric NOT NULL,
+    base numeric NOT NULL,
+    tax numeric NOT NULL,
+    reason text,
+    CONSTRAINT invoice_taxes_category_check CHECK ((category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text])))
+);
+
 ALTER TABLE flightbill.invoices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME flightbill.invoices_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE flightbill.issuers (
+    id bigint NOT NULL,
+    since timestamp with time zone NOT NULL,
+    name text NOT NULL,
+    street text,
+    city text,
+    postcode text,
+    subdivision text,
+    country text COLLATE pg_catalog."C",
+    vat_id text COLLATE pg_catalog."C",
+    tax_registration text COLLATE pg_catalog."C",
+    legal_id text COLLATE pg_catalog."C",
+    legal_id_scheme text COLLATE pg_catalog."C",
+    electronic_address text COLLATE pg_catalog."C",
+    electronic_address_scheme text COLLATE pg_catalog."C",
+    contact_name text,
+    contact_phone text,
+    contact_email text,
+    mail_from text,
+    iban text COLLATE pg_catalog."C",
+    bic text COLLATE pg_catalog."C",
+    account_name text,
+    tax_currency text COLLATE pg_catalog."C",
+    language text DEFAULT 'en'::text NOT NULL COLLATE pg_catalog."C",
+    note text,
+    logo bytea,
+    CONSTRAINT issuers_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT issuers_language_check CHECK ((language = ANY (ARRAY['en'::text, 'de'::text, 'fr'::text, 'es'::text]))),
+    CONSTRAINT issuers_name_check CHECK (((name <> ''::text) AND (char_length(name) <= 1000))),
+    CONSTRAINT issuers_tax_currency_check CHECK ((tax_currency ~ '^[A-Z]{3}$'::text))
+);
+
+ALTER TABLE flightbill.issuers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.issuers_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -2438,6 +2530,37 @@ CREATE VIEW flightbill.overlapping_flights AS
      JOIN flightbill.customers c ON ((c.id = f.customer_id)))
      JOIN flightbill.customers oc ON ((oc.id = o.customer_id)));
 
+CREATE TABLE flightbill.payments (
+    id bigint NOT NULL,
+    invoice_id bigint NOT NULL,
+    kind text NOT NULL,
+    amount numeric NOT NULL,
+    paid_on date NOT NULL,
+    reference text,
+    bank_reference text COLLATE pg_catalog."C",
+    other_id bigint,
+    reverses_id bigint,
+    reason text,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    recorded_by text DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT payments_amount_check CHECK (((amount <> (0)::numeric) AND (abs(amount) < ('1000000000000000'::bigint)::numeric))),
+    CONSTRAINT payments_bank_reference_check CHECK (((bank_reference <> ''::text) AND (char_length(bank_reference) <= 200))),
+    CONSTRAINT payments_check CHECK (((kind = 'set_off'::text) = (other_id IS NOT NULL))),
+    CONSTRAINT payments_check1 CHECK (((reverses_id IS NULL) = (reason IS NULL))),
+    CONSTRAINT payments_kind_check CHECK ((kind = ANY (ARRAY['payment'::text, 'set_off'::text, 'rounding'::text]))),
+    CONSTRAINT payments_reason_check CHECK (((reason <> ''::text) AND (char_length(reason) <= 1000))),
+    CONSTRAINT payments_reference_check CHECK (((reference <> ''::text) AND (char_length(reference) <= 1000)))
+);
+
+ALTER TABLE flightbill.payments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.payments_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE flightbill.price_book (
     singleton boolean DEFAULT true NOT NULL,
     version bigint NOT NULL,
@@ -2541,6 +2664,9 @@ CREATE TABLE flightbill.tariffs (
     decimals smallint,
     tax_category text,
     tax_reason text,
+    unit_code text COLLATE pg_catalog."C",
+    account text COLLATE pg_catalog."C",
+    CONSTRAINT tariffs_account_check CHECK (((account <> ''::text) AND (char_length(account) <= 64))),
     CONSTRAINT tariffs_airport_check CHECK (((airport <> ''::text) AND (airport = flightbill.clean_text(airport)) AND (char_length(airport) <= 200))),
     CONSTRAINT tariffs_applies_to_check CHECK ((applies_to = ANY (ARRAY['departure'::text, 'arrival'::text, 'any'::text]))),
     CONSTRAINT tariffs_band_from_check CHECK (((band_from >= (0)::numeric) AND (band_from < ('1000000000000'::bigint)::numeric))),
@@ -2578,6 +2704,7 @@ CREATE TABLE flightbill.tariffs (
     CONSTRAINT tariffs_tonne_rounding_check CHECK ((tonne_rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
     CONSTRAINT tariffs_tonne_step_check CHECK (((tonne_step > (0)::numeric) AND (tonne_step <= (1000)::numeric))),
     CONSTRAINT tariffs_unit_check CHECK (((unit > (0)::numeric) AND (unit < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_unit_code_check CHECK ((unit_code ~ '^[A-Z0-9]{2,3}$'::text)),
     CONSTRAINT tariffs_unit_rate_check CHECK (((abs(unit_rate) < ('1000000000000'::bigint)::numeric) AND ((unit_rate >= (0)::numeric) OR (basis = 'percent'::text)))),
     CONSTRAINT tariffs_valid_from_check CHECK (isfinite(valid_from)),
     CONSTRAINT tariffs_valid_to_check CHECK (isfinite(valid_to)),
@@ -2824,6 +2951,9 @@ ALTER TABLE ONLY flightbill.changed_tariffs
 ALTER TABLE ONLY flightbill.charges
     ADD CONSTRAINT charges_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY flightbill.currency_rates
+    ADD CONSTRAINT currency_rates_pkey PRIMARY KEY (currency, in_currency, day);
+
 ALTER TABLE ONLY flightbill.customer_aircraft
     ADD CONSTRAINT customer_aircraft_have_one_customer EXCLUDE USING gist (flightbill.code_form(registration) WITH =, daterange(valid_from, valid_to) WITH &&);
 
@@ -2857,11 +2987,26 @@ ALTER TABLE ONLY flightbill.goose_db_version
 ALTER TABLE ONLY flightbill.invoice_events
     ADD CONSTRAINT invoice_events_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY flightbill.invoice_taxes
+    ADD CONSTRAINT invoice_taxes_pkey PRIMARY KEY (invoice_id, category, rate);
+
 ALTER TABLE ONLY flightbill.invoices
     ADD CONSTRAINT invoices_number_key UNIQUE (number);
 
 ALTER TABLE ONLY flightbill.invoices
     ADD CONSTRAINT invoices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY flightbill.issuers
+    ADD CONSTRAINT issuers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY flightbill.payments
+    ADD CONSTRAINT payments_bank_reference_key UNIQUE (bank_reference);
+
+ALTER TABLE ONLY flightbill.payments
+    ADD CONSTRAINT payments_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY flightbill.payments
+    ADD CONSTRAINT payments_reverses_id_key UNIQUE (reverses_id);
 
 ALTER TABLE ONLY flightbill.price_book
     ADD CONSTRAINT price_book_pkey PRIMARY KEY (singleton);
@@ -2921,11 +3066,13 @@ CREATE INDEX invoices_draft_closing_idx ON flightbill.invoices USING btree (clos
 
 CREATE INDEX invoices_drafts_idx ON flightbill.invoices USING btree (customer_id, closes_on) WHERE (status = 'DRAFT'::text);
 
-CREATE UNIQUE INDEX invoices_one_per_period ON flightbill.invoices USING btree (customer_id, currency, closes_on) WHERE ((closes_on IS NOT NULL) AND (status <> 'VOID'::text));
+CREATE UNIQUE INDEX invoices_one_per_period ON flightbill.invoices USING btree (customer_id, currency, closes_on, outside_scope) WHERE ((closes_on IS NOT NULL) AND (status <> 'VOID'::text));
 
 CREATE INDEX invoices_unpaid_idx ON flightbill.invoices USING btree (due_on, id) WHERE ((status = 'PENDING'::text) AND (total > (0)::numeric) AND (kind <> 'credit_note'::text));
 
 CREATE UNIQUE INDEX invoices_voided_once ON flightbill.invoices USING btree (credits_invoice_id) WHERE (credits_invoice_id IS NOT NULL);
+
+CREATE INDEX payments_invoice_idx ON flightbill.payments USING btree (invoice_id);
 
 CREATE INDEX queue_promises_until_idx ON flightbill.queue_promises USING btree (until);
 
@@ -3128,11 +3275,26 @@ ALTER TABLE ONLY flightbill.customer_operators
 ALTER TABLE ONLY flightbill.invoice_events
     ADD CONSTRAINT invoice_events_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES flightbill.invoices(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY flightbill.invoice_taxes
+    ADD CONSTRAINT invoice_taxes_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES flightbill.invoices(id);
+
 ALTER TABLE ONLY flightbill.invoices
     ADD CONSTRAINT invoices_credits_invoice_id_fkey FOREIGN KEY (credits_invoice_id) REFERENCES flightbill.invoices(id);
 
 ALTER TABLE ONLY flightbill.invoices
     ADD CONSTRAINT invoices_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES flightbill.customers(id);
+
+ALTER TABLE ONLY flightbill.invoices
+    ADD CONSTRAINT invoices_issuer_id_fkey FOREIGN KEY (issuer_id) REFERENCES flightbill.issuers(id);
+
+ALTER TABLE ONLY flightbill.payments
+    ADD CONSTRAINT payments_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES flightbill.invoices(id);
+
+ALTER TABLE ONLY flightbill.payments
+    ADD CONSTRAINT payments_other_id_fkey FOREIGN KEY (other_id) REFERENCES flightbill.invoices(id);
+
+ALTER TABLE ONLY flightbill.payments
+    ADD CONSTRAINT payments_reverses_id_fkey FOREIGN KEY (reverses_id) REFERENCES flightbill.payments(id);
 
 ALTER TABLE ONLY flightbill.tariffs
     ADD CONSTRAINT tariffs_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES flightbill.customers(id);
@@ -3431,6 +3593,10 @@ GRANT INSERT(late) ON TABLE flightbill.charges TO flightbill_server;
 
 GRANT INSERT(detail) ON TABLE flightbill.charges TO flightbill_server;
 
+GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_accountant;
+
 GRANT SELECT ON TABLE flightbill.customer_aircraft TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.customer_aircraft TO flightbill_reporter;
 GRANT SELECT,INSERT,DELETE ON TABLE flightbill.customer_aircraft TO flightbill_accountant;
@@ -3457,9 +3623,21 @@ GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_accountant;
 
+GRANT SELECT ON TABLE flightbill.invoice_taxes TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.invoice_taxes TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.invoice_taxes TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.issuers TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.issuers TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.issuers TO flightbill_accountant;
+
 GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.payments TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.payments TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.payments TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.price_book TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.price_book TO flightbill_reporter;

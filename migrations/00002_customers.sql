@@ -1,4 +1,4 @@
--- Who pays, and for which operators and aircraft.
+-- Who bills, who pays, and for which operators and aircraft.
 --
 -- Codes and flight ids are sorted byte by byte, here and in all tables: a cluster's
 -- own collation can change with its operating system, and then leave an index that
@@ -66,6 +66,36 @@ CREATE OR REPLACE FUNCTION flightbill.clean_text(written text) RETURNS text
     END;
 -- +goose StatementEnd
 
+-- Who issues the invoices. Each change is a new row; the last one counts, and an invoice
+-- names the one that it was issued with.
+CREATE TABLE flightbill.issuers (
+    id                        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    since                     timestamptz NOT NULL,
+    name                      text NOT NULL CHECK (name <> '' AND char_length(name) <= 1000), -- legal
+    street                    text,
+    city                      text,
+    postcode                  text,
+    subdivision               text,
+    country                   text COLLATE "C" CHECK (country ~ '^[A-Z]{2}$'),      -- ISO 3166
+    vat_id                    text COLLATE "C",
+    tax_registration          text COLLATE "C", -- where there is no VAT id
+    legal_id                  text COLLATE "C",
+    legal_id_scheme           text COLLATE "C", -- ISO 6523
+    electronic_address        text COLLATE "C",
+    electronic_address_scheme text COLLATE "C", -- EAS
+    contact_name              text,
+    contact_phone             text,
+    contact_email             text,
+    mail_from                 text,             -- null: invoices are not mailed
+    iban                      text COLLATE "C",
+    bic                       text COLLATE "C",
+    account_name              text,
+    tax_currency              text COLLATE "C" CHECK (tax_currency ~ '^[A-Z]{3}$'), -- in which tax is declared; null: each invoice's
+    language                  text COLLATE "C" NOT NULL DEFAULT 'en' CHECK (language IN ('en', 'de', 'fr', 'es')),
+    note                      text,             -- on each invoice
+    logo                      bytea             -- PNG or JPEG
+);
+
 CREATE TABLE flightbill.customers (
     id                 bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     code               text    COLLATE "C" NOT NULL UNIQUE CHECK (code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'),
@@ -77,6 +107,22 @@ CREATE TABLE flightbill.customers (
     invoice_seq        bigint  NOT NULL DEFAULT 0, -- the last invoice number given out
     credit_note_seq    bigint  NOT NULL DEFAULT 0, -- the last credit note's
     held_through       date,   -- the last closing date whose run found the customer on hold
+    -- What stands on its invoices. Null: not known.
+    legal_name         text,   -- null: name
+    street             text,
+    city               text,
+    postcode           text,
+    subdivision        text,
+    country            text COLLATE "C" CHECK (country ~ '^[A-Z]{2}$'), -- ISO 3166
+    vat_id             text COLLATE "C",
+    legal_id           text COLLATE "C",
+    legal_id_scheme    text COLLATE "C", -- ISO 6523
+    electronic_address text COLLATE "C",
+    electronic_address_scheme text COLLATE "C", -- EAS
+    buyer_reference    text,   -- null: code
+    emails             text[] NOT NULL DEFAULT '{}', -- to which invoices are mailed
+    language           text COLLATE "C" CHECK (language IN ('en', 'de', 'fr', 'es')), -- null: the issuer's
+    late_interest_rate numeric CHECK (late_interest_rate >= 0 AND late_interest_rate <= 1), -- a year, 0.08 is 8 %; null: none is charged
     CONSTRAINT customers_week_ends_on_exactly_when_weekly
         CHECK ((billing_frequency = 'weekly') = (week_ends_on IS NOT NULL))
 );
@@ -139,6 +185,7 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 DROP TABLE flightbill.customer_aircraft;
 DROP TABLE flightbill.customer_operators;
 DROP TABLE flightbill.customers;
+DROP TABLE flightbill.issuers;
 DROP FUNCTION flightbill.clean_text;
 DROP FUNCTION flightbill.code_form;
 DROP FUNCTION flightbill.price_book_changed;

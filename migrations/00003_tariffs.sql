@@ -207,6 +207,8 @@ CREATE TABLE flightbill.tariffs (
     decimals       smallint CHECK (decimals BETWEEN 0 AND 6),
     tax_category   text    CHECK (tax_category IN ('standard', 'zero', 'exempt', 'reverse_charge', 'export', 'outside')),
     tax_reason     text    CHECK (tax_reason <> '' AND char_length(tax_reason) <= 1000),
+    unit_code      text    COLLATE "C" CHECK (unit_code ~ '^[A-Z0-9]{2,3}$'),       -- UN/ECE recommendation 20; null: the basis' own
+    account        text    COLLATE "C" CHECK (account <> '' AND char_length(account) <= 64), -- of the ledger; null: that of all revenue
     CHECK (tax_rate = 0 OR coalesce(tax_category, 'standard') = 'standard'),
     CHECK (band_to > coalesce(band_from, 0)),
     CHECK (valid_to > valid_from),

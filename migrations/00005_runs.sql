@@ -9,7 +9,10 @@ CREATE TABLE flightbill.billing_settings (
     singleton     boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     timezone      text NOT NULL, -- IANA name
     close         text NOT NULL CHECK (close IN ('period_end', 'next_day')),
-    billing_start date NOT NULL  -- the first run date of all
+    billing_start date NOT NULL, -- the first run date of all
+    -- How an invoice's tax is rounded: once for each category and rate, on the sum, as
+    -- e-invoices want it; or line by line.
+    tax_by        text NOT NULL DEFAULT 'invoice' CHECK (tax_by IN ('invoice', 'line'))
 );
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
     ON flightbill.billing_settings FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();

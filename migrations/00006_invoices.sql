@@ -4,6 +4,15 @@
 -- +goose Up
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- What one unit of a currency is worth in another on a day.
+CREATE TABLE flightbill.currency_rates (
+    currency    text    COLLATE "C" NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    in_currency text    COLLATE "C" NOT NULL CHECK (in_currency ~ '^[A-Z]{3}$' AND in_currency <> currency),
+    day         date    NOT NULL CHECK (isfinite(day)),
+    rate        numeric NOT NULL CHECK (rate > 0 AND rate < 1000000000000),
+    PRIMARY KEY (currency, in_currency, day)
+);
+
 CREATE TABLE flightbill.invoices (
     id            bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     number        text    COLLATE "C" UNIQUE,              -- CODE-000001, of a credit note CODE-CN000001; null while a draft
@@ -16,6 +25,11 @@ CREATE TABLE flightbill.invoices (
     tax           numeric,                     -- sum of the lines' taxes
     total         numeric,
     bill_to_name  text,                        -- the customer's name as it was at issue
+    outside_scope boolean NOT NULL DEFAULT false, -- of VAT: its charges stand on invoices of their own
+    issuer_id     bigint  REFERENCES flightbill.issuers, -- as it was at issue; null: there was none
+    bill_to       jsonb,                       -- the customer's address and ids as they were at issue, by the names of their columns
+    tax_currency  text    COLLATE "C",         -- the issuer's, where it is another than currency
+    tax_currency_rate numeric,                 -- what one unit of currency was worth in it at issue; null: no rate was known
     opened_at     timestamptz NOT NULL DEFAULT now(),
     issued_at     timestamptz,
     due_on        date,                        -- local date of issue + payment terms; of a credit note, of issue
@@ -39,7 +53,7 @@ CREATE TABLE flightbill.invoices (
     CONSTRAINT invoices_paid_at_exactly_when_paid CHECK ((status = 'PAID') = (paid_at IS NOT NULL) OR status = 'VOID')
 );
 -- A customer has one invoice or credit note for a period, whatever ran twice.
-CREATE UNIQUE INDEX invoices_one_per_period ON flightbill.invoices (customer_id, currency, closes_on)
+CREATE UNIQUE INDEX invoices_one_per_period ON flightbill.invoices (customer_id, currency, closes_on, outside_scope)
     WHERE closes_on IS NOT NULL AND status <> 'VOID';
 CREATE INDEX invoices_drafts_idx ON flightbill.invoices (customer_id, closes_on) WHERE status = 'DRAFT';
 -- The drafts whose closing date has come, for /metrics and for what is left to
@@ -62,6 +76,17 @@ CREATE TABLE flightbill.billed_flights (
     declared    jsonb  NOT NULL DEFAULT '{}'
 );
 
+-- What an invoice's tax is made of, written at issue.
+CREATE TABLE flightbill.invoice_taxes (
+    invoice_id   bigint  NOT NULL REFERENCES flightbill.invoices,
+    category     text    NOT NULL CHECK (category IN ('standard', 'zero', 'exempt', 'reverse_charge', 'export', 'outside')),
+    rate         numeric NOT NULL,             -- 0.20 is 20 %
+    base         numeric NOT NULL,             -- the sum of the charges' amounts
+    tax          numeric NOT NULL,
+    reason       text,                         -- why it is not taxed as usual
+    PRIMARY KEY (invoice_id, category, rate)
+);
+
 CREATE TABLE flightbill.charges (
     id          bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     invoice_id  bigint  NOT NULL REFERENCES flightbill.invoices,
@@ -77,6 +102,10 @@ CREATE TABLE flightbill.charges (
     flown_on    date    NOT NULL,              -- movement date in the billing zone
     late        boolean NOT NULL DEFAULT false, -- its own period had been run, or the flight had been billed before
     origin      text CHECK (origin IN ('rebilled', 'correction')), -- why the flight is charged again; null: it is not
+    tax_category text   NOT NULL DEFAULT 'standard' CHECK (tax_category IN ('standard', 'zero', 'exempt', 'reverse_charge', 'export', 'outside')),
+    tax_reason  text,
+    unit_code   text    COLLATE "C",           -- UN/ECE recommendation 20
+    account     text    COLLATE "C",           -- of the ledger
     detail      jsonb                          -- how the amount came about: a list of steps, for a clerk to do again by hand
 );
 CREATE INDEX charges_invoice_idx ON flightbill.charges (invoice_id);
@@ -330,8 +359,10 @@ $$;
 DROP TABLE flightbill.invoice_events;
 DROP TABLE flightbill.voided_flights;
 DROP TABLE flightbill.charges;
+DROP TABLE flightbill.invoice_taxes;
 DROP TABLE flightbill.billed_flights;
 DROP TABLE flightbill.invoices;
+DROP TABLE flightbill.currency_rates;
 DROP TRIGGER keep_numbers ON flightbill.customers;
 DROP FUNCTION flightbill.customers_keep_numbers;
 DROP FUNCTION flightbill.refuse_removal;

@@ -1,7 +1,30 @@
--- How another application says that an invoice has been paid, or was not after all.
+-- What has been paid on invoices, and how another application says so, or that it was not after all.
 
 -- +goose Up
 SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- What settles an invoice or a credit note, each row for ever. What is open is its total
+-- less these; an invoice with more than its total has the rest as its customer's credit.
+CREATE TABLE flightbill.payments (
+    id             bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    invoice_id     bigint  NOT NULL REFERENCES flightbill.invoices,
+    kind           text    NOT NULL CHECK (kind IN (
+                       'payment',   -- money that came; below 0: that went
+                       'set_off',   -- against another document of the customer, which has the opposite
+                       'rounding')), -- a small rest that nobody asks for
+    amount         numeric NOT NULL CHECK (amount <> 0 AND abs(amount) < 1000000000000000), -- in the invoice's currency
+    paid_on        date    NOT NULL,
+    reference      text    CHECK (reference <> '' AND char_length(reference) <= 1000),  -- what the payer wrote
+    bank_reference text    COLLATE "C" UNIQUE CHECK (bank_reference <> '' AND char_length(bank_reference) <= 200), -- the bank's, of a statement's entry
+    other_id       bigint  REFERENCES flightbill.invoices,          -- of a set-off: the other document
+    reverses_id    bigint  UNIQUE REFERENCES flightbill.payments,   -- what is taken back, once
+    reason         text    CHECK (reason <> '' AND char_length(reason) <= 1000), -- of what takes back
+    recorded_at    timestamptz NOT NULL DEFAULT now(),
+    recorded_by    text    NOT NULL DEFAULT session_user,
+    CHECK ((kind = 'set_off') = (other_id IS NOT NULL)),
+    CHECK ((reverses_id IS NULL) = (reason IS NULL))
+);
+CREATE INDEX payments_invoice_idx ON flightbill.payments (invoice_id);
 
 -- +goose StatementBegin
 -- mark_invoice_paid marks an invoice paid on a day in the billing zone; none: now.
@@ -146,3 +169,4 @@ DROP FUNCTION flightbill.mark_invoice_paid(text, text);
 DROP FUNCTION flightbill.mark_invoice_paid(text, timestamp);
 DROP FUNCTION flightbill.mark_invoice_paid(text, timestamptz);
 DROP FUNCTION flightbill.mark_invoice_paid(text, date);
+DROP TABLE flightbill.payments;

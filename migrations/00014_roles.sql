@@ -13,6 +13,7 @@ GRANT USAGE ON SCHEMA flightbill TO flightbill_server, flightbill_reporter, flig
 GRANT SELECT ON flightbill.customers, flightbill.customer_operators, flightbill.customer_aircraft, flightbill.tariffs, flightbill.flights,
         flightbill.aircraft, flightbill.aircraft_types, flightbill.airports, flightbill.airport_codes,
         flightbill.billed_flights, flightbill.invoices, flightbill.charges, flightbill.voided_flights, flightbill.invoice_events,
+        flightbill.issuers, flightbill.currency_rates, flightbill.invoice_taxes, flightbill.payments,
         flightbill.billing_runs, flightbill.billing_settings, flightbill.price_book,
         flightbill.billing_calendar, flightbill.billing_days, flightbill.changed_flights, flightbill.overlapping_flights, flightbill.unmatched_codes,
         flightbill.flight_processing_queue, flightbill.goose_db_version, flightbill.river_migration

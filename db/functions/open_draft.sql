@@ -11,7 +11,7 @@ BEGIN
     INSERT INTO flightbill.invoices AS i (customer_id, kind, closes_on, currency, opened_at)
     VALUES (open_draft.customer_id, CASE WHEN open_draft.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
         open_draft.closes_on, open_draft.currency, at)
-    ON CONFLICT (customer_id, currency, closes_on) WHERE closes_on IS NOT NULL AND status <> 'VOID' DO NOTHING
+    ON CONFLICT (customer_id, currency, closes_on, outside_scope) WHERE closes_on IS NOT NULL AND status <> 'VOID' DO NOTHING
     RETURNING i.id INTO draft;
     IF draft IS NULL THEN
         SELECT i.id INTO STRICT draft FROM flightbill.invoices i

@@ -194,6 +194,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received.';
     END IF;
     PERFORM flightbill.check_payment(invoice, record_payment.amount);
+    record_payment.amount := round(record_payment.amount, flightbill.minor_units(invoice.currency));
     IF char_length(record_payment.reference) > 1000 OR char_length(record_payment.bank_reference) > 200 THEN
         RAISE EXCEPTION 'the payment of invoice % has a reference of % characters', invoice.number, greatest(char_length(record_payment.reference), char_length(record_payment.bank_reference))
             USING ERRCODE = 'invalid_parameter_value', HINT = 'A reference has 1000 characters at most, the bank''s 200.';
@@ -290,6 +291,7 @@ BEGIN
     END IF;
     set_off.amount := coalesce(set_off.amount, least(credit, open));
     PERFORM flightbill.check_payment(target, set_off.amount);
+    set_off.amount := round(set_off.amount, flightbill.minor_units(target.currency));
     IF set_off.amount < 0 OR set_off.amount > least(credit, open) THEN
         RAISE EXCEPTION '% of % cannot be set off against %: the credit is %, and % is open', set_off.amount, source.number, target.number, credit, open
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give at most the smaller of the two, above 0; or no amount.';
@@ -542,7 +544,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is PAID without a payment', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                HINT = 'Nothing was due, or it was set against another document; flightbill.reverse_payment takes a set-off back, but that of the document that it voids.';
+                HINT = 'Nothing was due, or it was set against the document that it voids; another set-off is taken back by flightbill.reverse_payment.';
     END IF;
     PERFORM flightbill.settle_invoice(invoice.id, NULL, btrim(unmark_invoice_paid.reason));
 END

@@ -43,7 +43,7 @@ changed_flights
 changed_tariffs
 charges
     accountant reporter: SELECT
-    server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late detail)
+    server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late tax_category tax_reason unit_code account detail)
 currency_rates
     accountant reporter server: SELECT
 customer_aircraft
@@ -77,7 +77,7 @@ invoice_taxes
     accountant reporter server: SELECT
 invoices
     accountant reporter: SELECT
-    server: SELECT, INSERT (customer_id kind closes_on currency opened_at), UPDATE (status parked_at parked_reason parked_by_run)
+    server: SELECT, INSERT (customer_id kind closes_on currency outside_scope opened_at), UPDATE (status parked_at parked_reason parked_by_run)
 issuers
     accountant reporter server: SELECT
 overlapping_flights
@@ -177,6 +177,7 @@ save_flights(): server
 set_off(): accountant
 set_off_pair(): 
 settle_invoice(): 
+tariff_unit_code(): server
 tariffs_changed(): of a trigger
 tariffs_do_not_overlap(): of a trigger
 tariffs_overlapping(): 

@@ -118,7 +118,7 @@ func (a *app) newRootCommand(env func(string) (string, bool)) *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		a.newDemoCommand(), a.newServeCommand(), a.newMigrateCommand(), a.newImportCommand(), a.newExportCommand(), a.newTariffsCommand(), a.newEnqueueCommand(),
-		a.newConsolidateCommand(), a.newOverdueCommand(), a.newInvoicesCommand(), a.newVoidCommand(), a.newCorrectCommand(), a.newPriceCommand(), a.newOverlapsCommand(),
+		a.newConsolidateCommand(), a.newOverdueCommand(), a.newInvoicesCommand(), a.newPaymentsCommand(), a.newStatementCommand(), a.newAgingCommand(), a.newInterestCommand(), a.newVoidCommand(), a.newCorrectCommand(), a.newPriceCommand(), a.newOverlapsCommand(),
 		a.newCalendarCommand(), a.newUnmatchedCommand(), a.newSettingsCommand(), a.newMaintainCommand(), a.newPinotCommand(),
 	)
 	markUsageErrors(root)

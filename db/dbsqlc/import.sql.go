@@ -631,7 +631,7 @@ INSERT INTO flightbill.tariffs (
     code, description, basis, customer_id, airport, applies_to, band_from, band_to, unit_rate, minimum, currency, tax_rate, valid_from,
     valid_to, "when", during, "of", unit, free, free_mode, rounding, times, tonne_kg, tonne_rounding, tonne_step, band_of, band_mode, fixed,
     factor, maximum, minimum_at_zero, distance_less, distance_unit, distance_power, mass_unit, mass_power, decimals, tax_category,
-    tax_reason
+    tax_reason, unit_code, account
 )
 SELECT
     r.t ->> 'code', coalesce(r.t ->> 'description', ''), r.t ->> 'basis', CAST(r.t ->> 'customer_id' AS bigint), r.t ->> 'airport',
@@ -643,7 +643,7 @@ SELECT
     CAST(r.t ->> 'fixed' AS numeric), CAST(r.t ->> 'factor' AS numeric), CAST(r.t ->> 'maximum' AS numeric),
     coalesce(r.t ->> 'minimum_at_zero', 'no') = 'yes', CAST(r.t ->> 'distance_less' AS numeric), CAST(r.t ->> 'distance_unit' AS numeric),
     CAST(r.t ->> 'distance_power' AS numeric), CAST(r.t ->> 'mass_unit' AS numeric), CAST(r.t ->> 'mass_power' AS numeric),
-    CAST(r.t ->> 'decimals' AS smallint), r.t ->> 'tax_category', r.t ->> 'tax_reason'
+    CAST(r.t ->> 'decimals' AS smallint), r.t ->> 'tax_category', r.t ->> 'tax_reason', r.t ->> 'unit_code', r.t ->> 'account'
 FROM (SELECT jsonb_array_elements($1::jsonb) AS t) AS r
 `
 
@@ -670,7 +670,7 @@ SET
     distance_less = CAST(r.t ->> 'distance_less' AS numeric), distance_unit = CAST(r.t ->> 'distance_unit' AS numeric),
     distance_power = CAST(r.t ->> 'distance_power' AS numeric), mass_unit = CAST(r.t ->> 'mass_unit' AS numeric),
     mass_power = CAST(r.t ->> 'mass_power' AS numeric), decimals = CAST(r.t ->> 'decimals' AS smallint),
-    tax_category = r.t ->> 'tax_category', tax_reason = r.t ->> 'tax_reason'
+    tax_category = r.t ->> 'tax_category', tax_reason = r.t ->> 'tax_reason', unit_code = r.t ->> 'unit_code', account = r.t ->> 'account'
 FROM (SELECT jsonb_array_elements($1::jsonb) AS t) AS r
 WHERE t.id = CAST(r.t ->> 'id' AS bigint)
 `

@@ -87,10 +87,10 @@ func (b *testBundle) fill() {
 		`ACME,"'=HYPERLINK(""http://x""), Inc.",AAA AAB@2025-01-01..2026-01-01,G-OWN@..2026-04-01 N1,weekly,7,14,true`,
 		`BETA,"+Beta, ""quoted""`+"\n"+`and more",BBB,GOWN@2026-04-01..,monthly,,45,false`,
 		"GAMA,Gamma é,,,per_flight,,0,false")
-	b.load(imports.Tariffs, tariffHeader+",when,of,unit,rounding,times,tonne_kg,tonne_rounding,fixed,factor,maximum,minimum_at_zero,tax_category,tax_reason",
-		`LAND,"=1+1, ""quoted""",per_tonne,ACME,EIDW,arrival,,136,5.50,60,EUR,0.2,2025-01-01,2026-01-01,noise_class=A|B; stand!=remote,,,,,453.59237,none,281.96,0.5,3220,yes,,`,
-		`LAND,@Landing,per_tonne,,,any,,,5,,EUR,0,2025-01-01,,,,,none,,,,,,,,zero,-free`,
-		"PARK,,per_passenger,,,any,,,0.123456789012,0,JPY,0,2020-02-29,,,,,up,,,,,,,no,standard,")
+	b.load(imports.Tariffs, tariffHeader+",when,of,unit,rounding,times,tonne_kg,tonne_rounding,fixed,factor,maximum,minimum_at_zero,tax_category,tax_reason,unit_code,account",
+		`LAND,"=1+1, ""quoted""",per_tonne,ACME,EIDW,arrival,,136,5.50,60,EUR,0.2,2025-01-01,2026-01-01,noise_class=A|B; stand!=remote,,,,,453.59237,none,281.96,0.5,3220,yes,,,LBR,=8400`,
+		`LAND,@Landing,per_tonne,,,any,,,5,,EUR,0,2025-01-01,,,,,none,,,,,,,,zero,-free,,`,
+		"PARK,,per_passenger,,,any,,,0.123456789012,0,JPY,0,2020-02-29,,,,,up,,,,,,,no,standard,,C62,")
 	b.load(imports.Aircraft, "registration,valid_from,valid_to,aircraft_type,mtow_kg,fact.noise_class,fact.nox", "G-OWN,,2026-04-01,A320,73500,B,8.50", "G-OWN,2026-04-01,,A320,,,-1", "N1,,,,,'=x,")
 	b.load(imports.AircraftTypes, "aircraft_type,mtow_kg,fact.wake", "A320,73500,M", "C172,,-")
 	b.load(imports.Airports, "code,other_codes,country,timezone", "QQAA,Q22 Q11,IE,Europe/Dublin", "QQBB,,,")

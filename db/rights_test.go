@@ -69,6 +69,8 @@ flights
 gathered_flights
 goose_db_version
     accountant reporter server: SELECT
+invoice_balances
+    accountant reporter server: SELECT
 invoice_events
     accountant reporter server: SELECT
 invoice_taxes
@@ -124,8 +126,10 @@ airport_form(): accountant reporter server
 airports_have_codes(): of a trigger
 announce_flights(): 
 billing_runs_only_forward(): of a trigger
+charge_interest(): accountant
 charges_join_drafts_only(): of a trigger
 charges_stay_as_issued(): of a trigger
+check_payment(): 
 claim_flights(): server
 clean_text(): everybody
 code_form(): everybody
@@ -146,24 +150,33 @@ flight_processing_queue_insert(): of a trigger
 flight_processing_queue_update(): of a trigger
 gathered_flights_commit(): of a trigger
 hold_flight_jobs(): 
+invoice_to_settle(): 
 invoices_record_event(): of a trigger
 invoices_stay_as_issued(): of a trigger
 is_queue_admin(): everybody
 issue_credit_note(): 
 issue_drafts(): server
 mark_invoice_paid(): accountant
+minor_units(): 
+open_amount(): 
 open_draft(): server
+payments_stay(): of a trigger
 price_book_changed(): of a trigger
 promise_to_look(): server
 queued_flight(): everybody
 rebill_invoice(): accountant
+record_payment(): accountant
 refuse_flight_id(): 
 refuse_removal(): of a trigger
 refuse_replica(): everybody
 refuse_voided_flights(): 
+reverse_payment(): accountant
 revive_flight_jobs(): 
 river_job_state_in_bitmask(): everybody
 save_flights(): server
+set_off(): accountant
+set_off_pair(): 
+settle_invoice(): 
 tariffs_changed(): of a trigger
 tariffs_do_not_overlap(): of a trigger
 tariffs_overlapping(): 
@@ -174,6 +187,7 @@ week_minutes(): everybody
 when_facts(): everybody
 when_is_readable(): everybody
 withdraw_promise(): server
+write_off_rounding(): accountant
 `
 
 const rightsOf = `

@@ -359,6 +359,92 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.charge_interest(customer text, through date, at timestamp with time zone, today date) RETURNS TABLE(number text, currency text, first_day date, last_day date, amount numeric, charged_on bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    payer  flightbill.customers;
+    zone   text := coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC');
+    next   date; -- the first closing date that has not been run
+    part   text; -- a currency
+    lines  jsonb;
+    draft  bigint;
+BEGIN
+    IF charge_interest.through >= today OR charge_interest.through IS NULL THEN
+        RAISE EXCEPTION 'interest through % cannot be charged on %', coalesce(charge_interest.through::text, 'no day'), today
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a day that is over: what is open at its end is known then.';
+    END IF;
+    LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
+    PERFORM FROM flightbill.customers c WHERE c.code = customer FOR NO KEY UPDATE;
+    SELECT * INTO payer FROM flightbill.customers c WHERE c.code = customer;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'customer % is not known', coalesce(quote_literal(customer), 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'Give its code, such as ACME.';
+    END IF;
+    WITH late AS MATERIALIZED (
+        SELECT l.*, i.total - CASE WHEN i.outside_scope
+            THEN coalesce((SELECT sum(h.amount) FROM flightbill.charges h WHERE h.invoice_id = i.id AND h.interest_on IS NOT NULL), 0) ELSE 0 END AS base
+        FROM (
+            SELECT i.id, i.number, i.currency, greatest(i.due_on, (SELECT max(h.interest_through) FROM flightbill.charges h WHERE h.interest_on = i.id AND h.amount > 0)) + 1 AS first_day
+            FROM flightbill.invoices i
+            WHERE i.customer_id = payer.id AND i.status IN ('PENDING', 'OVERDUE', 'PAID') AND i.kind <> 'credit_note' AND i.due_on < charge_interest.through
+                AND (i.status <> 'PAID' OR (i.paid_at AT TIME ZONE zone)::date > i.due_on + 1)
+        ) AS l JOIN flightbill.invoices i USING (id)
+        WHERE l.first_day <= charge_interest.through AND (i.status <> 'PAID' OR (i.paid_at AT TIME ZONE zone)::date > l.first_day)
+    ), days AS (
+        SELECT l.id, l.first_day AS day FROM late l
+        UNION
+        SELECT l.id, p.paid_on FROM late l JOIN flightbill.payments p ON p.invoice_id = l.id
+        WHERE p.paid_on > l.first_day AND p.paid_on <= charge_interest.through
+    ), spans AS (
+        SELECT d.id, d.day, coalesce(lead(d.day) OVER (PARTITION BY d.id ORDER BY d.day) - 1, charge_interest.through) AS last_day,
+            l.base - coalesce((SELECT sum(p.amount) FROM flightbill.payments p WHERE p.invoice_id = d.id AND p.paid_on <= d.day), 0) AS open
+        FROM days d JOIN late l USING (id)
+    ), sums AS (
+        SELECT s.id, sum((s.last_day - s.day + 1) * s.open) AS day_amounts,
+            jsonb_agg(jsonb_build_object('what', s.day || ' to ' || s.last_day, 'value', ((s.last_day - s.day + 1) * s.open)::text,
+                'how', s.last_day - s.day + 1 || ' days * ' || s.open || ' open') ORDER BY s.day) AS steps
+        FROM spans s WHERE s.open > 0 GROUP BY s.id
+    ), due AS (
+        -- Divided to so many decimals that rounding twice rounds as once does.
+        SELECT s.*, round((s.day_amounts * payer.late_interest_rate)::numeric(140, 60) / 365, flightbill.minor_units(l.currency)) AS amount, l.number, l.currency, l.first_day
+        FROM sums s JOIN late l USING (id)
+    )
+    SELECT jsonb_agg(jsonb_build_object('interest_on', d.id, 'number', d.number, 'currency', d.currency, 'first_day', d.first_day, 'amount', d.amount, 'detail',
+        d.steps || jsonb_build_array(
+            jsonb_build_object('what', 'late_interest_rate', 'value', trim_scale(payer.late_interest_rate)::text, 'from', 'customer ' || payer.code),
+            jsonb_build_object('what', 'interest', 'value', d.amount::text, 'how', d.day_amounts || ' * ' || trim_scale(payer.late_interest_rate) || ' / 365, rounded'))))
+    INTO lines FROM due d WHERE d.amount > 0;
+
+    next := (SELECT max(r.closes_on) FROM flightbill.billing_runs r);
+    next := coalesce(next + 1, today);
+    next := CASE payer.billing_frequency
+        WHEN 'weekly' THEN next + (payer.week_ends_on - extract(isodow FROM next)::int + 7) % 7
+        WHEN 'monthly' THEN (date_trunc('month', next) + interval '1 month - 1 day')::date END;
+    FOR part IN SELECT DISTINCT l ->> 'currency' FROM jsonb_array_elements(lines) AS l ORDER BY 1 LOOP
+        draft := flightbill.open_draft(payer.id, next, part, at, true);
+        RETURN QUERY
+        WITH line AS (
+            SELECT l.* FROM jsonb_to_recordset(lines) AS l (interest_on bigint, number text, currency text, first_day date, amount numeric, detail jsonb) WHERE l.currency = part
+        ), charged AS (
+            INSERT INTO flightbill.charges (invoice_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on,
+                tax_category, tax_reason, unit_code, detail, interest_on, interest_through)
+            SELECT draft, 'INTEREST', 'Interest at ' || trim_scale(payer.late_interest_rate * 100) || ' % on ' || l.number || ', ' || l.first_day || ' to ' || charge_interest.through,
+                1, l.amount, l.amount, 0, 0, charge_interest.through, 'outside', 'VATEX-EU-O', 'C62', l.detail, l.interest_on, charge_interest.through
+            FROM line l ORDER BY l.interest_on
+        )
+        SELECT l.number, l.currency, l.first_day, charge_interest.through, l.amount, draft FROM line l ORDER BY l.interest_on;
+        IF next IS NULL AND NOT payer.billing_hold THEN
+            PERFORM flightbill.issue_drafts(ARRAY[draft], at, today);
+        END IF;
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION flightbill.charges_join_drafts_only() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -398,6 +484,68 @@ BEGIN
             USING HINT = 'An issued invoice is corrected by a credit note.';
     END IF;
     RETURN CASE TG_OP WHEN 'UPDATE' THEN NEW ELSE OLD END;
+END
+$$;
+
+CREATE TABLE flightbill.invoices (
+    id bigint NOT NULL,
+    number text COLLATE pg_catalog."C",
+    customer_id bigint NOT NULL,
+    kind text NOT NULL,
+    closes_on date,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    status text DEFAULT 'DRAFT'::text NOT NULL,
+    subtotal numeric,
+    tax numeric,
+    total numeric,
+    bill_to_name text,
+    outside_scope boolean DEFAULT false NOT NULL,
+    issuer_id bigint,
+    bill_to jsonb,
+    tax_currency text COLLATE pg_catalog."C",
+    tax_currency_rate numeric,
+    opened_at timestamp with time zone DEFAULT now() NOT NULL,
+    issued_at timestamp with time zone,
+    due_on date,
+    paid_at timestamp with time zone,
+    parked_at timestamp with time zone,
+    parked_reason text,
+    parked_by_run date,
+    credits_invoice_id bigint,
+    reason text,
+    CONSTRAINT invoices_check CHECK (
+CASE kind
+    WHEN 'consolidated'::text THEN ((closes_on IS NULL) = (credits_invoice_id IS NOT NULL))
+    WHEN 'credit_note'::text THEN ((closes_on IS NULL) OR (credits_invoice_id IS NULL))
+    ELSE (num_nonnulls(closes_on, credits_invoice_id) = 0)
+END),
+    CONSTRAINT invoices_check1 CHECK ((((kind = 'credit_note'::text) OR (credits_invoice_id IS NOT NULL)) = (reason IS NOT NULL))),
+    CONSTRAINT invoices_check2 CHECK (((parked_at IS NULL) = (parked_reason IS NULL))),
+    CONSTRAINT invoices_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT invoices_draft_has_no_number CHECK (
+CASE
+    WHEN (status = 'DRAFT'::text) THEN (num_nonnulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on, paid_at) = 0)
+    ELSE ((num_nulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on) = 0) AND (total = (subtotal + tax)) AND (parked_at IS NULL))
+END),
+    CONSTRAINT invoices_kind_check CHECK ((kind = ANY (ARRAY['flight'::text, 'consolidated'::text, 'credit_note'::text]))),
+    CONSTRAINT invoices_paid_at_exactly_when_paid CHECK ((((status = 'PAID'::text) = (paid_at IS NOT NULL)) OR (status = 'VOID'::text))),
+    CONSTRAINT invoices_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT invoices_status_check CHECK ((status = ANY (ARRAY['DRAFT'::text, 'PENDING'::text, 'OVERDUE'::text, 'PAID'::text, 'VOID'::text])))
+);
+
+CREATE FUNCTION flightbill.check_payment(invoice flightbill.invoices, amount numeric) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF amount IS NULL OR amount = 0 OR NOT abs(amount) < 1000000000000000 THEN
+        RAISE EXCEPTION '% cannot be paid on invoice %', coalesce(quote_literal(amount), 'NULL'), invoice.number
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the amount that was paid, in ' || invoice.currency || ', other than 0.';
+    END IF;
+    IF amount <> round(amount, flightbill.minor_units(invoice.currency)) THEN
+        RAISE EXCEPTION '% cannot be paid on invoice %: amounts in % have % decimals', quote_literal(amount), invoice.number, invoice.currency, flightbill.minor_units(invoice.currency)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the amount as it was paid.';
+    END IF;
 END
 $$;
 
@@ -934,9 +1082,37 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.invoice_to_settle(invoice_number text, paid_on date DEFAULT NULL::date) RETURNS flightbill.invoices
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    invoice flightbill.invoices;
+    zone    text := coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC');
+BEGIN
+    SELECT * INTO invoice FROM flightbill.invoices i WHERE i.number = invoice_number FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none.';
+    END IF;
+    IF paid_on > (now() AT TIME ZONE zone)::date THEN
+        RAISE EXCEPTION 'invoice % cannot be paid on %: that day is still to come in %', invoice_number, paid_on, zone
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received.';
+    END IF;
+    IF paid_on < (invoice.issued_at AT TIME ZONE zone)::date THEN
+        RAISE EXCEPTION 'invoice % cannot be paid on %: it was issued on %', invoice_number, paid_on, (invoice.issued_at AT TIME ZONE zone)::date
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received; look at the year.';
+    END IF;
+    RETURN invoice;
+END
+$$;
+
 CREATE FUNCTION flightbill.invoices_record_event() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
 BEGIN
@@ -954,11 +1130,16 @@ BEGIN
                     THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id)
                 WHEN n.status = 'PENDING' AND o.status = 'PAID' THEN 'payment of ' || (o.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
                     || ' taken back: ' || coalesce(current_setting('flightbill.payment_taken_back', true), '')
-                WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+                WHEN n.status = 'PAID' THEN coalesce((
+                    SELECT CASE p.kind WHEN 'set_off' THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = p.other_id) || ', settled on '
+                        WHEN 'rounding' THEN 'rest of ' || p.amount || ' written off (' || p.reason || '), settled on ' END
+                    FROM flightbill.payments p WHERE p.invoice_id = n.id ORDER BY p.invoice_id DESC, p.id DESC LIMIT 1), 'paid on ') || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
                 WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM flightbill.invoices c WHERE c.credits_invoice_id = n.id)
                 WHEN n.reason IS NOT NULL AND o.status = 'DRAFT' THEN coalesce((
-                    SELECT 'voids ' || c.number || CASE WHEN c.status = 'PAID' THEN ', which was paid: the amount is owed back' ELSE '' END || ': '
-                    FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
+                    SELECT 'voids ' || c.number || CASE WHEN p.paid = c.total AND p.paid <> 0 THEN ', which was paid: the amount is owed back'
+                            WHEN p.paid <> 0 THEN ', of which ' || p.paid || ' was paid: that is owed back' ELSE '' END || ': '
+                    FROM flightbill.invoices c CROSS JOIN LATERAL (SELECT coalesce(sum(p.amount), 0) AS paid FROM flightbill.payments p WHERE p.invoice_id = c.id) AS p
+                    WHERE c.id = n.credits_invoice_id), '') || n.reason
                 WHEN o.parked_at IS NOT NULL THEN 'no longer parked'
             END
         FROM new_rows n JOIN old_rows o USING (id)
@@ -971,9 +1152,12 @@ $$;
 CREATE FUNCTION flightbill.invoices_stay_as_issued() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 DECLARE
     allowed flightbill.invoices;
+    open    numeric;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         RAISE EXCEPTION 'invoice % has been issued and cannot be deleted', OLD.number
@@ -985,8 +1169,8 @@ BEGIN
     IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
         WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
         WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
-            -- By unmark_invoice_paid, with its reason and its owner's rights; or by a
-            -- subscription, which repeats what was done elsewhere.
+            -- By reverse_payment and unmark_invoice_paid, with the reason and their owner's
+            -- rights; or by a subscription, which repeats what was done elsewhere.
             OR OLD.status = 'PAID' AND (
                 coalesce(current_setting('flightbill.payment_taken_back', true), '') <> ''
                     AND pg_get_userbyid((SELECT t.relowner FROM pg_class t WHERE t.oid = TG_RELID)) = current_user
@@ -998,7 +1182,16 @@ BEGIN
     END) THEN
         RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
             coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
-            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID; flightbill.unmark_invoice_paid takes a payment back.';
+            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID; flightbill.reverse_payment takes a payment back.';
+    END IF;
+    IF NEW.status = 'PAID' AND OLD.status <> 'PAID' AND NEW.total <> 0 AND NOT EXISTS (
+        SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%'
+    ) THEN
+        open := NEW.total - coalesce((SELECT sum(p.amount) FROM flightbill.payments p WHERE p.invoice_id = NEW.id), 0);
+        IF sign(open) = sign(NEW.total) THEN
+            RAISE EXCEPTION 'invoice % cannot become PAID: % % is open on it', NEW.number, open, NEW.currency
+                USING HINT = 'flightbill.record_payment and flightbill.mark_invoice_paid record what was paid.';
+        END IF;
     END IF;
     RETURN NEW;
 END
@@ -1093,32 +1286,19 @@ $$;
 CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date DEFAULT NULL::date) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
+#variable_conflict use_column
 DECLARE
     invoice flightbill.invoices;
-    zone    text;
-    paid    timestamptz;
+    zone    text := coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC');
 BEGIN
-    SELECT timezone INTO zone FROM flightbill.billing_settings;
-    zone := coalesce(zone, 'UTC');
-    -- Where a day's midnight comes twice, Postgres takes the second.
-    paid := coalesce(least(paid_on::timestamp AT TIME ZONE zone, now()), now());
-    SELECT * INTO invoice FROM flightbill.invoices WHERE number = invoice_number FOR UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
-            USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none.';
-    END IF;
-    IF paid_on > (now() AT TIME ZONE zone)::date THEN
-        RAISE EXCEPTION 'invoice % cannot be paid on %: that day is still to come in %', invoice_number, paid_on, zone
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received.';
-    END IF;
-    IF paid_on < (invoice.issued_at AT TIME ZONE zone)::date THEN
-        RAISE EXCEPTION 'invoice % cannot be paid on %: it was issued on %', invoice_number, paid_on, (invoice.issued_at AT TIME ZONE zone)::date
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received; look at the year.';
-    END IF;
+    SELECT * INTO invoice FROM flightbill.invoice_to_settle(invoice_number, mark_invoice_paid.paid_on);
     -- A day that a zone left out has its midnight on the next one.
-    IF invoice.status = 'PAID' AND (paid_on IS NULL OR invoice.paid_at = paid OR (invoice.paid_at AT TIME ZONE zone)::date = paid_on) THEN
+    IF invoice.status = 'PAID' AND (mark_invoice_paid.paid_on IS NULL OR (invoice.paid_at AT TIME ZONE zone)::date = mark_invoice_paid.paid_on
+        OR invoice.paid_at = mark_invoice_paid.paid_on::timestamp AT TIME ZONE zone
+        OR EXISTS (SELECT FROM flightbill.payments p WHERE p.invoice_id = invoice.id AND p.kind = 'payment' AND p.paid_on = mark_invoice_paid.paid_on AND p.reverses_id IS NULL)) THEN
         RETURN;
     END IF;
     IF invoice.status NOT IN ('PENDING', 'OVERDUE') THEN
@@ -1126,7 +1306,9 @@ BEGIN
             invoice.status || CASE WHEN invoice.status = 'PAID' THEN ' since ' || (invoice.paid_at AT TIME ZONE zone)::date ELSE '' END
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a PENDING or OVERDUE invoice can be paid.';
     END IF;
-    UPDATE flightbill.invoices SET status = 'PAID', paid_at = paid WHERE id = invoice.id;
+    INSERT INTO flightbill.payments (invoice_id, kind, amount, paid_on)
+    VALUES (invoice.id, 'payment', flightbill.open_amount(invoice.id), coalesce(mark_invoice_paid.paid_on, (now() AT TIME ZONE zone)::date));
+    PERFORM flightbill.settle_invoice(invoice.id, CASE WHEN mark_invoice_paid.paid_on IS NULL THEN now() END);
 END
 $$;
 
@@ -1246,7 +1428,21 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) RETURNS bigint
+CREATE FUNCTION flightbill.minor_units(currency text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 0 WHEN (currency = ANY (ARRAY['BHD'::text, 'IQD'::text, 'JOD'::text, 'KWD'::text, 'LYD'::text, 'OMR'::text, 'TND'::text])) THEN 3 WHEN (currency = ANY (ARRAY['CLF'::text, 'UYW'::text])) THEN 4 ELSE 2 END;
+
+CREATE FUNCTION flightbill.open_amount(invoice bigint) RETURNS numeric
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT i.total - coalesce((SELECT sum(p.amount) FROM flightbill.payments p WHERE p.invoice_id = i.id), 0)
+    FROM flightbill.invoices i WHERE i.id = invoice
+$$;
+
+CREATE FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone, outside_scope boolean DEFAULT false) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1254,17 +1450,27 @@ CREATE FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, curren
 DECLARE
     draft bigint;
 BEGIN
-    INSERT INTO flightbill.invoices AS i (customer_id, kind, closes_on, currency, opened_at)
+    INSERT INTO flightbill.invoices AS i (customer_id, kind, closes_on, currency, opened_at, outside_scope)
     VALUES (open_draft.customer_id, CASE WHEN open_draft.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
-        open_draft.closes_on, open_draft.currency, at)
+        open_draft.closes_on, open_draft.currency, at, open_draft.outside_scope)
     ON CONFLICT (customer_id, currency, closes_on, outside_scope) WHERE closes_on IS NOT NULL AND status <> 'VOID' DO NOTHING
     RETURNING i.id INTO draft;
     IF draft IS NULL THEN
         SELECT i.id INTO STRICT draft FROM flightbill.invoices i
         WHERE i.customer_id = open_draft.customer_id AND i.currency = open_draft.currency
-            AND i.closes_on = open_draft.closes_on AND i.status <> 'VOID';
+            AND i.closes_on = open_draft.closes_on AND i.outside_scope = open_draft.outside_scope AND i.status <> 'VOID';
     END IF;
     RETURN draft;
+END
+$$;
+
+CREATE FUNCTION flightbill.payments_stay() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'payments are kept for ever: none can be changed or removed'
+        USING HINT = 'flightbill.reverse_payment takes a payment back.';
 END
 $$;
 
@@ -1351,6 +1557,62 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.record_payment(invoice_number text, amount numeric, paid_on date, reference text DEFAULT NULL::text, bank_reference text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    invoice flightbill.invoices;
+    there   record;
+    open    numeric;
+    payment bigint;
+BEGIN
+    SELECT * INTO invoice FROM flightbill.invoice_to_settle(invoice_number, record_payment.paid_on);
+    record_payment.bank_reference := nullif(btrim(record_payment.bank_reference), '');
+    record_payment.reference := nullif(btrim(record_payment.reference), '');
+    IF record_payment.paid_on IS NULL THEN
+        RAISE EXCEPTION 'invoice % cannot be paid on no day', invoice.number
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received.';
+    END IF;
+    PERFORM flightbill.check_payment(invoice, record_payment.amount);
+    IF char_length(record_payment.reference) > 1000 OR char_length(record_payment.bank_reference) > 200 THEN
+        RAISE EXCEPTION 'the payment of invoice % has a reference of % characters', invoice.number, greatest(char_length(record_payment.reference), char_length(record_payment.bank_reference))
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A reference has 1000 characters at most, the bank''s 200.';
+    END IF;
+    open := flightbill.open_amount(invoice.id);
+    -- A reference that is there comes before what is open now: the payment may have used it up.
+    IF NOT EXISTS (SELECT FROM flightbill.payments p WHERE p.bank_reference = record_payment.bank_reference) THEN
+        IF record_payment.amount > 0 AND invoice.total < 0 THEN
+            RAISE EXCEPTION '% is a credit note: its amount goes to the customer', invoice.number
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Money that is paid out is below 0: give ' || -record_payment.amount || '. A payment that came back is taken back by flightbill.reverse_payment.';
+        END IF;
+        IF record_payment.amount < least(open, 0) THEN
+            RAISE EXCEPTION '% cannot be paid out on invoice %: % % of it is the customer''s', -record_payment.amount, invoice.number, -least(open, 0), invoice.currency
+                USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'What is open below 0 on a credit note, or on an invoice that was paid more than once, can be paid out.';
+        END IF;
+    END IF;
+    INSERT INTO flightbill.payments AS p (invoice_id, kind, amount, paid_on, reference, bank_reference)
+    VALUES (invoice.id, 'payment', record_payment.amount, record_payment.paid_on, record_payment.reference, record_payment.bank_reference)
+    ON CONFLICT (bank_reference) DO NOTHING
+    RETURNING p.id INTO payment;
+    IF payment IS NULL THEN
+        SELECT p.id, p.invoice_id, p.amount, i.number, i.currency INTO STRICT there
+        FROM flightbill.payments p JOIN flightbill.invoices i ON i.id = p.invoice_id WHERE p.bank_reference = record_payment.bank_reference;
+        IF there.invoice_id <> invoice.id OR there.amount <> record_payment.amount THEN
+            RAISE EXCEPTION 'the bank''s reference % is of payment %, of % % on invoice %, and cannot be of % on invoice %', quote_literal(record_payment.bank_reference),
+                there.id, there.amount, there.currency, there.number, record_payment.amount, invoice.number
+                USING ERRCODE = 'unique_violation', HINT = 'An entry of a bank statement is booked once. To move it, take that payment back with flightbill.reverse_payment, and record it anew without the bank''s reference.';
+        END IF;
+        RETURN there.id;
+    END IF;
+    PERFORM flightbill.settle_invoice(invoice.id);
+    RETURN payment;
+END
+$$;
+
 CREATE FUNCTION flightbill.refuse_flight_id(flight_id text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1406,6 +1668,75 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
     GET DIAGNOSTICS refused = ROW_COUNT;
     RETURN refused;
+END
+$$;
+
+CREATE FUNCTION flightbill.reverse_payment(payment_id bigint, reason text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    payment  flightbill.payments;
+    partner  flightbill.payments; -- of a set-off
+    invoice  flightbill.invoices;
+    note     flightbill.invoices; -- what voids it
+    today    date := (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date;
+    rest     numeric;
+    reversal bigint;
+BEGIN
+    IF coalesce(btrim(reverse_payment.reason), '') = '' THEN
+        RAISE EXCEPTION 'payment % cannot be taken back without a reason', coalesce(payment_id::text, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand in the invoice''s story.';
+    END IF;
+    SELECT * INTO payment FROM flightbill.payments p WHERE p.id = payment_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'payment % is not known', coalesce(payment_id::text, 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'flightbill payments list shows the ids.';
+    END IF;
+    IF payment.reverses_id IS NOT NULL THEN
+        RAISE EXCEPTION 'payment % takes payment % back and cannot be taken back itself', payment.id, payment.reverses_id
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Record the payment anew.';
+    END IF;
+    PERFORM FROM flightbill.invoices i
+    WHERE i.id IN (payment.invoice_id, payment.other_id) OR i.credits_invoice_id = payment.invoice_id
+    ORDER BY i.id FOR NO KEY UPDATE;
+    SELECT * INTO invoice FROM flightbill.invoices i WHERE i.id = payment.invoice_id;
+    SELECT p.id INTO reversal FROM flightbill.payments p WHERE p.reverses_id = payment.id;
+    IF FOUND THEN
+        RAISE EXCEPTION 'payment % of invoice % has been taken back already, by %', payment.id, invoice.number, reversal
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Nothing is left to do.';
+    END IF;
+    SELECT * INTO note FROM flightbill.invoices i WHERE i.credits_invoice_id = invoice.id;
+    IF payment.kind = 'set_off' THEN
+        IF payment.other_id = note.id OR payment.other_id = invoice.credits_invoice_id THEN
+            RAISE EXCEPTION 'payment % sets invoice % against the document that voids it, and stays', payment.id, coalesce((SELECT i.number FROM flightbill.invoices i WHERE i.id = invoice.credits_invoice_id), invoice.number)
+                USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'An invoice that is VOID has nothing open. Have its flights billed again instead.';
+        END IF;
+        -- Of several in one transaction any will do: they are the same in all.
+        SELECT * INTO STRICT partner FROM flightbill.payments p
+        WHERE p.invoice_id = payment.other_id AND p.other_id = payment.invoice_id AND p.amount = -payment.amount AND p.recorded_at = payment.recorded_at
+            AND p.reverses_id IS NULL AND NOT EXISTS (SELECT FROM flightbill.payments r WHERE r.reverses_id = p.id)
+        ORDER BY abs(p.id - payment.id) LIMIT 1;
+    END IF;
+    INSERT INTO flightbill.payments AS p (invoice_id, kind, amount, paid_on, other_id, reverses_id, reason)
+    VALUES (payment.invoice_id, payment.kind, -payment.amount, today, payment.other_id, payment.id, btrim(reverse_payment.reason))
+    RETURNING p.id INTO reversal;
+    PERFORM flightbill.settle_invoice(invoice.id, NULL, btrim(reverse_payment.reason));
+    IF partner.id IS NOT NULL THEN
+        INSERT INTO flightbill.payments (invoice_id, kind, amount, paid_on, other_id, reverses_id, reason)
+        VALUES (partner.invoice_id, partner.kind, -partner.amount, today, partner.other_id, partner.id, btrim(reverse_payment.reason));
+        PERFORM flightbill.settle_invoice(partner.invoice_id, NULL, btrim(reverse_payment.reason));
+    END IF;
+    IF invoice.status = 'VOID' THEN
+        rest := flightbill.open_amount(invoice.id);
+        IF sign(rest) = sign(invoice.total) AND sign(flightbill.open_amount(note.id)) = -sign(rest) THEN
+            PERFORM flightbill.set_off_pair(invoice.id, note.id, sign(rest) * least(abs(rest), abs(flightbill.open_amount(note.id))));
+        END IF;
+    END IF;
+    RETURN reversal;
 END
 $$;
 
@@ -1580,6 +1911,88 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.set_off(from_number text, to_number text, amount numeric DEFAULT NULL::numeric) RETURNS numeric
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    source flightbill.invoices;
+    target flightbill.invoices;
+    credit numeric;
+    open   numeric;
+BEGIN
+    PERFORM FROM flightbill.invoices i WHERE i.number IN (from_number, to_number) ORDER BY i.id FOR NO KEY UPDATE;
+    SELECT * INTO source FROM flightbill.invoice_to_settle(from_number);
+    SELECT * INTO target FROM flightbill.invoice_to_settle(to_number);
+    IF source.customer_id <> target.customer_id OR source.currency <> target.currency THEN
+        RAISE EXCEPTION '% cannot be set off against %: they are of different customers or currencies', source.number, target.number
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A credit goes on an invoice of the same customer in the same currency.';
+    END IF;
+    credit := -flightbill.open_amount(source.id);
+    open := flightbill.open_amount(target.id);
+    IF credit <= 0 THEN
+        RAISE EXCEPTION '% has no credit: % % is open on it', source.number, -credit, source.currency
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Name the credit first, and then the invoice that it is used for.';
+    END IF;
+    IF open <= 0 THEN
+        RAISE EXCEPTION 'nothing is open on invoice %', target.number
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Name the credit first, and then the invoice that it is used for.';
+    END IF;
+    set_off.amount := coalesce(set_off.amount, least(credit, open));
+    PERFORM flightbill.check_payment(target, set_off.amount);
+    IF set_off.amount < 0 OR set_off.amount > least(credit, open) THEN
+        RAISE EXCEPTION '% of % cannot be set off against %: the credit is %, and % is open', set_off.amount, source.number, target.number, credit, open
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give at most the smaller of the two, above 0; or no amount.';
+    END IF;
+    PERFORM flightbill.set_off_pair(target.id, source.id, set_off.amount);
+    RETURN set_off.amount;
+END
+$$;
+
+CREATE FUNCTION flightbill.set_off_pair(invoice bigint, other bigint, amount numeric, at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    today date := (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date;
+BEGIN
+    INSERT INTO flightbill.payments (invoice_id, kind, amount, paid_on, other_id)
+    VALUES (invoice, 'set_off', set_off_pair.amount, today, other), (other, 'set_off', -set_off_pair.amount, today, invoice);
+    PERFORM flightbill.settle_invoice(invoice, at);
+    PERFORM flightbill.settle_invoice(other, at);
+END
+$$;
+
+CREATE FUNCTION flightbill.settle_invoice(invoice bigint, at timestamp with time zone DEFAULT NULL::timestamp with time zone, taken_back text DEFAULT ''::text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    open numeric := flightbill.open_amount(invoice);
+    zone text := coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC');
+BEGIN
+    -- Where a day's midnight comes twice, Postgres takes the second.
+    at := coalesce(at, (
+        SELECT least(max(p.paid_on)::timestamp AT TIME ZONE zone, now()) FROM flightbill.payments p
+        WHERE p.invoice_id = invoice AND p.reverses_id IS NULL AND NOT EXISTS (SELECT FROM flightbill.payments r WHERE r.reverses_id = p.id)));
+    PERFORM set_config('flightbill.payment_taken_back', taken_back, true);
+    UPDATE flightbill.invoices i
+    SET status = CASE WHEN i.status = 'VOID' THEN 'VOID' WHEN s.settled THEN 'PAID' WHEN i.status = 'PAID' THEN 'PENDING' ELSE i.status END,
+        paid_at = CASE WHEN i.status = 'VOID' THEN i.paid_at WHEN s.settled THEN coalesce(i.paid_at, at) END
+    FROM (SELECT total = 0 OR sign(open) <> sign(total) AS settled FROM flightbill.invoices WHERE id = invoice) AS s
+    WHERE i.id = invoice;
+    PERFORM set_config('flightbill.payment_taken_back', '', true);
+END
+$$;
+
 CREATE FUNCTION flightbill.tariffs_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1685,31 +2098,34 @@ $$;
 CREATE FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
 DECLARE
     invoice flightbill.invoices;
+    today   date := (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date;
 BEGIN
     IF coalesce(btrim(reason), '') = '' THEN
         RAISE EXCEPTION 'the payment of invoice % cannot be taken back without a reason', coalesce(quote_literal(invoice_number), 'NULL')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand in the invoice''s story.';
     END IF;
-    SELECT * INTO invoice FROM flightbill.invoices WHERE number = invoice_number FOR UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
-            USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none.';
-    END IF;
+    SELECT * INTO invoice FROM flightbill.invoice_to_settle(invoice_number);
     IF invoice.status <> 'PAID' THEN
         RAISE EXCEPTION 'invoice % is % and has no payment to take back', invoice_number, invoice.status
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only the payment of a PAID invoice can be taken back.';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only the payment of a PAID invoice can be taken back so; flightbill.reverse_payment takes any back by its id.';
     END IF;
-    IF invoice.total = 0 OR invoice.credits_invoice_id IS NOT NULL AND invoice.paid_at = invoice.issued_at THEN
+    INSERT INTO flightbill.payments (invoice_id, kind, amount, paid_on, reverses_id, reason)
+    SELECT p.invoice_id, p.kind, -p.amount, today, p.id, btrim(unmark_invoice_paid.reason)
+    FROM flightbill.payments p
+    WHERE p.invoice_id = invoice.id AND p.kind = 'payment' AND p.reverses_id IS NULL
+        AND NOT EXISTS (SELECT FROM flightbill.payments r WHERE r.reverses_id = p.id)
+    ORDER BY p.id;
+    IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is PAID without a payment', invoice_number
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Nothing was due, or it was set against the document that it voids.';
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'Nothing was due, or it was set against another document; flightbill.reverse_payment takes a set-off back, but that of the document that it voids.';
     END IF;
-    PERFORM set_config('flightbill.payment_taken_back', btrim(reason), true);
-    UPDATE flightbill.invoices SET status = 'PENDING', paid_at = NULL WHERE id = invoice.id;
-    PERFORM set_config('flightbill.payment_taken_back', '', true);
+    PERFORM flightbill.settle_invoice(invoice.id, NULL, btrim(unmark_invoice_paid.reason));
 END
 $$;
 
@@ -1726,6 +2142,7 @@ DECLARE
     today    date := (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date;
     flights  text[];
     billed_elsewhere text;
+    open     numeric;
 BEGIN
     IF coalesce(btrim(void_invoice.reason), '') = '' THEN
         RAISE EXCEPTION 'invoice % cannot be voided without a reason', coalesce(quote_literal(invoice_number), 'NULL')
@@ -1752,7 +2169,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call flightbill.rebill_invoice.';
     END IF;
 
-    SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM flightbill.charges c WHERE c.invoice_id = original.id;
+    SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM flightbill.charges c WHERE c.invoice_id = original.id AND c.flight_id IS NOT NULL;
     PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
     IF NOT coalesce(void_invoice.rebill, false) THEN
         SELECT c.flight_id || ' (' || string_agg(DISTINCT coalesce(i.number, 'draft ' || i.id), ', ') || ')' INTO billed_elsewhere
@@ -1771,8 +2188,8 @@ BEGIN
     INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
     VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason))
     RETURNING * INTO note;
-    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail)
-    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail
+    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail, interest_on, interest_through)
+    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail, c.interest_on, c.interest_through
     FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
     IF note.kind = 'credit_note' THEN
         PERFORM flightbill.issue_credit_note(note.id, now(), today);
@@ -1780,15 +2197,16 @@ BEGIN
         PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
     END IF;
     UPDATE flightbill.invoices i SET status = 'VOID' WHERE i.id = original.id;
-    IF original.status <> 'PAID' THEN
-        UPDATE flightbill.invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
+    open := flightbill.open_amount(original.id);
+    IF open <> 0 THEN
+        PERFORM flightbill.set_off_pair(original.id, note.id, open, now());
     END IF;
     SELECT * INTO note FROM flightbill.invoices i WHERE i.id = note.id;
 
     UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
     INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
     SELECT f.id, note.id, original.currency, false FROM unnest(flights) AS f (id);
-    IF void_invoice.rebill THEN
+    IF void_invoice.rebill AND flights IS NOT NULL THEN
         PERFORM flightbill.rebill_invoice(original.number, void_invoice.payer);
     END IF;
     RETURN note.number;
@@ -1970,6 +2388,38 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.write_off_rounding(invoice_number text, reason text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    invoice flightbill.invoices;
+    open    numeric;
+    most    numeric;
+    payment bigint;
+BEGIN
+    IF coalesce(btrim(write_off_rounding.reason), '') = '' THEN
+        RAISE EXCEPTION 'nothing of invoice % can be written off without a reason', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand in the invoice''s story.';
+    END IF;
+    SELECT * INTO invoice FROM flightbill.invoice_to_settle(invoice_number);
+    open := flightbill.open_amount(invoice.id);
+    most := round(100 / 10::numeric ^ flightbill.minor_units(invoice.currency), flightbill.minor_units(invoice.currency));
+    IF open = 0 OR abs(open) > most THEN
+        RAISE EXCEPTION '% % is open on invoice % and cannot be written off', open, invoice.currency, invoice.number
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'A rest of at most ' || most || ' ' || invoice.currency || ' can be. An invoice that was wrong is voided.';
+    END IF;
+    INSERT INTO flightbill.payments AS p (invoice_id, kind, amount, paid_on, reason)
+    VALUES (invoice.id, 'rounding', open, (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date, btrim(write_off_rounding.reason))
+    RETURNING p.id INTO payment;
+    PERFORM flightbill.settle_invoice(invoice.id);
+    RETURN payment;
+END
+$$;
+
 CREATE TABLE flightbill.aircraft (
     id bigint NOT NULL,
     registration text NOT NULL COLLATE pg_catalog."C",
@@ -2134,52 +2584,6 @@ CREATE TABLE flightbill.customers (
     CONSTRAINT customers_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 3650))),
     CONSTRAINT customers_week_ends_on_check CHECK (((week_ends_on >= 1) AND (week_ends_on <= 7))),
     CONSTRAINT customers_week_ends_on_exactly_when_weekly CHECK (((billing_frequency = 'weekly'::text) = (week_ends_on IS NOT NULL)))
-);
-
-CREATE TABLE flightbill.invoices (
-    id bigint NOT NULL,
-    number text COLLATE pg_catalog."C",
-    customer_id bigint NOT NULL,
-    kind text NOT NULL,
-    closes_on date,
-    currency text NOT NULL COLLATE pg_catalog."C",
-    status text DEFAULT 'DRAFT'::text NOT NULL,
-    subtotal numeric,
-    tax numeric,
-    total numeric,
-    bill_to_name text,
-    outside_scope boolean DEFAULT false NOT NULL,
-    issuer_id bigint,
-    bill_to jsonb,
-    tax_currency text COLLATE pg_catalog."C",
-    tax_currency_rate numeric,
-    opened_at timestamp with time zone DEFAULT now() NOT NULL,
-    issued_at timestamp with time zone,
-    due_on date,
-    paid_at timestamp with time zone,
-    parked_at timestamp with time zone,
-    parked_reason text,
-    parked_by_run date,
-    credits_invoice_id bigint,
-    reason text,
-    CONSTRAINT invoices_check CHECK (
-CASE kind
-    WHEN 'consolidated'::text THEN ((closes_on IS NULL) = (credits_invoice_id IS NOT NULL))
-    WHEN 'credit_note'::text THEN ((closes_on IS NULL) OR (credits_invoice_id IS NULL))
-    ELSE (num_nonnulls(closes_on, credits_invoice_id) = 0)
-END),
-    CONSTRAINT invoices_check1 CHECK ((((kind = 'credit_note'::text) OR (credits_invoice_id IS NOT NULL)) = (reason IS NOT NULL))),
-    CONSTRAINT invoices_check2 CHECK (((parked_at IS NULL) = (parked_reason IS NULL))),
-    CONSTRAINT invoices_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT invoices_draft_has_no_number CHECK (
-CASE
-    WHEN (status = 'DRAFT'::text) THEN (num_nonnulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on, paid_at) = 0)
-    ELSE ((num_nulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on) = 0) AND (total = (subtotal + tax)) AND (parked_at IS NULL))
-END),
-    CONSTRAINT invoices_kind_check CHECK ((kind = ANY (ARRAY['flight'::text, 'consolidated'::text, 'credit_note'::text]))),
-    CONSTRAINT invoices_paid_at_exactly_when_paid CHECK ((((status = 'PAID'::text) = (paid_at IS NOT NULL)) OR (status = 'VOID'::text))),
-    CONSTRAINT invoices_reason_check CHECK ((reason <> ''::text)),
-    CONSTRAINT invoices_status_check CHECK ((status = ANY (ARRAY['DRAFT'::text, 'PENDING'::text, 'OVERDUE'::text, 'PAID'::text, 'VOID'::text])))
 );
 
 CREATE VIEW flightbill.billing_calendar AS
@@ -2417,8 +2821,8 @@ ALTER TABLE flightbill.changed_tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS I
 CREATE TABLE flightbill.charges (
     id bigint NOT NULL,
     invoice_id bigint NOT NULL,
-    flight_id text NOT NULL COLLATE pg_catalog."C",
-    tariff_id bigint NOT NULL,
+    flight_id text COLLATE pg_catalog."C",
+    tariff_id bigint,
     code text NOT NULL COLLATE pg_catalog."C",
     description text NOT NULL,
     quantity numeric NOT NULL,
@@ -2434,6 +2838,13 @@ CREATE TABLE flightbill.charges (
     unit_code text COLLATE pg_catalog."C",
     account text COLLATE pg_catalog."C",
     detail jsonb,
+    interest_on bigint,
+    interest_through date,
+    CONSTRAINT charges_check CHECK (
+CASE
+    WHEN (interest_on IS NULL) THEN ((num_nulls(flight_id, tariff_id) = 0) AND (interest_through IS NULL))
+    ELSE ((num_nonnulls(flight_id, tariff_id) = 0) AND (interest_through IS NOT NULL))
+END),
     CONSTRAINT charges_origin_check CHECK ((origin = ANY (ARRAY['rebilled'::text, 'correction'::text]))),
     CONSTRAINT charges_tax_category_check CHECK ((tax_category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text])))
 );
@@ -2592,6 +3003,46 @@ ALTER TABLE flightbill.goose_db_version ALTER COLUMN id ADD GENERATED BY DEFAULT
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE flightbill.payments (
+    id bigint NOT NULL,
+    invoice_id bigint NOT NULL,
+    kind text NOT NULL,
+    amount numeric NOT NULL,
+    paid_on date NOT NULL,
+    reference text,
+    bank_reference text COLLATE pg_catalog."C",
+    other_id bigint,
+    reverses_id bigint,
+    reason text,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    recorded_by text DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT payments_amount_check CHECK (((amount <> (0)::numeric) AND (abs(amount) < ('1000000000000000'::bigint)::numeric))),
+    CONSTRAINT payments_bank_reference_check CHECK (((bank_reference <> ''::text) AND (char_length(bank_reference) <= 200))),
+    CONSTRAINT payments_check CHECK (((kind = 'set_off'::text) = (other_id IS NOT NULL))),
+    CONSTRAINT payments_check1 CHECK ((((reverses_id IS NOT NULL) OR (kind = 'rounding'::text)) = (reason IS NOT NULL))),
+    CONSTRAINT payments_kind_check CHECK ((kind = ANY (ARRAY['payment'::text, 'set_off'::text, 'rounding'::text]))),
+    CONSTRAINT payments_reason_check CHECK (((reason <> ''::text) AND (char_length(reason) <= 1000))),
+    CONSTRAINT payments_reference_check CHECK (((reference <> ''::text) AND (char_length(reference) <= 1000)))
+);
+
+CREATE VIEW flightbill.invoice_balances AS
+ SELECT i.id AS invoice_id,
+    i.number,
+    c.code AS customer,
+    i.kind,
+    i.currency,
+    i.status,
+    i.total,
+    p.paid,
+    (i.total - p.paid) AS open,
+    i.due_on
+   FROM ((flightbill.invoices i
+     JOIN flightbill.customers c ON ((c.id = i.customer_id)))
+     CROSS JOIN LATERAL ( SELECT COALESCE(sum(p_1.amount), (0)::numeric) AS paid
+           FROM flightbill.payments p_1
+          WHERE (p_1.invoice_id = i.id)) p)
+  WHERE (i.status <> 'DRAFT'::text);
 
 CREATE TABLE flightbill.invoice_events (
     id bigint NOT NULL,
@@ -2799,28 +3250,6 @@ CREATE VIEW flightbill.overlapping_flights AS
      JOIN flightbill.billed_flights o ON ((o.flight_id = COALESCE(f.same_minute, f.last_landing[2]))))
      JOIN flightbill.customers c ON ((c.id = f.customer_id)))
      JOIN flightbill.customers oc ON ((oc.id = o.customer_id)));
-
-CREATE TABLE flightbill.payments (
-    id bigint NOT NULL,
-    invoice_id bigint NOT NULL,
-    kind text NOT NULL,
-    amount numeric NOT NULL,
-    paid_on date NOT NULL,
-    reference text,
-    bank_reference text COLLATE pg_catalog."C",
-    other_id bigint,
-    reverses_id bigint,
-    reason text,
-    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
-    recorded_by text DEFAULT SESSION_USER NOT NULL,
-    CONSTRAINT payments_amount_check CHECK (((amount <> (0)::numeric) AND (abs(amount) < ('1000000000000000'::bigint)::numeric))),
-    CONSTRAINT payments_bank_reference_check CHECK (((bank_reference <> ''::text) AND (char_length(bank_reference) <= 200))),
-    CONSTRAINT payments_check CHECK (((kind = 'set_off'::text) = (other_id IS NOT NULL))),
-    CONSTRAINT payments_check1 CHECK (((reverses_id IS NULL) = (reason IS NULL))),
-    CONSTRAINT payments_kind_check CHECK ((kind = ANY (ARRAY['payment'::text, 'set_off'::text, 'rounding'::text]))),
-    CONSTRAINT payments_reason_check CHECK (((reason <> ''::text) AND (char_length(reason) <= 1000))),
-    CONSTRAINT payments_reference_check CHECK (((reference <> ''::text) AND (char_length(reference) <= 1000)))
-);
 
 ALTER TABLE flightbill.payments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME flightbill.payments_id_seq
@@ -3329,6 +3758,8 @@ CREATE INDEX billing_runs_unfinished_idx ON flightbill.billing_runs USING btree 
 
 CREATE INDEX charges_flight_idx ON flightbill.charges USING btree (flight_id);
 
+CREATE UNIQUE INDEX charges_interest_once ON flightbill.charges USING btree (interest_on, interest_through) WHERE ((interest_on IS NOT NULL) AND (amount > (0)::numeric));
+
 CREATE INDEX charges_invoice_idx ON flightbill.charges USING btree (invoice_id);
 
 CREATE INDEX customer_aircraft_customer_idx ON flightbill.customer_aircraft USING btree (customer_id);
@@ -3353,7 +3784,7 @@ CREATE INDEX invoices_unpaid_idx ON flightbill.invoices USING btree (due_on, id)
 
 CREATE UNIQUE INDEX invoices_voided_once ON flightbill.invoices USING btree (credits_invoice_id) WHERE (credits_invoice_id IS NOT NULL);
 
-CREATE INDEX payments_invoice_idx ON flightbill.payments USING btree (invoice_id);
+CREATE INDEX payments_invoice_idx ON flightbill.payments USING btree (invoice_id, id);
 
 CREATE INDEX queue_promises_until_idx ON flightbill.queue_promises USING btree (until);
 
@@ -3626,6 +4057,10 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoices FOR EACH S
 
 ALTER TABLE flightbill.invoices ENABLE ALWAYS TRIGGER refuse_truncate;
 
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.payments FOR EACH STATEMENT EXECUTE FUNCTION flightbill.payments_stay();
+
+ALTER TABLE flightbill.payments ENABLE ALWAYS TRIGGER refuse_truncate;
+
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.voided_flights FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
 ALTER TABLE flightbill.voided_flights ENABLE ALWAYS TRIGGER refuse_truncate;
@@ -3633,6 +4068,10 @@ ALTER TABLE flightbill.voided_flights ENABLE ALWAYS TRIGGER refuse_truncate;
 CREATE TRIGGER stay BEFORE DELETE OR UPDATE OF id, account, bank_reference, booked_on, amount, currency, nth, value_on, text, payer, numbers, file, imported_at, imported_by ON flightbill.bank_entries FOR EACH ROW EXECUTE FUNCTION flightbill.bank_entries_stay();
 
 ALTER TABLE flightbill.bank_entries ENABLE ALWAYS TRIGGER stay;
+
+CREATE TRIGGER stay BEFORE DELETE OR UPDATE ON flightbill.payments FOR EACH ROW EXECUTE FUNCTION flightbill.payments_stay();
+
+ALTER TABLE flightbill.payments ENABLE ALWAYS TRIGGER stay;
 
 CREATE TRIGGER stay_as_issued BEFORE DELETE OR UPDATE ON flightbill.charges FOR EACH ROW EXECUTE FUNCTION flightbill.charges_stay_as_issued();
 
@@ -3661,6 +4100,9 @@ ALTER TABLE ONLY flightbill.billed_flights
 
 ALTER TABLE ONLY flightbill.charges
     ADD CONSTRAINT charges_flight_id_fkey FOREIGN KEY (flight_id) REFERENCES flightbill.billed_flights(flight_id);
+
+ALTER TABLE ONLY flightbill.charges
+    ADD CONSTRAINT charges_interest_on_fkey FOREIGN KEY (interest_on) REFERENCES flightbill.invoices(id);
 
 ALTER TABLE ONLY flightbill.charges
     ADD CONSTRAINT charges_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES flightbill.invoices(id);
@@ -3751,9 +4193,36 @@ REVOKE ALL ON FUNCTION flightbill.billing_runs_only_forward() FROM PUBLIC;
 REVOKE ALL ON FUNCTION flightbill.book_bank_entry(entry_id bigint, invoice_number text, amount numeric) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.book_bank_entry(entry_id bigint, invoice_number text, amount numeric) TO flightbill_accountant;
 
+REVOKE ALL ON FUNCTION flightbill.charge_interest(customer text, through date, at timestamp with time zone, today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.charge_interest(customer text, through date, at timestamp with time zone, today date) TO flightbill_accountant;
+
 REVOKE ALL ON FUNCTION flightbill.charges_join_drafts_only() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.charges_stay_as_issued() FROM PUBLIC;
+
+GRANT SELECT ON TABLE flightbill.invoices TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.invoices TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.invoices TO flightbill_accountant;
+
+GRANT INSERT(customer_id) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT INSERT(kind) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT INSERT(closes_on) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT INSERT(currency) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT UPDATE(status) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT INSERT(opened_at) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT UPDATE(parked_at) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT UPDATE(parked_reason) ON TABLE flightbill.invoices TO flightbill_server;
+
+GRANT UPDATE(parked_by_run) ON TABLE flightbill.invoices TO flightbill_server;
+
+REVOKE ALL ON FUNCTION flightbill.check_payment(invoice flightbill.invoices, amount numeric) FROM PUBLIC;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.river_job TO flightbill_server;
 
@@ -3802,6 +4271,8 @@ REVOKE ALL ON FUNCTION flightbill.hold_flight_jobs(flight_ids text[]) FROM PUBLI
 REVOKE ALL ON FUNCTION flightbill.ignore_bank_entry(entry_id bigint, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.ignore_bank_entry(entry_id bigint, reason text) TO flightbill_accountant;
 
+REVOKE ALL ON FUNCTION flightbill.invoice_to_settle(invoice_number text, paid_on date) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION flightbill.invoices_record_event() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.invoices_stay_as_issued() FROM PUBLIC;
@@ -3826,8 +4297,14 @@ GRANT ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on 
 REVOKE ALL ON FUNCTION flightbill.match_bank_entries() FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.match_bank_entries() TO flightbill_accountant;
 
-REVOKE ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) TO flightbill_server;
+REVOKE ALL ON FUNCTION flightbill.minor_units(currency text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.open_amount(invoice bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone, outside_scope boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone, outside_scope boolean) TO flightbill_server;
+
+REVOKE ALL ON FUNCTION flightbill.payments_stay() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.price_book_changed() FROM PUBLIC;
 
@@ -3837,16 +4314,29 @@ GRANT ALL ON FUNCTION flightbill.promise_to_look(client text, seconds double pre
 REVOKE ALL ON FUNCTION flightbill.rebill_invoice(invoice_number text, payer text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.rebill_invoice(invoice_number text, payer text) TO flightbill_accountant;
 
+REVOKE ALL ON FUNCTION flightbill.record_payment(invoice_number text, amount numeric, paid_on date, reference text, bank_reference text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.record_payment(invoice_number text, amount numeric, paid_on date, reference text, bank_reference text) TO flightbill_accountant;
+
 REVOKE ALL ON FUNCTION flightbill.refuse_flight_id(flight_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.refuse_removal() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.refuse_voided_flights(flight_ids text[], priority smallint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION flightbill.reverse_payment(payment_id bigint, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.reverse_payment(payment_id bigint, reason text) TO flightbill_accountant;
+
 REVOKE ALL ON FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], declared jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[], details jsonb[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], declared jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[], details jsonb[]) TO flightbill_server;
+
+REVOKE ALL ON FUNCTION flightbill.set_off(from_number text, to_number text, amount numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.set_off(from_number text, to_number text, amount numeric) TO flightbill_accountant;
+
+REVOKE ALL ON FUNCTION flightbill.set_off_pair(invoice bigint, other bigint, amount numeric, at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.settle_invoice(invoice bigint, at timestamp with time zone, taken_back text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.tariffs_changed() FROM PUBLIC;
 
@@ -3865,6 +4355,9 @@ GRANT ALL ON FUNCTION flightbill.voided_flight_message(flight_id text, for_all b
 
 REVOKE ALL ON FUNCTION flightbill.withdraw_promise(client text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.withdraw_promise(client text) TO flightbill_server;
+
+REVOKE ALL ON FUNCTION flightbill.write_off_rounding(invoice_number text, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.write_off_rounding(invoice_number text, reason text) TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.aircraft TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.aircraft TO flightbill_reporter;
@@ -3950,28 +4443,6 @@ GRANT UPDATE(billing_hold) ON TABLE flightbill.customers TO flightbill_accountan
 
 GRANT UPDATE(held_through) ON TABLE flightbill.customers TO flightbill_server;
 
-GRANT SELECT ON TABLE flightbill.invoices TO flightbill_server;
-GRANT SELECT ON TABLE flightbill.invoices TO flightbill_reporter;
-GRANT SELECT ON TABLE flightbill.invoices TO flightbill_accountant;
-
-GRANT INSERT(customer_id) ON TABLE flightbill.invoices TO flightbill_server;
-
-GRANT INSERT(kind) ON TABLE flightbill.invoices TO flightbill_server;
-
-GRANT INSERT(closes_on) ON TABLE flightbill.invoices TO flightbill_server;
-
-GRANT INSERT(currency) ON TABLE flightbill.invoices TO flightbill_server;
-
-GRANT UPDATE(status) ON TABLE flightbill.invoices TO flightbill_server;
-
-GRANT INSERT(opened_at) ON TABLE flightbill.invoices TO flightbill_server;
-
-GRANT UPDATE(parked_at) ON TABLE flightbill.invoices TO flightbill_server;
-
-GRANT UPDATE(parked_reason) ON TABLE flightbill.invoices TO flightbill_server;
-
-GRANT UPDATE(parked_by_run) ON TABLE flightbill.invoices TO flightbill_server;
-
 GRANT SELECT ON TABLE flightbill.billing_calendar TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.billing_calendar TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.billing_calendar TO flightbill_accountant;
@@ -4046,6 +4517,14 @@ GRANT SELECT ON TABLE flightbill.goose_db_version TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.goose_db_version TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.goose_db_version TO flightbill_accountant;
 
+GRANT SELECT ON TABLE flightbill.payments TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.payments TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.payments TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.invoice_balances TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.invoice_balances TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.invoice_balances TO flightbill_accountant;
+
 GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_accountant;
@@ -4069,10 +4548,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.ledger_accounts TO flightb
 GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_accountant;
-
-GRANT SELECT ON TABLE flightbill.payments TO flightbill_server;
-GRANT SELECT ON TABLE flightbill.payments TO flightbill_reporter;
-GRANT SELECT ON TABLE flightbill.payments TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.price_book TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.price_book TO flightbill_reporter;

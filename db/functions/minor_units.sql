@@ -1,0 +1,10 @@
+-- minor_units is how many decimals a currency's amounts have (ISO 4217), as billing.MinorUnits knows it.
+CREATE OR REPLACE FUNCTION flightbill.minor_units(currency text) RETURNS int
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE
+        WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN 0
+        WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 3
+        WHEN currency IN ('CLF', 'UYW') THEN 4
+        ELSE 2
+    END;
+REVOKE ALL ON FUNCTION flightbill.minor_units FROM PUBLIC;

@@ -103,8 +103,8 @@ BEGIN
     LOCK TABLE flightbill.bank_entries IN SHARE ROW EXCLUSIVE MODE;
     INSERT INTO flightbill.bank_entries AS b (account, bank_reference, booked_on, amount, currency, nth, value_on, text, payer, numbers, reason, file)
     SELECT e.account, e.bank_reference, e.booked_on, e.amount, e.currency, e.nth, e.value_on, e.text, e.payer, e.numbers, e.reason, add_bank_entries.file
-    FROM jsonb_to_recordset(entries) WITH ORDINALITY AS e (account text, bank_reference text, booked_on date, amount numeric, currency text, nth integer,
-        value_on date, text text, payer text, numbers text[], reason text, ordinality bigint)
+    FROM ROWS FROM (jsonb_to_recordset(entries) AS (account text, bank_reference text, booked_on date, amount numeric, currency text, nth integer,
+        value_on date, text text, payer text, numbers text[], reason text)) WITH ORDINALITY AS e
     ORDER BY e.ordinality
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS added = ROW_COUNT;
@@ -167,11 +167,11 @@ BEGIN
         END LOOP;
         why := coalesce(why, CASE
             WHEN docs = 0 THEN 'no number of an invoice is found in its text'
-            WHEN EXISTS (SELECT FROM flightbill.bank_entries b WHERE b.account = entry.account AND b.bank_reference = entry.bank_reference
+            WHEN entry.bank_reference NOT LIKE 'none:%' AND EXISTS (SELECT FROM flightbill.bank_entries b WHERE b.account = entry.account AND b.bank_reference = entry.bank_reference
                     AND b.amount = entry.amount AND b.currency = entry.currency AND b.id <> entry.id)
                 THEN 'another entry has the same bank reference and amount: is it the same?'
             WHEN docs = 1 AND entry.amount > total OR docs > 1 AND entry.amount <> total
-                THEN entry.amount || ' came, and what is open is ' || opens
+                THEN trim_scale(entry.amount) || ' ' || entry.currency || ' came, and what is open is ' || opens
         END);
         IF why IS NULL THEN
             BEGIN

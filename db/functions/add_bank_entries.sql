@@ -17,8 +17,8 @@ BEGIN
     LOCK TABLE flightbill.bank_entries IN SHARE ROW EXCLUSIVE MODE;
     INSERT INTO flightbill.bank_entries AS b (account, bank_reference, booked_on, amount, currency, nth, value_on, text, payer, numbers, reason, file)
     SELECT e.account, e.bank_reference, e.booked_on, e.amount, e.currency, e.nth, e.value_on, e.text, e.payer, e.numbers, e.reason, add_bank_entries.file
-    FROM jsonb_to_recordset(entries) WITH ORDINALITY AS e (account text, bank_reference text, booked_on date, amount numeric, currency text, nth integer,
-        value_on date, text text, payer text, numbers text[], reason text, ordinality bigint)
+    FROM ROWS FROM (jsonb_to_recordset(entries) AS (account text, bank_reference text, booked_on date, amount numeric, currency text, nth integer,
+        value_on date, text text, payer text, numbers text[], reason text)) WITH ORDINALITY AS e
     ORDER BY e.ordinality
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS added = ROW_COUNT;

@@ -50,11 +50,11 @@ BEGIN
         END LOOP;
         why := coalesce(why, CASE
             WHEN docs = 0 THEN 'no number of an invoice is found in its text'
-            WHEN EXISTS (SELECT FROM flightbill.bank_entries b WHERE b.account = entry.account AND b.bank_reference = entry.bank_reference
+            WHEN entry.bank_reference NOT LIKE 'none:%' AND EXISTS (SELECT FROM flightbill.bank_entries b WHERE b.account = entry.account AND b.bank_reference = entry.bank_reference
                     AND b.amount = entry.amount AND b.currency = entry.currency AND b.id <> entry.id)
                 THEN 'another entry has the same bank reference and amount: is it the same?'
             WHEN docs = 1 AND entry.amount > total OR docs > 1 AND entry.amount <> total
-                THEN entry.amount || ' came, and what is open is ' || opens
+                THEN trim_scale(entry.amount) || ' ' || entry.currency || ' came, and what is open is ' || opens
         END);
         IF why IS NULL THEN
             BEGIN

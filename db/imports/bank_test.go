@@ -201,8 +201,8 @@ func TestBankFileAllOrNothing(t *testing.T) {
 		fmt.Fprintf(&long, "2026-03-05,,0.01,EUR,ACME-000001,R%d,\n", i)
 	}
 	for content, parts := range map[string][]string{
-		"":                       {"bank.file"},
-		strings.SplitAfter(string(statement), "<Btch>")[0]: {`bank.file: statement "0352C5320260312180000", entry 2: the statement cannot be read`, "nothing of the file was taken in: have the bank give it anew"},
+		"": {"bank.file"},
+		strings.SplitAfter(string(statement), "<Btch>")[0]:     {`bank.file: statement "0352C5320260312180000", entry 2: the statement cannot be read`, "nothing of the file was taken in: have the bank give it anew"},
 		strings.Replace(string(statement), "200.00", "2OO", 1): {}, // of a batch whose amounts nobody can tell: listed
 		"<a/>": {"there is no account statement"},
 		bankHeader + "\n" + long.String() + "2026-03-05,,1e3,EUR,ACME-000001,X,\n": {"line 602", "column amount", `"1e3"`, "such as 1234.50"},

@@ -49,6 +49,28 @@ CREATE TYPE flightbill.river_job_state AS ENUM (
     'scheduled'
 );
 
+CREATE FUNCTION flightbill.add_bank_entries(file text, entries jsonb) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    added bigint;
+BEGIN
+    LOCK TABLE flightbill.bank_entries IN SHARE ROW EXCLUSIVE MODE;
+    INSERT INTO flightbill.bank_entries AS b (account, bank_reference, booked_on, amount, currency, nth, value_on, text, payer, numbers, reason, file)
+    SELECT e.account, e.bank_reference, e.booked_on, e.amount, e.currency, e.nth, e.value_on, e.text, e.payer, e.numbers, e.reason, add_bank_entries.file
+    FROM ROWS FROM (jsonb_to_recordset(entries) AS (account text, bank_reference text, booked_on date, amount numeric, currency text, nth integer,
+        value_on date, text text, payer text, numbers text[], reason text)) WITH ORDINALITY AS e
+    ORDER BY e.ordinality
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS added = ROW_COUNT;
+    RETURN added;
+END
+$$;
+
 CREATE FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, declared jsonb, origin text, at timestamp with time zone, today date, lines jsonb) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -220,6 +242,66 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.bank_entries_stay() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_LEVEL = 'STATEMENT' THEN
+        RAISE EXCEPTION 'rows of % are kept for ever: they are what shows that no entry of the bank is booked twice', TG_TABLE_NAME;
+    END IF;
+    RAISE EXCEPTION 'entry % of the bank, of %, cannot be changed or removed: it is what shows that it is not booked twice', OLD.id, OLD.booked_on
+        USING HINT = 'What is not to be booked is ignored, with a reason: flightbill.ignore_bank_entry.';
+END
+$$;
+
+CREATE TABLE flightbill.bank_entries (
+    id bigint NOT NULL,
+    account text NOT NULL COLLATE pg_catalog."C",
+    bank_reference text NOT NULL COLLATE pg_catalog."C",
+    booked_on date NOT NULL,
+    amount numeric NOT NULL,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    nth integer DEFAULT 1 NOT NULL,
+    value_on date,
+    text text NOT NULL,
+    payer text NOT NULL,
+    numbers text[] DEFAULT '{}'::text[] NOT NULL,
+    state text DEFAULT 'unmatched'::text NOT NULL,
+    payment_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    reason text,
+    file text NOT NULL,
+    imported_at timestamp with time zone DEFAULT now() NOT NULL,
+    imported_by text DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT bank_entries_account_check CHECK ((char_length(account) <= 64)),
+    CONSTRAINT bank_entries_amount_check CHECK (((amount <> (0)::numeric) AND (abs(amount) < ('1000000000000000'::bigint)::numeric))),
+    CONSTRAINT bank_entries_bank_reference_check CHECK (((bank_reference <> ''::text) AND (char_length(bank_reference) <= 170))),
+    CONSTRAINT bank_entries_booked_on_check CHECK (isfinite(booked_on)),
+    CONSTRAINT bank_entries_check CHECK (((state <> 'booked'::text) OR ((payment_ids <> '{}'::bigint[]) AND (reason IS NULL)))),
+    CONSTRAINT bank_entries_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT bank_entries_nth_check CHECK ((nth > 0)),
+    CONSTRAINT bank_entries_payer_check CHECK ((char_length(payer) <= 200)),
+    CONSTRAINT bank_entries_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT bank_entries_state_check CHECK ((state = ANY (ARRAY['booked'::text, 'unmatched'::text, 'ignored'::text]))),
+    CONSTRAINT bank_entries_text_check CHECK ((char_length(text) <= 2000))
+);
+
+CREATE FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) RETURNS numeric
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT entry.amount - coalesce((
+        SELECT sum(p.amount) FROM flightbill.payments p
+        WHERE p.id = ANY (entry.payment_ids) AND NOT EXISTS (SELECT FROM flightbill.payments r WHERE r.reverses_id = p.id)), 0)
+$$;
+
+CREATE FUNCTION flightbill.bank_entry_reference(entry flightbill.bank_entries, nth integer) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN concat_ws(' '::text, NULLIF("left"((entry).account, 34), ''::text), "left"((entry).bank_reference, 120), (('#'::text || (entry).id) || CASE WHEN (nth > 1) THEN ('.'::text || nth) ELSE ''::text END));
+
 CREATE FUNCTION flightbill.clean_text(written text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (((written COLLATE "C") ~ '^[A-Z0-9][A-Z0-9-]*$'::text) AND (written <> ALL (ARRAY['NA'::text, 'NULL'::text, 'NONE'::text, 'NIL'::text]))) THEN written WHEN ((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff-\00ad\2010\2011\2012\2013\2014\2015\2212'::text)) = ''::text) OR (upper((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) COLLATE "C")) = ANY (ARRAY['NA'::text, 'N/A'::text, 'N.A.'::text, '#N/A'::text, '#NA'::text, '<NA>'::text, 'NULL'::text, '(NULL)'::text, '<NULL>'::text, '\N'::text, 'NONE'::text, 'NIL'::text])) OR (btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) = ANY (ARRAY['NaN'::text, 'nan'::text]))) THEN ''::text ELSE btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) END;
@@ -298,6 +380,57 @@ BEGIN
         RAISE EXCEPTION 'closing dates have been run: their records cannot be removed';
     END IF;
     RAISE EXCEPTION 'closing date % has been run: its record cannot be changed or removed', OLD.closes_on;
+END
+$$;
+
+CREATE FUNCTION flightbill.book_bank_entry(entry_id bigint, invoice_number text, amount numeric DEFAULT NULL::numeric) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    entry    flightbill.bank_entries;
+    rest     numeric;
+    currency text;
+    payment  bigint;
+BEGIN
+    SELECT * INTO entry FROM flightbill.bank_entries b WHERE b.id = entry_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'entry % of the bank is not known', coalesce(entry_id::text, 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'flightbill bank list shows the entries with their ids.';
+    END IF;
+    -- Somebody may have taken a payment back, or be doing so.
+    PERFORM FROM flightbill.payments p JOIN flightbill.invoices i ON i.id = p.invoice_id
+    WHERE p.id = ANY (entry.payment_ids) OR i.number = invoice_number ORDER BY i.id FOR NO KEY UPDATE OF i;
+    SELECT i.currency INTO currency FROM flightbill.invoices i WHERE i.number = invoice_number;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none.';
+    END IF;
+    IF currency <> entry.currency THEN
+        RAISE EXCEPTION 'entry % of the bank is of % %, and invoice % is in %', entry_id, entry.amount, entry.currency, invoice_number, currency
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Record what it came to in ' || currency || ' with flightbill.record_payment, and ignore the entry.';
+    END IF;
+    rest := flightbill.bank_entry_left(entry);
+    book_bank_entry.amount := coalesce(book_bank_entry.amount, rest);
+    IF rest = 0 THEN
+        RAISE EXCEPTION 'entry % of the bank is booked already, as payment %', entry_id, array_to_string(entry.payment_ids, ', ')
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Take the payment back first.';
+    END IF;
+    IF book_bank_entry.amount = 0 OR sign(book_bank_entry.amount) <> sign(rest) OR abs(book_bank_entry.amount) > abs(rest) THEN
+        RAISE EXCEPTION '% of entry % of the bank cannot be booked: % % of it is left', book_bank_entry.amount, entry_id, rest, entry.currency
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give at most what is left, with its sign; or no amount.';
+    END IF;
+    payment := flightbill.record_payment(invoice_number, book_bank_entry.amount, entry.booked_on, left(entry.text, 1000),
+        flightbill.bank_entry_reference(entry, cardinality(entry.payment_ids) + 1));
+    rest := rest - book_bank_entry.amount;
+    UPDATE flightbill.bank_entries b
+    SET payment_ids = b.payment_ids || payment, state = CASE WHEN rest = 0 THEN 'booked' ELSE 'unmatched' END,
+        reason = CASE WHEN rest <> 0 THEN rest || ' of it is left to book' END
+    WHERE b.id = entry_id;
+    RETURN payment;
 END
 $$;
 
@@ -1074,6 +1207,33 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.ignore_bank_entry(entry_id bigint, reason text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    entry flightbill.bank_entries;
+BEGIN
+    IF coalesce(btrim(ignore_bank_entry.reason), '') = '' THEN
+        RAISE EXCEPTION 'entry % of the bank cannot be ignored without a reason', coalesce(entry_id::text, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand with the entry.';
+    END IF;
+    SELECT * INTO entry FROM flightbill.bank_entries b WHERE b.id = entry_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'entry % of the bank is not known', coalesce(entry_id::text, 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'flightbill bank list shows the entries with their ids.';
+    END IF;
+    IF flightbill.bank_entry_left(entry) <> entry.amount THEN
+        RAISE EXCEPTION 'entry % of the bank is booked, as payment %', entry_id, array_to_string(entry.payment_ids, ', ')
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Take the payment back first.';
+    END IF;
+    UPDATE flightbill.bank_entries b SET state = 'ignored', reason = left(btrim(ignore_bank_entry.reason), 1000) WHERE b.id = entry_id;
+END
+$$;
+
 CREATE FUNCTION flightbill.invoice_taxes_make_totals() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1384,6 +1544,78 @@ CREATE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timest
 BEGIN
     PERFORM flightbill.mark_invoice_paid(invoice_number,
         (paid_on AT TIME ZONE coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC'))::date);
+END
+$$;
+
+CREATE FUNCTION flightbill.match_bank_entries() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    zone  text := coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC');
+    entry flightbill.bank_entries;
+    doc   record;
+    docs  integer;
+    total numeric; -- open on all of them
+    opens text;
+    why   text;
+    paid  bigint[];
+BEGIN
+    LOCK TABLE flightbill.bank_entries IN SHARE ROW EXCLUSIVE MODE;
+    -- As far as goes in the order in which all lock invoices.
+    FOR entry IN
+        SELECT b.* FROM flightbill.bank_entries b
+        WHERE b.state = 'unmatched' AND b.reason IS NULL
+        ORDER BY (SELECT min(i.id) FROM flightbill.invoices i WHERE i.number = ANY (b.numbers)), b.id
+    LOOP
+        PERFORM FROM flightbill.invoices i WHERE i.number = ANY (entry.numbers) ORDER BY i.id FOR NO KEY UPDATE;
+        docs := 0;
+        total := 0;
+        opens := NULL;
+        why := NULL;
+        paid := '{}';
+        FOR doc IN
+            SELECT i.number, i.currency, i.status, i.total, (i.issued_at AT TIME ZONE zone)::date AS issued_on, flightbill.open_amount(i.id) AS open
+            FROM flightbill.invoices i WHERE i.number = ANY (entry.numbers) ORDER BY array_position(entry.numbers, i.number)
+        LOOP
+            docs := docs + 1;
+            total := total + doc.open;
+            opens := concat_ws(' and ', opens, doc.open || ' on ' || doc.number);
+            why := coalesce(why, CASE
+                WHEN doc.currency <> entry.currency THEN doc.number || ' is in ' || doc.currency
+                WHEN doc.status = 'VOID' THEN doc.number || ' is VOID'
+                WHEN doc.total < 0 THEN doc.number || ' is a credit note'
+                WHEN doc.open <= 0 THEN 'nothing is open on ' || doc.number
+                WHEN doc.issued_on > entry.booked_on THEN doc.number || ' was issued on ' || doc.issued_on || ', after the money came'
+            END);
+        END LOOP;
+        why := coalesce(why, CASE
+            WHEN docs = 0 THEN 'no number of an invoice is found in its text'
+            WHEN entry.bank_reference NOT LIKE 'none:%' AND EXISTS (SELECT FROM flightbill.bank_entries b WHERE b.account = entry.account AND b.bank_reference = entry.bank_reference
+                    AND b.amount = entry.amount AND b.currency = entry.currency AND b.id <> entry.id)
+                THEN 'another entry has the same bank reference and amount: is it the same?'
+            WHEN docs = 1 AND entry.amount > total OR docs > 1 AND entry.amount <> total
+                THEN trim_scale(entry.amount) || ' ' || entry.currency || ' came, and what is open is ' || opens
+        END);
+        IF why IS NULL THEN
+            BEGIN
+                FOR doc IN
+                    SELECT n.number, n.nth, CASE WHEN docs = 1 THEN entry.amount ELSE flightbill.open_amount(i.id) END AS amount
+                    FROM unnest(entry.numbers) WITH ORDINALITY AS n (number, nth) JOIN flightbill.invoices i ON i.number = n.number ORDER BY n.nth
+                LOOP
+                    paid := paid || flightbill.record_payment(doc.number, doc.amount, entry.booked_on, left(entry.text, 1000),
+                        flightbill.bank_entry_reference(entry, doc.nth::integer));
+                END LOOP;
+            EXCEPTION WHEN raise_exception OR invalid_parameter_value OR object_not_in_prerequisite_state OR unique_violation THEN
+                why := left(SQLERRM, 1000);
+                paid := '{}';
+            END;
+        END IF;
+        UPDATE flightbill.bank_entries b SET state = CASE WHEN why IS NULL THEN 'booked' ELSE 'unmatched' END, reason = why, payment_ids = paid WHERE b.id = entry.id;
+    END LOOP;
 END
 $$;
 
@@ -2521,6 +2753,15 @@ CREATE TABLE flightbill.airports (
     CONSTRAINT airports_timezone_check CHECK (((timezone ~ '^(UTC|[A-Za-z_]+(/[A-Za-z_-]+)+|Etc/GMT[+-][0-9]{1,2})$'::text) AND (('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE timezone) > '1969-12-30 00:00:00'::timestamp without time zone)))
 );
 
+ALTER TABLE flightbill.bank_entries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.bank_entries_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE flightbill.billed_flights (
     flight_id text NOT NULL COLLATE pg_catalog."C",
     customer_id bigint NOT NULL,
@@ -3102,6 +3343,35 @@ ALTER TABLE flightbill.issuers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE VIEW flightbill.journal AS
+SELECT
+    NULL::text AS entry,
+    NULL::date AS day,
+    NULL::timestamp with time zone AS entered_at,
+    NULL::text COLLATE pg_catalog."C" AS document,
+    NULL::text COLLATE pg_catalog."C" AS customer,
+    NULL::text AS what,
+    NULL::text COLLATE pg_catalog."C" AS account,
+    NULL::text COLLATE pg_catalog."C" AS code,
+    NULL::text AS tax_category,
+    NULL::numeric AS tax_rate,
+    NULL::text COLLATE pg_catalog."C" AS currency,
+    NULL::numeric AS debit,
+    NULL::numeric AS credit;
+
+CREATE TABLE flightbill.ledger_accounts (
+    what text NOT NULL,
+    tax_category text,
+    tax_rate numeric,
+    account text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT ledger_accounts_account_check CHECK (((account <> ''::text) AND (char_length(account) <= 64))),
+    CONSTRAINT ledger_accounts_check CHECK (((tax_category IS NULL) = (tax_rate IS NULL))),
+    CONSTRAINT ledger_accounts_check1 CHECK (((tax_category IS NULL) OR (what = 'tax'::text))),
+    CONSTRAINT ledger_accounts_tax_category_check CHECK ((tax_category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text]))),
+    CONSTRAINT ledger_accounts_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate <= (1)::numeric))),
+    CONSTRAINT ledger_accounts_what_check CHECK ((what = ANY (ARRAY['receivable'::text, 'revenue'::text, 'tax'::text, 'bank'::text, 'interest'::text, 'rounding'::text])))
+);
+
 CREATE VIEW flightbill.overlapping_flights AS
  WITH flown AS (
          SELECT b.flight_id,
@@ -3495,6 +3765,12 @@ ALTER TABLE ONLY flightbill.airport_codes
 ALTER TABLE ONLY flightbill.airports
     ADD CONSTRAINT airports_pkey PRIMARY KEY (code);
 
+ALTER TABLE ONLY flightbill.bank_entries
+    ADD CONSTRAINT bank_entries_account_bank_reference_booked_on_amount_curren_key UNIQUE (account, bank_reference, booked_on, amount, currency, nth);
+
+ALTER TABLE ONLY flightbill.bank_entries
+    ADD CONSTRAINT bank_entries_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY flightbill.billed_flights
     ADD CONSTRAINT billed_flights_pkey PRIMARY KEY (flight_id);
 
@@ -3561,6 +3837,9 @@ ALTER TABLE ONLY flightbill.invoices
 ALTER TABLE ONLY flightbill.issuers
     ADD CONSTRAINT issuers_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY flightbill.ledger_accounts
+    ADD CONSTRAINT ledger_accounts_what_tax_category_tax_rate_key UNIQUE NULLS NOT DISTINCT (what, tax_category, tax_rate);
+
 ALTER TABLE ONLY flightbill.payments
     ADD CONSTRAINT payments_bank_reference_key UNIQUE (bank_reference);
 
@@ -3605,6 +3884,8 @@ CREATE INDEX aircraft_form_idx ON flightbill.aircraft USING btree (flightbill.co
 CREATE UNIQUE INDEX aircraft_types_form_idx ON flightbill.aircraft_types USING btree (flightbill.code_form(aircraft_type));
 
 CREATE INDEX airport_codes_airport_idx ON flightbill.airport_codes USING btree (airport);
+
+CREATE INDEX bank_entries_unmatched_idx ON flightbill.bank_entries USING btree (booked_on, id) WHERE (state = 'unmatched'::text);
 
 CREATE INDEX billing_runs_unfinished_idx ON flightbill.billing_runs USING btree (closes_on) WHERE (finished_at IS NULL);
 
@@ -3669,6 +3950,119 @@ CREATE INDEX tariffs_code_form_idx ON flightbill.tariffs USING btree (flightbill
 CREATE INDEX voided_flights_credit_note_idx ON flightbill.voided_flights USING btree (credit_note_id);
 
 CREATE INDEX voided_flights_open_idx ON flightbill.voided_flights USING btree (flight_id) WHERE (rebilled_at IS NULL);
+
+CREATE OR REPLACE VIEW flightbill.journal AS
+ SELECT l.entry,
+    l.day,
+    l.entered_at,
+    l.document,
+    c.code AS customer,
+    l.what,
+    COALESCE(l.account, t.account, a.account) AS account,
+    l.code,
+    l.tax_category,
+    l.tax_rate,
+    l.currency,
+    GREATEST(l.amount, (0)::numeric) AS debit,
+    GREATEST((- l.amount), (0)::numeric) AS credit
+   FROM (((( SELECT ('invoice '::text || i.id) AS entry,
+            ((i.issued_at AT TIME ZONE z.zone))::date AS day,
+            i.issued_at AS entered_at,
+            i.number AS document,
+            i.customer_id,
+            'receivable'::text AS what,
+            (NULL::text COLLATE "C") AS account,
+            (NULL::text COLLATE "C") AS code,
+            NULL::text AS tax_category,
+            NULL::numeric AS tax_rate,
+            i.currency,
+            i.total AS amount
+           FROM (flightbill.invoices i
+             CROSS JOIN ( SELECT COALESCE(max(billing_settings.timezone), 'UTC'::text) AS zone
+                   FROM flightbill.billing_settings) z)
+          WHERE (i.status <> 'DRAFT'::text)
+        UNION ALL
+         SELECT ('invoice '::text || i.id),
+            ((i.issued_at AT TIME ZONE z.zone))::date AS timezone,
+            i.issued_at,
+            i.number,
+            i.customer_id,
+                CASE
+                    WHEN (h.flight_id IS NULL) THEN 'interest'::text
+                    ELSE 'revenue'::text
+                END AS "case",
+            h.account,
+            h.code,
+            NULL::text,
+            NULL::numeric,
+            i.currency,
+            (- sum(h.amount))
+           FROM ((flightbill.invoices i
+             CROSS JOIN ( SELECT COALESCE(max(billing_settings.timezone), 'UTC'::text) AS zone
+                   FROM flightbill.billing_settings) z)
+             JOIN flightbill.charges h ON ((h.invoice_id = i.id)))
+          WHERE (i.status <> 'DRAFT'::text)
+          GROUP BY i.id, i.issued_at, z.zone, (h.flight_id IS NULL), h.account, h.code
+        UNION ALL
+         SELECT ('invoice '::text || i.id),
+            ((i.issued_at AT TIME ZONE z.zone))::date AS timezone,
+            i.issued_at,
+            i.number,
+            i.customer_id,
+            'tax'::text,
+            NULL::text,
+            NULL::text,
+            x.category,
+            x.rate,
+            i.currency,
+            (- x.tax)
+           FROM ((flightbill.invoices i
+             CROSS JOIN ( SELECT COALESCE(max(billing_settings.timezone), 'UTC'::text) AS zone
+                   FROM flightbill.billing_settings) z)
+             JOIN flightbill.invoice_taxes x ON ((x.invoice_id = i.id)))
+          WHERE (i.status <> 'DRAFT'::text)
+        UNION ALL
+         SELECT ('payment '::text || p.id),
+            p.paid_on,
+            p.recorded_at,
+            i.number,
+            i.customer_id,
+            side.what,
+            NULL::text,
+            NULL::text,
+            NULL::text,
+            NULL::numeric,
+            i.currency,
+            side.amount
+           FROM ((flightbill.payments p
+             JOIN flightbill.invoices i ON ((i.id = p.invoice_id)))
+             CROSS JOIN LATERAL ( VALUES (
+                        CASE p.kind
+                            WHEN 'payment'::text THEN 'bank'::text
+                            ELSE 'rounding'::text
+                        END,p.amount), ('receivable'::text,(- p.amount))) side(what, amount))
+          WHERE (p.kind <> 'set_off'::text)
+        UNION ALL
+         SELECT ('payment '::text || p.id),
+            p.paid_on,
+            p.recorded_at,
+            i.number,
+            i.customer_id,
+            'receivable'::text,
+            NULL::text,
+            NULL::text,
+            NULL::text,
+            NULL::numeric,
+            i.currency,
+            side.amount
+           FROM ((flightbill.payments p
+             CROSS JOIN LATERAL ( VALUES (p.invoice_id,(- p.amount)), (p.other_id,p.amount)) side(invoice_id, amount))
+             JOIN flightbill.invoices i ON ((i.id = side.invoice_id)))
+          WHERE ((p.kind = 'set_off'::text) AND (p.amount > (0)::numeric))) l
+     JOIN flightbill.customers c ON ((c.id = l.customer_id)))
+     LEFT JOIN flightbill.ledger_accounts a ON (((a.what = l.what) AND (a.tax_category IS NULL))))
+     LEFT JOIN flightbill.ledger_accounts t ON (((t.what = l.what) AND (t.tax_category = l.tax_category) AND (t.tax_rate = l.tax_rate))))
+  WHERE (l.amount <> (0)::numeric);
 
 CREATE TRIGGER airports_have_codes_delete AFTER DELETE ON flightbill.airports REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.airports_have_codes();
 
@@ -3784,6 +4178,10 @@ CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_
 
 ALTER TABLE flightbill.voided_flights ENABLE ALWAYS TRIGGER refuse_removal;
 
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.bank_entries FOR EACH STATEMENT EXECUTE FUNCTION flightbill.bank_entries_stay();
+
+ALTER TABLE flightbill.bank_entries ENABLE ALWAYS TRIGGER refuse_truncate;
+
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.billed_flights FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
 ALTER TABLE flightbill.billed_flights ENABLE ALWAYS TRIGGER refuse_truncate;
@@ -3815,6 +4213,10 @@ ALTER TABLE flightbill.payments ENABLE ALWAYS TRIGGER refuse_truncate;
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.voided_flights FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
 ALTER TABLE flightbill.voided_flights ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE TRIGGER stay BEFORE DELETE OR UPDATE OF id, account, bank_reference, booked_on, amount, currency, nth, value_on, text, payer, numbers, file, imported_at, imported_by ON flightbill.bank_entries FOR EACH ROW EXECUTE FUNCTION flightbill.bank_entries_stay();
+
+ALTER TABLE flightbill.bank_entries ENABLE ALWAYS TRIGGER stay;
 
 CREATE TRIGGER stay BEFORE DELETE OR UPDATE ON flightbill.issuers FOR EACH ROW EXECUTE FUNCTION flightbill.issuers_stay();
 
@@ -3906,6 +4308,9 @@ GRANT USAGE ON SCHEMA flightbill TO flightbill_server;
 GRANT USAGE ON SCHEMA flightbill TO flightbill_reporter;
 GRANT USAGE ON SCHEMA flightbill TO flightbill_accountant;
 
+REVOKE ALL ON FUNCTION flightbill.add_bank_entries(file text, entries jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.add_bank_entries(file text, entries jsonb) TO flightbill_accountant;
+
 REVOKE ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, declared jsonb, origin text, at timestamp with time zone, today date, lines jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, declared jsonb, origin text, at timestamp with time zone, today date, lines jsonb) TO flightbill_server;
 GRANT ALL ON FUNCTION flightbill.adjust_flight(job_client text, job_id bigint, job_attempt smallint, job_attempted_at timestamp with time zone, price_book_version bigint, cutoff date, flight_id text, revision integer, customer_id bigint, landed_on date, facts jsonb, declared jsonb, origin text, at timestamp with time zone, today date, lines jsonb) TO flightbill_accountant;
@@ -3922,6 +4327,19 @@ GRANT ALL ON FUNCTION flightbill.airport_form(code text) TO flightbill_accountan
 REVOKE ALL ON FUNCTION flightbill.airports_have_codes() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.announce_flights() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.bank_entries_stay() FROM PUBLIC;
+
+GRANT SELECT ON TABLE flightbill.bank_entries TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.bank_entries TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.bank_entries TO flightbill_accountant;
+
+REVOKE ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) TO flightbill_accountant;
+GRANT ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) TO flightbill_server;
+GRANT ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) TO flightbill_reporter;
+
+REVOKE ALL ON FUNCTION flightbill.bank_entry_reference(entry flightbill.bank_entries, nth integer) FROM PUBLIC;
 
 GRANT SELECT ON TABLE flightbill.customers TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.customers TO flightbill_reporter;
@@ -3974,6 +4392,9 @@ GRANT UPDATE(late_interest_rate) ON TABLE flightbill.customers TO flightbill_acc
 REVOKE ALL ON FUNCTION flightbill.bill_to(customer flightbill.customers) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.billing_runs_only_forward() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.book_bank_entry(entry_id bigint, invoice_number text, amount numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.book_bank_entry(entry_id bigint, invoice_number text, amount numeric) TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.charge_interest(customer text, through date, at timestamp with time zone, today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.charge_interest(customer text, through date, at timestamp with time zone, today date) TO flightbill_accountant;
@@ -4123,6 +4544,9 @@ REVOKE ALL ON FUNCTION flightbill.gathered_flights_commit() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.hold_flight_jobs(flight_ids text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION flightbill.ignore_bank_entry(entry_id bigint, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.ignore_bank_entry(entry_id bigint, reason text) TO flightbill_accountant;
+
 REVOKE ALL ON FUNCTION flightbill.invoice_taxes_make_totals() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.invoice_to_settle(invoice_number text, paid_on date) FROM PUBLIC;
@@ -4147,6 +4571,9 @@ GRANT ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on 
 
 REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp with time zone) TO flightbill_accountant;
+
+REVOKE ALL ON FUNCTION flightbill.match_bank_entries() FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.match_bank_entries() TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.open_amount(invoice bigint) FROM PUBLIC;
 
@@ -4330,6 +4757,14 @@ GRANT SELECT ON TABLE flightbill.invoice_taxes TO flightbill_accountant;
 GRANT SELECT ON TABLE flightbill.issuers TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.issuers TO flightbill_reporter;
 GRANT SELECT,INSERT ON TABLE flightbill.issuers TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.journal TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.journal TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.journal TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.ledger_accounts TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.ledger_accounts TO flightbill_reporter;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.ledger_accounts TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_reporter;

@@ -50,7 +50,11 @@ func (s *sheet) annex() {
 		for i, text := range []string{
 			s.inTable(first.FlownOn), id, first.Callsign, first.Registration, route, what, s.plain(s.signed(net), s.inv.Currency),
 		} {
-			cells[i] = s.wrap(tiny, cs[i].w-gap, text)
+			w := cs[i].w
+			if i == 1 && first.FlightID == "" {
+				w = cs[5].x - cs[1].x // there is nothing beside it
+			}
+			cells[i] = s.wrap(tiny, w-gap, text)
 		}
 		s.row(cs, cells, 0.4)
 	}

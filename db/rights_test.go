@@ -69,6 +69,9 @@ flights
 gathered_flights
 goose_db_version
     accountant reporter server: SELECT
+invoice_documents
+    accountant server: SELECT, INSERT (invoice_id format version made_at bytes sha256)
+    reporter: SELECT
 invoice_events
     accountant reporter server: SELECT
 invoice_taxes
@@ -131,6 +134,7 @@ clean_text(): everybody
 code_form(): everybody
 complete_flight_jobs(): server
 customers_keep_numbers(): of a trigger
+documents_stay_as_given(): of a trigger
 end_flight_jobs(): server
 enqueue_as_jobs(): 
 enqueue_flights(): enqueuer queue_admin server
@@ -161,6 +165,7 @@ refuse_flight_id():
 refuse_removal(): of a trigger
 refuse_replica(): everybody
 refuse_voided_flights(): 
+remove_documents(): 
 revive_flight_jobs(): 
 river_job_state_in_bitmask(): everybody
 save_flights(): server

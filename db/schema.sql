@@ -409,7 +409,7 @@ DECLARE
     retention text := coalesce(current_setting('flightbill.document_retention', true), '');
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        IF retention <> '' AND OLD.made_at < now() - retention::interval
+        IF retention <> '' AND OLD.made_at < least(now() - retention::interval, now() - interval '1 year')
             AND pg_get_userbyid((SELECT t.relowner FROM pg_class t WHERE t.oid = TG_RELID)) = current_user
             -- A subscription repeats what was done elsewhere.
             OR EXISTS (SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%') THEN
@@ -1220,7 +1220,7 @@ CREATE FUNCTION flightbill.remove_documents(retention interval) RETURNS bigint
 DECLARE
     removed bigint;
 BEGIN
-    IF retention IS NULL OR retention < interval '1 year' THEN
+    IF retention IS NULL OR now() - retention > now() - interval '1 year' THEN -- 360 days are as much, to Postgres
         RAISE EXCEPTION 'documents cannot be removed after %', coalesce(quote_literal(retention), 'NULL')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give at least 1 year; the laws of most countries ask for 6 to 10.';
     END IF;

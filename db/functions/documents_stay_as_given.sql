@@ -8,7 +8,7 @@ DECLARE
     retention text := coalesce(current_setting('flightbill.document_retention', true), '');
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        IF retention <> '' AND OLD.made_at < now() - retention::interval
+        IF retention <> '' AND OLD.made_at < least(now() - retention::interval, now() - interval '1 year')
             AND pg_get_userbyid((SELECT t.relowner FROM pg_class t WHERE t.oid = TG_RELID)) = current_user
             -- A subscription repeats what was done elsewhere.
             OR EXISTS (SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%') THEN

@@ -8,7 +8,7 @@ AS $$
 DECLARE
     removed bigint;
 BEGIN
-    IF retention IS NULL OR retention < interval '1 year' THEN
+    IF retention IS NULL OR now() - retention > now() - interval '1 year' THEN -- 360 days are as much, to Postgres
         RAISE EXCEPTION 'documents cannot be removed after %', coalesce(quote_literal(retention), 'NULL')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give at least 1 year; the laws of most countries ask for 6 to 10.';
     END IF;

@@ -89,7 +89,7 @@ func (a *app) exportInvoices(ctx context.Context, pool *pgxpool.Pool, numbers []
 		}
 		name := out
 		if !toFile {
-			name = filepath.Join(out, fileName(number)+"."+format.Ending())
+			name = filepath.Join(out, number+"."+format.Ending())
 		}
 		err = a.writeFile(name, func(w io.Writer) error {
 			_, err := w.Write(file)
@@ -103,18 +103,4 @@ func (a *app) exportInvoices(ctx context.Context, pool *pgxpool.Pool, numbers []
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// fileName is a number as the name of a file, whatever a customer's code has in it.
-func fileName(number string) string {
-	name := strings.Map(func(r rune) rune {
-		if r == '/' || r == '\\' || r == ':' || r < ' ' {
-			return '_'
-		}
-		return r
-	}, number)
-	if strings.HasPrefix(name, ".") {
-		name = "_" + name[1:]
-	}
-	return name
 }

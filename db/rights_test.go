@@ -72,6 +72,9 @@ goose_db_version
     accountant reporter server: SELECT
 invoice_balances
     accountant reporter server: SELECT
+invoice_documents
+    accountant server: SELECT, INSERT (invoice_id format version made_at bytes sha256)
+    reporter: SELECT
 invoice_events
     accountant reporter server: SELECT
 invoice_taxes
@@ -140,6 +143,7 @@ complete_flight_jobs(): server
 currency_rate(): 
 customers_keep_numbers(): of a trigger
 draft_sums(): accountant reporter server
+documents_stay_as_given(): of a trigger
 end_flight_jobs(): server
 enqueue_as_jobs(): 
 enqueue_flights(): enqueuer queue_admin server
@@ -177,6 +181,7 @@ refuse_removal(): of a trigger
 refuse_replica(): everybody
 refuse_voided_flights(): 
 reverse_payment(): accountant
+remove_documents(): 
 revive_flight_jobs(): 
 river_job_state_in_bitmask(): everybody
 save_flights(): server

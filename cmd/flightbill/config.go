@@ -44,6 +44,8 @@ type config struct {
 	LogFormat     string
 	LogLevel      slog.Level
 
+	DocumentRetention string // an interval of Postgres; empty: for ever
+
 	PinotBrokers    []string
 	PinotController string
 	PinotTable      string
@@ -127,6 +129,17 @@ func settings() []setting {
 		{"FLIGHTBILL_REGISTER_FIRST", strings.Join(billing.DefaultRegisterFirst, ","), "facts, separated by commas, of which the register of aircraft goes before the flight source", func(c *config, v string) (err error) {
 			c.RegisterFirst, err = billing.ParseRegisterFirst(v)
 			return err
+		}},
+		{"FLIGHTBILL_DOCUMENT_RETENTION", "", "how long a document that was given to a customer is kept, such as 10y or 3653d; maintain then removes it; empty: for ever", func(c *config, v string) error {
+			units := map[string]string{"y": " years", "d": " days"}
+			digits := strings.TrimRight(v, "yd")
+			n, err := strconv.Atoi(digits)
+			if unit := units[strings.TrimPrefix(v, digits)]; v != "" && (err != nil || unit == "" || n < 1 || n > 100_000 || unit == " days" && n < 366) {
+				return fmt.Errorf("%q is not at least a year, in years or days, such as 10y or 3653d", v)
+			} else if v != "" {
+				c.DocumentRetention = digits + unit
+			}
+			return nil
 		}},
 		{"FLIGHTBILL_HTTP_ADDR", defaultHTTPAddr, "address of River UI and /metrics", text(func(c *config) *string { return &c.HTTPAddr })},
 		{"FLIGHTBILL_HTTP_USER", "", "credentials for it; needed on any address but loopback", text(func(c *config) *string { return &c.HTTPUser })},

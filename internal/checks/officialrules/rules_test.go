@@ -35,10 +35,10 @@ func TestOfficialRules(t *testing.T) {
 		files[name+".cii.xml"] = written(t, inv, einvoice.CII, attachments)
 	}
 	// With nothing attached, as inside a Factur-X.
-	files["bare.ubl.xml"] = written(t, documenttest.Invoices()["one-line"], einvoice.UBL, nil)
-	files["bare.cii.xml"] = written(t, documenttest.Invoices()["one-line"], einvoice.CII, nil)
+	files["bare.ubl.xml"] = written(t, documenttest.Invoice("one-line"), einvoice.UBL, nil)
+	files["bare.cii.xml"] = written(t, documenttest.Invoice("one-line"), einvoice.CII, nil)
 	for name, c := range incomplete {
-		inv := documenttest.Invoices()[c.of]
+		inv := documenttest.Invoice(c.of)
 		c.without(inv)
 		require.Equal(t, []string{c.missing}, einvoice.Missing(inv), name)
 		refused["refused-"+name+".ubl.xml"] = c.rule

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/xml"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -63,6 +64,24 @@ func TestCurrenciesThatOnlyAPDFCanHave(t *testing.T) {
 			var refused *einvoice.CurrencyError
 			require.ErrorAs(t, err, &refused, name)
 			require.ErrorContains(t, err, c.says, name)
+		}
+	}
+}
+
+// Not all rules refuse an element without anything in it; receivers do.
+func TestNoElementIsEmpty(t *testing.T) {
+	t.Parallel()
+	empty := regexp.MustCompile(`<([a-z]+:\w+)[^>]*>\s*</`)
+	invoices := documenttest.Invoices()
+	invoices["a phone alone"] = documenttest.Invoice("no-contact")
+	invoices["a phone alone"].Issuer.ContactPhone = "1234"
+	for name, inv := range invoices {
+		for format, write := range writers {
+			for _, found := range empty.FindAllSubmatch(written(t, inv, write), -1) {
+				if element := string(found[1]); element != "ram:ApplicableHeaderTradeDelivery" { // which must be there
+					assert.Fail(t, "an empty element", "%s: %s: %s", name, format, element)
+				}
+			}
 		}
 	}
 }

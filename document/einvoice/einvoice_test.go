@@ -189,6 +189,11 @@ func TestFlightsInParts(t *testing.T) {
 	require.Len(t, rows, 4)
 	require.Equal(t, "974.07", rows[2][11], "of a credit note, the signs of the e-invoice")
 
+	inv.Charges[0].Description, inv.Charges[0].Registration = "=1+1", "\x00-EI\nABC"
+	rows, err = csv.NewReader(bytes.NewReader(einvoice.FlightsCSV(inv))).ReadAll()
+	require.NoError(t, err)
+	require.Equal(t, []string{"'=1+1", "'-EI ABC", "-12"}, []string{rows[1][7], rows[1][2], rows[1][8]}, "none that a spreadsheet would run")
+
 	require.Len(t, einvoice.Flights(inv), 1)
 	inv.Charges = nil
 	require.Empty(t, einvoice.Flights(inv))

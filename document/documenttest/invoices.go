@@ -47,7 +47,7 @@ func unpriced() map[string]*invoice {
 		"export":         newInvoice(ireland, emirates).bill(landing.taxed(billing.TaxExport, ""), "351"),
 		"zero":           newInvoice(britain, britain2).bill(landing.taxed(billing.TaxZero, "Item 6A, Group 8, Schedule 8, VAT Act 1994"), "79").in("GBP"),
 		"zero-untaxed":   newInvoice(britain, norway).bill(tariff{code: "NAV", description: "Navigation", unit: "C62", rate: "1.5"}, "3.27").bill(landing.taxed(billing.TaxZero, ""), "79").in("GBP"),
-		"outside":        newInvoice(germany, france).bill(tariff{code: "INTEREST", description: "Interest on late payment", unit: "C62", rate: "41.27", category: billing.TaxOutside}, "1"),
+		"outside":        newInvoice(germany, germany2).bill(tariff{code: "INTEREST", description: "Interest on late payment", unit: "C62", rate: "41.27", category: billing.TaxOutside}, "1"),
 		"minimum":        newInvoice(norway, norway2).bill(tariff{code: "LANDING", description: "Landing charge", unit: "TNE", rate: "58", minimum: "300", tax: "0.25"}, "2", "5", "79").in("NOK"),
 		"maximum":        newInvoice(france, spain).bill(tariff{code: "LANDING", description: "Landing charge", unit: "TNE", rate: "12.5", maximum: "900", tax: "0.20"}, "79", "351"),
 		"fixed":          newInvoice(germany, germany2).bill(tariff{code: "HANDLING", description: "Handling, with a fixed part", unit: "TNE", rate: "0.37", fixed: "45", tax: "0.19"}, "79", "74.3", "0"),

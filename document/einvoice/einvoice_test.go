@@ -163,6 +163,7 @@ func TestTaxReasons(t *testing.T) {
 		{billing.TaxExempt, "0", "", "E", "", "Exempt from VAT", ""},
 		{billing.TaxExempt, "0", "vatex-eu-148-g", "E", "VATEX-EU-148-G", "Exempt from VAT", ""},
 		{billing.TaxExempt, "0", "Article 148", "E", "", "Article 148", ""},
+		{billing.TaxExempt, "0", "Article 148; VATEX-EU-148-G; VATEX-EU-132", "E", "VATEX-EU-148-G", "Article 148; VATEX-EU-132", ""},
 		{billing.TaxReverseCharge, "0", "", "AE", "", "Reverse charge", ""},
 		{billing.TaxExport, "0", "VATEX-EU-G", "G", "VATEX-EU-G", "Export outside the EU", ""},
 		{billing.TaxOutside, "0", "", "O", "", "Not subject to VAT", ""},

@@ -21,6 +21,7 @@ import (
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/imports"
+	"github.com/flightbill/flightbill/internal/csvcell"
 )
 
 // Kind says what a file holds.
@@ -188,7 +189,7 @@ type writer struct {
 func (w *writer) write(cells []string) error {
 	for i, cell := range cells {
 		cell = strings.ReplaceAll(cell, "\r\n", "\n") // as it is read, within quotes
-		cells[i] = imports.WriteCell(cell)
+		cells[i] = csvcell.Write(cell)
 	}
 	w.rows++
 	if w.progress != nil && w.rows%progressEvery == 0 {

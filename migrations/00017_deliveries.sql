@@ -241,7 +241,8 @@ GRANT SELECT ON flightbill.webhooks, flightbill.webhook_secrets TO flightbill_se
 GRANT UPDATE (stopped_at, stopped_reason) ON flightbill.webhooks TO flightbill_server;
 GRANT SELECT (id, target, events, created_at, stopped_at, stopped_reason, removed_at, active) ON flightbill.webhooks TO flightbill_reporter, flightbill_accountant;
 GRANT INSERT (url, events), UPDATE (removed_at) ON flightbill.webhooks TO flightbill_accountant;
-GRANT SELECT (webhook_id, until), INSERT (webhook_id, secret), UPDATE (until), DELETE ON flightbill.webhook_secrets TO flightbill_accountant;
+GRANT SELECT (webhook_id, until) ON flightbill.webhook_secrets TO flightbill_reporter, flightbill_accountant;
+GRANT INSERT (webhook_id, secret), UPDATE (until), DELETE ON flightbill.webhook_secrets TO flightbill_accountant;
 GRANT SELECT ON flightbill.deliveries TO flightbill_server, flightbill_reporter, flightbill_accountant;
 GRANT UPDATE (state, attempts, last_error, next_at, delivered_at) ON flightbill.deliveries TO flightbill_server;
 GRANT EXECUTE ON FUNCTION flightbill.retry_deliveries TO flightbill_accountant;

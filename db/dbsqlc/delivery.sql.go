@@ -188,6 +188,18 @@ func (q *Queries) DeliveryRetry(ctx context.Context, ids []string) (int64, error
 	return deliveries, err
 }
 
+const deliveryWakeMail = `-- name: DeliveryWakeMail :exec
+UPDATE flightbill.river_job SET state = 'available', scheduled_at = now()
+WHERE kind = 'deliver' AND state = 'scheduled'
+    AND id IN (SELECT job_id FROM flightbill.deliveries WHERE kind = 'mail' AND state = 'pending')
+`
+
+// A process that can send mail has what waits for one tried at once.
+func (q *Queries) DeliveryWakeMail(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, deliveryWakeMail)
+	return err
+}
+
 const webhookAdd = `-- name: WebhookAdd :one
 INSERT INTO flightbill.webhooks (url, events) VALUES ($1, $2) RETURNING id
 `
@@ -205,9 +217,11 @@ func (q *Queries) WebhookAdd(ctx context.Context, arg WebhookAddParams) (int64, 
 }
 
 const webhookList = `-- name: WebhookList :many
-SELECT id, target, events, created_at, stopped_at, stopped_reason,
-    (SELECT max(s.until) FROM flightbill.webhook_secrets s WHERE s.webhook_id = w.id AND s.until > $1)::timestamptz AS rotating_until
-FROM flightbill.webhooks w WHERE removed_at IS NULL ORDER BY id
+SELECT w.id, w.target, w.events, w.created_at, w.stopped_at, w.stopped_reason, s.until
+FROM flightbill.webhooks w LEFT JOIN LATERAL (
+    SELECT b.until FROM flightbill.webhook_secrets b WHERE b.webhook_id = w.id AND b.until > $1::timestamptz ORDER BY b.until DESC LIMIT 1
+) AS s ON true
+WHERE w.removed_at IS NULL ORDER BY w.id
 `
 
 type WebhookListRow struct {
@@ -217,10 +231,11 @@ type WebhookListRow struct {
 	CreatedAt     time.Time
 	StoppedAt     *time.Time
 	StoppedReason *string
-	RotatingUntil time.Time
+	Until         *time.Time
 }
 
-func (q *Queries) WebhookList(ctx context.Context, now *time.Time) ([]WebhookListRow, error) {
+// until is that of the last secret before the current one, while it signs too.
+func (q *Queries) WebhookList(ctx context.Context, now time.Time) ([]WebhookListRow, error) {
 	rows, err := q.db.Query(ctx, webhookList, now)
 	if err != nil {
 		return nil, err
@@ -236,7 +251,7 @@ func (q *Queries) WebhookList(ctx context.Context, now *time.Time) ([]WebhookLis
 			&i.CreatedAt,
 			&i.StoppedAt,
 			&i.StoppedReason,
-			&i.RotatingUntil,
+			&i.Until,
 		); err != nil {
 			return nil, err
 		}

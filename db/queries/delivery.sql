@@ -21,6 +21,12 @@ LIMIT @max_rows;
 -- name: DeliveryRetry :one
 SELECT flightbill.retry_deliveries(sqlc.narg(ids)::text[])::bigint AS deliveries;
 
+-- A process that can send mail has what waits for one tried at once.
+-- name: DeliveryWakeMail :exec
+UPDATE flightbill.river_job SET state = 'available', scheduled_at = now()
+WHERE kind = 'deliver' AND state = 'scheduled'
+    AND id IN (SELECT job_id FROM flightbill.deliveries WHERE kind = 'mail' AND state = 'pending');
+
 -- For /metrics.
 -- name: DeliveryCountOpen :many
 SELECT kind, count(*) AS deliveries FROM flightbill.deliveries WHERE state IN ('pending', 'failed') GROUP BY kind;
@@ -28,10 +34,13 @@ SELECT kind, count(*) AS deliveries FROM flightbill.deliveries WHERE state IN ('
 -- name: WebhookAdd :one
 INSERT INTO flightbill.webhooks (url, events) VALUES (@url, @events) RETURNING id;
 
+-- until is that of the last secret before the current one, while it signs too.
 -- name: WebhookList :many
-SELECT id, target, events, created_at, stopped_at, stopped_reason,
-    (SELECT max(s.until) FROM flightbill.webhook_secrets s WHERE s.webhook_id = w.id AND s.until > @now)::timestamptz AS rotating_until
-FROM flightbill.webhooks w WHERE removed_at IS NULL ORDER BY id;
+SELECT w.id, w.target, w.events, w.created_at, w.stopped_at, w.stopped_reason, s.until
+FROM flightbill.webhooks w LEFT JOIN LATERAL (
+    SELECT b.until FROM flightbill.webhook_secrets b WHERE b.webhook_id = w.id AND b.until > @now::timestamptz ORDER BY b.until DESC LIMIT 1
+) AS s ON true
+WHERE w.removed_at IS NULL ORDER BY w.id;
 
 -- name: WebhookRemove :execrows
 UPDATE flightbill.webhooks SET removed_at = @at WHERE id = @id AND removed_at IS NULL;

@@ -43,7 +43,7 @@ changed_flights
 changed_tariffs
 charges
     accountant reporter: SELECT
-    server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late detail)
+    server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late tax_category tax_reason unit_code account detail)
 currency_rates
     accountant reporter server: SELECT
 customer_aircraft
@@ -75,7 +75,7 @@ invoice_taxes
     accountant reporter server: SELECT
 invoices
     accountant reporter: SELECT
-    server: SELECT, INSERT (customer_id kind closes_on currency opened_at), UPDATE (status parked_at parked_reason parked_by_run)
+    server: SELECT, INSERT (customer_id kind closes_on currency outside_scope opened_at), UPDATE (status parked_at parked_reason parked_by_run)
 issuers
     accountant reporter server: SELECT
 overlapping_flights
@@ -164,6 +164,7 @@ refuse_voided_flights():
 revive_flight_jobs(): 
 river_job_state_in_bitmask(): everybody
 save_flights(): server
+tariff_unit_code(): server
 tariffs_changed(): of a trigger
 tariffs_do_not_overlap(): of a trigger
 tariffs_overlapping(): 

@@ -33,7 +33,9 @@ CREATE TYPE flightbill.flight_line AS (
 	tax_amount numeric,
 	currency text,
 	flown_on date,
-	detail jsonb
+	detail jsonb,
+	tax_category text,
+	reversed boolean
 );
 
 CREATE TYPE flightbill.river_job_state AS ENUM (
@@ -83,27 +85,39 @@ BEGIN
     END IF;
 
     FOR part IN
-        SELECT l.customer_id, l.closes_on, l.currency, l.closes_on IS NULL AND sum(l.amount + l.tax_amount) < 0 AS credit
+        SELECT l.customer_id, l.closes_on, l.currency, l.tax_category = 'outside' AS outside, l.closes_on IS NULL AND sum(l.amount + l.tax_amount) < 0 AS credit
         FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
-        GROUP BY l.customer_id, l.closes_on, l.currency
-        ORDER BY l.customer_id, l.closes_on, l.currency
+        GROUP BY l.customer_id, l.closes_on, l.currency, outside
+        ORDER BY l.customer_id, l.closes_on, l.currency, outside
     LOOP
         IF part.credit THEN
             SELECT 'flight ' || adjust_flight.flight_id || ' corrected; it was charged on ' || string_agg(DISTINCT i.number, ', ') INTO why
             FROM flightbill.charges c JOIN flightbill.invoices i ON i.id = c.invoice_id
             WHERE c.flight_id = adjust_flight.flight_id AND i.customer_id = part.customer_id AND i.currency = part.currency;
-            INSERT INTO flightbill.invoices AS i (customer_id, kind, currency, opened_at, reason)
-            VALUES (part.customer_id, 'credit_note', part.currency, at, coalesce(why, 'flight ' || adjust_flight.flight_id || ' corrected'))
+            INSERT INTO flightbill.invoices AS i (customer_id, kind, currency, opened_at, reason, outside_scope)
+            VALUES (part.customer_id, 'credit_note', part.currency, at, coalesce(why, 'flight ' || adjust_flight.flight_id || ' corrected'), part.outside)
             RETURNING i.id INTO invoice;
         ELSE
-            invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at);
+            invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at, part.outside);
         END IF;
         INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-            tax_rate, tax_amount, flown_on, late, origin, detail)
+            tax_rate, tax_amount, flown_on, late, origin, detail, tax_category, tax_reason, unit_code, account)
         SELECT invoice, adjust_flight.flight_id, l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin, l.detail
-        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
-        WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on;
+            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin, l.detail, l.tax_category,
+            CASE WHEN was.id IS NULL THEN t.tax_reason ELSE was.tax_reason END,
+            CASE WHEN was.id IS NULL THEN flightbill.tariff_unit_code(t) ELSE was.unit_code END,
+            CASE WHEN was.id IS NULL THEN t.account ELSE was.account END
+        FROM ROWS FROM (jsonb_populate_recordset(NULL::flightbill.flight_line, lines)) WITH ORDINALITY AS l
+        LEFT JOIN flightbill.tariffs t ON t.id = l.tariff_id
+        LEFT JOIN LATERAL (
+            SELECT c.id, c.tax_reason, c.unit_code, c.account
+            FROM flightbill.charges c
+            WHERE l.reversed AND c.flight_id = adjust_flight.flight_id AND c.tariff_id = l.tariff_id AND c.tax_category = l.tax_category AND c.tax_rate = l.tax_rate
+            ORDER BY c.id DESC LIMIT 1
+        ) AS was ON true
+        WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on
+            AND (l.tax_category = 'outside') = part.outside
+        ORDER BY l.ordinality;
         -- A hold keeps back what the customer is to pay, not what it gets back.
         IF part.credit THEN
             PERFORM flightbill.issue_credit_note(invoice, at, today);
@@ -1112,7 +1126,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) RETURNS bigint
+CREATE FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone, outside_scope boolean DEFAULT false) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1120,15 +1134,15 @@ CREATE FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, curren
 DECLARE
     draft bigint;
 BEGIN
-    INSERT INTO flightbill.invoices AS i (customer_id, kind, closes_on, currency, opened_at)
+    INSERT INTO flightbill.invoices AS i (customer_id, kind, closes_on, currency, opened_at, outside_scope)
     VALUES (open_draft.customer_id, CASE WHEN open_draft.closes_on IS NULL THEN 'flight' ELSE 'consolidated' END,
-        open_draft.closes_on, open_draft.currency, at)
+        open_draft.closes_on, open_draft.currency, at, open_draft.outside_scope)
     ON CONFLICT (customer_id, currency, closes_on, outside_scope) WHERE closes_on IS NOT NULL AND status <> 'VOID' DO NOTHING
     RETURNING i.id INTO draft;
     IF draft IS NULL THEN
         SELECT i.id INTO STRICT draft FROM flightbill.invoices i
         WHERE i.customer_id = open_draft.customer_id AND i.currency = open_draft.currency
-            AND i.closes_on = open_draft.closes_on AND i.status <> 'VOID';
+            AND i.closes_on = open_draft.closes_on AND i.outside_scope = open_draft.outside_scope AND i.status <> 'VOID';
     END IF;
     RETURN draft;
 END
@@ -1375,10 +1389,13 @@ CREATE FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, 
 #variable_conflict use_variable
 DECLARE
     outcomes      text[];
+    priced_from   boolean; -- what is now in force
+    rules         flightbill.tariffs[];
     added         text[]; -- flights new to the ledger
     draft         record;
     own_of        integer[]; -- invoices for single flights: the flight,
     own_currency  text[];
+    own_outside   boolean[];
     own_invoice   bigint[];
     to_issue      bigint[];
 BEGIN
@@ -1395,9 +1412,12 @@ BEGIN
         ORDER BY c.id FOR NO KEY UPDATE;
     END IF;
 
-    IF price_book_version IS DISTINCT FROM (SELECT p.version FROM flightbill.price_book p)
-        OR cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM flightbill.billing_runs r)
-    THEN
+    -- In one statement, so that these are the tariffs of that price book.
+    SELECT price_book_version = (SELECT p.version FROM flightbill.price_book p)
+            AND cutoff IS NOT DISTINCT FROM (SELECT max(r.closes_on) FROM flightbill.billing_runs r),
+        ARRAY(SELECT t FROM flightbill.tariffs t WHERE t.id = ANY (tariff_ids))
+    INTO priced_from, rules;
+    IF priced_from IS NOT TRUE THEN
         RETURN array_fill('stale'::text, ARRAY[cardinality(flight_ids)]);
     END IF;
 
@@ -1432,39 +1452,44 @@ BEGIN
     IF 'billed' = ANY (outcomes) AND cardinality(codes) > 0 THEN
         FOR draft IN
             SELECT DISTINCT customer_ids[l.nr] AS customer, closes_on[l.nr] AS closes, l.currency,
-                CASE WHEN closes_on[l.nr] IS NULL THEN l.nr END AS own
-            FROM unnest(line_of, currencies) AS l (nr, currency)
+                CASE WHEN closes_on[l.nr] IS NULL THEN l.nr END AS own, t.tax_category IS NOT DISTINCT FROM 'outside' AS outside
+            FROM unnest(line_of, tariff_ids, currencies) AS l (nr, tariff_id, currency)
+            LEFT JOIN unnest(rules) AS t ON t.id = l.tariff_id
             WHERE outcomes[l.nr] = 'billed' AND (closes_on[l.nr] IS NULL OR NOT EXISTS (
                 SELECT FROM flightbill.invoices i
                 WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
-                    AND i.status <> 'VOID'))
-            ORDER BY customer, closes, own, currency
+                    AND i.outside_scope = (t.tax_category IS NOT DISTINCT FROM 'outside') AND i.status <> 'VOID'))
+            ORDER BY customer, closes, own, currency, outside
         LOOP
             IF draft.own IS NULL THEN
-                PERFORM flightbill.open_draft(draft.customer, draft.closes, draft.currency, at);
+                PERFORM flightbill.open_draft(draft.customer, draft.closes, draft.currency, at, draft.outside);
             ELSE
                 own_of := own_of || draft.own;
                 own_currency := own_currency || draft.currency;
-                own_invoice := own_invoice || flightbill.open_draft(draft.customer, NULL, draft.currency, at);
+                own_outside := own_outside || draft.outside;
+                own_invoice := own_invoice || flightbill.open_draft(draft.customer, NULL, draft.currency, at, draft.outside);
             END IF;
         END LOOP;
 
         INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-            tax_rate, tax_amount, flown_on, late, detail)
+            tax_rate, tax_amount, flown_on, late, detail, tax_category, tax_reason, unit_code, account)
         SELECT CASE
                 WHEN closes_on[l.nr] IS NULL THEN (
-                    SELECT o.invoice FROM unnest(own_of, own_currency, own_invoice) AS o (nr, currency, invoice)
-                    WHERE o.nr = l.nr AND o.currency = l.currency)
+                    SELECT o.invoice FROM unnest(own_of, own_currency, own_outside, own_invoice) AS o (nr, currency, outside, invoice)
+                    WHERE o.nr = l.nr AND o.currency = l.currency AND o.outside = (t.tax_category IS NOT DISTINCT FROM 'outside'))
                 ELSE (
                     SELECT i.id FROM flightbill.invoices i
                     WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
-                        AND i.status <> 'VOID')
+                        AND i.outside_scope = (t.tax_category IS NOT DISTINCT FROM 'outside') AND i.status <> 'VOID')
             END,
             flight_ids[l.nr], l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-            l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr], l.detail
-        FROM unnest(line_of, tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies, details)
-            AS l (nr, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency, detail)
-        WHERE outcomes[l.nr] = 'billed';
+            l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr], l.detail,
+            coalesce(t.tax_category, 'standard'), t.tax_reason, flightbill.tariff_unit_code(t), t.account
+        FROM unnest(line_of, tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies, details) WITH ORDINALITY
+            AS l (nr, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency, detail, line)
+        LEFT JOIN unnest(rules) AS t ON t.id = l.tariff_id
+        WHERE outcomes[l.nr] = 'billed'
+        ORDER BY l.line;
 
         IF own_invoice IS NOT NULL THEN
             to_issue := ARRAY(
@@ -1485,6 +1510,145 @@ BEGIN
     RETURN outcomes;
 END
 $$;
+
+CREATE FUNCTION flightbill.week_minutes(during text) RETURNS int4multirange
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    item text;
+    m text[];
+    first int;
+    last int;
+    begins int;
+    ends int;
+    minutes int4multirange := '{}';
+BEGIN
+    FOREACH item IN ARRAY string_to_array(during, ',') LOOP
+        m := regexp_match(btrim(item, ' ') COLLATE "C",
+            '^(?=.)(?:(Mo|Tu|We|Th|Fr|Sa|Su)(?:-(Mo|Tu|We|Th|Fr|Sa|Su))?(?: +|$))?(?:((?:[01][0-9]|2[0-3]):[0-5][0-9])-((?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00))?$');
+        IF m IS NULL OR m[1] = m[2] OR m[3] = m[4] THEN
+            RETURN NULL;
+        END IF;
+        first := (strpos('MoTuWeThFrSaSu', coalesce(m[1], 'Mo')) - 1) / 2;
+        last := (strpos('MoTuWeThFrSaSu', coalesce(m[2], m[1], 'Su')) - 1) / 2;
+        begins := coalesce(left(m[3], 2)::int * 60 + right(m[3], 2)::int, 0);
+        ends := coalesce(left(m[4], 2)::int * 60 + right(m[4], 2)::int, 1440);
+        IF ends < begins THEN -- past midnight
+            ends := ends + 1440;
+        END IF;
+        FOR day IN first .. last + CASE WHEN last < first THEN 7 ELSE 0 END LOOP
+            minutes := minutes + int4multirange(int4range(day % 7 * 1440 + begins, day % 7 * 1440 + ends));
+        END LOOP;
+    END LOOP;
+    -- Of the week after there is a night at most, and that is this week's first.
+    IF upper(minutes) > 10080 THEN
+        minutes := minutes + int4multirange(int4range(0, upper(minutes) - 10080));
+    END IF;
+    RETURN minutes * int4multirange(int4range(0, 10080));
+END
+$_$;
+
+CREATE FUNCTION flightbill.when_is_readable(conditions text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN NOT EXISTS (SELECT FROM flightbill.when_facts(conditions) AS f WHERE f.fact IS NULL);
+END
+$$;
+
+CREATE TABLE flightbill.tariffs (
+    id bigint NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    description text DEFAULT ''::text NOT NULL,
+    basis text NOT NULL,
+    customer_id bigint,
+    airport text COLLATE pg_catalog."C",
+    applies_to text NOT NULL,
+    band_from numeric,
+    band_to numeric,
+    unit_rate numeric NOT NULL,
+    minimum numeric,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    tax_rate numeric DEFAULT 0 NOT NULL,
+    valid_from date NOT NULL,
+    valid_to date,
+    "when" text,
+    during text,
+    of text[],
+    unit numeric,
+    free numeric,
+    free_mode text,
+    rounding text,
+    times text,
+    tonne_kg numeric,
+    tonne_rounding text,
+    tonne_step numeric,
+    band_of text,
+    band_mode text,
+    fixed numeric,
+    factor numeric,
+    maximum numeric,
+    minimum_at_zero boolean DEFAULT false NOT NULL,
+    distance_less numeric,
+    distance_unit numeric,
+    distance_power numeric,
+    mass_unit numeric,
+    mass_power numeric,
+    decimals smallint,
+    tax_category text,
+    tax_reason text,
+    unit_code text COLLATE pg_catalog."C",
+    account text COLLATE pg_catalog."C",
+    CONSTRAINT tariffs_account_check CHECK (((account <> ''::text) AND (char_length(account) <= 64))),
+    CONSTRAINT tariffs_airport_check CHECK (((airport <> ''::text) AND (airport = flightbill.clean_text(airport)) AND (char_length(airport) <= 200))),
+    CONSTRAINT tariffs_applies_to_check CHECK ((applies_to = ANY (ARRAY['departure'::text, 'arrival'::text, 'any'::text]))),
+    CONSTRAINT tariffs_band_from_check CHECK (((band_from >= (0)::numeric) AND (band_from < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_band_mode_check CHECK ((band_mode = ANY (ARRAY['marginal'::text, 'whole'::text]))),
+    CONSTRAINT tariffs_band_of_check CHECK (((band_of <> ''::text) AND (char_length(band_of) <= 63))),
+    CONSTRAINT tariffs_band_to_check CHECK (((band_to > (0)::numeric) AND (band_to < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_basis_check CHECK ((basis = ANY (ARRAY['per_flight'::text, 'per_tonne'::text, 'per_km'::text, 'per_passenger'::text, 'route'::text, 'terminal'::text, 'per_unit'::text, 'per_time'::text, 'formula'::text, 'percent'::text, 'top_up'::text]))),
+    CONSTRAINT tariffs_check CHECK (((tax_rate = (0)::numeric) OR (COALESCE(tax_category, 'standard'::text) = 'standard'::text))),
+    CONSTRAINT tariffs_check1 CHECK ((band_to > COALESCE(band_from, (0)::numeric))),
+    CONSTRAINT tariffs_check2 CHECK ((valid_to > valid_from)),
+    CONSTRAINT tariffs_check3 CHECK (((during IS NULL) OR (applies_to <> 'any'::text))),
+    CONSTRAINT tariffs_code_check CHECK (((code <> ''::text) AND (code = flightbill.clean_text(code)) AND (char_length(code) <= 200) AND (strpos(code, '+'::text) = 0))),
+    CONSTRAINT tariffs_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT tariffs_decimals_check CHECK (((decimals >= 0) AND (decimals <= 6))),
+    CONSTRAINT tariffs_description_check CHECK ((char_length(description) <= 1000)),
+    CONSTRAINT tariffs_distance_less_check CHECK (((distance_less >= (0)::numeric) AND (distance_less < (1000000)::numeric))),
+    CONSTRAINT tariffs_distance_power_check CHECK (((distance_power >= (0)::numeric) AND (distance_power <= (3)::numeric))),
+    CONSTRAINT tariffs_distance_unit_check CHECK (((distance_unit > (0)::numeric) AND (distance_unit < (1000000)::numeric))),
+    CONSTRAINT tariffs_during_check CHECK (((during IS NULL) OR ((char_length(during) <= 1000) AND (flightbill.week_minutes(during) IS NOT NULL)))),
+    CONSTRAINT tariffs_factor_check CHECK (((factor >= (0)::numeric) AND (factor < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_fixed_check CHECK ((abs(fixed) < ('1000000000000'::bigint)::numeric)),
+    CONSTRAINT tariffs_free_check CHECK (((free >= (0)::numeric) AND (free < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_free_mode_check CHECK ((free_mode = ANY (ARRAY['deduct'::text, 'threshold'::text]))),
+    CONSTRAINT tariffs_mass_power_check CHECK (((mass_power >= (0)::numeric) AND (mass_power <= (3)::numeric))),
+    CONSTRAINT tariffs_mass_unit_check CHECK (((mass_unit > (0)::numeric) AND (mass_unit < (1000000)::numeric))),
+    CONSTRAINT tariffs_maximum_check CHECK ((abs(maximum) < ('1000000000000'::bigint)::numeric)),
+    CONSTRAINT tariffs_minimum_check CHECK (((minimum >= (0)::numeric) AND (minimum < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_of_check CHECK (((cardinality(of) >= 1) AND (cardinality(of) <= 50) AND (array_position(of, NULL::text) IS NULL) AND (strpos(array_to_string(of, ''::text), '+'::text) = 0))),
+    CONSTRAINT tariffs_rounding_check CHECK ((rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
+    CONSTRAINT tariffs_tax_category_check CHECK ((tax_category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text]))),
+    CONSTRAINT tariffs_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate <= (1)::numeric))),
+    CONSTRAINT tariffs_tax_reason_check CHECK (((tax_reason <> ''::text) AND (char_length(tax_reason) <= 1000))),
+    CONSTRAINT tariffs_times_check CHECK (((times <> ''::text) AND (char_length(times) <= 63))),
+    CONSTRAINT tariffs_tonne_kg_check CHECK ((tonne_kg = ANY (ARRAY[(1000)::numeric, 453.59237]))),
+    CONSTRAINT tariffs_tonne_rounding_check CHECK ((tonne_rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
+    CONSTRAINT tariffs_tonne_step_check CHECK (((tonne_step > (0)::numeric) AND (tonne_step <= (1000)::numeric))),
+    CONSTRAINT tariffs_unit_check CHECK (((unit > (0)::numeric) AND (unit < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_unit_code_check CHECK ((unit_code ~ '^[A-Z0-9]{2,3}$'::text)),
+    CONSTRAINT tariffs_unit_rate_check CHECK (((abs(unit_rate) < ('1000000000000'::bigint)::numeric) AND ((unit_rate >= (0)::numeric) OR (basis = 'percent'::text)))),
+    CONSTRAINT tariffs_valid_from_check CHECK (isfinite(valid_from)),
+    CONSTRAINT tariffs_valid_to_check CHECK (isfinite(valid_to)),
+    CONSTRAINT tariffs_when_check CHECK (((char_length("when") <= 1000) AND flightbill.when_is_readable("when")))
+);
+
+CREATE FUNCTION flightbill.tariff_unit_code(tariff flightbill.tariffs) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE((tariff).unit_code, CASE WHEN ((tariff).times IS NOT NULL) THEN 'C62'::text WHEN ((tariff).basis = 'per_time'::text) THEN CASE COALESCE((tariff).unit, (1)::numeric) WHEN 1 THEN 'MIN'::text WHEN 60 THEN 'HUR'::text ELSE NULL::text END WHEN (((tariff).basis = 'per_unit'::text) AND (cardinality((tariff).of) = 1) AND ((tariff).of[1] ~~ '%\_kg'::text)) THEN CASE COALESCE((tariff).unit, (1)::numeric) WHEN 1 THEN 'KGM'::text WHEN 1000 THEN 'TNE'::text ELSE NULL::text END WHEN (COALESCE((tariff).unit, (1)::numeric) <> (1)::numeric) THEN 'C62'::text WHEN ((tariff).basis = 'per_km'::text) THEN 'KMT'::text WHEN (((tariff).basis = 'per_tonne'::text) AND (COALESCE((tariff).tonne_kg, (1000)::numeric) = (1000)::numeric)) THEN 'TNE'::text ELSE NULL::text END, 'C62'::text);
 
 CREATE FUNCTION flightbill.tariffs_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1674,11 +1838,13 @@ BEGIN
         END IF;
     END IF;
 
-    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
-    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason))
+    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason, outside_scope)
+    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason), original.outside_scope)
     RETURNING * INTO note;
-    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail)
-    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail
+    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail,
+        tax_category, tax_reason, unit_code, account)
+    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail,
+        c.tax_category, c.tax_reason, c.unit_code, c.account
     FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
     IF note.kind = 'credit_note' THEN
         PERFORM flightbill.issue_credit_note(note.id, now(), today);
@@ -1721,44 +1887,6 @@ BEGIN
         ORDER BY v.credit_note_id DESC LIMIT 1);
 END
 $$;
-
-CREATE FUNCTION flightbill.week_minutes(during text) RETURNS int4multirange
-    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-DECLARE
-    item text;
-    m text[];
-    first int;
-    last int;
-    begins int;
-    ends int;
-    minutes int4multirange := '{}';
-BEGIN
-    FOREACH item IN ARRAY string_to_array(during, ',') LOOP
-        m := regexp_match(btrim(item, ' ') COLLATE "C",
-            '^(?=.)(?:(Mo|Tu|We|Th|Fr|Sa|Su)(?:-(Mo|Tu|We|Th|Fr|Sa|Su))?(?: +|$))?(?:((?:[01][0-9]|2[0-3]):[0-5][0-9])-((?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00))?$');
-        IF m IS NULL OR m[1] = m[2] OR m[3] = m[4] THEN
-            RETURN NULL;
-        END IF;
-        first := (strpos('MoTuWeThFrSaSu', coalesce(m[1], 'Mo')) - 1) / 2;
-        last := (strpos('MoTuWeThFrSaSu', coalesce(m[2], m[1], 'Su')) - 1) / 2;
-        begins := coalesce(left(m[3], 2)::int * 60 + right(m[3], 2)::int, 0);
-        ends := coalesce(left(m[4], 2)::int * 60 + right(m[4], 2)::int, 1440);
-        IF ends < begins THEN -- past midnight
-            ends := ends + 1440;
-        END IF;
-        FOR day IN first .. last + CASE WHEN last < first THEN 7 ELSE 0 END LOOP
-            minutes := minutes + int4multirange(int4range(day % 7 * 1440 + begins, day % 7 * 1440 + ends));
-        END LOOP;
-    END LOOP;
-    -- Of the week after there is a night at most, and that is this week's first.
-    IF upper(minutes) > 10080 THEN
-        minutes := minutes + int4multirange(int4range(0, upper(minutes) - 10080));
-    END IF;
-    RETURN minutes * int4multirange(int4range(0, 10080));
-END
-$_$;
 
 CREATE FUNCTION flightbill.when_facts(conditions text) RETURNS TABLE(fact text, numbers nummultirange, texts text[], others boolean, absent boolean)
     LANGUAGE plpgsql IMMUTABLE STRICT ROWS 2 PARALLEL SAFE
@@ -1855,15 +1983,6 @@ BEGIN
     END LOOP;
 END
 $_$;
-
-CREATE FUNCTION flightbill.when_is_readable(conditions text) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    RETURN NOT EXISTS (SELECT FROM flightbill.when_facts(conditions) AS f WHERE f.fact IS NULL);
-END
-$$;
 
 CREATE FUNCTION flightbill.withdraw_promise(client text) RETURNS void
     LANGUAGE plpgsql
@@ -2790,94 +2909,6 @@ CREATE TABLE flightbill.river_queue (
     updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
 );
 
-CREATE TABLE flightbill.tariffs (
-    id bigint NOT NULL,
-    code text NOT NULL COLLATE pg_catalog."C",
-    description text DEFAULT ''::text NOT NULL,
-    basis text NOT NULL,
-    customer_id bigint,
-    airport text COLLATE pg_catalog."C",
-    applies_to text NOT NULL,
-    band_from numeric,
-    band_to numeric,
-    unit_rate numeric NOT NULL,
-    minimum numeric,
-    currency text NOT NULL COLLATE pg_catalog."C",
-    tax_rate numeric DEFAULT 0 NOT NULL,
-    valid_from date NOT NULL,
-    valid_to date,
-    "when" text,
-    during text,
-    of text[],
-    unit numeric,
-    free numeric,
-    free_mode text,
-    rounding text,
-    times text,
-    tonne_kg numeric,
-    tonne_rounding text,
-    tonne_step numeric,
-    band_of text,
-    band_mode text,
-    fixed numeric,
-    factor numeric,
-    maximum numeric,
-    minimum_at_zero boolean DEFAULT false NOT NULL,
-    distance_less numeric,
-    distance_unit numeric,
-    distance_power numeric,
-    mass_unit numeric,
-    mass_power numeric,
-    decimals smallint,
-    tax_category text,
-    tax_reason text,
-    unit_code text COLLATE pg_catalog."C",
-    account text COLLATE pg_catalog."C",
-    CONSTRAINT tariffs_account_check CHECK (((account <> ''::text) AND (char_length(account) <= 64))),
-    CONSTRAINT tariffs_airport_check CHECK (((airport <> ''::text) AND (airport = flightbill.clean_text(airport)) AND (char_length(airport) <= 200))),
-    CONSTRAINT tariffs_applies_to_check CHECK ((applies_to = ANY (ARRAY['departure'::text, 'arrival'::text, 'any'::text]))),
-    CONSTRAINT tariffs_band_from_check CHECK (((band_from >= (0)::numeric) AND (band_from < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_band_mode_check CHECK ((band_mode = ANY (ARRAY['marginal'::text, 'whole'::text]))),
-    CONSTRAINT tariffs_band_of_check CHECK (((band_of <> ''::text) AND (char_length(band_of) <= 63))),
-    CONSTRAINT tariffs_band_to_check CHECK (((band_to > (0)::numeric) AND (band_to < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_basis_check CHECK ((basis = ANY (ARRAY['per_flight'::text, 'per_tonne'::text, 'per_km'::text, 'per_passenger'::text, 'route'::text, 'terminal'::text, 'per_unit'::text, 'per_time'::text, 'formula'::text, 'percent'::text, 'top_up'::text]))),
-    CONSTRAINT tariffs_check CHECK (((tax_rate = (0)::numeric) OR (COALESCE(tax_category, 'standard'::text) = 'standard'::text))),
-    CONSTRAINT tariffs_check1 CHECK ((band_to > COALESCE(band_from, (0)::numeric))),
-    CONSTRAINT tariffs_check2 CHECK ((valid_to > valid_from)),
-    CONSTRAINT tariffs_check3 CHECK (((during IS NULL) OR (applies_to <> 'any'::text))),
-    CONSTRAINT tariffs_code_check CHECK (((code <> ''::text) AND (code = flightbill.clean_text(code)) AND (char_length(code) <= 200) AND (strpos(code, '+'::text) = 0))),
-    CONSTRAINT tariffs_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT tariffs_decimals_check CHECK (((decimals >= 0) AND (decimals <= 6))),
-    CONSTRAINT tariffs_description_check CHECK ((char_length(description) <= 1000)),
-    CONSTRAINT tariffs_distance_less_check CHECK (((distance_less >= (0)::numeric) AND (distance_less < (1000000)::numeric))),
-    CONSTRAINT tariffs_distance_power_check CHECK (((distance_power >= (0)::numeric) AND (distance_power <= (3)::numeric))),
-    CONSTRAINT tariffs_distance_unit_check CHECK (((distance_unit > (0)::numeric) AND (distance_unit < (1000000)::numeric))),
-    CONSTRAINT tariffs_during_check CHECK (((during IS NULL) OR ((char_length(during) <= 1000) AND (flightbill.week_minutes(during) IS NOT NULL)))),
-    CONSTRAINT tariffs_factor_check CHECK (((factor >= (0)::numeric) AND (factor < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_fixed_check CHECK ((abs(fixed) < ('1000000000000'::bigint)::numeric)),
-    CONSTRAINT tariffs_free_check CHECK (((free >= (0)::numeric) AND (free < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_free_mode_check CHECK ((free_mode = ANY (ARRAY['deduct'::text, 'threshold'::text]))),
-    CONSTRAINT tariffs_mass_power_check CHECK (((mass_power >= (0)::numeric) AND (mass_power <= (3)::numeric))),
-    CONSTRAINT tariffs_mass_unit_check CHECK (((mass_unit > (0)::numeric) AND (mass_unit < (1000000)::numeric))),
-    CONSTRAINT tariffs_maximum_check CHECK ((abs(maximum) < ('1000000000000'::bigint)::numeric)),
-    CONSTRAINT tariffs_minimum_check CHECK (((minimum >= (0)::numeric) AND (minimum < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_of_check CHECK (((cardinality(of) >= 1) AND (cardinality(of) <= 50) AND (array_position(of, NULL::text) IS NULL) AND (strpos(array_to_string(of, ''::text), '+'::text) = 0))),
-    CONSTRAINT tariffs_rounding_check CHECK ((rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
-    CONSTRAINT tariffs_tax_category_check CHECK ((tax_category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text]))),
-    CONSTRAINT tariffs_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate <= (1)::numeric))),
-    CONSTRAINT tariffs_tax_reason_check CHECK (((tax_reason <> ''::text) AND (char_length(tax_reason) <= 1000))),
-    CONSTRAINT tariffs_times_check CHECK (((times <> ''::text) AND (char_length(times) <= 63))),
-    CONSTRAINT tariffs_tonne_kg_check CHECK ((tonne_kg = ANY (ARRAY[(1000)::numeric, 453.59237]))),
-    CONSTRAINT tariffs_tonne_rounding_check CHECK ((tonne_rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
-    CONSTRAINT tariffs_tonne_step_check CHECK (((tonne_step > (0)::numeric) AND (tonne_step <= (1000)::numeric))),
-    CONSTRAINT tariffs_unit_check CHECK (((unit > (0)::numeric) AND (unit < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_unit_code_check CHECK ((unit_code ~ '^[A-Z0-9]{2,3}$'::text)),
-    CONSTRAINT tariffs_unit_rate_check CHECK (((abs(unit_rate) < ('1000000000000'::bigint)::numeric) AND ((unit_rate >= (0)::numeric) OR (basis = 'percent'::text)))),
-    CONSTRAINT tariffs_valid_from_check CHECK (isfinite(valid_from)),
-    CONSTRAINT tariffs_valid_to_check CHECK (isfinite(valid_to)),
-    CONSTRAINT tariffs_when_check CHECK (((char_length("when") <= 1000) AND flightbill.when_is_readable("when")))
-);
-
 ALTER TABLE flightbill.tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME flightbill.tariffs_id_seq
     START WITH 1
@@ -3646,8 +3677,8 @@ GRANT ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on 
 REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on timestamp with time zone) TO flightbill_accountant;
 
-REVOKE ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone) TO flightbill_server;
+REVOKE ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone, outside_scope boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.open_draft(customer_id bigint, closes_on date, currency text, at timestamp with time zone, outside_scope boolean) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.price_book_changed() FROM PUBLIC;
 
@@ -3670,6 +3701,13 @@ REVOKE ALL ON FUNCTION flightbill.revive_flight_jobs(new_ids bigint[], old_ids b
 
 REVOKE ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], declared jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[], details jsonb[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, at timestamp with time zone, today date, job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], customer_ids bigint[], landed_on date[], facts jsonb[], declared jsonb[], closes_on date[], late boolean[], line_of integer[], tariff_ids bigint[], codes text[], descriptions text[], quantities numeric[], unit_rates numeric[], amounts numeric[], tax_rates numeric[], tax_amounts numeric[], currencies text[], details jsonb[]) TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.tariffs TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.tariffs TO flightbill_reporter;
+GRANT SELECT,INSERT,UPDATE ON TABLE flightbill.tariffs TO flightbill_accountant;
+
+REVOKE ALL ON FUNCTION flightbill.tariff_unit_code(tariff flightbill.tariffs) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.tariff_unit_code(tariff flightbill.tariffs) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.tariffs_changed() FROM PUBLIC;
 
@@ -3787,6 +3825,8 @@ GRANT INSERT(currency) ON TABLE flightbill.invoices TO flightbill_server;
 
 GRANT UPDATE(status) ON TABLE flightbill.invoices TO flightbill_server;
 
+GRANT INSERT(outside_scope) ON TABLE flightbill.invoices TO flightbill_server;
+
 GRANT INSERT(opened_at) ON TABLE flightbill.invoices TO flightbill_server;
 
 GRANT UPDATE(parked_at) ON TABLE flightbill.invoices TO flightbill_server;
@@ -3840,6 +3880,14 @@ GRANT INSERT(tax_amount) ON TABLE flightbill.charges TO flightbill_server;
 GRANT INSERT(flown_on) ON TABLE flightbill.charges TO flightbill_server;
 
 GRANT INSERT(late) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(tax_category) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(tax_reason) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(unit_code) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(account) ON TABLE flightbill.charges TO flightbill_server;
 
 GRANT INSERT(detail) ON TABLE flightbill.charges TO flightbill_server;
 
@@ -3918,10 +3966,6 @@ GRANT SELECT ON TABLE flightbill.river_migration TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.river_migration TO flightbill_accountant;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.river_queue TO flightbill_server;
-
-GRANT SELECT ON TABLE flightbill.tariffs TO flightbill_server;
-GRANT SELECT ON TABLE flightbill.tariffs TO flightbill_reporter;
-GRANT SELECT,INSERT,UPDATE ON TABLE flightbill.tariffs TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.unmatched_codes TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.unmatched_codes TO flightbill_reporter;

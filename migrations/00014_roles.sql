@@ -30,9 +30,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON flightbill.queue_promises, flightbill.fl
 -- that cannot be issued, and of an invoice past due, it is noted. Numbers and totals
 -- are written by issue_drafts alone.
 GRANT INSERT (flight_id, customer_id, landed_on, facts, billed_at, declared) ON flightbill.billed_flights TO flightbill_server;
-GRANT INSERT (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, detail)
+GRANT INSERT (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, detail,
+        tax_category, tax_reason, unit_code, account)
     ON flightbill.charges TO flightbill_server;
-GRANT INSERT (customer_id, kind, closes_on, currency, opened_at), UPDATE (status, parked_at, parked_reason, parked_by_run)
+GRANT INSERT (customer_id, kind, closes_on, currency, opened_at, outside_scope), UPDATE (status, parked_at, parked_reason, parked_by_run)
     ON flightbill.invoices TO flightbill_server;
 GRANT UPDATE (held_through) ON flightbill.customers TO flightbill_server;
 GRANT INSERT (timezone, close, billing_start) ON flightbill.billing_settings TO flightbill_server; -- at the first start
@@ -42,7 +43,7 @@ GRANT UPDATE ON flightbill.billing_run_lock TO flightbill_server; -- what LOCK T
 GRANT EXECUTE ON FUNCTION flightbill.claim_flights, flightbill.end_flight_jobs, flightbill.complete_flight_jobs,
         flightbill.promise_to_look, flightbill.withdraw_promise, flightbill.save_flights, flightbill.open_draft, flightbill.issue_drafts,
         flightbill.adjust_flight, flightbill.voided_flight_message,
-        flightbill.flight_id_is_valid, flightbill.flight_job_unique_states, flightbill.enqueue_flights
+        flightbill.tariff_unit_code, flightbill.flight_id_is_valid, flightbill.flight_job_unique_states, flightbill.enqueue_flights
     TO flightbill_server;
 -- +goose StatementBegin
 DO $$

@@ -70,6 +70,189 @@ func (q *Queries) BillingCalendarList(ctx context.Context, arg BillingCalendarLi
 	return items, nil
 }
 
+const documentCharges = `-- name: DocumentCharges :many
+SELECT coalesce(h.flight_id, '')::text AS flight_id, coalesce(h.tariff_id, 0)::bigint AS tariff_id, h.code::text AS code, h.description, h.quantity, h.unit_rate, h.amount,
+    h.tax_category, h.tax_rate, coalesce(h.tax_reason, '')::text AS tax_reason, coalesce(h.unit_code, 'C62')::text AS unit_code,
+    h.flown_on, h.late, (h.origin IS NOT NULL)::boolean AS correction,
+    coalesce(b.facts ->> 'registration', '')::text AS registration, coalesce(b.facts ->> 'callsign', '')::text AS callsign,
+    coalesce(b.facts ->> 'origin', '')::text AS origin, coalesce(b.facts ->> 'destination', '')::text AS destination
+FROM flightbill.charges h
+LEFT JOIN flightbill.billed_flights b ON b.flight_id = h.flight_id
+WHERE h.invoice_id = $1
+ORDER BY h.flown_on, h.flight_id, h.id
+`
+
+type DocumentChargesRow struct {
+	FlightID     string
+	TariffID     int64
+	Code         string
+	Description  string
+	Quantity     decimal.Decimal
+	UnitRate     decimal.Decimal
+	Amount       decimal.Decimal
+	TaxCategory  string
+	TaxRate      decimal.Decimal
+	TaxReason    string
+	UnitCode     string
+	FlownOn      billing.Date
+	Late         bool
+	Correction   bool
+	Registration string
+	Callsign     string
+	Origin       string
+	Destination  string
+}
+
+func (q *Queries) DocumentCharges(ctx context.Context, invoiceID int64) ([]DocumentChargesRow, error) {
+	rows, err := q.db.Query(ctx, documentCharges, invoiceID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DocumentChargesRow
+	for rows.Next() {
+		var i DocumentChargesRow
+		if err := rows.Scan(
+			&i.FlightID,
+			&i.TariffID,
+			&i.Code,
+			&i.Description,
+			&i.Quantity,
+			&i.UnitRate,
+			&i.Amount,
+			&i.TaxCategory,
+			&i.TaxRate,
+			&i.TaxReason,
+			&i.UnitCode,
+			&i.FlownOn,
+			&i.Late,
+			&i.Correction,
+			&i.Registration,
+			&i.Callsign,
+			&i.Origin,
+			&i.Destination,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const documentGet = `-- name: DocumentGet :one
+SELECT i.id, i.number::text AS number, i.kind, i.currency, i.outside_scope, coalesce(i.reason, '')::text AS reason,
+    i.subtotal::numeric AS subtotal, i.tax::numeric AS tax, i.total::numeric AS total,
+    i.issued_at::timestamptz AS issued_at, (i.issued_at AT TIME ZONE z.zone)::date AS issued_on, i.due_on::date AS due_on,
+    coalesce(i.tax_currency, '')::text AS tax_currency, i.tax_currency_rate,
+    c.code AS customer, i.bill_to_name::text AS bill_to_name, coalesce(i.bill_to, '{}')::jsonb AS bill_to,
+    coalesce(to_jsonb(s) - 'logo', '{}')::jsonb AS issuer, s.logo,
+    coalesce(o.number, '')::text AS credits, (o.issued_at AT TIME ZONE z.zone)::date AS credits_issued_on
+FROM flightbill.invoices i
+JOIN flightbill.customers c ON c.id = i.customer_id
+LEFT JOIN flightbill.issuers s ON s.id = i.issuer_id
+LEFT JOIN flightbill.invoices o ON o.id = i.credits_invoice_id
+CROSS JOIN (SELECT coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC') AS zone) AS z
+WHERE i.number = $1::text
+`
+
+type DocumentGetRow struct {
+	ID              int64
+	Number          string
+	Kind            string
+	Currency        string
+	OutsideScope    bool
+	Reason          string
+	Subtotal        decimal.Decimal
+	Tax             decimal.Decimal
+	Total           decimal.Decimal
+	IssuedAt        time.Time
+	IssuedOn        billing.Date
+	DueOn           billing.Date
+	TaxCurrency     string
+	TaxCurrencyRate decimal.NullDecimal
+	Customer        string
+	BillToName      string
+	BillTo          []byte
+	Issuer          []byte
+	Logo            []byte
+	Credits         string
+	CreditsIssuedOn billing.Date
+}
+
+// An issued invoice as its customer gets it.
+func (q *Queries) DocumentGet(ctx context.Context, number string) (DocumentGetRow, error) {
+	row := q.db.QueryRow(ctx, documentGet, number)
+	var i DocumentGetRow
+	err := row.Scan(
+		&i.ID,
+		&i.Number,
+		&i.Kind,
+		&i.Currency,
+		&i.OutsideScope,
+		&i.Reason,
+		&i.Subtotal,
+		&i.Tax,
+		&i.Total,
+		&i.IssuedAt,
+		&i.IssuedOn,
+		&i.DueOn,
+		&i.TaxCurrency,
+		&i.TaxCurrencyRate,
+		&i.Customer,
+		&i.BillToName,
+		&i.BillTo,
+		&i.Issuer,
+		&i.Logo,
+		&i.Credits,
+		&i.CreditsIssuedOn,
+	)
+	return i, err
+}
+
+const documentTaxes = `-- name: DocumentTaxes :many
+SELECT category, rate, base, tax, coalesce(reason, '')::text AS reason
+FROM flightbill.invoice_taxes
+WHERE invoice_id = $1
+ORDER BY category COLLATE "C", rate DESC
+`
+
+type DocumentTaxesRow struct {
+	Category string
+	Rate     decimal.Decimal
+	Base     decimal.Decimal
+	Tax      decimal.Decimal
+	Reason   string
+}
+
+func (q *Queries) DocumentTaxes(ctx context.Context, invoiceID int64) ([]DocumentTaxesRow, error) {
+	rows, err := q.db.Query(ctx, documentTaxes, invoiceID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DocumentTaxesRow
+	for rows.Next() {
+		var i DocumentTaxesRow
+		if err := rows.Scan(
+			&i.Category,
+			&i.Rate,
+			&i.Base,
+			&i.Tax,
+			&i.Reason,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const flightCharges = `-- name: FlightCharges :many
 SELECT h.flight_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.late, h.origin, h.detail,
     i.id AS invoice_id, i.number, i.status, i.currency, c.code AS customer

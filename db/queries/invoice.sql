@@ -185,3 +185,36 @@ FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 GROUP BY c.code, i.status, i.currency
 ORDER BY c.code, i.status, i.currency;
+
+-- An issued invoice as its customer gets it.
+-- name: DocumentGet :one
+SELECT i.id, i.number::text AS number, i.kind, i.currency, i.outside_scope, coalesce(i.reason, '')::text AS reason,
+    i.subtotal::numeric AS subtotal, i.tax::numeric AS tax, i.total::numeric AS total,
+    i.issued_at::timestamptz AS issued_at, (i.issued_at AT TIME ZONE z.zone)::date AS issued_on, i.due_on::date AS due_on,
+    coalesce(i.tax_currency, '')::text AS tax_currency, i.tax_currency_rate,
+    c.code AS customer, i.bill_to_name::text AS bill_to_name, coalesce(i.bill_to, '{}')::jsonb AS bill_to,
+    coalesce(to_jsonb(s) - 'logo', '{}')::jsonb AS issuer, s.logo,
+    coalesce(o.number, '')::text AS credits, (o.issued_at AT TIME ZONE z.zone)::date AS credits_issued_on
+FROM flightbill.invoices i
+JOIN flightbill.customers c ON c.id = i.customer_id
+LEFT JOIN flightbill.issuers s ON s.id = i.issuer_id
+LEFT JOIN flightbill.invoices o ON o.id = i.credits_invoice_id
+CROSS JOIN (SELECT coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC') AS zone) AS z
+WHERE i.number = @number::text;
+
+-- name: DocumentTaxes :many
+SELECT category, rate, base, tax, coalesce(reason, '')::text AS reason
+FROM flightbill.invoice_taxes
+WHERE invoice_id = @invoice_id
+ORDER BY category COLLATE "C", rate DESC;
+
+-- name: DocumentCharges :many
+SELECT coalesce(h.flight_id, '')::text AS flight_id, coalesce(h.tariff_id, 0)::bigint AS tariff_id, h.code::text AS code, h.description, h.quantity, h.unit_rate, h.amount,
+    h.tax_category, h.tax_rate, coalesce(h.tax_reason, '')::text AS tax_reason, coalesce(h.unit_code, 'C62')::text AS unit_code,
+    h.flown_on, h.late, (h.origin IS NOT NULL)::boolean AS correction,
+    coalesce(b.facts ->> 'registration', '')::text AS registration, coalesce(b.facts ->> 'callsign', '')::text AS callsign,
+    coalesce(b.facts ->> 'origin', '')::text AS origin, coalesce(b.facts ->> 'destination', '')::text AS destination
+FROM flightbill.charges h
+LEFT JOIN flightbill.billed_flights b ON b.flight_id = h.flight_id
+WHERE h.invoice_id = @invoice_id
+ORDER BY h.flown_on, h.flight_id, h.id;

@@ -56,6 +56,9 @@ customers
     accountant: SELECT, INSERT (code name billing_frequency week_ends_on), UPDATE (name billing_frequency week_ends_on payment_terms_days billing_hold)
     reporter: SELECT
     server: SELECT, UPDATE (held_through)
+deliveries
+    accountant reporter: SELECT
+    server: SELECT, UPDATE (state attempts last_error next_at delivered_at)
 flight_processing_queue
     accountant: SELECT, DELETE
     enqueuer queue_admin: SELECT, INSERT, DELETE
@@ -104,6 +107,14 @@ unmatched_codes
     accountant reporter server: SELECT
 voided_flights
     accountant reporter server: SELECT
+webhook_secrets
+    accountant: SELECT (webhook_id until), INSERT (webhook_id secret), UPDATE (until), DELETE
+    reporter: SELECT (webhook_id until)
+    server: SELECT
+webhooks
+    accountant: SELECT (id target events created_at stopped_at stopped_reason removed_at active), INSERT (url events), UPDATE (removed_at)
+    reporter: SELECT (id target events created_at stopped_at stopped_reason removed_at active)
+    server: SELECT, UPDATE (stopped_at stopped_reason)
 sequence aircraft_id_seq
 sequence changed_tariffs_id_seq
 sequence charges_id_seq
@@ -119,11 +130,13 @@ sequence river_job_id_seq
     server: USAGE
 sequence river_notification_id_seq
 sequence tariffs_id_seq
+sequence webhooks_id_seq
 adjust_flight(): accountant server
 airport_form(): accountant reporter server
 airports_have_codes(): of a trigger
 announce_flights(): 
 billing_runs_only_forward(): of a trigger
+billing_runs_tell(): of a trigger
 charges_join_drafts_only(): of a trigger
 charges_stay_as_issued(): of a trigger
 claim_flights(): server
@@ -131,8 +144,10 @@ clean_text(): everybody
 code_form(): everybody
 complete_flight_jobs(): server
 customers_keep_numbers(): of a trigger
+deliveries_stay(): of a trigger
 end_flight_jobs(): server
 enqueue_as_jobs(): 
+enqueue_deliveries(): 
 enqueue_flights(): enqueuer queue_admin server
 fact_form(): everybody
 flight_id_is_valid(): server
@@ -148,6 +163,7 @@ gathered_flights_commit(): of a trigger
 hold_flight_jobs(): 
 invoices_record_event(): of a trigger
 invoices_stay_as_issued(): of a trigger
+invoices_tell(): of a trigger
 is_queue_admin(): everybody
 issue_credit_note(): 
 issue_drafts(): server
@@ -161,6 +177,7 @@ refuse_flight_id():
 refuse_removal(): of a trigger
 refuse_replica(): everybody
 refuse_voided_flights(): 
+retry_deliveries(): accountant
 revive_flight_jobs(): 
 river_job_state_in_bitmask(): everybody
 save_flights(): server

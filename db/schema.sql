@@ -3974,10 +3974,12 @@ GRANT SELECT ON TABLE flightbill.unmatched_codes TO flightbill_accountant;
 GRANT SELECT ON TABLE flightbill.webhook_secrets TO flightbill_server;
 GRANT DELETE ON TABLE flightbill.webhook_secrets TO flightbill_accountant;
 
+GRANT SELECT(webhook_id) ON TABLE flightbill.webhook_secrets TO flightbill_reporter;
 GRANT SELECT(webhook_id),INSERT(webhook_id) ON TABLE flightbill.webhook_secrets TO flightbill_accountant;
 
 GRANT INSERT(secret) ON TABLE flightbill.webhook_secrets TO flightbill_accountant;
 
+GRANT SELECT(until) ON TABLE flightbill.webhook_secrets TO flightbill_reporter;
 GRANT SELECT(until),UPDATE(until) ON TABLE flightbill.webhook_secrets TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.webhooks TO flightbill_server;

@@ -37,7 +37,7 @@ billing_runs
     server: SELECT, INSERT (closes_on run_date due_at trigger started_at finished_at), UPDATE (finished_at invoices charges held parked)
 billing_settings
     accountant reporter: SELECT
-    server: SELECT, INSERT (timezone close billing_start)
+    server: SELECT, INSERT (timezone close billing_start tax_by)
 changed_flights
     accountant reporter server: SELECT
 changed_tariffs
@@ -135,6 +135,7 @@ adjust_flight(): accountant server
 airport_form(): accountant reporter server
 airports_have_codes(): of a trigger
 announce_flights(): 
+bill_to(): 
 billing_runs_only_forward(): of a trigger
 billing_runs_tell(): of a trigger
 charges_join_drafts_only(): of a trigger
@@ -143,8 +144,13 @@ claim_flights(): server
 clean_text(): everybody
 code_form(): everybody
 complete_flight_jobs(): server
+currency_rate(): 
 customers_keep_numbers(): of a trigger
+<<<<<<< HEAD
 deliveries_stay(): of a trigger
+=======
+draft_sums(): accountant reporter server
+>>>>>>> 7b0457f3c716fb02c0d45712e501023747001048
 end_flight_jobs(): server
 enqueue_as_jobs(): 
 enqueue_deliveries(): 
@@ -161,13 +167,14 @@ flight_processing_queue_insert(): of a trigger
 flight_processing_queue_update(): of a trigger
 gathered_flights_commit(): of a trigger
 hold_flight_jobs(): 
+invoice_taxes_make_totals(): of a trigger
 invoices_record_event(): of a trigger
 invoices_stay_as_issued(): of a trigger
 invoices_tell(): of a trigger
 is_queue_admin(): everybody
-issue_credit_note(): 
 issue_drafts(): server
 mark_invoice_paid(): accountant
+minor_units(): accountant reporter server
 open_draft(): server
 price_book_changed(): of a trigger
 promise_to_look(): server
@@ -185,6 +192,7 @@ tariff_unit_code(): server
 tariffs_changed(): of a trigger
 tariffs_do_not_overlap(): of a trigger
 tariffs_overlapping(): 
+tax_of(): accountant reporter server
 unmark_invoice_paid(): accountant
 void_invoice(): accountant
 voided_flight_message(): server

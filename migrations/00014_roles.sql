@@ -18,7 +18,7 @@ GRANT SELECT ON flightbill.customers, flightbill.customer_operators, flightbill.
         flightbill.billing_calendar, flightbill.billing_days, flightbill.changed_flights, flightbill.overlapping_flights, flightbill.unmatched_codes,
         flightbill.flight_processing_queue, flightbill.goose_db_version, flightbill.river_migration
     TO flightbill_server, flightbill_reporter, flightbill_accountant;
-GRANT EXECUTE ON FUNCTION flightbill.airport_form TO flightbill_server, flightbill_reporter, flightbill_accountant;
+GRANT EXECUTE ON FUNCTION flightbill.airport_form, flightbill.minor_units, flightbill.tax_of, flightbill.draft_sums TO flightbill_server, flightbill_reporter, flightbill_accountant;
 
 -- flightbill_server: what serve, consolidate, overdue and enqueue do.
 --
@@ -36,7 +36,7 @@ GRANT INSERT (invoice_id, flight_id, tariff_id, code, description, quantity, uni
 GRANT INSERT (customer_id, kind, closes_on, currency, opened_at, outside_scope), UPDATE (status, parked_at, parked_reason, parked_by_run)
     ON flightbill.invoices TO flightbill_server;
 GRANT UPDATE (held_through) ON flightbill.customers TO flightbill_server;
-GRANT INSERT (timezone, close, billing_start) ON flightbill.billing_settings TO flightbill_server; -- at the first start
+GRANT INSERT (timezone, close, billing_start, tax_by) ON flightbill.billing_settings TO flightbill_server; -- at the first start
 GRANT INSERT (closes_on, run_date, due_at, trigger, started_at, finished_at), UPDATE (finished_at, invoices, charges, held, parked)
     ON flightbill.billing_runs TO flightbill_server;
 GRANT UPDATE ON flightbill.billing_run_lock TO flightbill_server; -- what LOCK TABLE asks for

@@ -146,11 +146,8 @@ code_form(): everybody
 complete_flight_jobs(): server
 currency_rate(): 
 customers_keep_numbers(): of a trigger
-<<<<<<< HEAD
 deliveries_stay(): of a trigger
-=======
 draft_sums(): accountant reporter server
->>>>>>> 7b0457f3c716fb02c0d45712e501023747001048
 end_flight_jobs(): server
 enqueue_as_jobs(): 
 enqueue_deliveries(): 

@@ -45,7 +45,8 @@ charges
     accountant reporter: SELECT
     server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late tax_category tax_reason unit_code account detail)
 currency_rates
-    accountant reporter server: SELECT
+    accountant: SELECT, INSERT, UPDATE
+    reporter server: SELECT
 customer_aircraft
     accountant: SELECT, INSERT, DELETE
     reporter server: SELECT
@@ -53,7 +54,7 @@ customer_operators
     accountant: SELECT, INSERT, DELETE
     reporter server: SELECT
 customers
-    accountant: SELECT, INSERT (code name billing_frequency week_ends_on), UPDATE (name billing_frequency week_ends_on payment_terms_days billing_hold)
+    accountant: SELECT, INSERT (code name billing_frequency week_ends_on), UPDATE (name billing_frequency week_ends_on payment_terms_days billing_hold legal_name street city postcode subdivision country vat_id legal_id legal_id_scheme electronic_address electronic_address_scheme buyer_reference emails language late_interest_rate)
     reporter: SELECT
     server: SELECT, UPDATE (held_through)
 deliveries
@@ -80,7 +81,8 @@ invoices
     accountant reporter: SELECT
     server: SELECT, INSERT (customer_id kind closes_on currency outside_scope opened_at), UPDATE (status parked_at parked_reason parked_by_run)
 issuers
-    accountant reporter server: SELECT
+    accountant: SELECT, INSERT
+    reporter server: SELECT
 overlapping_flights
     accountant reporter server: SELECT
 payments
@@ -170,6 +172,7 @@ invoices_stay_as_issued(): of a trigger
 invoices_tell(): of a trigger
 is_queue_admin(): everybody
 issue_drafts(): server
+issuers_stay(): of a trigger
 mark_invoice_paid(): accountant
 minor_units(): accountant reporter server
 open_draft(): server

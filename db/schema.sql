@@ -251,12 +251,24 @@ CREATE TABLE flightbill.customers (
     language text COLLATE pg_catalog."C",
     late_interest_rate numeric,
     CONSTRAINT customers_billing_frequency_check CHECK ((billing_frequency = ANY (ARRAY['per_flight'::text, 'weekly'::text, 'monthly'::text]))),
+    CONSTRAINT customers_buyer_reference_check CHECK (((buyer_reference <> ''::text) AND (char_length(buyer_reference) <= 200))),
+    CONSTRAINT customers_city_check CHECK (((city <> ''::text) AND (char_length(city) <= 200))),
     CONSTRAINT customers_code_check CHECK ((code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'::text)),
     CONSTRAINT customers_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT customers_electronic_address_check CHECK (((electronic_address <> ''::text) AND (char_length(electronic_address) <= 254))),
+    CONSTRAINT customers_electronic_address_scheme_check CHECK ((electronic_address_scheme ~ '^([0-9]{4}|[A-Z]{2})$'::text)),
+    CONSTRAINT customers_emails_check CHECK (((cardinality(emails) <= 20) AND (''::text <> ALL (emails)) AND (array_to_string(emails, ''::text, ';'::text) !~ '[;[:space:]]'::text) AND (char_length(array_to_string(emails, ';'::text)) <= 1000))),
     CONSTRAINT customers_language_check CHECK ((language = ANY (ARRAY['en'::text, 'de'::text, 'fr'::text, 'es'::text]))),
     CONSTRAINT customers_late_interest_rate_check CHECK (((late_interest_rate >= (0)::numeric) AND (late_interest_rate <= (1)::numeric))),
+    CONSTRAINT customers_legal_id_check CHECK (((legal_id <> ''::text) AND (char_length(legal_id) <= 64))),
+    CONSTRAINT customers_legal_id_scheme_check CHECK ((legal_id_scheme ~ '^[0-9]{4}$'::text)),
+    CONSTRAINT customers_legal_name_check CHECK (((legal_name <> ''::text) AND (char_length(legal_name) <= 1000))),
     CONSTRAINT customers_name_check CHECK (((name <> ''::text) AND (name = flightbill.clean_text(name)) AND (char_length(name) <= 1000))),
     CONSTRAINT customers_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 3650))),
+    CONSTRAINT customers_postcode_check CHECK (((postcode <> ''::text) AND (char_length(postcode) <= 64))),
+    CONSTRAINT customers_street_check CHECK (((street <> ''::text) AND (char_length(street) <= 200))),
+    CONSTRAINT customers_subdivision_check CHECK (((subdivision <> ''::text) AND (char_length(subdivision) <= 200))),
+    CONSTRAINT customers_vat_id_check CHECK ((vat_id ~ '^[A-Z]{2}[A-Z0-9+*]{2,62}$'::text)),
     CONSTRAINT customers_week_ends_on_check CHECK (((week_ends_on >= 1) AND (week_ends_on <= 7))),
     CONSTRAINT customers_week_ends_on_exactly_when_weekly CHECK (((billing_frequency = 'weekly'::text) = (week_ends_on IS NOT NULL)))
 );
@@ -1187,6 +1199,16 @@ BEGIN
     IF settled <> '{}' THEN
         UPDATE flightbill.invoices i SET status = 'PAID', paid_at = at WHERE i.id = ANY (settled);
     END IF;
+END
+$$;
+
+CREATE FUNCTION flightbill.issuers_stay() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'a row of issuers stays as it is: invoices were issued with it'
+        USING HINT = 'Insert a row with the change, as flightbill issuer set does: the last one counts.';
 END
 $$;
 
@@ -2773,10 +2795,29 @@ CREATE TABLE flightbill.issuers (
     language text DEFAULT 'en'::text NOT NULL COLLATE pg_catalog."C",
     note text,
     logo bytea,
+    CONSTRAINT issuers_account_name_check CHECK (((account_name <> ''::text) AND (char_length(account_name) <= 200))),
+    CONSTRAINT issuers_bic_check CHECK ((bic ~ '^[A-Z0-9]{8}([A-Z0-9]{3})?$'::text)),
+    CONSTRAINT issuers_city_check CHECK (((city <> ''::text) AND (char_length(city) <= 200))),
+    CONSTRAINT issuers_contact_email_check CHECK (((contact_email ~ '@'::text) AND (char_length(contact_email) <= 254))),
+    CONSTRAINT issuers_contact_name_check CHECK (((contact_name <> ''::text) AND (char_length(contact_name) <= 200))),
+    CONSTRAINT issuers_contact_phone_check CHECK (((contact_phone <> ''::text) AND (char_length(contact_phone) <= 64))),
     CONSTRAINT issuers_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT issuers_electronic_address_check CHECK (((electronic_address <> ''::text) AND (char_length(electronic_address) <= 254))),
+    CONSTRAINT issuers_electronic_address_scheme_check CHECK ((electronic_address_scheme ~ '^([0-9]{4}|[A-Z]{2})$'::text)),
+    CONSTRAINT issuers_iban_check CHECK ((iban ~ '^[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}$'::text)),
     CONSTRAINT issuers_language_check CHECK ((language = ANY (ARRAY['en'::text, 'de'::text, 'fr'::text, 'es'::text]))),
+    CONSTRAINT issuers_legal_id_check CHECK (((legal_id <> ''::text) AND (char_length(legal_id) <= 64))),
+    CONSTRAINT issuers_legal_id_scheme_check CHECK ((legal_id_scheme ~ '^[0-9]{4}$'::text)),
+    CONSTRAINT issuers_logo_check CHECK (((octet_length(logo) >= 1) AND (octet_length(logo) <= 200000))),
+    CONSTRAINT issuers_mail_from_check CHECK (((mail_from ~ '@'::text) AND (char_length(mail_from) <= 200))),
     CONSTRAINT issuers_name_check CHECK (((name <> ''::text) AND (char_length(name) <= 1000))),
-    CONSTRAINT issuers_tax_currency_check CHECK ((tax_currency ~ '^[A-Z]{3}$'::text))
+    CONSTRAINT issuers_note_check CHECK (((note <> ''::text) AND (char_length(note) <= 1000))),
+    CONSTRAINT issuers_postcode_check CHECK (((postcode <> ''::text) AND (char_length(postcode) <= 64))),
+    CONSTRAINT issuers_street_check CHECK (((street <> ''::text) AND (char_length(street) <= 200))),
+    CONSTRAINT issuers_subdivision_check CHECK (((subdivision <> ''::text) AND (char_length(subdivision) <= 200))),
+    CONSTRAINT issuers_tax_currency_check CHECK ((tax_currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT issuers_tax_registration_check CHECK (((tax_registration <> ''::text) AND (char_length(tax_registration) <= 64))),
+    CONSTRAINT issuers_vat_id_check CHECK ((vat_id ~ '^[A-Z]{2}[A-Z0-9+*]{2,62}$'::text))
 );
 
 ALTER TABLE flightbill.issuers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -3553,6 +3594,10 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoices FOR EACH S
 
 ALTER TABLE flightbill.invoices ENABLE ALWAYS TRIGGER refuse_truncate;
 
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.issuers FOR EACH STATEMENT EXECUTE FUNCTION flightbill.issuers_stay();
+
+ALTER TABLE flightbill.issuers ENABLE ALWAYS TRIGGER refuse_truncate;
+
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.voided_flights FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
 ALTER TABLE flightbill.voided_flights ENABLE ALWAYS TRIGGER refuse_truncate;
@@ -3560,6 +3605,10 @@ ALTER TABLE flightbill.voided_flights ENABLE ALWAYS TRIGGER refuse_truncate;
 CREATE TRIGGER stay BEFORE DELETE OR UPDATE OF id, kind, event, invoice_id, closes_on, webhook_id, target, payload, created_at ON flightbill.deliveries FOR EACH ROW EXECUTE FUNCTION flightbill.deliveries_stay();
 
 ALTER TABLE flightbill.deliveries ENABLE ALWAYS TRIGGER stay;
+
+CREATE TRIGGER stay BEFORE DELETE OR UPDATE ON flightbill.issuers FOR EACH ROW EXECUTE FUNCTION flightbill.issuers_stay();
+
+ALTER TABLE flightbill.issuers ENABLE ALWAYS TRIGGER stay;
 
 CREATE TRIGGER stay_as_issued BEFORE DELETE OR UPDATE ON flightbill.charges FOR EACH ROW EXECUTE FUNCTION flightbill.charges_stay_as_issued();
 
@@ -3691,6 +3740,36 @@ GRANT UPDATE(billing_hold) ON TABLE flightbill.customers TO flightbill_accountan
 
 GRANT UPDATE(held_through) ON TABLE flightbill.customers TO flightbill_server;
 
+GRANT UPDATE(legal_name) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(street) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(city) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(postcode) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(subdivision) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(country) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(vat_id) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(legal_id) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(legal_id_scheme) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(electronic_address) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(electronic_address_scheme) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(buyer_reference) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(emails) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(language) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(late_interest_rate) ON TABLE flightbill.customers TO flightbill_accountant;
+
 REVOKE ALL ON FUNCTION flightbill.bill_to(customer flightbill.customers) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.billing_runs_only_forward() FROM PUBLIC;
@@ -3711,7 +3790,7 @@ GRANT ALL ON FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids b
 
 GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_reporter;
-GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_accountant;
+GRANT SELECT,INSERT,UPDATE ON TABLE flightbill.currency_rates TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.currency_rate(currency text, in_currency text, on_day date) FROM PUBLIC;
 
@@ -3830,6 +3909,8 @@ REVOKE ALL ON FUNCTION flightbill.invoices_tell() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) TO flightbill_server;
+
+REVOKE ALL ON FUNCTION flightbill.issuers_stay() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date) TO flightbill_accountant;
@@ -4039,7 +4120,7 @@ GRANT SELECT ON TABLE flightbill.invoice_taxes TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.issuers TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.issuers TO flightbill_reporter;
-GRANT SELECT ON TABLE flightbill.issuers TO flightbill_accountant;
+GRANT SELECT,INSERT ON TABLE flightbill.issuers TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.overlapping_flights TO flightbill_reporter;

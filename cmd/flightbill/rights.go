@@ -15,7 +15,8 @@ var roleOf = map[string]string{
 	"flightbill enqueue": "enqueuer",
 	"flightbill import":  "accountant", "flightbill void": "accountant", "flightbill correct": "accountant", "flightbill invoices unpay": "accountant",
 	"flightbill invoices export": "accountant",
-	"flightbill tariffs check":   "accountant", "flightbill tariffs try": "accountant",
+	"flightbill tariffs check": "accountant", "flightbill tariffs try": "accountant",
+	"flightbill webhooks add": "accountant", "flightbill webhooks rotate": "accountant", "flightbill webhooks remove": "accountant", "flightbill deliveries retry": "accountant",
 	"flightbill migrate up": ownerOnly, "flightbill migrate down": ownerOnly, "flightbill migrate grant": ownerOnly,
 	"flightbill settings set": ownerOnly, "flightbill maintain": ownerOnly,
 }

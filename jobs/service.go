@@ -50,6 +50,8 @@ type Config struct {
 	// nil: the default.
 	RegisterFirst billing.RegisterFirst
 	Schedules     Schedules
+	// ReconcileDays is how many days are compared with the flight source, once a day; none where it is 0.
+	ReconcileDays int
 	// NoReindex leaves the indexes of River's jobs as they are: its login may not rebuild
 	// them.
 	NoReindex bool
@@ -130,17 +132,20 @@ func New(cfg Config) (*Service, error) {
 	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats, fitness: fitness})
 	river.AddWorker(workers, &IssueInvoices{Consolidator: consolidator, Stats: cfg.Stats, fitness: fitness})
 	river.AddWorker(workers, &MarkOverdue{Pool: cfg.Pool, Books: books, Now: cfg.Now, Stats: cfg.Stats, Logger: scheduled, fitness: fitness})
+	river.AddWorker(workers, &ReconcileFlights{
+		Reconciler: &Reconciler{Pool: cfg.Pool, Source: cfg.Source, Now: cfg.Now}, Books: books, Days: cfg.ReconcileDays, Stats: cfg.Stats, Logger: scheduled, fitness: fitness,
+	})
 
 	queues := map[string]river.QueueConfig{
 		FlightsQueue: {MaxWorkers: cfg.Workers},
 	}
 	if cfg.Schedules == WorkSchedules {
-		queues[SchedulesQueue] = river.QueueConfig{MaxWorkers: 2} // the daily run must not hold up the hourly one
+		queues[SchedulesQueue] = river.QueueConfig{MaxWorkers: 3} // the daily run must not hold up the hourly one, nor the reconciliation either
 		queues[IssuingQueue] = river.QueueConfig{MaxWorkers: 2}   // a run's chunks neither
 	}
 	var periodic []*river.PeriodicJob
 	if cfg.Schedules != NoSchedules {
-		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute), beats)
+		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute), cfg.ReconcileDays > 0, beats)
 	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema:               db.Schema,

@@ -30,7 +30,9 @@ type config struct {
 	Workers      int
 	Batch        int
 	FlightWait   time.Duration
-	Bounds       billing.Bounds
+	// ReconcileDays is how many days serve compares with the flight source, once a day; 0: none.
+	ReconcileDays int
+	Bounds        billing.Bounds
 
 	RegisterFirst billing.RegisterFirst
 	HTTPAddr      string
@@ -45,13 +47,13 @@ type config struct {
 	LogLevel      slog.Level
 
 	DocumentRetention string // an interval of Postgres; empty: for ever
-	DeliveryWorkers int
-	PrivateWebhooks bool
-	SMTPHost        string
-	SMTPPort        int
-	SMTPUser        string
-	SMTPPassword    string
-	SMTPTLS         string
+	DeliveryWorkers   int
+	PrivateWebhooks   bool
+	SMTPHost          string
+	SMTPPort          int
+	SMTPUser          string
+	SMTPPassword      string
+	SMTPTLS           string
 
 	PinotBrokers    []string
 	PinotController string
@@ -75,6 +77,8 @@ const (
 
 	// maxMTOWKg is what the bands of tariffs reach to.
 	maxMTOWKg = 1_000_000
+
+	defaultReconcileDays = 7
 
 	defaultHTTPAddr = "127.0.0.1:8080"
 
@@ -120,6 +124,14 @@ func settings() []setting {
 				return fmt.Errorf("%q is not a duration such as 24h or 30m", v)
 			}
 			c.FlightWait = d
+			return nil
+		}},
+		{"FLIGHTBILL_RECONCILE_DAYS", strconv.Itoa(defaultReconcileDays), "how many days before today are compared with the flight source, once a day, for flights that were never enqueued; 0: none", func(c *config, v string) error {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 0 || n > 366 {
+				return fmt.Errorf("%q is not a number from 0 to 366", v)
+			}
+			c.ReconcileDays = n
 			return nil
 		}},
 		{"FLIGHTBILL_MAX_MTOW_KG", strconv.Itoa(billing.DefaultBounds.MTOWKg), "mass above which a flight is refused, as one in another unit", upTo(func(c *config) *int { return &c.Bounds.MTOWKg }, maxMTOWKg)},

@@ -51,19 +51,6 @@ CROSS JOIN LATERAL (SELECT coalesce(sum(p.amount), 0) AS paid FROM flightbill.pa
 WHERE i.status <> 'DRAFT';
 
 -- +goose StatementBegin
--- minor_units is how many decimals a currency's amounts have (ISO 4217), as billing.MinorUnits knows it.
-CREATE OR REPLACE FUNCTION flightbill.minor_units(currency text) RETURNS int
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE
-        WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN 0
-        WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 3
-        WHEN currency IN ('CLF', 'UYW') THEN 4
-        ELSE 2
-    END;
-REVOKE ALL ON FUNCTION flightbill.minor_units FROM PUBLIC;
--- +goose StatementEnd
-
--- +goose StatementBegin
 -- open_amount is what is left of an issued document: below 0 is its customer's credit.
 CREATE OR REPLACE FUNCTION flightbill.open_amount(invoice bigint) RETURNS numeric
     LANGUAGE sql STABLE
@@ -671,7 +658,6 @@ DROP FUNCTION flightbill.settle_invoice;
 DROP FUNCTION flightbill.check_payment;
 DROP FUNCTION flightbill.invoice_to_settle;
 DROP FUNCTION flightbill.open_amount;
-DROP FUNCTION flightbill.minor_units;
 DROP VIEW flightbill.invoice_balances;
 DROP TABLE flightbill.payments;
 DROP FUNCTION flightbill.payments_stay;

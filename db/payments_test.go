@@ -68,7 +68,7 @@ func TestRecordPayment(t *testing.T) {
 		`record_payment('EACH-000001', 10, NULL)`:                                                                 {invalidParameter, "cannot be paid on no day"},
 		`record_payment('EACH-000001', 10, '2024-03-04')`:                                                         {invalidParameter, "it was issued on 2024-03-05"},
 		`record_payment('EACH-000001', 10, (now() AT TIME ZONE 'Pacific/Auckland')::date + 1)`:                    {invalidParameter, "still to come in Pacific/Auckland"},
-		`record_payment('EACH-000001', -1, '2024-03-06')`:                                                         {"55000", "1 cannot be paid out on invoice EACH-000001: 0 EUR of it is the customer's"},
+		`record_payment('EACH-000001', -1, '2024-03-06')`:                                                         {"55000", "1.00 cannot be paid out on invoice EACH-000001: 0.00 EUR of it is the customer's"},
 		`record_payment('EACH-000001', 1, '2024-03-06', repeat('x', 1001))`:                                       {invalidParameter, "has a reference of 1001 characters"},
 		`record_payment('EACH-000001', 1, (now() AT TIME ZONE 'Pacific/Auckland')::date, 'x', repeat('x', 201))`:  {invalidParameter, "has a reference of 201 characters"},
 		`record_payment('EACH-000001', 1, least((now() AT TIME ZONE 'America/Los_Angeles')::date, '2024-03-04'))`: {invalidParameter, "it was issued on 2024-03-05"},

@@ -276,8 +276,8 @@ func TestReasons(t *testing.T) {
 		{billing.TaxExempt, "vatex-eu-148-g", "Exempt: article 148 of Directive 2006/112/EC, services for aircraft used for reward chiefly on international routes (vatex-eu-148-g)"},
 		{billing.TaxExempt, "VATEX-EU-309", "VATEX-EU-309"},
 		{billing.TaxExempt, "Artículo 22", "Artículo 22"},
-		{billing.TaxExport, "", "0%: export"},
-		{billing.TaxOutside, "", "0%: outside the scope of VAT"},
+		{billing.TaxExport, "", "VAT 0% (export) on €2,410.73 | €0.00"},
+		{billing.TaxOutside, "", "VAT 0% (outside the scope of VAT) on €2,410.73 | €0.00"},
 	} {
 		inv := example(1)
 		inv.Taxes[0].Category, inv.Taxes[0].Reason = c.category, c.reason
@@ -300,7 +300,7 @@ func TestLetters(t *testing.T) {
 		"two\nlines\ttabbed":              "two lines tabbed",
 		"\u202ereversed\u200b\u00ad":      "reversed",
 		"\x00\x1b[31mred":                 "  [31mred",
-		"bad \xff bytes":                  "bad \ufffd bytes",
+		"bad \xff bytes":                  "bad ? bytes",
 		`(a\b) \)`:                        `(a\b) \)`,
 		"{nb}":                            "{nb}",
 	} {

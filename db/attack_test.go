@@ -73,7 +73,6 @@ var attacksOfAll = []attack{
 	{`LOCK TABLE flightbill.billing_calendar IN ACCESS EXCLUSIVE MODE`, noPrivilege},
 	{`SELECT setval('flightbill.river_job_id_seq', 1)`, noPrivilege},
 	{`SELECT nextval('flightbill.invoices_id_seq')`, noPrivilege},
-	{`SELECT flightbill.issue_credit_note(1, now(), '2026-03-04')`, noPrivilege},
 	{`SELECT flightbill.revive_flight_jobs('{}', '{}')`, noPrivilege},
 	// The rights of a trigger's function, for a table of one's own.
 	{`CREATE TEMP TABLE mine (x int); CREATE TRIGGER mine AFTER INSERT ON mine EXECUTE FUNCTION flightbill.price_book_changed()`, noPrivilege},

@@ -37,7 +37,7 @@ billing_runs
     server: SELECT, INSERT (closes_on run_date due_at trigger started_at finished_at), UPDATE (finished_at invoices charges held parked)
 billing_settings
     accountant reporter: SELECT
-    server: SELECT, INSERT (timezone close billing_start)
+    server: SELECT, INSERT (timezone close billing_start tax_by)
 changed_flights
     accountant reporter server: SELECT
 changed_tariffs
@@ -45,7 +45,8 @@ charges
     accountant reporter: SELECT
     server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late tax_category tax_reason unit_code account detail)
 currency_rates
-    accountant reporter server: SELECT
+    accountant: SELECT, INSERT, UPDATE
+    reporter server: SELECT
 customer_aircraft
     accountant: SELECT, INSERT, DELETE
     reporter server: SELECT
@@ -53,7 +54,7 @@ customer_operators
     accountant: SELECT, INSERT, DELETE
     reporter server: SELECT
 customers
-    accountant: SELECT, INSERT (code name billing_frequency week_ends_on), UPDATE (name billing_frequency week_ends_on payment_terms_days billing_hold)
+    accountant: SELECT, INSERT (code name billing_frequency week_ends_on), UPDATE (name billing_frequency week_ends_on payment_terms_days billing_hold legal_name street city postcode subdivision country vat_id legal_id legal_id_scheme electronic_address electronic_address_scheme buyer_reference emails language late_interest_rate)
     reporter: SELECT
     server: SELECT, UPDATE (held_through)
 flight_processing_queue
@@ -80,7 +81,8 @@ invoices
     accountant reporter: SELECT
     server: SELECT, INSERT (customer_id kind closes_on currency outside_scope opened_at), UPDATE (status parked_at parked_reason parked_by_run)
 issuers
-    accountant reporter server: SELECT
+    accountant: SELECT, INSERT
+    reporter server: SELECT
 overlapping_flights
     accountant reporter server: SELECT
 payments
@@ -126,6 +128,7 @@ adjust_flight(): accountant server
 airport_form(): accountant reporter server
 airports_have_codes(): of a trigger
 announce_flights(): 
+bill_to(): 
 billing_runs_only_forward(): of a trigger
 charges_join_drafts_only(): of a trigger
 charges_stay_as_issued(): of a trigger
@@ -133,8 +136,10 @@ claim_flights(): server
 clean_text(): everybody
 code_form(): everybody
 complete_flight_jobs(): server
+currency_rate(): 
 customers_keep_numbers(): of a trigger
 documents_stay_as_given(): of a trigger
+draft_sums(): accountant reporter server
 end_flight_jobs(): server
 enqueue_as_jobs(): 
 enqueue_flights(): enqueuer queue_admin server
@@ -150,12 +155,14 @@ flight_processing_queue_insert(): of a trigger
 flight_processing_queue_update(): of a trigger
 gathered_flights_commit(): of a trigger
 hold_flight_jobs(): 
+invoice_taxes_make_totals(): of a trigger
 invoices_record_event(): of a trigger
 invoices_stay_as_issued(): of a trigger
 is_queue_admin(): everybody
-issue_credit_note(): 
 issue_drafts(): server
+issuers_stay(): of a trigger
 mark_invoice_paid(): accountant
+minor_units(): accountant reporter server
 open_draft(): server
 price_book_changed(): of a trigger
 promise_to_look(): server
@@ -173,6 +180,7 @@ tariff_unit_code(): server
 tariffs_changed(): of a trigger
 tariffs_do_not_overlap(): of a trigger
 tariffs_overlapping(): 
+tax_of(): accountant reporter server
 unmark_invoice_paid(): accountant
 void_invoice(): accountant
 voided_flight_message(): server

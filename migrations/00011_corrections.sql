@@ -25,36 +25,6 @@ CREATE TYPE flightbill.flight_line AS (
 );
 
 -- +goose StatementBegin
--- issue_credit_note gives a draft of kind credit_note its number, from a series of
--- its own, and its totals. The caller has locked the customer. What follows CODE-
--- begins with letters: it cannot be the invoice number of another customer.
-CREATE OR REPLACE FUNCTION flightbill.issue_credit_note(draft bigint, at timestamptz, today date) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    payer  flightbill.customers;
-    issued text;
-BEGIN
-    UPDATE flightbill.customers c SET credit_note_seq = c.credit_note_seq + 1
-    WHERE c.id = (SELECT i.customer_id FROM flightbill.invoices i WHERE i.id = draft)
-    RETURNING * INTO payer;
-    UPDATE flightbill.invoices i
-    SET status = 'PENDING',
-        number = payer.code || '-CN' || lpad(payer.credit_note_seq::text, greatest(6, length(payer.credit_note_seq::text)), '0'),
-        subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
-        bill_to_name = payer.name, issued_at = at, due_on = today
-    FROM (SELECT sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax FROM flightbill.charges c WHERE c.invoice_id = draft) AS s
-    WHERE i.id = draft AND i.kind = 'credit_note' AND i.status = 'DRAFT'
-    RETURNING i.number INTO STRICT issued;
-    UPDATE flightbill.invoices i SET status = 'PAID', paid_at = at WHERE i.id = draft AND i.total = 0;
-    RETURN issued;
-END
-$$;
-REVOKE ALL ON FUNCTION flightbill.issue_credit_note FROM PUBLIC;
--- +goose StatementEnd
-
--- +goose StatementBegin
 -- void_invoice undoes an issued invoice: a credit note with the negative of each of
 -- its lines, issued at once, and status VOID. It returns the credit note's number.
 -- With rebill the invoice's flights go back to the queue, in the same transaction; payer
@@ -128,11 +98,7 @@ BEGIN
     SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail,
         c.tax_category, c.tax_reason, c.unit_code, c.account
     FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
-    IF note.kind = 'credit_note' THEN
-        PERFORM flightbill.issue_credit_note(note.id, now(), today);
-    ELSE
-        PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
-    END IF;
+    PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
     UPDATE flightbill.invoices i SET status = 'VOID' WHERE i.id = original.id;
     IF original.status <> 'PAID' THEN
         UPDATE flightbill.invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
@@ -231,6 +197,7 @@ DECLARE
     part    record;
     invoice bigint;
     why     text;
+    tax_by  text := (SELECT s.tax_by FROM flightbill.billing_settings s);
 BEGIN
     LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     PERFORM set_config('lock_timeout', '1s', true); -- see save_flights
@@ -256,10 +223,15 @@ BEGIN
     END IF;
 
     FOR part IN
-        SELECT l.customer_id, l.closes_on, l.currency, l.tax_category = 'outside' AS outside, l.closes_on IS NULL AND sum(l.amount + l.tax_amount) < 0 AS credit
-        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
-        GROUP BY l.customer_id, l.closes_on, l.currency, outside
-        ORDER BY l.customer_id, l.closes_on, l.currency, outside
+        SELECT s.customer_id, s.closes_on, s.currency, s.outside,
+            s.closes_on IS NULL AND sum(s.base + flightbill.tax_of(tax_by, s.currency, s.base, s.tax_rate, s.of_lines)) < 0 AS credit
+        FROM (
+            SELECT l.customer_id, l.closes_on, l.currency, l.tax_category = 'outside' AS outside, l.tax_rate, sum(l.amount) AS base, sum(l.tax_amount) AS of_lines
+            FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
+            GROUP BY l.customer_id, l.closes_on, l.currency, l.tax_category, l.tax_rate
+        ) AS s
+        GROUP BY s.customer_id, s.closes_on, s.currency, s.outside
+        ORDER BY s.customer_id, s.closes_on, s.currency, s.outside
     LOOP
         IF part.credit THEN
             SELECT 'flight ' || adjust_flight.flight_id || ' corrected; it was charged on ' || string_agg(DISTINCT i.number, ', ') INTO why
@@ -290,9 +262,7 @@ BEGIN
             AND (l.tax_category = 'outside') = part.outside
         ORDER BY l.ordinality;
         -- A hold keeps back what the customer is to pay, not what it gets back.
-        IF part.credit THEN
-            PERFORM flightbill.issue_credit_note(invoice, at, today);
-        ELSIF part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM flightbill.customers c WHERE c.id = part.customer_id) THEN
+        IF part.credit OR part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM flightbill.customers c WHERE c.id = part.customer_id) THEN
             PERFORM flightbill.issue_drafts(ARRAY[invoice], at, today);
         END IF;
     END LOOP;
@@ -413,5 +383,4 @@ DROP VIEW flightbill.overlapping_flights;
 DROP FUNCTION flightbill.adjust_flight;
 DROP FUNCTION flightbill.rebill_invoice;
 DROP FUNCTION flightbill.void_invoice;
-DROP FUNCTION flightbill.issue_credit_note;
 DROP TYPE flightbill.flight_line;

@@ -15,7 +15,7 @@ import (
 
 const billingCalendarList = `-- name: BillingCalendarList :many
 SELECT customer, closes_on, run_date, due_at, status, coalesce(invoice_id, 0)::bigint AS invoice_id, coalesce(number, '')::text AS number,
-    coalesce(currency, '')::text AS currency, total, coalesce(reason, '')::text AS reason
+    coalesce(currency, '')::text AS currency, coalesce(outside_scope, false)::boolean AS outside_scope, total, coalesce(reason, '')::text AS reason
 FROM flightbill.billing_calendar
 WHERE closes_on BETWEEN $1::date AND $2::date
 ORDER BY customer, closes_on, currency, invoice_id
@@ -27,16 +27,17 @@ type BillingCalendarListParams struct {
 }
 
 type BillingCalendarListRow struct {
-	Customer  string
-	ClosesOn  billing.Date
-	RunDate   billing.Date
-	DueAt     *time.Time
-	Status    string
-	InvoiceID int64
-	Number    string
-	Currency  string
-	Total     decimal.NullDecimal
-	Reason    string
+	Customer     string
+	ClosesOn     billing.Date
+	RunDate      billing.Date
+	DueAt        *time.Time
+	Status       string
+	InvoiceID    int64
+	Number       string
+	Currency     string
+	OutsideScope bool
+	Total        decimal.NullDecimal
+	Reason       string
 }
 
 func (q *Queries) BillingCalendarList(ctx context.Context, arg BillingCalendarListParams) ([]BillingCalendarListRow, error) {
@@ -57,6 +58,7 @@ func (q *Queries) BillingCalendarList(ctx context.Context, arg BillingCalendarLi
 			&i.InvoiceID,
 			&i.Number,
 			&i.Currency,
+			&i.OutsideScope,
 			&i.Total,
 			&i.Reason,
 		); err != nil {
@@ -416,13 +418,14 @@ func (q *Queries) InvoiceEvents(ctx context.Context, invoiceID int64) ([]Invoice
 }
 
 const invoiceGet = `-- name: InvoiceGet :one
-SELECT i.id, i.number, c.code AS customer, coalesce(i.bill_to_name, c.name)::text AS bill_to_name, i.kind, i.closes_on, i.currency, i.status,
-    i.subtotal, i.tax, i.total, i.opened_at, i.issued_at, i.due_on, i.paid_at, i.parked_reason, c.billing_hold,
+SELECT i.id, i.number, c.code AS customer, coalesce(i.bill_to_name, c.name)::text AS bill_to_name, i.kind, i.closes_on, i.currency, i.outside_scope, i.status,
+    i.subtotal, i.tax, i.total, coalesce(i.subtotal, s.subtotal)::numeric AS subtotal_so_far, coalesce(i.tax, s.tax)::numeric AS tax_so_far, i.opened_at, i.issued_at, i.due_on, i.paid_at, i.parked_reason, c.billing_hold,
     i.reason, o.number AS credits, coalesce(n.number, '')::text AS credited_by
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 LEFT JOIN flightbill.invoices o ON o.id = i.credits_invoice_id
 LEFT JOIN flightbill.invoices n ON n.credits_invoice_id = i.id
+CROSS JOIN LATERAL flightbill.draft_sums(i.id, i.currency) AS s
 WHERE i.number = $1::text OR i.id = $2::bigint
 `
 
@@ -432,26 +435,29 @@ type InvoiceGetParams struct {
 }
 
 type InvoiceGetRow struct {
-	ID           int64
-	Number       *string
-	Customer     string
-	BillToName   string
-	Kind         string
-	ClosesOn     billing.Date
-	Currency     string
-	Status       string
-	Subtotal     decimal.NullDecimal
-	Tax          decimal.NullDecimal
-	Total        decimal.NullDecimal
-	OpenedAt     time.Time
-	IssuedAt     *time.Time
-	DueOn        billing.Date
-	PaidAt       *time.Time
-	ParkedReason *string
-	BillingHold  bool
-	Reason       *string
-	Credits      *string
-	CreditedBy   string
+	ID            int64
+	Number        *string
+	Customer      string
+	BillToName    string
+	Kind          string
+	ClosesOn      billing.Date
+	Currency      string
+	OutsideScope  bool
+	Status        string
+	Subtotal      decimal.NullDecimal
+	Tax           decimal.NullDecimal
+	Total         decimal.NullDecimal
+	SubtotalSoFar decimal.Decimal
+	TaxSoFar      decimal.Decimal
+	OpenedAt      time.Time
+	IssuedAt      *time.Time
+	DueOn         billing.Date
+	PaidAt        *time.Time
+	ParkedReason  *string
+	BillingHold   bool
+	Reason        *string
+	Credits       *string
+	CreditedBy    string
 }
 
 func (q *Queries) InvoiceGet(ctx context.Context, arg InvoiceGetParams) (InvoiceGetRow, error) {
@@ -465,10 +471,13 @@ func (q *Queries) InvoiceGet(ctx context.Context, arg InvoiceGetParams) (Invoice
 		&i.Kind,
 		&i.ClosesOn,
 		&i.Currency,
+		&i.OutsideScope,
 		&i.Status,
 		&i.Subtotal,
 		&i.Tax,
 		&i.Total,
+		&i.SubtotalSoFar,
+		&i.TaxSoFar,
 		&i.OpenedAt,
 		&i.IssuedAt,
 		&i.DueOn,
@@ -549,16 +558,13 @@ func (q *Queries) InvoiceLateFlights(ctx context.Context, invoiceID int64) ([]In
 }
 
 const invoiceList = `-- name: InvoiceList :many
-SELECT i.id, i.number, c.code AS customer, i.kind, i.closes_on, i.currency, i.status,
+SELECT i.id, i.number, c.code AS customer, i.kind, i.closes_on, i.currency, i.outside_scope, i.status,
     coalesce(i.subtotal, s.subtotal)::numeric AS subtotal, coalesce(i.tax, s.tax)::numeric AS tax,
     coalesce(i.total, s.subtotal + s.tax)::numeric AS total,
-    s.lines::bigint AS charges, i.issued_at, i.due_on, i.paid_at
+    s.charges::bigint AS charges, i.issued_at, i.due_on, i.paid_at
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
-JOIN LATERAL (
-    SELECT count(*) AS lines, coalesce(sum(amount), 0) AS subtotal, coalesce(sum(tax_amount), 0) AS tax
-    FROM flightbill.charges WHERE invoice_id = i.id
-) AS s ON true
+CROSS JOIN LATERAL flightbill.draft_sums(i.id, i.currency) AS s
 WHERE ($1::text = '' OR c.code = $1::text)
     AND ($2::text = '' OR i.status = $2::text)
 ORDER BY c.code, i.closes_on NULLS FIRST, i.id
@@ -572,20 +578,21 @@ type InvoiceListParams struct {
 }
 
 type InvoiceListRow struct {
-	ID       int64
-	Number   *string
-	Customer string
-	Kind     string
-	ClosesOn billing.Date
-	Currency string
-	Status   string
-	Subtotal decimal.Decimal
-	Tax      decimal.Decimal
-	Total    decimal.Decimal
-	Charges  int64
-	IssuedAt *time.Time
-	DueOn    billing.Date
-	PaidAt   *time.Time
+	ID           int64
+	Number       *string
+	Customer     string
+	Kind         string
+	ClosesOn     billing.Date
+	Currency     string
+	OutsideScope bool
+	Status       string
+	Subtotal     decimal.Decimal
+	Tax          decimal.Decimal
+	Total        decimal.Decimal
+	Charges      int64
+	IssuedAt     *time.Time
+	DueOn        billing.Date
+	PaidAt       *time.Time
 }
 
 // A draft's sums are those of its charges so far.
@@ -605,6 +612,7 @@ func (q *Queries) InvoiceList(ctx context.Context, arg InvoiceListParams) ([]Inv
 			&i.Kind,
 			&i.ClosesOn,
 			&i.Currency,
+			&i.OutsideScope,
 			&i.Status,
 			&i.Subtotal,
 			&i.Tax,
@@ -921,8 +929,8 @@ func (q *Queries) InvoicePlanChunks(ctx context.Context, arg InvoicePlanChunksPa
 }
 
 const invoicePreview = `-- name: InvoicePreview :many
-SELECT c.code AS customer, i.id, (CASE WHEN i.closes_on IS NOT NULL AND s.subtotal + s.tax < 0 THEN 'credit_note' ELSE i.kind END)::text AS kind, i.closes_on, i.currency,
-    s.lines::bigint AS charges, s.subtotal::numeric AS subtotal, s.tax::numeric AS tax, (s.subtotal + s.tax)::numeric AS total,
+SELECT c.code AS customer, i.id, (CASE WHEN i.closes_on IS NOT NULL AND s.subtotal + s.tax < 0 THEN 'credit_note' ELSE i.kind END)::text AS kind, i.closes_on, i.currency, i.outside_scope,
+    s.charges::bigint AS charges, s.subtotal::numeric AS subtotal, s.tax::numeric AS tax, (s.subtotal + s.tax)::numeric AS total,
     c.billing_hold AS on_hold, coalesce(i.parked_reason, '')::text AS parked_reason, run.closes_on::date AS run_closes_on
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
@@ -937,10 +945,7 @@ JOIN LATERAL (
     ) AS run (closes_on)
     WHERE run.closes_on <= greatest($2::date, done.cutoff)
 ) AS run ON true
-JOIN LATERAL (
-    SELECT count(*) AS lines, coalesce(sum(amount), 0) AS subtotal, coalesce(sum(tax_amount), 0) AS tax
-    FROM flightbill.charges WHERE invoice_id = i.id
-) AS s ON true
+CROSS JOIN LATERAL flightbill.draft_sums(i.id, i.currency) AS s
 WHERE i.status = 'DRAFT' AND (i.closes_on <= greatest($2::date, done.cutoff) OR i.kind = 'flight')
     AND (run.closes_on IS NOT NULL OR c.billing_hold OR i.parked_at IS NOT NULL)
 ORDER BY run.closes_on, c.code, i.closes_on NULLS FIRST, i.currency, i.id
@@ -957,6 +962,7 @@ type InvoicePreviewRow struct {
 	Kind         string
 	ClosesOn     billing.Date
 	Currency     string
+	OutsideScope bool
 	Charges      int64
 	Subtotal     decimal.Decimal
 	Tax          decimal.Decimal
@@ -985,6 +991,7 @@ func (q *Queries) InvoicePreview(ctx context.Context, arg InvoicePreviewParams) 
 			&i.Kind,
 			&i.ClosesOn,
 			&i.Currency,
+			&i.OutsideScope,
 			&i.Charges,
 			&i.Subtotal,
 			&i.Tax,
@@ -1005,7 +1012,7 @@ func (q *Queries) InvoicePreview(ctx context.Context, arg InvoicePreviewParams) 
 
 const invoiceSummary = `-- name: InvoiceSummary :many
 SELECT c.code AS customer, i.status, i.currency, count(*)::bigint AS invoices,
-    sum(coalesce(i.total, (SELECT coalesce(sum(amount + tax_amount), 0) FROM flightbill.charges WHERE invoice_id = i.id)))::numeric AS total
+    sum(coalesce(i.total, (SELECT s.subtotal + s.tax FROM flightbill.draft_sums(i.id, i.currency) AS s)))::numeric AS total
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 GROUP BY c.code, i.status, i.currency

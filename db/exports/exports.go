@@ -34,12 +34,14 @@ const (
 	AircraftTypes Kind = "aircraft_types"
 	Airports      Kind = "airports"
 	Flights       Kind = "flights"
+	Issuer        Kind = "issuer"
+	Rates         Kind = "rates"
 	Invoices      Kind = "invoices"
 	Charges       Kind = "charges"
 )
 
 // Kinds are all that there are.
-var Kinds = []Kind{Customers, Tariffs, Aircraft, AircraftTypes, Airports, Flights, Invoices, Charges}
+var Kinds = []Kind{Customers, Tariffs, Aircraft, AircraftTypes, Airports, Flights, Issuer, Rates, Invoices, Charges}
 
 // Days are the first and the last day that a file is about; no date: no limit.
 type Days struct{ From, To billing.Date }

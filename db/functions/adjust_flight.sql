@@ -27,6 +27,7 @@ DECLARE
     part    record;
     invoice bigint;
     why     text;
+    tax_by  text := (SELECT s.tax_by FROM flightbill.billing_settings s);
 BEGIN
     LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     PERFORM set_config('lock_timeout', '1s', true); -- see save_flights
@@ -52,10 +53,15 @@ BEGIN
     END IF;
 
     FOR part IN
-        SELECT l.customer_id, l.closes_on, l.currency, l.tax_category = 'outside' AS outside, l.closes_on IS NULL AND sum(l.amount + l.tax_amount) < 0 AS credit
-        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
-        GROUP BY l.customer_id, l.closes_on, l.currency, outside
-        ORDER BY l.customer_id, l.closes_on, l.currency, outside
+        SELECT s.customer_id, s.closes_on, s.currency, s.outside,
+            s.closes_on IS NULL AND sum(s.base + flightbill.tax_of(tax_by, s.currency, s.base, s.tax_rate, s.of_lines)) < 0 AS credit
+        FROM (
+            SELECT l.customer_id, l.closes_on, l.currency, l.tax_category = 'outside' AS outside, l.tax_rate, sum(l.amount) AS base, sum(l.tax_amount) AS of_lines
+            FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
+            GROUP BY l.customer_id, l.closes_on, l.currency, l.tax_category, l.tax_rate
+        ) AS s
+        GROUP BY s.customer_id, s.closes_on, s.currency, s.outside
+        ORDER BY s.customer_id, s.closes_on, s.currency, s.outside
     LOOP
         IF part.credit THEN
             SELECT 'flight ' || adjust_flight.flight_id || ' corrected; it was charged on ' || string_agg(DISTINCT i.number, ', ') INTO why
@@ -86,9 +92,7 @@ BEGIN
             AND (l.tax_category = 'outside') = part.outside
         ORDER BY l.ordinality;
         -- A hold keeps back what the customer is to pay, not what it gets back.
-        IF part.credit THEN
-            PERFORM flightbill.issue_credit_note(invoice, at, today);
-        ELSIF part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM flightbill.customers c WHERE c.id = part.customer_id) THEN
+        IF part.credit OR part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM flightbill.customers c WHERE c.id = part.customer_id) THEN
             PERFORM flightbill.issue_drafts(ARRAY[invoice], at, today);
         END IF;
     END LOOP;

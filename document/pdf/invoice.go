@@ -288,7 +288,7 @@ func (s *sheet) taxName() string {
 
 // totals writes the sums, the tax by category and rate, and why what is not taxed is not.
 func (s *sheet) totals() {
-	const x, amountWidth = 96.0, 34.0
+	const x, amountWidth = 82.0, 34.0
 	cs := []column{{x: x, w: right - x - amountWidth}, {x: right - amountWidth, w: amountWidth, right: true}}
 	sum := func(st style, text, amount string) {
 		cells := [][]line{s.wrap(st, cs[0].w-gap, text), s.wrap(st, cs[1].w-gap, amount)}

@@ -73,14 +73,19 @@ func example(flights int) *document.Invoice {
 	return inv
 }
 
-// logo draws one: a blue disc, transparent around it.
+// logo draws one: a tail fin in a blue disc, transparent around it.
 func logo() []byte {
-	const size = 160
-	picture := image.NewNRGBA(image.Rect(0, 0, 2*size, size))
-	for x := range 2 * size {
+	const size = 320
+	picture := image.NewNRGBA(image.Rect(0, 0, size, size))
+	for x := range size {
 		for y := range size {
 			dx, dy := x-size/2, y-size/2
-			if dx*dx+dy*dy < size*size/4 || x > size+10 && (y-size/2)*(y-size/2) < (2*size-x)*12 {
+			inDisc := dx*dx+dy*dy < size*size/4
+			inFin := y > 70 && y < 240 && x > 70+(y-70)*2/3 && x < 150+(y-70)/2
+			switch {
+			case inDisc && inFin:
+				picture.Set(x, y, color.NRGBA{255, 255, 255, 255})
+			case inDisc:
 				picture.Set(x, y, color.NRGBA{18, 62, 110, 255})
 			}
 		}

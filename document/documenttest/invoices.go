@@ -16,48 +16,63 @@ import (
 // Invoices returns the invoices by a name that says what each one shows. All are complete:
 // the rules of e-invoices find nothing missing. They are new ones at each call.
 func Invoices() map[string]*document.Invoice {
+	invoices := map[string]*document.Invoice{}
+	for name, i := range unpriced() {
+		invoices[name] = i.done()
+	}
+	return invoices
+}
+
+// Invoice returns one of them; nil: there is none of the name.
+func Invoice(name string) *document.Invoice {
+	if i := unpriced()[name]; i != nil {
+		return i.done()
+	}
+	return nil
+}
+
+func unpriced() map[string]*invoice {
 	landing := tariff{code: "LANDING", description: "Landing charge", unit: "TNE", rate: "12.33", tax: "0.20"}
 	passengers := tariff{code: "PAX", description: "Passenger charge", unit: "C62", rate: "4.75", tax: "0.10"}
 	parking := tariff{code: "PARKING", description: "Parking, each hour begun", unit: "HUR", rate: "7.5", tax: "0.20"}
 	exempt := landing.taxed(billing.TaxExempt, "VATEX-EU-148-G")
-	invoices := map[string]*document.Invoice{
-		"one-line":       newInvoice(ireland, france).bill(landing, "73.5").done(),
-		"one-rate":       newInvoice(france, ireland).bill(landing, "79", "74.3", "233.123456").bill(parking, "2", "11").done(),
-		"several-rates":  newInvoice(ireland, germany).bill(landing, "79", "74").bill(passengers, "180", "0", "151").bill(exempt, "70").done(),
-		"exempt":         newInvoice(germany, spain).bill(exempt, "79", "74").done(),
-		"exempt-words":   newInvoice(spain, spain2).bill(landing.taxed(billing.TaxExempt, "Operador con tráfico internacional, art. 22 LIVA"), "79").done(),
-		"reverse-charge": newInvoice(france, germany).bill(landing.taxed(billing.TaxReverseCharge, ""), "79", "74").done(),
-		"reverse-code":   newInvoice(germany, ireland).bill(landing.taxed(billing.TaxReverseCharge, "VATEX-EU-AE"), "79").bill(parking, "3").done(),
-		"export":         newInvoice(ireland, emirates).bill(landing.taxed(billing.TaxExport, ""), "351").done(),
-		"zero":           newInvoice(britain, britain2).bill(landing.taxed(billing.TaxZero, "Item 6A, Group 8, Schedule 8, VAT Act 1994"), "79").in("GBP").done(),
-		"zero-untaxed":   newInvoice(britain, norway).bill(tariff{code: "NAV", description: "Navigation", unit: "C62", rate: "1.5"}, "3.27").bill(landing.taxed(billing.TaxZero, ""), "79").in("GBP").done(),
-		"outside":        newInvoice(germany, france).bill(tariff{code: "INTEREST", description: "Interest on late payment", unit: "C62", rate: "41.27", category: billing.TaxOutside}, "1").done(),
-		"minimum":        newInvoice(norway, norway2).bill(tariff{code: "LANDING", description: "Landing charge", unit: "TNE", rate: "58", minimum: "300", tax: "0.25"}, "2", "5", "79").in("NOK").done(),
-		"maximum":        newInvoice(france, spain).bill(tariff{code: "LANDING", description: "Landing charge", unit: "TNE", rate: "12.5", maximum: "900", tax: "0.20"}, "79", "351").done(),
-		"fixed":          newInvoice(germany, germany2).bill(tariff{code: "HANDLING", description: "Handling, with a fixed part", unit: "TNE", rate: "0.37", fixed: "45", tax: "0.19"}, "79", "74.3", "0").done(),
-		"free":           newInvoice(ireland, france).bill(tariff{code: "PARKING", description: "Parking, the first two hours", unit: "HUR", rate: "0", tax: "0.23"}, "2").bill(landing, "79").done(),
-		"many-decimals":  newInvoice(ireland, spain).bill(tariff{code: "ROUTE", description: "En-route charge", unit: "C62", rate: "58.12345678", tax: "0.135"}, "1.23", "10.07", "7.77").done(),
-		"rebate":         newInvoice(france, germany).bill(landing, "79", "74").bill(tariff{code: "REBATE", description: "10 % off the landing charge", unit: "C62", rate: "-0.1", tax: "0.20"}, "974.07", "912.42").done(),
-		"correction":     newInvoice(ireland, germany).bill(landing, "79").correct(landing, "-74", "71").correct(passengers, "-180").done(),
-		"credit-note":    newInvoice(france, ireland).bill(landing, "-79", "-74").bill(exempt, "-70").credit("IE-AIR-000041", "Billed to the wrong customer").done(),
-		"credit-period":  newInvoice(germany, germany2).bill(landing, "12").correct(landing, "-79").correct(parking, "-2").credit("", "").done(),
-		"credit-minimum": newInvoice(ireland, britain).bill(tariff{code: "LANDING", description: "Landing charge", unit: "TNE", rate: "12.5", minimum: "300", tax: "0.23"}, "-2", "-79").credit("GB-AIR-000007", "Landed elsewhere").done(),
-		"undone-credit":  newInvoice(ireland, germany).bill(landing, "79", "-12").refer("DE-AIR-CN000003", "The credit was a mistake").done(),
-		"late":           newInvoice(france, spain).bill(landing, "79", "74").late(landing, "66.4").done(),
-		"yen":            newInvoice(ireland, germany).bill(tariff{code: "LANDING", description: "着陸料", unit: "TNE", rate: "145.67", tax: "0.10"}, "79", "74.3").bill(tariff{code: "PAX", description: "Passenger charge", unit: "C62", rate: "310", tax: "0.10"}, "180").in("JPY").done(),
-		"tax-currency":   newInvoice(britain, france).bill(landing, "79", "74").bill(passengers, "180").taxIn("GBP", "0.85731").done(),
+	return map[string]*invoice{
+		"one-line":       newInvoice(ireland, france).bill(landing, "73.5"),
+		"one-rate":       newInvoice(france, ireland).bill(landing, "79", "74.3", "233.123456").bill(parking, "2", "11"),
+		"several-rates":  newInvoice(ireland, germany).bill(landing, "79", "74").bill(passengers, "180", "0", "151").bill(exempt, "70"),
+		"exempt":         newInvoice(germany, spain).bill(exempt, "79", "74"),
+		"exempt-words":   newInvoice(spain, spain2).bill(landing.taxed(billing.TaxExempt, "Operador con tráfico internacional, art. 22 LIVA"), "79"),
+		"reverse-charge": newInvoice(france, germany).bill(landing.taxed(billing.TaxReverseCharge, ""), "79", "74"),
+		"reverse-code":   newInvoice(germany, ireland).bill(landing.taxed(billing.TaxReverseCharge, "VATEX-EU-AE"), "79").bill(parking, "3"),
+		"export":         newInvoice(ireland, emirates).bill(landing.taxed(billing.TaxExport, ""), "351"),
+		"zero":           newInvoice(britain, britain2).bill(landing.taxed(billing.TaxZero, "Item 6A, Group 8, Schedule 8, VAT Act 1994"), "79").in("GBP"),
+		"zero-untaxed":   newInvoice(britain, norway).bill(tariff{code: "NAV", description: "Navigation", unit: "C62", rate: "1.5"}, "3.27").bill(landing.taxed(billing.TaxZero, ""), "79").in("GBP"),
+		"outside":        newInvoice(germany, germany2).bill(tariff{code: "INTEREST", description: "Interest on late payment", unit: "C62", rate: "41.27", category: billing.TaxOutside}, "1"),
+		"minimum":        newInvoice(norway, norway2).bill(tariff{code: "LANDING", description: "Landing charge", unit: "TNE", rate: "58", minimum: "300", tax: "0.25"}, "2", "5", "79").in("NOK"),
+		"maximum":        newInvoice(france, spain).bill(tariff{code: "LANDING", description: "Landing charge", unit: "TNE", rate: "12.5", maximum: "900", tax: "0.20"}, "79", "351"),
+		"fixed":          newInvoice(germany, germany2).bill(tariff{code: "HANDLING", description: "Handling, with a fixed part", unit: "TNE", rate: "0.37", fixed: "45", tax: "0.19"}, "79", "74.3", "0"),
+		"free":           newInvoice(ireland, france).bill(tariff{code: "PARKING", description: "Parking, the first two hours", unit: "HUR", rate: "0", tax: "0.23"}, "2").bill(landing, "79"),
+		"many-decimals":  newInvoice(ireland, spain).bill(tariff{code: "ROUTE", description: "En-route charge", unit: "C62", rate: "58.12345678", tax: "0.135"}, "1.23", "10.07", "7.77"),
+		"rebate":         newInvoice(france, germany).bill(landing, "79", "74").bill(tariff{code: "REBATE", description: "10 % off the landing charge", unit: "C62", rate: "-0.1", tax: "0.20"}, "974.07", "912.42"),
+		"correction":     newInvoice(ireland, germany).bill(landing, "79").correct(landing, "-74", "71").correct(passengers, "-180"),
+		"credit-note":    newInvoice(france, ireland).bill(landing, "-79", "-74").bill(exempt, "-70").credit("IE-AIR-000041", "Billed to the wrong customer"),
+		"credit-period":  newInvoice(germany, germany2).bill(landing, "12").correct(landing, "-79").correct(parking, "-2").credit("", ""),
+		"credit-minimum": newInvoice(ireland, britain).bill(tariff{code: "LANDING", description: "Landing charge", unit: "TNE", rate: "12.5", minimum: "300", tax: "0.23"}, "-2", "-79").credit("GB-AIR-000007", "Landed elsewhere"),
+		"undone-credit":  newInvoice(ireland, germany).bill(landing, "79", "-12").refer("DE-AIR-CN000003", "The credit was a mistake"),
+		"late":           newInvoice(france, spain).bill(landing, "79", "74").late(landing, "66.4"),
+		"yen":            newInvoice(ireland, germany).bill(tariff{code: "LANDING", description: "着陸料", unit: "TNE", rate: "145.67", tax: "0.10"}, "79", "74.3").bill(tariff{code: "PAX", description: "Passenger charge", unit: "C62", rate: "310", tax: "0.10"}, "180").in("JPY"),
+		"tax-currency":   newInvoice(britain, france).bill(landing, "79", "74").bill(passengers, "180").taxIn("GBP", "0.85731"),
 		"tax-currency-credit": newInvoice(norway, norway2).bill(landing.at("0.25"), "-79").credit("NO-FLY-000012", "Cancelled").
-			taxIn("NOK", "11.4635").done(),
-		"no-order":     newInvoice(ireland, noOrder(germany)).bill(landing, "79").done(),
-		"long-names":   newInvoice(long(ireland), longParty(france)).bill(tariff{code: "LANDING", description: strings.Repeat("Landing charge of an aircraft with a very long name, ", 19), unit: "TNE", rate: "12.33", tax: "0.20"}, "79").done(),
-		"hostile":      newInvoice(hostile(ireland), hostileParty(france)).bill(tariff{code: "<LANDING>", description: "]]>&amp;<!-- \x00\x1b[31m\ufffe\U0001f6e9\xff \u202e=cmd|' /C calc'!A0", unit: "TNE", rate: "12.33", tax: "0.20"}, "79").note("=1+1\r\n\"quoted\", \x07").done(),
-		"no-contact":   newInvoice(plain(ireland), plainParty(spain)).bill(landing, "79").done(),
-		"many-rates":   newInvoice(germany, germany2).bill(landing.at("0.19"), "79").bill(parking.at("0.07"), "3").bill(passengers.at("0.055"), "180").bill(landing.at("0.20"), "70").done(),
-		"zero-total":   newInvoice(ireland, france).correct(landing, "79", "-79").bill(tariff{code: "FREE", description: "Exempted flight", unit: "C62", rate: "0", tax: "0.23"}, "1").done(),
-		"20000-lines":  newInvoice(ireland, germany).bill(landing, many(10_000, "79", "74.3", "66.4")...).bill(passengers, many(10_000, "180", "151", "12")...).done(),
-		"base-rounded": newInvoice(ireland, germany).bill(tariff{code: "LANDING", description: "Landing charge", unit: "TNE", rate: "0.1234", tax: "0.23"}, many(1_000, "10", "11", "13")...).done(),
+			taxIn("NOK", "11.4635"),
+		"no-order":     newInvoice(ireland, noOrder(germany)).bill(landing, "79"),
+		"long-names":   newInvoice(long(ireland), longParty(france)).bill(tariff{code: "LANDING", description: strings.Repeat("Landing charge of an aircraft with a very long name, ", 19), unit: "TNE", rate: "12.33", tax: "0.20"}, "79"),
+		"hostile":      newInvoice(hostile(ireland), hostileParty(france)).bill(tariff{code: "<LANDING>", description: "]]>&amp;<!-- \x00\x1b[31m\ufffe\U0001f6e9\xff \u202e=cmd|' /C calc'!A0", unit: "TNE", rate: "12.33", tax: "0.20"}, "79").note("=1+1\r\n\"quoted\", \x07"),
+		"no-contact":   newInvoice(plain(ireland), plainParty(spain)).bill(landing, "79"),
+		"many-rates":   newInvoice(germany, germany2).bill(landing.at("0.19"), "79").bill(parking.at("0.07"), "3").bill(passengers.at("0.055"), "180").bill(landing.at("0.20"), "70"),
+		"zero-total":   newInvoice(ireland, france).correct(landing, "79", "-79").bill(tariff{code: "FREE", description: "Exempted flight", unit: "C62", rate: "0", tax: "0.23"}, "1"),
+		"20000-lines":  newInvoice(ireland, germany).bill(landing, many(10_000, "79", "74.3", "66.4")...).bill(passengers, many(10_000, "180", "151", "12")...),
+		"base-rounded": newInvoice(ireland, germany).bill(tariff{code: "LANDING", description: "Landing charge", unit: "TNE", rate: "0.1234", tax: "0.23"}, many(1_000, "10", "11", "13")...),
 	}
-	return invoices
 }
 
 func many(n int, quantities ...string) []string {

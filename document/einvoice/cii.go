@@ -99,9 +99,9 @@ type (
 		Taxes   []ciiTaxID  `xml:"ram:SpecifiedTaxRegistration"`
 	}
 	ciiContact struct {
-		Name  string `xml:"ram:PersonName,omitempty"`
-		Phone string `xml:"ram:TelephoneUniversalCommunication>ram:CompleteNumber,omitempty"`
-		Email string `xml:"ram:EmailURIUniversalCommunication>ram:URIID,omitempty"`
+		Name  string  `xml:"ram:PersonName,omitempty"`
+		Phone *string `xml:"ram:TelephoneUniversalCommunication>ram:CompleteNumber"`
+		Email *string `xml:"ram:EmailURIUniversalCommunication>ram:URIID"`
 	}
 	ciiAddress struct {
 		Postcode    string `xml:"ram:PostcodeCode,omitempty"`
@@ -128,7 +128,7 @@ type (
 	ciiPayment struct {
 		Means   string      `xml:"ram:TypeCode"`
 		Account *ciiAccount `xml:"ram:PayeePartyCreditorFinancialAccount"`
-		BIC     string      `xml:"ram:PayeeSpecifiedCreditorFinancialInstitution>ram:BICID,omitempty"`
+		BIC     *string     `xml:"ram:PayeeSpecifiedCreditorFinancialInstitution>ram:BICID"`
 	}
 	ciiAccount struct {
 		IBAN string `xml:"ram:IBANID"`
@@ -193,7 +193,7 @@ func (s *statement) cii() *ciiDocument {
 	}
 	to := &d.Settlement
 	if p := s.payment; p != nil {
-		to.Payment = &ciiPayment{Means: p.means, BIC: p.bic}
+		to.Payment = &ciiPayment{Means: p.means, BIC: optional(p.bic)}
 		if p.iban != "" {
 			to.Reference = s.number
 			to.Payment.Account = &ciiAccount{IBAN: p.iban, Name: p.account}
@@ -243,7 +243,7 @@ func (p *party) cii() ciiParty {
 		out.Legal = &ublID{Scheme: p.legalScheme, ID: p.legalID}
 	}
 	if p.contact+p.phone+p.email != "" {
-		out.Contact = &ciiContact{Name: p.contact, Phone: p.phone, Email: p.email}
+		out.Contact = &ciiContact{Name: p.contact, Phone: optional(p.phone), Email: optional(p.email)}
 	}
 	address := ciiAddress{Postcode: p.postcode, Street: p.street, City: p.city, Country: p.country, Subdivision: p.subdivision}
 	if address != (ciiAddress{}) {

@@ -62,3 +62,12 @@ func write(root any) ([]byte, error) {
 	b.WriteByte('\n')
 	return b.Bytes(), nil
 }
+
+// optional is nil for "": of an element inside another one, encoding/xml leaves out the
+// outer one for nil alone.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/document"
+	"github.com/flightbill/flightbill/internal/csvcell"
 )
 
 var flightColumns = []string{
@@ -70,8 +71,13 @@ func csvParts(inv *document.Invoice, most int) [][]byte {
 	return append(parts, part.Bytes())
 }
 
+// writeRow writes a row, none of whose cells a spreadsheet would run.
 func writeRow(b *bytes.Buffer, cells []string) {
+	safe := make([]string, len(cells))
+	for i, cell := range cells {
+		safe[i] = csvcell.Write(cell)
+	}
 	w := csv.NewWriter(b)
-	_ = w.Write(cells) // a buffer takes everything
+	_ = w.Write(safe) // a buffer takes everything
 	w.Flush()
 }

@@ -100,7 +100,7 @@ func (m *missing) amounts() {
 	if len(m.inv.Lines) == 0 {
 		m.add("invoice: a line")
 	}
-	if m.inv.TaxCurrency != "" && m.inv.TaxCurrency != m.inv.Currency && m.inv.TaxCurrencyRate == nil {
+	if declaredElsewhere(m.inv) && m.inv.TaxCurrencyRate == nil {
 		m.add("invoice: a rate of %s in %s, in which its tax is declared", m.inv.Currency, m.inv.TaxCurrency)
 	}
 	for _, t := range m.inv.Taxes {

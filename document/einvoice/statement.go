@@ -141,10 +141,15 @@ func paymentOf(inv *document.Invoice) *payment {
 	return p
 }
 
+// declaredElsewhere says whether tax is declared in another currency than the invoice's.
+func declaredElsewhere(inv *document.Invoice) bool {
+	return inv.TaxCurrency != "" && inv.TaxCurrency != inv.Currency && !inv.OutsideScope
+}
+
 // setTaxCurrency writes the tax in the currency that it is declared in. Where no rate was
 // known, nothing can be said.
 func (s *statement) setTaxCurrency(inv *document.Invoice) error {
-	if inv.TaxCurrency == "" || inv.TaxCurrency == inv.Currency || inv.TaxCurrencyRate == nil {
+	if !declaredElsewhere(inv) || inv.TaxCurrencyRate == nil {
 		return nil
 	}
 	minor, known := billing.MinorUnits(inv.TaxCurrency)
@@ -207,10 +212,13 @@ func linesOf(inv *document.Invoice, money func(decimal.Decimal) string) []line {
 		out := line{
 			id: strconv.Itoa(i + 1), name: clean(l.Description), code: clean(l.Code), unit: clean(l.UnitCode),
 			quantity: p.quantity.String(), amount: money(l.Amount), price: p.price.String(),
-			category: category, percent: percent(category, l.TaxRate),
+			category: category, percent: percent(l.TaxRate),
 		}
 		if out.name == "" {
 			out.name = out.code
+		}
+		if category == "O" { // BR-O-05; of the sum, Germany wants a rate
+			out.percent = ""
 		}
 		if out.unit == "" || p.one {
 			out.unit = "C62"
@@ -280,13 +288,7 @@ func categoryCode(c billing.TaxCategory, rate decimal.Decimal) string {
 	return "S"
 }
 
-// percent returns a rate as it is written; outside the scope of VAT there is none.
-func percent(category string, rate decimal.Decimal) string {
-	if category == "O" {
-		return ""
-	}
-	return rate.Shift(2).String()
-}
+func percent(rate decimal.Decimal) string { return rate.Shift(2).String() }
 
 // taxesOf returns the taxes, each code and rate once.
 func taxesOf(inv *document.Invoice, money func(decimal.Decimal) string) []tax {
@@ -296,12 +298,14 @@ func taxesOf(inv *document.Invoice, money func(decimal.Decimal) string) []tax {
 		i := slices.IndexFunc(taxes, func(o tax) bool { return o.category == category && o.exactRate.Equal(t.Rate) })
 		if i < 0 {
 			i = len(taxes)
-			taxes = append(taxes, tax{category: category, percent: percent(category, t.Rate), exactRate: t.Rate})
+			taxes = append(taxes, tax{category: category, percent: percent(t.Rate), exactRate: t.Rate})
 		}
 		o := &taxes[i]
 		o.exactBase, o.exactTax = o.exactBase.Add(t.Base), o.exactTax.Add(t.Tax)
-		if reason := clean(t.Reason); reason != "" && !slices.Contains(o.reasons, reason) {
-			o.reasons = append(o.reasons, reason)
+		for reason := range strings.SplitSeq(t.Reason, ";") { // several tariffs' reasons
+			if reason = clean(reason); reason != "" && !slices.Contains(o.reasons, reason) {
+				o.reasons = append(o.reasons, reason)
+			}
 		}
 	}
 	for i := range taxes {

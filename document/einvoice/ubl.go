@@ -160,7 +160,7 @@ type (
 	}
 	ublItem struct {
 		Name     string      `xml:"cbc:Name"`
-		Code     string      `xml:"cac:SellersItemIdentification>cbc:ID,omitempty"`
+		Code     *string     `xml:"cac:SellersItemIdentification>cbc:ID"`
 		Category ublCategory `xml:"cac:ClassifiedTaxCategory"`
 	}
 	ublPrice struct {
@@ -237,7 +237,7 @@ func (s *statement) ublLines() []ublLine {
 		l := &s.lines[i]
 		out := ublLine{
 			ID: l.id, Note: l.note, Amount: s.amount(l.amount),
-			Item:  ublItem{Name: l.name, Code: l.code, Category: ublCategory{ID: l.category, Percent: l.percent, Scheme: "VAT"}},
+			Item:  ublItem{Name: l.name, Code: optional(l.code), Category: ublCategory{ID: l.category, Percent: l.percent, Scheme: "VAT"}},
 			Price: ublPrice{Price: s.amount(l.price)},
 		}
 		quantity := &ublQuantity{Unit: l.unit, Quantity: l.quantity}

@@ -3,6 +3,7 @@
 package officialrules_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"github.com/flightbill/flightbill/document"
 	"github.com/flightbill/flightbill/document/documenttest"
 	"github.com/flightbill/flightbill/document/einvoice"
+	"github.com/flightbill/flightbill/document/render"
 	"github.com/flightbill/flightbill/internal/checks/officialrules"
 	"github.com/flightbill/flightbill/internal/javajars"
 )
@@ -36,7 +38,10 @@ func TestOfficialRules(t *testing.T) {
 		attachments := einvoice.Flights(inv)
 		files[name+".ubl.xml"] = written(t, inv, einvoice.UBL, attachments)
 		files[name+".cii.xml"] = written(t, inv, einvoice.CII, attachments)
+		files[name+".pdf"] = pdf(t, inv)
 	}
+	files["refused.pdf"] = bytes.ReplaceAll(files["one-line.pdf"], []byte("/GTS_PDFA1"), []byte("/GTS_PDFX1"))
+	refused["refused.pdf"] = "6.2.4.3"
 	// With nothing attached, as inside a Factur-X.
 	files["bare.ubl.xml"] = written(t, documenttest.Invoice("one-line"), einvoice.UBL, nil)
 	files["bare.cii.xml"] = written(t, documenttest.Invoice("one-line"), einvoice.CII, nil)
@@ -130,6 +135,15 @@ func written(t *testing.T, inv *document.Invoice, write func(*document.Invoice, 
 	require.NoError(t, err)
 	require.Equal(t, string(first), string(again), "the same bytes")
 	return first
+}
+
+// pdf has the e-invoice in it.
+func pdf(t *testing.T, inv *document.Invoice) []byte {
+	t.Helper()
+	file, err := render.Write(inv, render.PDF)
+	require.NoError(t, err)
+	require.Contains(t, string(file), "factur-x.xml")
+	return file
 }
 
 // check skips the test where this machine has no JDK or Maven.

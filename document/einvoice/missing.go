@@ -21,7 +21,7 @@ func Missing(inv *document.Invoice) []string {
 	m.party("issuer", &m.seller)
 	m.party("customer", &m.buyer)
 	if buyerReference(inv) == "" {
-		m.add("customer: buyer_reference")
+		m.addf("customer: buyer_reference")
 	}
 	m.taxIDs()
 	m.germany()
@@ -36,23 +36,23 @@ type missing struct {
 	found         []string
 }
 
-func (m *missing) add(format string, args ...any) {
+func (m *missing) addf(format string, args ...any) {
 	m.found = append(m.found, fmt.Sprintf(format, args...))
 }
 
-func (m *missing) want(value, format string, args ...any) {
+func (m *missing) wantf(value, format string, args ...any) {
 	if value == "" {
-		m.add(format, args...)
+		m.addf(format, args...)
 	}
 }
 
 func (m *missing) party(who string, p *party) {
-	m.want(p.name, "%s: name", who)
-	m.want(p.country, "%s: country", who)
-	m.want(p.address, "%s: electronic_address", who)
-	m.want(p.addressScheme, "%s: electronic_address_scheme", who)
+	m.wantf(p.name, "%s: name", who)
+	m.wantf(p.country, "%s: country", who)
+	m.wantf(p.address, "%s: electronic_address", who)
+	m.wantf(p.addressScheme, "%s: electronic_address_scheme", who)
 	if p.vatID != "" && !m.inv.OutsideScope && !vatPrefix.MatchString(p.vatID) {
-		m.add("%s: vat_id %q does not begin with its country's two letters", who, p.vatID)
+		m.addf("%s: vat_id %q does not begin with its country's two letters", who, p.vatID)
 	}
 }
 
@@ -65,17 +65,17 @@ func (m *missing) has(categories ...string) bool {
 func (m *missing) taxIDs() {
 	switch outside := m.inv.OutsideScope; {
 	case outside && m.seller.legalID == "":
-		m.add("issuer: legal_id, since the VAT ids are left out where VAT is out of scope")
+		m.addf("issuer: legal_id, since the VAT ids are left out where VAT is out of scope")
 	case outside:
 	case m.has("G") && m.seller.vatID == "":
-		m.add("issuer: vat_id")
+		m.addf("issuer: vat_id")
 	case m.seller.vatID == "" && m.seller.taxRegistration == "":
-		m.add("issuer: vat_id or tax_registration")
+		m.addf("issuer: vat_id or tax_registration")
 	case m.seller.vatID == "" && m.seller.legalID == "":
-		m.add("issuer: vat_id or legal_id")
+		m.addf("issuer: vat_id or legal_id")
 	}
 	if m.has("AE") && m.buyer.vatID == "" && m.buyer.legalID == "" {
-		m.add("customer: vat_id or legal_id, for a reverse charge")
+		m.addf("customer: vat_id or legal_id, for a reverse charge")
 	}
 }
 
@@ -84,28 +84,28 @@ func (m *missing) germany() {
 	if m.seller.country != "DE" || m.buyer.country != "DE" {
 		return
 	}
-	m.want(m.seller.city, "issuer: city")
-	m.want(m.seller.postcode, "issuer: postcode")
-	m.want(m.buyer.city, "customer: city")
-	m.want(m.buyer.postcode, "customer: postcode")
-	m.want(clean(m.inv.Issuer.ContactName), "issuer: contact_name")
-	m.want(clean(m.inv.Issuer.ContactPhone), "issuer: contact_phone")
-	m.want(clean(m.inv.Issuer.ContactEmail), "issuer: contact_email")
+	m.wantf(m.seller.city, "issuer: city")
+	m.wantf(m.seller.postcode, "issuer: postcode")
+	m.wantf(m.buyer.city, "customer: city")
+	m.wantf(m.buyer.postcode, "customer: postcode")
+	m.wantf(clean(m.inv.Issuer.ContactName), "issuer: contact_name")
+	m.wantf(clean(m.inv.Issuer.ContactPhone), "issuer: contact_phone")
+	m.wantf(clean(m.inv.Issuer.ContactEmail), "issuer: contact_email")
 	if paymentOf(m.inv) == nil {
-		m.add("issuer: iban")
+		m.addf("issuer: iban")
 	}
 }
 
 func (m *missing) amounts() {
 	if len(m.inv.Lines) == 0 {
-		m.add("invoice: a line")
+		m.addf("invoice: a line")
 	}
 	if declaredElsewhere(m.inv) && m.inv.TaxCurrencyRate == nil {
-		m.add("invoice: a rate of %s in %s, in which its tax is declared", m.inv.Currency, m.inv.TaxCurrency)
+		m.addf("invoice: a rate of %s in %s, in which its tax is declared", m.inv.Currency, m.inv.TaxCurrency)
 	}
 	for _, t := range m.inv.Taxes {
 		if off := t.Tax.Sub(t.Base.Mul(t.Rate)).Abs(); off.GreaterThanOrEqual(decimal.NewFromInt(1)) {
-			m.add("invoice: a tax that is %s %% of %s: it is %s off, being rounded line by line", t.Rate.Shift(2), t.Base, off.StringFixed(2))
+			m.addf("invoice: a tax that is %s %% of %s: it is %s off, being rounded line by line", t.Rate.Shift(2), t.Base, off.StringFixed(2))
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // Package exports writes CSV files of what the database has.
 //
 //   - Export writes one Kind: what package imports reads back to the very same rows, and
-//     invoices and charges for ledgers.
+//     invoices, charges and the journal for ledgers.
 //   - Rows go from the server to the file one by one, all of one snapshot: memory stays flat.
 package exports
 
@@ -35,12 +35,15 @@ const (
 	AircraftTypes Kind = "aircraft_types"
 	Airports      Kind = "airports"
 	Flights       Kind = "flights"
+	Issuer        Kind = "issuer"
+	Rates         Kind = "rates"
 	Invoices      Kind = "invoices"
 	Charges       Kind = "charges"
+	Journal       Kind = "journal"
 )
 
 // Kinds are all that there are.
-var Kinds = []Kind{Customers, Tariffs, Aircraft, AircraftTypes, Airports, Flights, Invoices, Charges}
+var Kinds = []Kind{Customers, Tariffs, Aircraft, AircraftTypes, Airports, Flights, Issuer, Rates, Invoices, Charges, Journal}
 
 // Days are the first and the last day that a file is about; no date: no limit.
 type Days struct{ From, To billing.Date }

@@ -193,7 +193,7 @@ func plain(i document.Issuer) document.Issuer {
 }
 
 func plainParty(i document.Issuer) document.Issuer {
-	i.Street, i.City, i.Postcode = "", "", ""
+	i.Postcode, i.Subdivision = "", ""
 	return i
 }
 

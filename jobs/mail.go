@@ -53,7 +53,7 @@ type mailPayload struct {
 // send makes one try. A refusal for good is the server's own, by a code of 500 and above;
 // all else may be better at the next try: a server that is away, that hangs up, or that does
 // not know the login.
-func (s *MailSender) send(ctx context.Context, id string, delivery *dbsqlc.DeliveryGetRow) *failure {
+func (s *MailSender) send(ctx context.Context, id string, delivery dbsqlc.DeliveryGetRow) *failure {
 	var payload mailPayload
 	if err := json.Unmarshal(delivery.Payload, &payload); err != nil {
 		return &failure{final: true, reason: fmt.Sprintf("what is to be mailed cannot be read: %v", err)}
@@ -108,7 +108,7 @@ func (s *MailSender) hand(ctx context.Context, msg *gomail.Msg) error {
 }
 
 // message is the same at each try, by its id too.
-func (s *MailSender) message(id string, delivery *dbsqlc.DeliveryGetRow, payload mailPayload) (*gomail.Msg, error) {
+func (s *MailSender) message(id string, delivery dbsqlc.DeliveryGetRow, payload mailPayload) (*gomail.Msg, error) {
 	from, err := mail.ParseAddress(payload.From)
 	if err != nil {
 		return nil, fmt.Errorf("the issuer's mail_from %q is no address: %w", payload.From, err)

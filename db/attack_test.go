@@ -122,7 +122,7 @@ var attacksOf = map[string][]attack{
 		{`DROP INDEX flightbill.river_job_flight_idx`, noPrivilege},
 		// What it may write, to an end that is not its own.
 		{`UPDATE flightbill.invoices SET status = 'PENDING' WHERE id = 1`, checkViolation},
-		{`UPDATE flightbill.invoices SET status = 'PAID' WHERE id = 2`, checkViolation},
+		{`UPDATE flightbill.invoices SET status = 'PAID' WHERE id = 2`, raised},
 		{`UPDATE flightbill.invoices SET status = 'VOID' WHERE id = 2`, raised},
 		{`UPDATE flightbill.invoices SET status = 'DRAFT' WHERE id = 2`, raised},
 		{`UPDATE flightbill.invoices SET status = 'OVERDUE' WHERE id = 3`, raised},

@@ -91,7 +91,7 @@ func TestInvoiceStatusChanges(t *testing.T) {
 			if to == from {
 				continue
 			}
-			tx := b.begin(t)
+			tx := b.begin(t, `INSERT INTO payments (invoice_id, kind, amount, paid_on) VALUES (2, 'payment', 12.00, '2026-03-05')`)
 			for _, status := range way {
 				sql := fmt.Sprintf(change, status)
 				if status == "VOID" {
@@ -110,6 +110,7 @@ func TestInvoiceStatusChanges(t *testing.T) {
 			require.NoError(t, tx.Rollback(t.Context()))
 		}
 	}
+	b.requireRefused(t, `UPDATE invoices SET status = 'PAID', paid_at = now() WHERE id = 2`, "invoice EACH-000001 cannot become PAID: 12.00 EUR is open", "record_payment")
 	for _, to := range []string{"OVERDUE", "PAID", "VOID"} {
 		b.requireRefused(t, `UPDATE invoices SET status = '`+to+`' WHERE id = 1`, "draft 1 is DRAFT")
 	}
@@ -187,7 +188,7 @@ func TestLedgerStays(t *testing.T) {
 	b.requireRefused(t, `DELETE FROM billed_flights WHERE flight_id = 'F3'`, "kept for ever")
 	b.requireRefused(t, `UPDATE billed_flights SET flight_id = 'F4' WHERE flight_id = 'F3'`, "kept for ever")
 	for _, tables := range []string{
-		"billed_flights CASCADE", "charges", "voided_flights", "invoices CASCADE", "invoices, charges, invoice_events, voided_flights", "customers CASCADE", "tariffs CASCADE",
+		"billed_flights CASCADE", "charges", "voided_flights", "invoices CASCADE", "invoices, charges, invoice_events, voided_flights, invoice_taxes, payments", "payments", "customers CASCADE", "tariffs CASCADE",
 	} {
 		b.requireRefused(t, `TRUNCATE `+tables, "kept for ever")
 	}
@@ -289,7 +290,7 @@ func TestUnmarkInvoicePaid(t *testing.T) {
 		_, err := b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid(`+call+`)`)
 		requireSQLError(t, err, parts[0], parts[1:]...)
 	}
-	b.requireRefused(t, `UPDATE invoices SET status = 'PENDING', paid_at = NULL WHERE number = 'EACH-000001'`, "EACH-000001 is PAID", "unmark_invoice_paid")
+	b.requireRefused(t, `UPDATE invoices SET status = 'PENDING', paid_at = NULL WHERE number = 'EACH-000001'`, "EACH-000001 is PAID", "reverse_payment")
 	require.Equal(t, before, b.all(t))
 
 	payments, _ := b.role(t)

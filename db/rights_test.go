@@ -73,6 +73,11 @@ flights
 gathered_flights
 goose_db_version
     accountant reporter server: SELECT
+invoice_balances
+    accountant reporter server: SELECT
+invoice_documents
+    accountant server: SELECT, INSERT (invoice_id format version made_at bytes sha256)
+    reporter: SELECT
 invoice_events
     accountant reporter server: SELECT
 invoice_taxes
@@ -139,9 +144,11 @@ airports_have_codes(): of a trigger
 announce_flights(): 
 bill_to(): 
 billing_runs_only_forward(): of a trigger
+charge_interest(): accountant
 billing_runs_tell(): of a trigger
 charges_join_drafts_only(): of a trigger
 charges_stay_as_issued(): of a trigger
+check_payment(): 
 claim_flights(): server
 clean_text(): everybody
 code_form(): everybody
@@ -150,6 +157,7 @@ currency_rate():
 customers_keep_numbers(): of a trigger
 deliveries_stay(): of a trigger
 draft_sums(): accountant reporter server
+documents_stay_as_given(): of a trigger
 end_flight_jobs(): server
 enqueue_as_jobs(): 
 enqueue_deliveries(): 
@@ -167,6 +175,7 @@ flight_processing_queue_update(): of a trigger
 gathered_flights_commit(): of a trigger
 hold_flight_jobs(): 
 invoice_taxes_make_totals(): of a trigger
+invoice_to_settle(): 
 invoices_record_event(): of a trigger
 invoices_stay_as_issued(): of a trigger
 invoices_tell(): of a trigger
@@ -175,19 +184,27 @@ issue_drafts(): server
 issuers_stay(): of a trigger
 mark_invoice_paid(): accountant
 minor_units(): accountant reporter server
+open_amount(): 
 open_draft(): server
+payments_stay(): of a trigger
 price_book_changed(): of a trigger
 promise_to_look(): server
 queued_flight(): everybody
 rebill_invoice(): accountant
+record_payment(): accountant
 refuse_flight_id(): 
 refuse_removal(): of a trigger
 refuse_replica(): everybody
 refuse_voided_flights(): 
+reverse_payment(): accountant
+remove_documents(): 
 retry_deliveries(): accountant
 revive_flight_jobs(): 
 river_job_state_in_bitmask(): everybody
 save_flights(): server
+set_off(): accountant
+set_off_pair(): 
+settle_invoice(): 
 tariff_unit_code(): server
 tariffs_changed(): of a trigger
 tariffs_do_not_overlap(): of a trigger
@@ -200,6 +217,7 @@ week_minutes(): everybody
 when_facts(): everybody
 when_is_readable(): everybody
 withdraw_promise(): server
+write_off_rounding(): accountant
 `
 
 const rightsOf = `

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -22,7 +23,8 @@ type Metrics struct {
 	pool   *pgxpool.Pool
 	source SourceState
 
-	unmatched unmatchedCodes
+	unmatched  unmatchedCodes
+	reconciled atomic.Pointer[lastReconciliation] // the last that was seen: River forgets it as the next begins
 }
 
 // SourceState is what is known of the flight source.
@@ -108,6 +110,10 @@ var (
 	draftsKept       = desc("drafts_kept", "Drafts that the runs leave open, with the reason: held or parked.", "reason")
 	deliveriesTried  = desc("deliveries_total", "Tries of this process to deliver a message, by what came of them: delivered, failed (tried again) or given_up.", "kind", "outcome")
 	deliveriesOpen   = desc("deliveries_pending", "Messages that are neither delivered nor given up.", "kind")
+	reconcileFlights = desc("reconcile_flights", "Flights of the days that the last daily reconciliation compared with the flight source, by what they have come to.", "state", "reason")
+	reconcileMissing = desc("reconcile_missing", "Of these, flights of the flight source that flightbill knows nothing of.")
+	reconcileChanged = desc("reconcile_changed", "Of these, billed flights that the flight source no longer has, or has on another day or twice.")
+	reconcileAge     = desc("reconcile_age_seconds", "Seconds since the last daily reconciliation was done.")
 	codesUnmatched   = desc("unmatched_codes", "Codes that fit nothing, as flightbill unmatched lists them; counted once an hour.", "found_in", "kind")
 )
 
@@ -116,6 +122,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		flightsBilled, flightsFailed, flightsSnoozed, flightsCancelled, flightSeconds, runsDone, queueJobs, queueReadable,
 		sourceUp, sourceAway, sourceOutage, sourcePause, flightsOverdue, runAge, runOverdue, draftsPast, draftsKept, deliveriesTried, deliveriesOpen, codesUnmatched,
+		reconcileFlights, reconcileMissing, reconcileChanged, reconcileAge,
 	} {
 		ch <- d
 	}
@@ -204,5 +211,16 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(draftsPast, float64(left.PastClosing))
 		gauge(draftsKept, float64(left.Held), "held")
 		gauge(draftsKept, float64(left.Parked), "parked")
+	}
+	if last, err := readLastReconciliation(ctx, m.pool); err == nil && last != nil {
+		m.reconciled.Store(last)
+	}
+	if last := m.reconciled.Load(); last != nil {
+		for outcome, flights := range last.counts {
+			gauge(reconcileFlights, float64(flights), string(outcome.State), string(outcome.Reason))
+		}
+		gauge(reconcileMissing, float64(last.Missing()))
+		gauge(reconcileChanged, float64(last.Changed()))
+		gauge(reconcileAge, time.Since(last.at).Seconds())
 	}
 }

@@ -55,6 +55,8 @@ type Config struct {
 	// PrivateWebhooks lets webhooks have private addresses, and http beside https.
 	PrivateWebhooks bool
 	Mail            *MailSender // nil: no mail server is set, and mail waits
+	// ReconcileDays is how many days are compared with the flight source, once a day; none where it is 0.
+	ReconcileDays int
 	// NoReindex leaves the indexes of River's jobs as they are: its login may not rebuild
 	// them.
 	NoReindex bool
@@ -137,6 +139,9 @@ func New(cfg Config) (*Service, error) {
 	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats, fitness: fitness})
 	river.AddWorker(workers, &IssueInvoices{Consolidator: consolidator, Stats: cfg.Stats, fitness: fitness})
 	river.AddWorker(workers, &MarkOverdue{Pool: cfg.Pool, Books: books, Now: cfg.Now, Stats: cfg.Stats, Logger: scheduled, fitness: fitness})
+	river.AddWorker(workers, &ReconcileFlights{
+		Reconciler: &Reconciler{Pool: cfg.Pool, Source: cfg.Source, Now: cfg.Now}, Books: books, Days: cfg.ReconcileDays, Stats: cfg.Stats, Logger: scheduled, fitness: fitness,
+	})
 
 	webhooks := NewWebhookSender(cfg.PrivateWebhooks, cfg.Now)
 	river.AddWorker(workers, &Deliver{
@@ -149,12 +154,12 @@ func New(cfg Config) (*Service, error) {
 		DeliveriesQueue: {MaxWorkers: cmp.Or(cfg.DeliveryWorkers, DefaultDeliveryWorkers)},
 	}
 	if cfg.Schedules == WorkSchedules {
-		queues[SchedulesQueue] = river.QueueConfig{MaxWorkers: 2} // the daily run must not hold up the hourly one
+		queues[SchedulesQueue] = river.QueueConfig{MaxWorkers: 3} // the daily run must not hold up the hourly one, nor the reconciliation either
 		queues[IssuingQueue] = river.QueueConfig{MaxWorkers: 2}   // a run's chunks neither
 	}
 	var periodic []*river.PeriodicJob
 	if cfg.Schedules != NoSchedules {
-		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute), beats)
+		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute), cfg.ReconcileDays > 0, beats)
 	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema:               db.Schema,

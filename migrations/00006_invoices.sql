@@ -90,26 +90,32 @@ CREATE TABLE flightbill.invoice_taxes (
 CREATE TABLE flightbill.charges (
     id          bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     invoice_id  bigint  NOT NULL REFERENCES flightbill.invoices,
-    flight_id   text    COLLATE "C" NOT NULL REFERENCES flightbill.billed_flights,
-    tariff_id   bigint  NOT NULL REFERENCES flightbill.tariffs,
-    code        text    COLLATE "C" NOT NULL,            -- the tariff's
+    flight_id   text    COLLATE "C" REFERENCES flightbill.billed_flights, -- null: interest
+    tariff_id   bigint  REFERENCES flightbill.tariffs,
+    code        text    COLLATE "C" NOT NULL,            -- the tariff's; INTEREST
     description text    NOT NULL,
     quantity    numeric NOT NULL,
     unit_rate   numeric NOT NULL,
     amount      numeric NOT NULL,              -- rounded to the currency's minor unit
     tax_rate    numeric NOT NULL,              -- 0.20 is 20 %
     tax_amount  numeric NOT NULL,              -- rounded likewise
-    flown_on    date    NOT NULL,              -- movement date in the billing zone
+    flown_on    date    NOT NULL,              -- movement date in the billing zone; of interest, the day it was charged through
     late        boolean NOT NULL DEFAULT false, -- its own period had been run, or the flight had been billed before
     origin      text CHECK (origin IN ('rebilled', 'correction')), -- why the flight is charged again; null: it is not
     tax_category text   NOT NULL DEFAULT 'standard' CHECK (tax_category IN ('standard', 'zero', 'exempt', 'reverse_charge', 'export', 'outside')),
     tax_reason  text,
     unit_code   text    COLLATE "C",           -- UN/ECE recommendation 20
     account     text    COLLATE "C",           -- of the ledger
-    detail      jsonb                          -- how the amount came about: a list of steps, for a clerk to do again by hand
+    detail      jsonb,                         -- how the amount came about: a list of steps, for a clerk to do again by hand
+    interest_on bigint  REFERENCES flightbill.invoices, -- the invoice that was paid late
+    interest_through date,                     -- the last day that is charged, from the day after the one before
+    CHECK (CASE WHEN interest_on IS NULL THEN num_nulls(flight_id, tariff_id) = 0 AND interest_through IS NULL
+        ELSE num_nonnulls(flight_id, tariff_id) = 0 AND interest_through IS NOT NULL END)
 );
 CREATE INDEX charges_invoice_idx ON flightbill.charges (invoice_id);
 CREATE INDEX charges_flight_idx ON flightbill.charges (flight_id);
+-- Interest for a day is charged once; a credit note takes it back below 0.
+CREATE UNIQUE INDEX charges_interest_once ON flightbill.charges (interest_on, interest_through) WHERE interest_on IS NOT NULL AND amount > 0;
 
 -- One row for each flight of a voided invoice: its charges in that currency are
 -- undone by the credit note.
@@ -143,6 +149,7 @@ CREATE INDEX invoice_events_invoice_idx ON flightbill.invoice_events (invoice_id
 CREATE OR REPLACE FUNCTION flightbill.invoices_record_event() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
     SET jit = off
 AS $$
 BEGIN
@@ -160,11 +167,16 @@ BEGIN
                     THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id)
                 WHEN n.status = 'PENDING' AND o.status = 'PAID' THEN 'payment of ' || (o.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
                     || ' taken back: ' || coalesce(current_setting('flightbill.payment_taken_back', true), '')
-                WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+                WHEN n.status = 'PAID' THEN coalesce((
+                    SELECT CASE p.kind WHEN 'set_off' THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = p.other_id) || ', settled on '
+                        WHEN 'rounding' THEN 'rest of ' || p.amount || ' written off (' || p.reason || '), settled on ' END
+                    FROM flightbill.payments p WHERE p.invoice_id = n.id ORDER BY p.invoice_id DESC, p.id DESC LIMIT 1), 'paid on ') || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
                 WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM flightbill.invoices c WHERE c.credits_invoice_id = n.id)
                 WHEN n.reason IS NOT NULL AND o.status = 'DRAFT' THEN coalesce((
-                    SELECT 'voids ' || c.number || CASE WHEN c.status = 'PAID' THEN ', which was paid: the amount is owed back' ELSE '' END || ': '
-                    FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
+                    SELECT 'voids ' || c.number || CASE WHEN p.paid = c.total AND p.paid <> 0 THEN ', which was paid: the amount is owed back'
+                            WHEN p.paid <> 0 THEN ', of which ' || p.paid || ' was paid: that is owed back' ELSE '' END || ': '
+                    FROM flightbill.invoices c CROSS JOIN LATERAL (SELECT coalesce(sum(p.amount), 0) AS paid FROM flightbill.payments p WHERE p.invoice_id = c.id) AS p
+                    WHERE c.id = n.credits_invoice_id), '') || n.reason
                 WHEN o.parked_at IS NOT NULL THEN 'no longer parked'
             END
         FROM new_rows n JOIN old_rows o USING (id)
@@ -180,9 +192,12 @@ REVOKE ALL ON FUNCTION flightbill.invoices_record_event FROM PUBLIC;
 CREATE OR REPLACE FUNCTION flightbill.invoices_stay_as_issued() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET jit = off
 AS $$
 DECLARE
     allowed flightbill.invoices;
+    open    numeric;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         RAISE EXCEPTION 'invoice % has been issued and cannot be deleted', OLD.number
@@ -194,8 +209,8 @@ BEGIN
     IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
         WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
         WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
-            -- By unmark_invoice_paid, with its reason and its owner's rights; or by a
-            -- subscription, which repeats what was done elsewhere.
+            -- By reverse_payment and unmark_invoice_paid, with the reason and their owner's
+            -- rights; or by a subscription, which repeats what was done elsewhere.
             OR OLD.status = 'PAID' AND (
                 coalesce(current_setting('flightbill.payment_taken_back', true), '') <> ''
                     AND pg_get_userbyid((SELECT t.relowner FROM pg_class t WHERE t.oid = TG_RELID)) = current_user
@@ -207,7 +222,16 @@ BEGIN
     END) THEN
         RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
             coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
-            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID; flightbill.unmark_invoice_paid takes a payment back.';
+            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID; flightbill.reverse_payment takes a payment back.';
+    END IF;
+    IF NEW.status = 'PAID' AND OLD.status <> 'PAID' AND NEW.total <> 0 AND NOT EXISTS (
+        SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%'
+    ) THEN
+        open := NEW.total - coalesce((SELECT sum(p.amount) FROM flightbill.payments p WHERE p.invoice_id = NEW.id), 0);
+        IF sign(open) = sign(NEW.total) THEN
+            RAISE EXCEPTION 'invoice % cannot become PAID: % % is open on it', NEW.number, open, NEW.currency
+                USING HINT = 'flightbill.record_payment and flightbill.mark_invoice_paid record what was paid.';
+        END IF;
     END IF;
     RETURN NEW;
 END

@@ -13,7 +13,7 @@ GRANT USAGE ON SCHEMA flightbill TO flightbill_server, flightbill_reporter, flig
 GRANT SELECT ON flightbill.customers, flightbill.customer_operators, flightbill.customer_aircraft, flightbill.tariffs, flightbill.flights,
         flightbill.aircraft, flightbill.aircraft_types, flightbill.airports, flightbill.airport_codes,
         flightbill.billed_flights, flightbill.invoices, flightbill.charges, flightbill.voided_flights, flightbill.invoice_events,
-        flightbill.issuers, flightbill.currency_rates, flightbill.invoice_taxes, flightbill.payments,
+        flightbill.issuers, flightbill.currency_rates, flightbill.invoice_taxes, flightbill.payments, flightbill.invoice_balances,
         flightbill.billing_runs, flightbill.billing_settings, flightbill.price_book,
         flightbill.billing_calendar, flightbill.billing_days, flightbill.changed_flights, flightbill.overlapping_flights, flightbill.unmatched_codes,
         flightbill.flight_processing_queue, flightbill.goose_db_version, flightbill.river_migration
@@ -58,7 +58,8 @@ $$;
 -- flightbill_accountant: payments, voids and corrections, the issuer, and the imports.
 GRANT EXECUTE ON FUNCTION flightbill.mark_invoice_paid(text, date), flightbill.mark_invoice_paid(text, timestamptz),
         flightbill.mark_invoice_paid(text, timestamp), flightbill.mark_invoice_paid(text, text),
-        flightbill.unmark_invoice_paid, flightbill.void_invoice, flightbill.rebill_invoice, flightbill.adjust_flight
+        flightbill.unmark_invoice_paid, flightbill.record_payment, flightbill.reverse_payment, flightbill.set_off, flightbill.write_off_rounding,
+        flightbill.charge_interest, flightbill.void_invoice, flightbill.rebill_invoice, flightbill.adjust_flight
     TO flightbill_accountant;
 GRANT INSERT (code, name, billing_frequency, week_ends_on), UPDATE (name, billing_frequency, week_ends_on, payment_terms_days, billing_hold,
         legal_name, street, city, postcode, subdivision, country, vat_id, legal_id, legal_id_scheme, electronic_address, electronic_address_scheme,

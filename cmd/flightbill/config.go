@@ -30,7 +30,9 @@ type config struct {
 	Workers      int
 	Batch        int
 	FlightWait   time.Duration
-	Bounds       billing.Bounds
+	// ReconcileDays is how many days serve compares with the flight source, once a day; 0: none.
+	ReconcileDays int
+	Bounds        billing.Bounds
 
 	RegisterFirst billing.RegisterFirst
 	HTTPAddr      string
@@ -44,13 +46,14 @@ type config struct {
 	LogFormat     string
 	LogLevel      slog.Level
 
-	DeliveryWorkers int
-	PrivateWebhooks bool
-	SMTPHost        string
-	SMTPPort        int
-	SMTPUser        string
-	SMTPPassword    string
-	SMTPTLS         string
+	DocumentRetention string // an interval of Postgres; empty: for ever
+	DeliveryWorkers   int
+	PrivateWebhooks   bool
+	SMTPHost          string
+	SMTPPort          int
+	SMTPUser          string
+	SMTPPassword      string
+	SMTPTLS           string
 
 	PinotBrokers    []string
 	PinotController string
@@ -74,6 +77,8 @@ const (
 
 	// maxMTOWKg is what the bands of tariffs reach to.
 	maxMTOWKg = 1_000_000
+
+	defaultReconcileDays = 7
 
 	defaultHTTPAddr = "127.0.0.1:8080"
 
@@ -121,6 +126,14 @@ func settings() []setting {
 			c.FlightWait = d
 			return nil
 		}},
+		{"FLIGHTBILL_RECONCILE_DAYS", strconv.Itoa(defaultReconcileDays), "how many days before today are compared with the flight source, once a day, for flights that were never enqueued; 0: none", func(c *config, v string) error {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 0 || n > 366 {
+				return fmt.Errorf("%q is not a number from 0 to 366", v)
+			}
+			c.ReconcileDays = n
+			return nil
+		}},
 		{"FLIGHTBILL_MAX_MTOW_KG", strconv.Itoa(billing.DefaultBounds.MTOWKg), "mass above which a flight is refused, as one in another unit", upTo(func(c *config) *int { return &c.Bounds.MTOWKg }, maxMTOWKg)},
 		{"FLIGHTBILL_MAX_DISTANCE_KM", strconv.Itoa(billing.DefaultBounds.DistanceKm), "distance, likewise", upTo(func(c *config) *int { return &c.Bounds.DistanceKm }, 1_000_000)},
 		{"FLIGHTBILL_MAX_PASSENGERS", strconv.Itoa(billing.DefaultBounds.Passengers), "passengers, likewise", upTo(func(c *config) *int { return &c.Bounds.Passengers }, 1_000_000)},
@@ -135,6 +148,17 @@ func settings() []setting {
 		{"FLIGHTBILL_REGISTER_FIRST", strings.Join(billing.DefaultRegisterFirst, ","), "facts, separated by commas, of which the register of aircraft goes before the flight source", func(c *config, v string) (err error) {
 			c.RegisterFirst, err = billing.ParseRegisterFirst(v)
 			return err
+		}},
+		{"FLIGHTBILL_DOCUMENT_RETENTION", "", "how long a document that was given to a customer is kept, such as 10y or 3653d; maintain then removes it; empty: for ever", func(c *config, v string) error {
+			units := map[string]string{"y": " years", "d": " days"}
+			digits := strings.TrimRight(v, "yd")
+			n, err := strconv.Atoi(digits)
+			if unit := units[strings.TrimPrefix(v, digits)]; v != "" && (err != nil || unit == "" || n < 1 || n > 100_000 || unit == " days" && n < 366) {
+				return fmt.Errorf("%q is not at least a year, in years or days, such as 10y or 3653d", v)
+			} else if v != "" {
+				c.DocumentRetention = digits + unit
+			}
+			return nil
 		}},
 		{"FLIGHTBILL_HTTP_ADDR", defaultHTTPAddr, "address of River UI and /metrics", text(func(c *config) *string { return &c.HTTPAddr })},
 		{"FLIGHTBILL_HTTP_USER", "", "credentials for it; needed on any address but loopback", text(func(c *config) *string { return &c.HTTPUser })},

@@ -17,9 +17,9 @@ import (
 
 func (a *app) newInvoicesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "invoices", Short: "List invoices, show one, or take a payment back", Args: cobra.NoArgs,
+		Use: "invoices", Short: "List invoices, show or export some, or take a payment back", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{fmt.Errorf("say which: flightbill invoices list, show NUMBER|ID, or unpay NUMBER --reason R")}
+			return usageError{fmt.Errorf("say which: flightbill invoices list, show NUMBER|ID, export NUMBER…, or unpay NUMBER --reason R")}
 		},
 	}
 	var listJSON, showJSON, withDetail bool
@@ -69,7 +69,7 @@ func (a *app) newInvoicesCommand() *cobra.Command {
 		},
 	}
 	unpay.Flags().StringVar(&reason, "reason", "", "why; stands in the invoice's story")
-	cmd.AddCommand(list, show, unpay)
+	cmd.AddCommand(list, show, a.newInvoicesExportCommand(), unpay)
 	return cmd
 }
 

@@ -256,12 +256,12 @@ func (q *Queries) DocumentTaxes(ctx context.Context, invoiceID int64) ([]Documen
 }
 
 const flightCharges = `-- name: FlightCharges :many
-SELECT h.flight_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.late, h.origin, h.detail,
+SELECT h.flight_id::text AS flight_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.late, h.origin, h.detail,
     i.id AS invoice_id, i.number, i.status, i.currency, c.code AS customer
 FROM flightbill.charges h
 JOIN flightbill.invoices i ON i.id = h.invoice_id
 JOIN flightbill.customers c ON c.id = i.customer_id
-WHERE h.flight_id = $1
+WHERE h.flight_id = $1::text
 ORDER BY h.id
 `
 
@@ -325,10 +325,10 @@ func (q *Queries) FlightCharges(ctx context.Context, flightID string) ([]FlightC
 }
 
 const invoiceCharges = `-- name: InvoiceCharges :many
-SELECT flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin, detail
+SELECT coalesce(flight_id, '')::text AS flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin, detail
 FROM flightbill.charges
 WHERE invoice_id = $1
-ORDER BY flown_on, flight_id, id
+ORDER BY flown_on, charges.flight_id, id
 `
 
 type InvoiceChargesRow struct {
@@ -346,6 +346,7 @@ type InvoiceChargesRow struct {
 	Detail      []byte
 }
 
+// Interest has no flight.
 func (q *Queries) InvoiceCharges(ctx context.Context, invoiceID int64) ([]InvoiceChargesRow, error) {
 	rows, err := q.db.Query(ctx, invoiceCharges, invoiceID)
 	if err != nil {
@@ -420,12 +421,13 @@ func (q *Queries) InvoiceEvents(ctx context.Context, invoiceID int64) ([]Invoice
 const invoiceGet = `-- name: InvoiceGet :one
 SELECT i.id, i.number, c.code AS customer, coalesce(i.bill_to_name, c.name)::text AS bill_to_name, i.kind, i.closes_on, i.currency, i.outside_scope, i.status,
     i.subtotal, i.tax, i.total, coalesce(i.subtotal, s.subtotal)::numeric AS subtotal_so_far, coalesce(i.tax, s.tax)::numeric AS tax_so_far, i.opened_at, i.issued_at, i.due_on, i.paid_at, i.parked_reason, c.billing_hold,
-    i.reason, o.number AS credits, coalesce(n.number, '')::text AS credited_by
+    i.reason, o.number AS credits, coalesce(n.number, '')::text AS credited_by, b.open
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 LEFT JOIN flightbill.invoices o ON o.id = i.credits_invoice_id
 LEFT JOIN flightbill.invoices n ON n.credits_invoice_id = i.id
 CROSS JOIN LATERAL flightbill.draft_sums(i.id, i.currency) AS s
+LEFT JOIN flightbill.invoice_balances b ON b.invoice_id = i.id
 WHERE i.number = $1::text OR i.id = $2::bigint
 `
 
@@ -458,6 +460,7 @@ type InvoiceGetRow struct {
 	Reason        *string
 	Credits       *string
 	CreditedBy    string
+	Open          decimal.NullDecimal
 }
 
 func (q *Queries) InvoiceGet(ctx context.Context, arg InvoiceGetParams) (InvoiceGetRow, error) {
@@ -487,6 +490,7 @@ func (q *Queries) InvoiceGet(ctx context.Context, arg InvoiceGetParams) (Invoice
 		&i.Reason,
 		&i.Credits,
 		&i.CreditedBy,
+		&i.Open,
 	)
 	return i, err
 }
@@ -561,10 +565,11 @@ const invoiceList = `-- name: InvoiceList :many
 SELECT i.id, i.number, c.code AS customer, i.kind, i.closes_on, i.currency, i.outside_scope, i.status,
     coalesce(i.subtotal, s.subtotal)::numeric AS subtotal, coalesce(i.tax, s.tax)::numeric AS tax,
     coalesce(i.total, s.subtotal + s.tax)::numeric AS total,
-    s.charges::bigint AS charges, i.issued_at, i.due_on, i.paid_at
+    s.charges::bigint AS charges, i.issued_at, i.due_on, i.paid_at, b.open
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 CROSS JOIN LATERAL flightbill.draft_sums(i.id, i.currency) AS s
+LEFT JOIN flightbill.invoice_balances b ON b.invoice_id = i.id
 WHERE ($1::text = '' OR c.code = $1::text)
     AND ($2::text = '' OR i.status = $2::text)
 ORDER BY c.code, i.closes_on NULLS FIRST, i.id
@@ -593,6 +598,7 @@ type InvoiceListRow struct {
 	IssuedAt     *time.Time
 	DueOn        billing.Date
 	PaidAt       *time.Time
+	Open         decimal.NullDecimal
 }
 
 // A draft's sums are those of its charges so far.
@@ -621,6 +627,7 @@ func (q *Queries) InvoiceList(ctx context.Context, arg InvoiceListParams) ([]Inv
 			&i.IssuedAt,
 			&i.DueOn,
 			&i.PaidAt,
+			&i.Open,
 		); err != nil {
 			return nil, err
 		}

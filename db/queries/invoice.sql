@@ -117,10 +117,11 @@ WHERE i.id = batch.id AND i.status = 'PENDING';
 SELECT i.id, i.number, c.code AS customer, i.kind, i.closes_on, i.currency, i.outside_scope, i.status,
     coalesce(i.subtotal, s.subtotal)::numeric AS subtotal, coalesce(i.tax, s.tax)::numeric AS tax,
     coalesce(i.total, s.subtotal + s.tax)::numeric AS total,
-    s.charges::bigint AS charges, i.issued_at, i.due_on, i.paid_at
+    s.charges::bigint AS charges, i.issued_at, i.due_on, i.paid_at, b.open
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 CROSS JOIN LATERAL flightbill.draft_sums(i.id, i.currency) AS s
+LEFT JOIN flightbill.invoice_balances b ON b.invoice_id = i.id
 WHERE (@customer::text = '' OR c.code = @customer::text)
     AND (@status::text = '' OR i.status = @status::text)
 ORDER BY c.code, i.closes_on NULLS FIRST, i.id
@@ -129,28 +130,30 @@ LIMIT @max_rows;
 -- name: InvoiceGet :one
 SELECT i.id, i.number, c.code AS customer, coalesce(i.bill_to_name, c.name)::text AS bill_to_name, i.kind, i.closes_on, i.currency, i.outside_scope, i.status,
     i.subtotal, i.tax, i.total, coalesce(i.subtotal, s.subtotal)::numeric AS subtotal_so_far, coalesce(i.tax, s.tax)::numeric AS tax_so_far, i.opened_at, i.issued_at, i.due_on, i.paid_at, i.parked_reason, c.billing_hold,
-    i.reason, o.number AS credits, coalesce(n.number, '')::text AS credited_by
+    i.reason, o.number AS credits, coalesce(n.number, '')::text AS credited_by, b.open
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 LEFT JOIN flightbill.invoices o ON o.id = i.credits_invoice_id
 LEFT JOIN flightbill.invoices n ON n.credits_invoice_id = i.id
 CROSS JOIN LATERAL flightbill.draft_sums(i.id, i.currency) AS s
+LEFT JOIN flightbill.invoice_balances b ON b.invoice_id = i.id
 WHERE i.number = sqlc.narg('number')::text OR i.id = sqlc.narg('id')::bigint;
 
+-- Interest has no flight.
 -- name: InvoiceCharges :many
-SELECT flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin, detail
+SELECT coalesce(flight_id, '')::text AS flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin, detail
 FROM flightbill.charges
 WHERE invoice_id = @invoice_id
-ORDER BY flown_on, flight_id, id;
+ORDER BY flown_on, charges.flight_id, id;
 
 -- All lines that a flight has, in the order in which they came, and where they are.
 -- name: FlightCharges :many
-SELECT h.flight_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.late, h.origin, h.detail,
+SELECT h.flight_id::text AS flight_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.late, h.origin, h.detail,
     i.id AS invoice_id, i.number, i.status, i.currency, c.code AS customer
 FROM flightbill.charges h
 JOIN flightbill.invoices i ON i.id = h.invoice_id
 JOIN flightbill.customers c ON c.id = i.customer_id
-WHERE h.flight_id = @flight_id
+WHERE h.flight_id = @flight_id::text
 ORDER BY h.id;
 
 -- What tells why flights are late.

@@ -144,7 +144,7 @@ type mailText struct{ invoice, creditNote, subject, body string }
 
 var mailWords = map[string]mailText{
 	"en": {"Invoice", "Credit note", "%s %s from %s", "Dear Sir or Madam,\n\nplease find attached: %s %s.\n\nKind regards\n%s\n"},
-	"de": {"Rechnung", "Gutschrift", "%s %s von %s", "Guten Tag,\n\nanbei erhalten Sie: %s %s.\n\nMit freundlichen Grüßen\n%s\n"},
+	"de": {"Rechnung", "Rechnungskorrektur", "%s %s von %s", "Guten Tag,\n\nanbei erhalten Sie: %s %s.\n\nMit freundlichen Grüßen\n%s\n"},
 	"fr": {"Facture", "Avoir", "%s %s de %s", "Madame, Monsieur,\n\nveuillez trouver ci-joint : %s %s.\n\nCordialement,\n%s\n"},
-	"es": {"Factura", "Nota de crédito", "%s %s de %s", "Estimados señores:\n\nAdjuntamos: %s %s.\n\nAtentamente,\n%s\n"},
+	"es": {"Factura", "Factura rectificativa", "%s %s de %s", "Estimados señores:\n\nAdjuntamos: %s %s.\n\nAtentamente,\n%s\n"},
 }

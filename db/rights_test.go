@@ -23,6 +23,8 @@ airport_codes
 airports
     accountant: SELECT, INSERT, UPDATE, DELETE
     reporter server: SELECT
+bank_entries
+    accountant reporter server: SELECT
 billed_flights
     accountant reporter: SELECT
     server: SELECT, INSERT (flight_id customer_id landed_on facts billed_at declared)
@@ -80,6 +82,11 @@ invoices
     server: SELECT, INSERT (customer_id kind closes_on currency opened_at), UPDATE (status parked_at parked_reason parked_by_run)
 issuers
     accountant reporter server: SELECT
+journal
+    accountant reporter server: SELECT
+ledger_accounts
+    accountant: SELECT, INSERT, UPDATE, DELETE
+    reporter server: SELECT
 overlapping_flights
     accountant reporter server: SELECT
 payments
@@ -107,6 +114,7 @@ unmatched_codes
 voided_flights
     accountant reporter server: SELECT
 sequence aircraft_id_seq
+sequence bank_entries_id_seq
 sequence changed_tariffs_id_seq
 sequence charges_id_seq
 sequence customer_aircraft_id_seq
@@ -121,11 +129,16 @@ sequence river_job_id_seq
     server: USAGE
 sequence river_notification_id_seq
 sequence tariffs_id_seq
+add_bank_entries(): accountant
 adjust_flight(): accountant server
 airport_form(): accountant reporter server
 airports_have_codes(): of a trigger
 announce_flights(): 
+bank_entries_stay(): of a trigger
+bank_entry_left(): 
+bank_entry_reference(): 
 billing_runs_only_forward(): of a trigger
+book_bank_entry(): accountant
 charge_interest(): accountant
 charges_join_drafts_only(): of a trigger
 charges_stay_as_issued(): of a trigger
@@ -150,6 +163,7 @@ flight_processing_queue_insert(): of a trigger
 flight_processing_queue_update(): of a trigger
 gathered_flights_commit(): of a trigger
 hold_flight_jobs(): 
+ignore_bank_entry(): accountant
 invoice_to_settle(): 
 invoices_record_event(): of a trigger
 invoices_stay_as_issued(): of a trigger
@@ -157,6 +171,7 @@ is_queue_admin(): everybody
 issue_credit_note(): 
 issue_drafts(): server
 mark_invoice_paid(): accountant
+match_bank_entries(): accountant
 minor_units(): 
 open_amount(): 
 open_draft(): server

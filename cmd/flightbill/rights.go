@@ -15,6 +15,7 @@ var roleOf = map[string]string{
 	"flightbill enqueue": "enqueuer",
 	"flightbill import":  "accountant", "flightbill void": "accountant", "flightbill correct": "accountant", "flightbill invoices unpay": "accountant",
 	"flightbill tariffs check": "accountant", "flightbill tariffs try": "accountant",
+	"flightbill bank import": "accountant", "flightbill bank book": "accountant", "flightbill bank ignore": "accountant", "flightbill accounts set": "accountant",
 	"flightbill migrate up": ownerOnly, "flightbill migrate down": ownerOnly, "flightbill migrate grant": ownerOnly,
 	"flightbill settings set": ownerOnly, "flightbill maintain": ownerOnly,
 }

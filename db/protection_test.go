@@ -60,6 +60,7 @@ func TestIssuedInvoiceStays(t *testing.T) {
 		"subtotal": "subtotal + 1, total = total + 1", "tax": "tax + 1, total = total + 1", "total": "total + 1, tax = tax + 1", "bill_to_name": "'Other'",
 		"opened_at": "now()", "issued_at": "now()", "due_on": "due_on + 1", "parked_at": "now()", "parked_by_run": "'2026-03-08'", "parked_reason": "'none'",
 		"id": "DEFAULT", "status": "'DRAFT'", "paid_at": "", "credits_invoice_id": "1", "reason": "'why'",
+		"outside_scope": "true", "issuer_id": "1", "bill_to": "'{}'", "tax_currency": "'USD'", "tax_currency_rate": "2",
 	}
 	for _, column := range get[[]string](t, b, `SELECT array_agg(column_name::text) FROM information_schema.columns WHERE table_name = 'invoices'`) {
 		value, known := values[column]

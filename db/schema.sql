@@ -33,7 +33,9 @@ CREATE TYPE flightbill.flight_line AS (
 	tax_amount numeric,
 	currency text,
 	flown_on date,
-	detail jsonb
+	detail jsonb,
+	tax_category text,
+	reversed boolean
 );
 
 CREATE TYPE flightbill.river_job_state AS ENUM (
@@ -80,6 +82,7 @@ DECLARE
     part    record;
     invoice bigint;
     why     text;
+    tax_by  text := (SELECT s.tax_by FROM flightbill.billing_settings s);
 BEGIN
     LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     PERFORM set_config('lock_timeout', '1s', true); -- see save_flights
@@ -105,31 +108,46 @@ BEGIN
     END IF;
 
     FOR part IN
-        SELECT l.customer_id, l.closes_on, l.currency, l.closes_on IS NULL AND sum(l.amount + l.tax_amount) < 0 AS credit
-        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
-        GROUP BY l.customer_id, l.closes_on, l.currency
-        ORDER BY l.customer_id, l.closes_on, l.currency
+        SELECT s.customer_id, s.closes_on, s.currency, s.outside,
+            s.closes_on IS NULL AND sum(s.base + flightbill.tax_of(tax_by, s.currency, s.base, s.tax_rate, s.of_lines)) < 0 AS credit
+        FROM (
+            SELECT l.customer_id, l.closes_on, l.currency, l.tax_category = 'outside' AS outside, l.tax_rate, sum(l.amount) AS base, sum(l.tax_amount) AS of_lines
+            FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
+            GROUP BY l.customer_id, l.closes_on, l.currency, l.tax_category, l.tax_rate
+        ) AS s
+        GROUP BY s.customer_id, s.closes_on, s.currency, s.outside
+        ORDER BY s.customer_id, s.closes_on, s.currency, s.outside
     LOOP
         IF part.credit THEN
             SELECT 'flight ' || adjust_flight.flight_id || ' corrected; it was charged on ' || string_agg(DISTINCT i.number, ', ') INTO why
             FROM flightbill.charges c JOIN flightbill.invoices i ON i.id = c.invoice_id
             WHERE c.flight_id = adjust_flight.flight_id AND i.customer_id = part.customer_id AND i.currency = part.currency;
-            INSERT INTO flightbill.invoices AS i (customer_id, kind, currency, opened_at, reason)
-            VALUES (part.customer_id, 'credit_note', part.currency, at, coalesce(why, 'flight ' || adjust_flight.flight_id || ' corrected'))
+            INSERT INTO flightbill.invoices AS i (customer_id, kind, currency, opened_at, reason, outside_scope)
+            VALUES (part.customer_id, 'credit_note', part.currency, at, coalesce(why, 'flight ' || adjust_flight.flight_id || ' corrected'), part.outside)
             RETURNING i.id INTO invoice;
         ELSE
-            invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at);
+            invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at, part.outside);
         END IF;
         INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-            tax_rate, tax_amount, flown_on, late, origin, detail)
+            tax_rate, tax_amount, flown_on, late, origin, detail, tax_category, tax_reason, unit_code, account)
         SELECT invoice, adjust_flight.flight_id, l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin, l.detail
-        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
-        WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on;
+            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin, l.detail, l.tax_category,
+            CASE WHEN was.id IS NULL THEN t.tax_reason ELSE was.tax_reason END,
+            CASE WHEN was.id IS NULL THEN flightbill.tariff_unit_code(t) ELSE was.unit_code END,
+            CASE WHEN was.id IS NULL THEN t.account ELSE was.account END
+        FROM ROWS FROM (jsonb_populate_recordset(NULL::flightbill.flight_line, lines)) WITH ORDINALITY AS l
+        LEFT JOIN flightbill.tariffs t ON t.id = l.tariff_id
+        LEFT JOIN LATERAL (
+            SELECT c.id, c.tax_reason, c.unit_code, c.account
+            FROM flightbill.charges c
+            WHERE l.reversed AND c.flight_id = adjust_flight.flight_id AND c.tariff_id = l.tariff_id AND c.tax_category = l.tax_category AND c.tax_rate = l.tax_rate
+            ORDER BY c.id DESC LIMIT 1
+        ) AS was ON true
+        WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on
+            AND (l.tax_category = 'outside') = part.outside
+        ORDER BY l.ordinality;
         -- A hold keeps back what the customer is to pay, not what it gets back.
-        IF part.credit THEN
-            PERFORM flightbill.issue_credit_note(invoice, at, today);
-        ELSIF part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM flightbill.customers c WHERE c.id = part.customer_id) THEN
+        IF part.credit OR part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM flightbill.customers c WHERE c.id = part.customer_id) THEN
             PERFORM flightbill.issue_drafts(ARRAY[invoice], at, today);
         END IF;
     END LOOP;
@@ -284,6 +302,63 @@ CREATE FUNCTION flightbill.bank_entry_reference(entry flightbill.bank_entries, n
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN concat_ws(' '::text, NULLIF("left"((entry).account, 34), ''::text), "left"((entry).bank_reference, 120), (('#'::text || (entry).id) || CASE WHEN (nth > 1) THEN ('.'::text || nth) ELSE ''::text END));
 
+CREATE FUNCTION flightbill.clean_text(written text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (((written COLLATE "C") ~ '^[A-Z0-9][A-Z0-9-]*$'::text) AND (written <> ALL (ARRAY['NA'::text, 'NULL'::text, 'NONE'::text, 'NIL'::text]))) THEN written WHEN ((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff-\00ad\2010\2011\2012\2013\2014\2015\2212'::text)) = ''::text) OR (upper((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) COLLATE "C")) = ANY (ARRAY['NA'::text, 'N/A'::text, 'N.A.'::text, '#N/A'::text, '#NA'::text, '<NA>'::text, 'NULL'::text, '(NULL)'::text, '<NULL>'::text, '\N'::text, 'NONE'::text, 'NIL'::text])) OR (btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) = ANY (ARRAY['NaN'::text, 'nan'::text]))) THEN ''::text ELSE btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) END;
+
+CREATE TABLE flightbill.customers (
+    id bigint NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    billing_frequency text NOT NULL,
+    week_ends_on smallint,
+    payment_terms_days integer DEFAULT 30 NOT NULL,
+    billing_hold boolean DEFAULT false NOT NULL,
+    invoice_seq bigint DEFAULT 0 NOT NULL,
+    credit_note_seq bigint DEFAULT 0 NOT NULL,
+    held_through date,
+    legal_name text,
+    street text,
+    city text,
+    postcode text,
+    subdivision text,
+    country text COLLATE pg_catalog."C",
+    vat_id text COLLATE pg_catalog."C",
+    legal_id text COLLATE pg_catalog."C",
+    legal_id_scheme text COLLATE pg_catalog."C",
+    electronic_address text COLLATE pg_catalog."C",
+    electronic_address_scheme text COLLATE pg_catalog."C",
+    buyer_reference text,
+    emails text[] DEFAULT '{}'::text[] NOT NULL,
+    language text COLLATE pg_catalog."C",
+    late_interest_rate numeric,
+    CONSTRAINT customers_billing_frequency_check CHECK ((billing_frequency = ANY (ARRAY['per_flight'::text, 'weekly'::text, 'monthly'::text]))),
+    CONSTRAINT customers_buyer_reference_check CHECK (((buyer_reference <> ''::text) AND (char_length(buyer_reference) <= 200))),
+    CONSTRAINT customers_city_check CHECK (((city <> ''::text) AND (char_length(city) <= 200))),
+    CONSTRAINT customers_code_check CHECK ((code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'::text)),
+    CONSTRAINT customers_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT customers_electronic_address_check CHECK (((electronic_address <> ''::text) AND (char_length(electronic_address) <= 254))),
+    CONSTRAINT customers_electronic_address_scheme_check CHECK ((electronic_address_scheme ~ '^([0-9]{4}|[A-Z]{2})$'::text)),
+    CONSTRAINT customers_emails_check CHECK (((cardinality(emails) <= 20) AND (''::text <> ALL (emails)) AND (array_to_string(emails, ''::text, ';'::text) !~ '[;[:space:]]'::text) AND (char_length(array_to_string(emails, ';'::text)) <= 1000))),
+    CONSTRAINT customers_language_check CHECK ((language = ANY (ARRAY['en'::text, 'de'::text, 'fr'::text, 'es'::text]))),
+    CONSTRAINT customers_late_interest_rate_check CHECK (((late_interest_rate >= (0)::numeric) AND (late_interest_rate <= (1)::numeric))),
+    CONSTRAINT customers_legal_id_check CHECK (((legal_id <> ''::text) AND (char_length(legal_id) <= 64))),
+    CONSTRAINT customers_legal_id_scheme_check CHECK ((legal_id_scheme ~ '^[0-9]{4}$'::text)),
+    CONSTRAINT customers_legal_name_check CHECK (((legal_name <> ''::text) AND (char_length(legal_name) <= 1000))),
+    CONSTRAINT customers_name_check CHECK (((name <> ''::text) AND (name = flightbill.clean_text(name)) AND (char_length(name) <= 1000))),
+    CONSTRAINT customers_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 3650))),
+    CONSTRAINT customers_postcode_check CHECK (((postcode <> ''::text) AND (char_length(postcode) <= 64))),
+    CONSTRAINT customers_street_check CHECK (((street <> ''::text) AND (char_length(street) <= 200))),
+    CONSTRAINT customers_subdivision_check CHECK (((subdivision <> ''::text) AND (char_length(subdivision) <= 200))),
+    CONSTRAINT customers_vat_id_check CHECK ((vat_id ~ '^[A-Z]{2}[A-Z0-9+*]{2,62}$'::text)),
+    CONSTRAINT customers_week_ends_on_check CHECK (((week_ends_on >= 1) AND (week_ends_on <= 7))),
+    CONSTRAINT customers_week_ends_on_exactly_when_weekly CHECK (((billing_frequency = 'weekly'::text) = (week_ends_on IS NOT NULL)))
+);
+
+CREATE FUNCTION flightbill.bill_to(customer flightbill.customers) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN jsonb_strip_nulls(jsonb_build_object('code', (customer).code, 'name', COALESCE((customer).legal_name, (customer).name), 'street', (customer).street, 'city', (customer).city, 'postcode', (customer).postcode, 'subdivision', (customer).subdivision, 'country', (customer).country, 'vat_id', (customer).vat_id, 'legal_id', (customer).legal_id, 'legal_id_scheme', (customer).legal_id_scheme, 'electronic_address', (customer).electronic_address, 'electronic_address_scheme', (customer).electronic_address_scheme, 'buyer_reference', (customer).buyer_reference, 'emails', NULLIF(to_jsonb((customer).emails), '[]'::jsonb), 'language', (customer).language));
+
 CREATE FUNCTION flightbill.billing_runs_only_forward() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -305,6 +380,31 @@ BEGIN
         RAISE EXCEPTION 'closing dates have been run: their records cannot be removed';
     END IF;
     RAISE EXCEPTION 'closing date % has been run: its record cannot be changed or removed', OLD.closes_on;
+END
+$$;
+
+CREATE FUNCTION flightbill.billing_runs_tell() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    told text[];
+BEGIN
+    WITH made AS (
+        INSERT INTO flightbill.deliveries (kind, event, closes_on, webhook_id, target, payload)
+        SELECT 'webhook', 'run.finished', NEW.closes_on, w.id, w.target,
+            json_build_object('type', 'run.finished', 'timestamp', to_char(NEW.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                'data', json_build_object('closes_on', NEW.closes_on, 'run_date', NEW.run_date, 'trigger', NEW.trigger,
+                    'invoices', NEW.invoices, 'charges', NEW.charges, 'held', NEW.held, 'parked', NEW.parked))
+        FROM flightbill.webhooks w WHERE w.active AND 'run.finished' = ANY (w.events)
+        RETURNING id
+    )
+    SELECT array_agg(id) INTO told FROM made;
+    IF told IS NOT NULL THEN
+        PERFORM flightbill.enqueue_deliveries(told);
+    END IF;
+    RETURN NULL;
 END
 $$;
 
@@ -524,7 +624,7 @@ END),
     CONSTRAINT invoices_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT invoices_draft_has_no_number CHECK (
 CASE
-    WHEN (status = 'DRAFT'::text) THEN (num_nonnulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on, paid_at) = 0)
+    WHEN (status = 'DRAFT'::text) THEN (num_nonnulls(number, subtotal, tax, total, bill_to_name, issuer_id, bill_to, tax_currency, tax_currency_rate, issued_at, due_on, paid_at) = 0)
     ELSE ((num_nulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on) = 0) AND (total = (subtotal + tax)) AND (parked_at IS NULL))
 END),
     CONSTRAINT invoices_kind_check CHECK ((kind = ANY (ARRAY['flight'::text, 'consolidated'::text, 'credit_note'::text]))),
@@ -612,10 +712,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION flightbill.clean_text(written text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (((written COLLATE "C") ~ '^[A-Z0-9][A-Z0-9-]*$'::text) AND (written <> ALL (ARRAY['NA'::text, 'NULL'::text, 'NONE'::text, 'NIL'::text]))) THEN written WHEN ((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff-\00ad\2010\2011\2012\2013\2014\2015\2212'::text)) = ''::text) OR (upper((btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) COLLATE "C")) = ANY (ARRAY['NA'::text, 'N/A'::text, 'N.A.'::text, '#N/A'::text, '#NA'::text, '<NA>'::text, 'NULL'::text, '(NULL)'::text, '<NULL>'::text, '\N'::text, 'NONE'::text, 'NIL'::text])) OR (btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) = ANY (ARRAY['NaN'::text, 'nan'::text]))) THEN ''::text ELSE btrim(written, unistr('\0009\000a\000b\000c\000d \0085\00a0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200a\200b\2028\2029\202f\205f\3000\feff'::text)) END;
-
 CREATE FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], billed text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -651,6 +747,21 @@ BEGIN
 END
 $$;
 
+CREATE TABLE flightbill.currency_rates (
+    currency text NOT NULL COLLATE pg_catalog."C",
+    in_currency text NOT NULL COLLATE pg_catalog."C",
+    day date NOT NULL,
+    rate numeric NOT NULL,
+    CONSTRAINT currency_rates_check CHECK (((in_currency ~ '^[A-Z]{3}$'::text) AND (in_currency <> currency))),
+    CONSTRAINT currency_rates_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT currency_rates_day_check CHECK (isfinite(day)),
+    CONSTRAINT currency_rates_rate_check CHECK (((rate > (0)::numeric) AND (rate < ('1000000000000'::bigint)::numeric)))
+);
+
+CREATE FUNCTION flightbill.currency_rate(currency text, in_currency text, on_day date) RETURNS numeric
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (SELECT CASE WHEN (r.currency = currency_rate.currency) THEN r.rate ELSE ((1)::numeric / r.rate) END AS "case" FROM flightbill.currency_rates r WHERE (((r.day >= (currency_rate.on_day - 7)) AND (r.day <= currency_rate.on_day)) AND (((r.currency = currency_rate.currency) AND (r.in_currency = currency_rate.in_currency)) OR ((r.currency = currency_rate.in_currency) AND (r.in_currency = currency_rate.currency)))) ORDER BY r.day DESC, (r.currency = currency_rate.currency) DESC LIMIT 1);
+
 CREATE FUNCTION flightbill.customers_keep_numbers() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -667,6 +778,103 @@ BEGIN
     RETURN NEW;
 END
 $$;
+
+CREATE FUNCTION flightbill.deliveries_stay() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of deliveries are kept as they are: they show what was sent, to whom and when'
+        USING HINT = 'Only how far a delivery has got changes; flightbill.retry_deliveries has one tried again.';
+END
+$$;
+
+CREATE FUNCTION flightbill.documents_stay_as_given() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    retention text := coalesce(current_setting('flightbill.document_retention', true), '');
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF retention <> '' AND OLD.made_at < least(now() - retention::interval, now() - interval '1 year')
+            AND pg_get_userbyid((SELECT t.relowner FROM pg_class t WHERE t.oid = TG_RELID)) = current_user
+            -- A subscription repeats what was done elsewhere.
+            OR EXISTS (SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%') THEN
+            RETURN OLD;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'the % of invoice % was given to somebody on % and stays as it was', upper(OLD.format),
+            (SELECT i.number FROM flightbill.invoices i WHERE i.id = OLD.invoice_id), OLD.made_at::date
+        USING HINT = 'flightbill.remove_documents removes what is older than it has to be kept.';
+END
+$$;
+
+CREATE FUNCTION flightbill.minor_units(currency text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 0 WHEN (currency = ANY (ARRAY['BHD'::text, 'IQD'::text, 'JOD'::text, 'KWD'::text, 'LYD'::text, 'OMR'::text, 'TND'::text])) THEN 3 WHEN (currency = ANY (ARRAY['CLF'::text, 'UYW'::text])) THEN 4 ELSE 2 END;
+
+CREATE FUNCTION flightbill.tax_of(tax_by text, currency text, base numeric, rate numeric, of_lines numeric) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE tax_by WHEN 'line'::text THEN of_lines ELSE round((base * rate), flightbill.minor_units(currency)) END;
+
+CREATE TABLE flightbill.billing_settings (
+    singleton boolean DEFAULT true NOT NULL,
+    timezone text NOT NULL,
+    close text NOT NULL,
+    billing_start date NOT NULL,
+    tax_by text DEFAULT 'invoice'::text NOT NULL,
+    CONSTRAINT billing_settings_close_check CHECK ((close = ANY (ARRAY['period_end'::text, 'next_day'::text]))),
+    CONSTRAINT billing_settings_singleton_check CHECK (singleton),
+    CONSTRAINT billing_settings_tax_by_check CHECK ((tax_by = ANY (ARRAY['invoice'::text, 'line'::text])))
+);
+
+CREATE TABLE flightbill.charges (
+    id bigint NOT NULL,
+    invoice_id bigint NOT NULL,
+    flight_id text COLLATE pg_catalog."C",
+    tariff_id bigint,
+    code text NOT NULL COLLATE pg_catalog."C",
+    description text NOT NULL,
+    quantity numeric NOT NULL,
+    unit_rate numeric NOT NULL,
+    amount numeric NOT NULL,
+    tax_rate numeric NOT NULL,
+    tax_amount numeric NOT NULL,
+    flown_on date NOT NULL,
+    late boolean DEFAULT false NOT NULL,
+    origin text,
+    tax_category text DEFAULT 'standard'::text NOT NULL,
+    tax_reason text,
+    unit_code text COLLATE pg_catalog."C",
+    account text COLLATE pg_catalog."C",
+    detail jsonb,
+    interest_on bigint,
+    interest_through date,
+    CONSTRAINT charges_check CHECK (
+CASE
+    WHEN (interest_on IS NULL) THEN ((num_nulls(flight_id, tariff_id) = 0) AND (interest_through IS NULL))
+    ELSE ((num_nonnulls(flight_id, tariff_id) = 0) AND (interest_through IS NOT NULL))
+END),
+    CONSTRAINT charges_origin_check CHECK ((origin = ANY (ARRAY['rebilled'::text, 'correction'::text]))),
+    CONSTRAINT charges_tax_category_check CHECK ((tax_category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text])))
+);
+
+CREATE FUNCTION flightbill.draft_sums(draft bigint, currency text) RETURNS TABLE(charges bigint, subtotal numeric, tax numeric)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (COALESCE(sum(g.charges), (0)::numeric))::bigint AS "coalesce",
+     COALESCE(sum(g.base), (0)::numeric) AS "coalesce",
+     COALESCE(sum(flightbill.tax_of(( SELECT s.tax_by
+            FROM flightbill.billing_settings s), draft_sums.currency, g.base, g.tax_rate, g.of_lines)), (0)::numeric) AS "coalesce"
+    FROM ( SELECT count(*) AS charges,
+             c.tax_rate,
+             sum(c.amount) AS base,
+             sum(c.tax_amount) AS of_lines
+            FROM flightbill.charges c
+           WHERE (c.invoice_id = draft_sums.draft)
+           GROUP BY c.tax_category, c.tax_rate) g;
+END;
 
 CREATE FUNCTION flightbill.end_flight_jobs(client text, job_ids bigint[], attempts smallint[], attempted_at timestamp with time zone[], states text[], scheduled_at timestamp with time zone[], spent boolean[], errors jsonb[], metadata jsonb[]) RETURNS bigint[]
     LANGUAGE plpgsql
@@ -805,6 +1013,17 @@ BEGIN
     END IF;
     RETURN NEXT;
 END
+$$;
+
+CREATE FUNCTION flightbill.enqueue_deliveries(delivery_ids text[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+    INSERT INTO flightbill.river_job (id, kind, args, queue, priority, max_attempts, scheduled_at, state, metadata)
+    SELECT d.job_id, 'deliver', jsonb_build_object('delivery_id', d.id), 'deliveries', 1, 25, now(), 'available', '{}'
+    FROM flightbill.deliveries d WHERE d.id = ANY (delivery_ids);
+    SELECT pg_notify('flightbill.river_insert', '{"queue": "deliveries"}');
 $$;
 
 CREATE FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint DEFAULT 1, process_after timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
@@ -1082,6 +1301,32 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.invoice_taxes_make_totals() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    wrong text;
+BEGIN
+    SELECT coalesce(i.number, 'draft ' || i.id) INTO wrong
+    FROM (SELECT DISTINCT n.invoice_id FROM new_rows n) AS d
+    JOIN flightbill.invoices i ON i.id = d.invoice_id
+    CROSS JOIN LATERAL (SELECT sum(t.base) AS base, sum(t.tax) AS tax FROM flightbill.invoice_taxes t WHERE t.invoice_id = i.id) AS s
+    WHERE i.subtotal IS DISTINCT FROM s.base OR i.tax IS DISTINCT FROM s.tax
+    LIMIT 1;
+    IF FOUND AND NOT EXISTS (
+        -- A subscription copies a table as it is, whatever comes first.
+        SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%'
+    ) THEN
+        RAISE EXCEPTION 'the taxes of invoice % do not make its totals', wrong
+            USING HINT = 'They are written when it is issued, by flightbill.issue_drafts, and never after.';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION flightbill.invoice_to_settle(invoice_number text, paid_on date DEFAULT NULL::date) RETURNS flightbill.invoices
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1197,6 +1442,58 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.invoices_tell() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    wanted text[] := ARRAY(SELECT DISTINCT e.event FROM flightbill.webhooks w, unnest(w.events) AS e (event) WHERE w.active);
+    issuer record;
+    zone   text;
+    told   text[];
+BEGIN
+    SELECT i.name, i.mail_from, i.language INTO issuer FROM flightbill.issuers i ORDER BY i.id DESC LIMIT 1;
+    IF wanted = '{}' AND issuer.mail_from IS NULL THEN
+        RETURN NULL;
+    END IF;
+    zone := coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC');
+    WITH events AS (
+        SELECT e.event, n.id, c.emails, c.language,
+            to_char((CASE e.event WHEN 'invoice.issued' THEN n.issued_at ELSE now() END) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
+            json_build_object('number', n.number, 'customer', c.code, 'kind', n.kind,
+                'status', CASE e.event WHEN 'invoice.issued' THEN 'PENDING' ELSE n.status END, 'currency', n.currency,
+                'subtotal', n.subtotal::text, 'tax', n.tax::text, 'total', n.total::text,
+                'issued_on', (n.issued_at AT TIME ZONE zone)::date, 'due_on', CASE WHEN n.kind <> 'credit_note' THEN n.due_on END, 'closes_on', n.closes_on,
+                'paid_on', CASE e.event WHEN 'invoice.paid' THEN (n.paid_at AT TIME ZONE zone)::date END,
+                'credits', (SELECT v.number FROM flightbill.invoices v WHERE v.id = n.credits_invoice_id),
+                'voided_by', CASE e.event WHEN 'invoice.voided' THEN (SELECT v.number FROM flightbill.invoices v WHERE v.credits_invoice_id = n.id) END) AS data
+        FROM new_rows n JOIN old_rows o USING (id) JOIN flightbill.customers c ON c.id = n.customer_id
+        CROSS JOIN LATERAL (
+            SELECT 'invoice.issued' WHERE o.status = 'DRAFT'
+            UNION ALL
+            SELECT CASE n.status WHEN 'OVERDUE' THEN 'invoice.overdue' WHEN 'PAID' THEN 'invoice.paid' WHEN 'VOID' THEN 'invoice.voided' END
+        ) AS e (event)
+        WHERE n.status <> o.status AND (e.event = ANY (wanted) OR e.event = 'invoice.issued' AND issuer.mail_from IS NOT NULL AND c.emails <> '{}')
+    ), made AS (
+        INSERT INTO flightbill.deliveries (kind, event, invoice_id, webhook_id, target, payload)
+        SELECT 'webhook', e.event, e.id, w.id, w.target, json_build_object('type', e.event, 'timestamp', e.at, 'data', e.data)
+        FROM events e JOIN flightbill.webhooks w ON w.active AND e.event = ANY (w.events)
+        UNION ALL
+        SELECT DISTINCT ON (e.id, address) 'mail', e.event, e.id, NULL, address, json_build_object('from', issuer.mail_from, 'from_name', issuer.name,
+            'language', coalesce(e.language, issuer.language), 'data', e.data)
+        FROM events e CROSS JOIN LATERAL unnest(e.emails) AS address
+        WHERE e.event = 'invoice.issued' AND issuer.mail_from IS NOT NULL
+        RETURNING id
+    )
+    SELECT array_agg(id) INTO told FROM made;
+    IF told IS NOT NULL THEN
+        PERFORM flightbill.enqueue_deliveries(told);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION flightbill.is_queue_admin() RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1204,30 +1501,6 @@ CREATE FUNCTION flightbill.is_queue_admin() RETURNS boolean
     AS $$
 BEGIN
     RETURN pg_has_role(session_user, current_user, 'MEMBER') OR pg_has_role(session_user, 'flightbill_queue_admin', 'MEMBER');
-END
-$$;
-
-CREATE FUNCTION flightbill.issue_credit_note(draft bigint, at timestamp with time zone, today date) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    payer  flightbill.customers;
-    issued text;
-BEGIN
-    UPDATE flightbill.customers c SET credit_note_seq = c.credit_note_seq + 1
-    WHERE c.id = (SELECT i.customer_id FROM flightbill.invoices i WHERE i.id = draft)
-    RETURNING * INTO payer;
-    UPDATE flightbill.invoices i
-    SET status = 'PENDING',
-        number = payer.code || '-CN' || lpad(payer.credit_note_seq::text, greatest(6, length(payer.credit_note_seq::text)), '0'),
-        subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
-        bill_to_name = payer.name, issued_at = at, due_on = today
-    FROM (SELECT sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax FROM flightbill.charges c WHERE c.invoice_id = draft) AS s
-    WHERE i.id = draft AND i.kind = 'credit_note' AND i.status = 'DRAFT'
-    RETURNING i.number INTO STRICT issued;
-    UPDATE flightbill.invoices i SET status = 'PAID', paid_at = at WHERE i.id = draft AND i.total = 0;
-    RETURN issued;
 END
 $$;
 
@@ -1239,40 +1512,67 @@ CREATE FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time 
     AS $$
 #variable_conflict use_column
 DECLARE
-    settled bigint[];
+    tax_by     text := (SELECT s.tax_by FROM flightbill.billing_settings s); -- null: by invoice
+    issuer     bigint;
+    declare_in text; -- the currency
+    settled    bigint[];
 BEGIN
+    SELECT s.id, s.tax_currency INTO issuer, declare_in FROM flightbill.issuers s ORDER BY s.id DESC LIMIT 1;
     RETURN QUERY
-    WITH sums AS (
-        SELECT c.invoice_id, count(*) AS lines, sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax
+    WITH sums AS MATERIALIZED (
+        SELECT c.invoice_id, c.tax_category, c.tax_rate, count(*) AS lines, sum(c.amount) AS base, sum(c.tax_amount) AS of_lines,
+            min(c.tax_reason) AS reason, max(c.tax_reason) AS other_reason
         FROM flightbill.charges c
         WHERE c.invoice_id = ANY (drafts)
-        GROUP BY c.invoice_id
+        GROUP BY c.invoice_id, c.tax_category, c.tax_rate
+    ), taxes AS MATERIALIZED (
+        SELECT s.*, coalesce(-o.tax, flightbill.tax_of(tax_by, i.currency, s.base, s.tax_rate, s.of_lines)) AS tax
+        FROM sums s
+        JOIN flightbill.invoices i ON i.id = s.invoice_id
+        LEFT JOIN flightbill.invoice_taxes o ON o.invoice_id = i.credits_invoice_id AND o.category = s.tax_category AND o.rate = s.tax_rate
     ), due AS (
         SELECT d.*, row_number() OVER (PARTITION BY d.customer_id, d.credit ORDER BY d.closes_on NULLS FIRST, d.currency, d.id) AS nth
         FROM (
-            SELECT i.id, i.customer_id, i.closes_on, i.currency, s.lines, s.subtotal, s.tax,
-                i.closes_on IS NOT NULL AND coalesce(s.subtotal + s.tax < 0, false) AS credit
-            FROM flightbill.invoices i LEFT JOIN sums s ON s.invoice_id = i.id
+            SELECT i.id, i.customer_id, i.closes_on, i.currency, i.credits_invoice_id, t.lines, t.subtotal, t.tax,
+                i.kind = 'credit_note' OR i.closes_on IS NOT NULL AND coalesce(t.subtotal + t.tax < 0, false) AS credit
+            FROM flightbill.invoices i
+            LEFT JOIN (SELECT invoice_id, sum(lines)::bigint AS lines, sum(base) AS subtotal, sum(tax) AS tax FROM taxes GROUP BY invoice_id) AS t
+                ON t.invoice_id = i.id
             WHERE i.id = ANY (drafts) AND i.status = 'DRAFT'
         ) AS d
+    ), rates AS (
+        SELECT c.currency, flightbill.currency_rate(c.currency, declare_in, today) AS rate
+        FROM (SELECT DISTINCT currency FROM due) AS c WHERE c.currency <> declare_in
     ), numbers AS (
         UPDATE flightbill.customers c SET invoice_seq = c.invoice_seq + d.invoices, credit_note_seq = c.credit_note_seq + d.credits
         FROM (SELECT customer_id, count(*) FILTER (WHERE NOT credit) AS invoices, count(*) FILTER (WHERE credit) AS credits FROM due GROUP BY customer_id) AS d
         WHERE c.id = d.customer_id
-        RETURNING c.id, c.code, c.name, c.payment_terms_days, c.invoice_seq - d.invoices AS invoices_used, c.credit_note_seq - d.credits AS credits_used
+        RETURNING c.id, c.code, c.name, c.payment_terms_days, c.invoice_seq - d.invoices AS invoices_used, c.credit_note_seq - d.credits AS credits_used,
+            flightbill.bill_to(c) AS bill_to
     ), issued AS (
         UPDATE flightbill.invoices i
         SET status = 'PENDING',
             kind = CASE WHEN due.credit THEN 'credit_note' ELSE i.kind END,
-            reason = CASE WHEN due.credit THEN 'what was taken back is more than what was charged' ELSE i.reason END,
+            reason = CASE WHEN due.credit THEN coalesce(i.reason, 'what was taken back is more than what was charged') ELSE i.reason END,
             number = n.code || CASE WHEN due.credit THEN '-CN' ELSE '-' END || lpad(nr.nr::text, greatest(6, length(nr.nr::text)), '0'),
             subtotal = due.subtotal, tax = due.tax, total = due.subtotal + due.tax,
-            bill_to_name = n.name, issued_at = at, due_on = today + CASE WHEN due.credit THEN 0 ELSE n.payment_terms_days END,
+            bill_to_name = n.name, bill_to = n.bill_to, issuer_id = issuer,
+            tax_currency = CASE WHEN o.id IS NOT NULL THEN o.tax_currency WHEN due.currency <> declare_in THEN declare_in END,
+            tax_currency_rate = CASE WHEN o.id IS NOT NULL THEN o.tax_currency_rate ELSE r.rate END,
+            issued_at = at, due_on = today + CASE WHEN due.credit THEN 0 ELSE n.payment_terms_days END,
             parked_at = NULL, parked_reason = NULL
         FROM due JOIN numbers n ON n.id = due.customer_id
+        LEFT JOIN rates r ON r.currency = due.currency
+        LEFT JOIN flightbill.invoices o ON o.id = due.credits_invoice_id
         CROSS JOIN LATERAL (SELECT due.nth + CASE WHEN due.credit THEN n.credits_used ELSE n.invoices_used END) AS nr (nr)
         WHERE i.id = due.id
         RETURNING i.id, due.lines
+    ), kept AS (
+        INSERT INTO flightbill.invoice_taxes (invoice_id, category, rate, base, tax, reason)
+        SELECT t.invoice_id, t.tax_category, t.tax_rate, t.base, t.tax, CASE WHEN t.reason IS NOT DISTINCT FROM t.other_reason THEN t.reason ELSE (
+            SELECT string_agg(DISTINCT c.tax_reason, '; ') FROM flightbill.charges c
+            WHERE c.invoice_id = t.invoice_id AND c.tax_category = t.tax_category AND c.tax_rate = t.tax_rate) END
+        FROM taxes t JOIN issued ON issued.id = t.invoice_id
     )
     SELECT issued.id, issued.lines FROM issued;
 
@@ -1280,6 +1580,16 @@ BEGIN
     IF settled <> '{}' THEN
         UPDATE flightbill.invoices i SET status = 'PAID', paid_at = at WHERE i.id = ANY (settled);
     END IF;
+END
+$$;
+
+CREATE FUNCTION flightbill.issuers_stay() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'a row of issuers stays as it is: invoices were issued with it'
+        USING HINT = 'Insert a row with the change, as flightbill issuer set does: the last one counts.';
 END
 $$;
 
@@ -1428,10 +1738,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION flightbill.minor_units(currency text) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 0 WHEN (currency = ANY (ARRAY['BHD'::text, 'IQD'::text, 'JOD'::text, 'KWD'::text, 'LYD'::text, 'OMR'::text, 'TND'::text])) THEN 3 WHEN (currency = ANY (ARRAY['CLF'::text, 'UYW'::text])) THEN 4 ELSE 2 END;
-
 CREATE FUNCTION flightbill.open_amount(invoice bigint) RETURNS numeric
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1578,6 +1884,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received.';
     END IF;
     PERFORM flightbill.check_payment(invoice, record_payment.amount);
+    record_payment.amount := round(record_payment.amount, flightbill.minor_units(invoice.currency));
     IF char_length(record_payment.reference) > 1000 OR char_length(record_payment.bank_reference) > 200 THEN
         RAISE EXCEPTION 'the payment of invoice % has a reference of % characters', invoice.number, greatest(char_length(record_payment.reference), char_length(record_payment.bank_reference))
             USING ERRCODE = 'invalid_parameter_value', HINT = 'A reference has 1000 characters at most, the bank''s 200.';
@@ -1629,7 +1936,7 @@ CREATE FUNCTION flightbill.refuse_removal() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    RAISE EXCEPTION 'rows of % are kept for ever: they are what shows that no flight is billed twice', TG_TABLE_NAME;
+    RAISE EXCEPTION 'rows of % are kept for ever: they show what was billed, and that no flight is billed twice', TG_TABLE_NAME;
 END
 $$;
 
@@ -1668,6 +1975,66 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
     GET DIAGNOSTICS refused = ROW_COUNT;
     RETURN refused;
+END
+$$;
+
+CREATE FUNCTION flightbill.remove_documents(retention interval) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    removed bigint;
+BEGIN
+    IF retention IS NULL OR now() - retention > now() - interval '1 year' THEN -- 360 days are as much, to Postgres
+        RAISE EXCEPTION 'documents cannot be removed after %', coalesce(quote_literal(retention), 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give at least 1 year; the laws of most countries ask for 6 to 10.';
+    END IF;
+    PERFORM set_config('flightbill.document_retention', retention::text, true);
+    DELETE FROM flightbill.invoice_documents WHERE made_at < now() - retention;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    PERFORM set_config('flightbill.document_retention', '', true);
+    RETURN removed;
+END
+$$;
+
+CREATE FUNCTION flightbill.retry_deliveries(delivery_ids text[] DEFAULT NULL::text[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    wanted    text[];
+    ended     text[]; -- of these, those whose job is over
+    unknown   text;
+    delivered record;
+BEGIN
+    SELECT u.id INTO unknown FROM unnest(delivery_ids) AS u (id) WHERE NOT EXISTS (SELECT FROM flightbill.deliveries d WHERE d.id = u.id) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'delivery % is not known', coalesce(quote_literal(unknown), 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'Give its id as flightbill deliveries list shows it: msg_ and 32 letters and digits.';
+    END IF;
+    wanted := ARRAY(
+        SELECT d.id FROM flightbill.deliveries d
+        WHERE CASE WHEN delivery_ids IS NULL THEN d.state IN ('failed', 'given_up') ELSE d.id = ANY (delivery_ids) END
+        ORDER BY d.id FOR UPDATE);
+    SELECT d.id, d.delivered_at INTO delivered FROM flightbill.deliveries d WHERE d.id = ANY (delivery_ids) AND d.state = 'delivered' LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'delivery % was delivered at %', delivered.id, delivered.delivered_at
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only what was not delivered is tried again.';
+    END IF;
+    UPDATE flightbill.deliveries d SET state = 'pending', next_at = now() WHERE d.id = ANY (wanted);
+
+    -- A job that waits goes at once; one at work, or next in line, is as good.
+    UPDATE flightbill.river_job j SET state = 'available', scheduled_at = now()
+    WHERE j.id IN (SELECT d.job_id FROM flightbill.deliveries d WHERE d.id = ANY (wanted)) AND j.kind = 'deliver' AND j.state IN ('scheduled', 'retryable');
+    ended := ARRAY(
+        SELECT d.id FROM flightbill.deliveries d
+        WHERE d.id = ANY (wanted) AND NOT EXISTS (
+            SELECT FROM flightbill.river_job j WHERE j.id = d.job_id AND j.kind = 'deliver' AND j.state IN ('available', 'running')));
+    UPDATE flightbill.deliveries d SET job_id = nextval('flightbill.river_job_id_seq') WHERE d.id = ANY (ended);
+    PERFORM flightbill.enqueue_deliveries(ended);
+    RETURN cardinality(wanted);
 END
 $$;
 
@@ -1800,10 +2167,13 @@ CREATE FUNCTION flightbill.save_flights(price_book_version bigint, cutoff date, 
 #variable_conflict use_variable
 DECLARE
     outcomes      text[];
+    priced_from   boolean; -- what is now in force
+    rules         flightbill.tariffs[];
     added         text[]; -- flights new to the ledger
     draft         record;
     own_of        integer[]; -- invoices for single flights: the flight,
     own_currency  text[];
+    own_outside   boolean[];
     own_invoice   bigint[];
     to_issue      bigint[];
 BEGIN
@@ -1820,9 +2190,12 @@ BEGIN
         ORDER BY c.id FOR NO KEY UPDATE;
     END IF;
 
-    IF price_book_version IS DISTINCT FROM (SELECT p.version FROM flightbill.price_book p)
-        OR cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM flightbill.billing_runs r)
-    THEN
+    -- In one statement, so that these are the tariffs of that price book.
+    SELECT price_book_version = (SELECT p.version FROM flightbill.price_book p)
+            AND cutoff IS NOT DISTINCT FROM (SELECT max(r.closes_on) FROM flightbill.billing_runs r),
+        ARRAY(SELECT t FROM flightbill.tariffs t WHERE t.id = ANY (tariff_ids))
+    INTO priced_from, rules;
+    IF priced_from IS NOT TRUE THEN
         RETURN array_fill('stale'::text, ARRAY[cardinality(flight_ids)]);
     END IF;
 
@@ -1857,39 +2230,44 @@ BEGIN
     IF 'billed' = ANY (outcomes) AND cardinality(codes) > 0 THEN
         FOR draft IN
             SELECT DISTINCT customer_ids[l.nr] AS customer, closes_on[l.nr] AS closes, l.currency,
-                CASE WHEN closes_on[l.nr] IS NULL THEN l.nr END AS own
-            FROM unnest(line_of, currencies) AS l (nr, currency)
+                CASE WHEN closes_on[l.nr] IS NULL THEN l.nr END AS own, t.tax_category IS NOT DISTINCT FROM 'outside' AS outside
+            FROM unnest(line_of, tariff_ids, currencies) AS l (nr, tariff_id, currency)
+            LEFT JOIN unnest(rules) AS t ON t.id = l.tariff_id
             WHERE outcomes[l.nr] = 'billed' AND (closes_on[l.nr] IS NULL OR NOT EXISTS (
                 SELECT FROM flightbill.invoices i
                 WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
-                    AND i.status <> 'VOID'))
-            ORDER BY customer, closes, own, currency
+                    AND i.outside_scope = (t.tax_category IS NOT DISTINCT FROM 'outside') AND i.status <> 'VOID'))
+            ORDER BY customer, closes, own, currency, outside
         LOOP
             IF draft.own IS NULL THEN
-                PERFORM flightbill.open_draft(draft.customer, draft.closes, draft.currency, at);
+                PERFORM flightbill.open_draft(draft.customer, draft.closes, draft.currency, at, draft.outside);
             ELSE
                 own_of := own_of || draft.own;
                 own_currency := own_currency || draft.currency;
-                own_invoice := own_invoice || flightbill.open_draft(draft.customer, NULL, draft.currency, at);
+                own_outside := own_outside || draft.outside;
+                own_invoice := own_invoice || flightbill.open_draft(draft.customer, NULL, draft.currency, at, draft.outside);
             END IF;
         END LOOP;
 
         INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-            tax_rate, tax_amount, flown_on, late, detail)
+            tax_rate, tax_amount, flown_on, late, detail, tax_category, tax_reason, unit_code, account)
         SELECT CASE
                 WHEN closes_on[l.nr] IS NULL THEN (
-                    SELECT o.invoice FROM unnest(own_of, own_currency, own_invoice) AS o (nr, currency, invoice)
-                    WHERE o.nr = l.nr AND o.currency = l.currency)
+                    SELECT o.invoice FROM unnest(own_of, own_currency, own_outside, own_invoice) AS o (nr, currency, outside, invoice)
+                    WHERE o.nr = l.nr AND o.currency = l.currency AND o.outside = (t.tax_category IS NOT DISTINCT FROM 'outside'))
                 ELSE (
                     SELECT i.id FROM flightbill.invoices i
                     WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
-                        AND i.status <> 'VOID')
+                        AND i.outside_scope = (t.tax_category IS NOT DISTINCT FROM 'outside') AND i.status <> 'VOID')
             END,
             flight_ids[l.nr], l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-            l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr], l.detail
-        FROM unnest(line_of, tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies, details)
-            AS l (nr, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency, detail)
-        WHERE outcomes[l.nr] = 'billed';
+            l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr], l.detail,
+            coalesce(t.tax_category, 'standard'), t.tax_reason, flightbill.tariff_unit_code(t), t.account
+        FROM unnest(line_of, tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies, details) WITH ORDINALITY
+            AS l (nr, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency, detail, line)
+        LEFT JOIN unnest(rules) AS t ON t.id = l.tariff_id
+        WHERE outcomes[l.nr] = 'billed'
+        ORDER BY l.line;
 
         IF own_invoice IS NOT NULL THEN
             to_issue := ARRAY(
@@ -1943,6 +2321,7 @@ BEGIN
     END IF;
     set_off.amount := coalesce(set_off.amount, least(credit, open));
     PERFORM flightbill.check_payment(target, set_off.amount);
+    set_off.amount := round(set_off.amount, flightbill.minor_units(target.currency));
     IF set_off.amount < 0 OR set_off.amount > least(credit, open) THEN
         RAISE EXCEPTION '% of % cannot be set off against %: the credit is %, and % is open', set_off.amount, source.number, target.number, credit, open
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give at most the smaller of the two, above 0; or no amount.';
@@ -1992,6 +2371,145 @@ BEGIN
     PERFORM set_config('flightbill.payment_taken_back', '', true);
 END
 $$;
+
+CREATE FUNCTION flightbill.week_minutes(during text) RETURNS int4multirange
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    item text;
+    m text[];
+    first int;
+    last int;
+    begins int;
+    ends int;
+    minutes int4multirange := '{}';
+BEGIN
+    FOREACH item IN ARRAY string_to_array(during, ',') LOOP
+        m := regexp_match(btrim(item, ' ') COLLATE "C",
+            '^(?=.)(?:(Mo|Tu|We|Th|Fr|Sa|Su)(?:-(Mo|Tu|We|Th|Fr|Sa|Su))?(?: +|$))?(?:((?:[01][0-9]|2[0-3]):[0-5][0-9])-((?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00))?$');
+        IF m IS NULL OR m[1] = m[2] OR m[3] = m[4] THEN
+            RETURN NULL;
+        END IF;
+        first := (strpos('MoTuWeThFrSaSu', coalesce(m[1], 'Mo')) - 1) / 2;
+        last := (strpos('MoTuWeThFrSaSu', coalesce(m[2], m[1], 'Su')) - 1) / 2;
+        begins := coalesce(left(m[3], 2)::int * 60 + right(m[3], 2)::int, 0);
+        ends := coalesce(left(m[4], 2)::int * 60 + right(m[4], 2)::int, 1440);
+        IF ends < begins THEN -- past midnight
+            ends := ends + 1440;
+        END IF;
+        FOR day IN first .. last + CASE WHEN last < first THEN 7 ELSE 0 END LOOP
+            minutes := minutes + int4multirange(int4range(day % 7 * 1440 + begins, day % 7 * 1440 + ends));
+        END LOOP;
+    END LOOP;
+    -- Of the week after there is a night at most, and that is this week's first.
+    IF upper(minutes) > 10080 THEN
+        minutes := minutes + int4multirange(int4range(0, upper(minutes) - 10080));
+    END IF;
+    RETURN minutes * int4multirange(int4range(0, 10080));
+END
+$_$;
+
+CREATE FUNCTION flightbill.when_is_readable(conditions text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN NOT EXISTS (SELECT FROM flightbill.when_facts(conditions) AS f WHERE f.fact IS NULL);
+END
+$$;
+
+CREATE TABLE flightbill.tariffs (
+    id bigint NOT NULL,
+    code text NOT NULL COLLATE pg_catalog."C",
+    description text DEFAULT ''::text NOT NULL,
+    basis text NOT NULL,
+    customer_id bigint,
+    airport text COLLATE pg_catalog."C",
+    applies_to text NOT NULL,
+    band_from numeric,
+    band_to numeric,
+    unit_rate numeric NOT NULL,
+    minimum numeric,
+    currency text NOT NULL COLLATE pg_catalog."C",
+    tax_rate numeric DEFAULT 0 NOT NULL,
+    valid_from date NOT NULL,
+    valid_to date,
+    "when" text,
+    during text,
+    of text[],
+    unit numeric,
+    free numeric,
+    free_mode text,
+    rounding text,
+    times text,
+    tonne_kg numeric,
+    tonne_rounding text,
+    tonne_step numeric,
+    band_of text,
+    band_mode text,
+    fixed numeric,
+    factor numeric,
+    maximum numeric,
+    minimum_at_zero boolean DEFAULT false NOT NULL,
+    distance_less numeric,
+    distance_unit numeric,
+    distance_power numeric,
+    mass_unit numeric,
+    mass_power numeric,
+    decimals smallint,
+    tax_category text,
+    tax_reason text,
+    unit_code text COLLATE pg_catalog."C",
+    account text COLLATE pg_catalog."C",
+    CONSTRAINT tariffs_account_check CHECK (((account <> ''::text) AND (char_length(account) <= 64))),
+    CONSTRAINT tariffs_airport_check CHECK (((airport <> ''::text) AND (airport = flightbill.clean_text(airport)) AND (char_length(airport) <= 200))),
+    CONSTRAINT tariffs_applies_to_check CHECK ((applies_to = ANY (ARRAY['departure'::text, 'arrival'::text, 'any'::text]))),
+    CONSTRAINT tariffs_band_from_check CHECK (((band_from >= (0)::numeric) AND (band_from < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_band_mode_check CHECK ((band_mode = ANY (ARRAY['marginal'::text, 'whole'::text]))),
+    CONSTRAINT tariffs_band_of_check CHECK (((band_of <> ''::text) AND (char_length(band_of) <= 63))),
+    CONSTRAINT tariffs_band_to_check CHECK (((band_to > (0)::numeric) AND (band_to < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_basis_check CHECK ((basis = ANY (ARRAY['per_flight'::text, 'per_tonne'::text, 'per_km'::text, 'per_passenger'::text, 'route'::text, 'terminal'::text, 'per_unit'::text, 'per_time'::text, 'formula'::text, 'percent'::text, 'top_up'::text]))),
+    CONSTRAINT tariffs_check CHECK (((tax_rate = (0)::numeric) OR (COALESCE(tax_category, 'standard'::text) = 'standard'::text))),
+    CONSTRAINT tariffs_check1 CHECK ((band_to > COALESCE(band_from, (0)::numeric))),
+    CONSTRAINT tariffs_check2 CHECK ((valid_to > valid_from)),
+    CONSTRAINT tariffs_check3 CHECK (((during IS NULL) OR (applies_to <> 'any'::text))),
+    CONSTRAINT tariffs_code_check CHECK (((code <> ''::text) AND (code = flightbill.clean_text(code)) AND (char_length(code) <= 200) AND (strpos(code, '+'::text) = 0))),
+    CONSTRAINT tariffs_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT tariffs_decimals_check CHECK (((decimals >= 0) AND (decimals <= 6))),
+    CONSTRAINT tariffs_description_check CHECK ((char_length(description) <= 1000)),
+    CONSTRAINT tariffs_distance_less_check CHECK (((distance_less >= (0)::numeric) AND (distance_less < (1000000)::numeric))),
+    CONSTRAINT tariffs_distance_power_check CHECK (((distance_power >= (0)::numeric) AND (distance_power <= (3)::numeric))),
+    CONSTRAINT tariffs_distance_unit_check CHECK (((distance_unit > (0)::numeric) AND (distance_unit < (1000000)::numeric))),
+    CONSTRAINT tariffs_during_check CHECK (((during IS NULL) OR ((char_length(during) <= 1000) AND (flightbill.week_minutes(during) IS NOT NULL)))),
+    CONSTRAINT tariffs_factor_check CHECK (((factor >= (0)::numeric) AND (factor < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_fixed_check CHECK ((abs(fixed) < ('1000000000000'::bigint)::numeric)),
+    CONSTRAINT tariffs_free_check CHECK (((free >= (0)::numeric) AND (free < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_free_mode_check CHECK ((free_mode = ANY (ARRAY['deduct'::text, 'threshold'::text]))),
+    CONSTRAINT tariffs_mass_power_check CHECK (((mass_power >= (0)::numeric) AND (mass_power <= (3)::numeric))),
+    CONSTRAINT tariffs_mass_unit_check CHECK (((mass_unit > (0)::numeric) AND (mass_unit < (1000000)::numeric))),
+    CONSTRAINT tariffs_maximum_check CHECK ((abs(maximum) < ('1000000000000'::bigint)::numeric)),
+    CONSTRAINT tariffs_minimum_check CHECK (((minimum >= (0)::numeric) AND (minimum < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_of_check CHECK (((cardinality(of) >= 1) AND (cardinality(of) <= 50) AND (array_position(of, NULL::text) IS NULL) AND (strpos(array_to_string(of, ''::text), '+'::text) = 0))),
+    CONSTRAINT tariffs_rounding_check CHECK ((rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
+    CONSTRAINT tariffs_tax_category_check CHECK ((tax_category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text]))),
+    CONSTRAINT tariffs_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate <= (1)::numeric))),
+    CONSTRAINT tariffs_tax_reason_check CHECK (((tax_reason <> ''::text) AND (char_length(tax_reason) <= 1000))),
+    CONSTRAINT tariffs_times_check CHECK (((times <> ''::text) AND (char_length(times) <= 63))),
+    CONSTRAINT tariffs_tonne_kg_check CHECK ((tonne_kg = ANY (ARRAY[(1000)::numeric, 453.59237]))),
+    CONSTRAINT tariffs_tonne_rounding_check CHECK ((tonne_rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
+    CONSTRAINT tariffs_tonne_step_check CHECK (((tonne_step > (0)::numeric) AND (tonne_step <= (1000)::numeric))),
+    CONSTRAINT tariffs_unit_check CHECK (((unit > (0)::numeric) AND (unit < ('1000000000000'::bigint)::numeric))),
+    CONSTRAINT tariffs_unit_code_check CHECK ((unit_code ~ '^[A-Z0-9]{2,3}$'::text)),
+    CONSTRAINT tariffs_unit_rate_check CHECK (((abs(unit_rate) < ('1000000000000'::bigint)::numeric) AND ((unit_rate >= (0)::numeric) OR (basis = 'percent'::text)))),
+    CONSTRAINT tariffs_valid_from_check CHECK (isfinite(valid_from)),
+    CONSTRAINT tariffs_valid_to_check CHECK (isfinite(valid_to)),
+    CONSTRAINT tariffs_when_check CHECK (((char_length("when") <= 1000) AND flightbill.when_is_readable("when")))
+);
+
+CREATE FUNCTION flightbill.tariff_unit_code(tariff flightbill.tariffs) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE((tariff).unit_code, CASE WHEN ((tariff).times IS NOT NULL) THEN 'C62'::text WHEN ((tariff).basis = 'per_time'::text) THEN CASE COALESCE((tariff).unit, (1)::numeric) WHEN 1 THEN 'MIN'::text WHEN 60 THEN 'HUR'::text ELSE NULL::text END WHEN (((tariff).basis = 'per_unit'::text) AND (cardinality((tariff).of) = 1) AND ((tariff).of[1] ~~ '%\_kg'::text)) THEN CASE COALESCE((tariff).unit, (1)::numeric) WHEN 1 THEN 'KGM'::text WHEN 1000 THEN 'TNE'::text ELSE NULL::text END WHEN (COALESCE((tariff).unit, (1)::numeric) <> (1)::numeric) THEN 'C62'::text WHEN ((tariff).basis = 'per_km'::text) THEN 'KMT'::text WHEN (((tariff).basis = 'per_tonne'::text) AND (COALESCE((tariff).tonne_kg, (1000)::numeric) = (1000)::numeric)) THEN 'TNE'::text ELSE NULL::text END, 'C62'::text);
 
 CREATE FUNCTION flightbill.tariffs_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2123,7 +2641,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is PAID without a payment', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                HINT = 'Nothing was due, or it was set against another document; flightbill.reverse_payment takes a set-off back, but that of the document that it voids.';
+                HINT = 'Nothing was due, or it was set against the document that it voids; another set-off is taken back by flightbill.reverse_payment.';
     END IF;
     PERFORM flightbill.settle_invoice(invoice.id, NULL, btrim(unmark_invoice_paid.reason));
 END
@@ -2185,17 +2703,15 @@ BEGIN
         END IF;
     END IF;
 
-    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
-    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason))
+    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason, outside_scope)
+    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason), original.outside_scope)
     RETURNING * INTO note;
-    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail, interest_on, interest_through)
-    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail, c.interest_on, c.interest_through
+    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail,
+        tax_category, tax_reason, unit_code, account, interest_on, interest_through)
+    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail,
+        c.tax_category, c.tax_reason, c.unit_code, c.account, c.interest_on, c.interest_through
     FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
-    IF note.kind = 'credit_note' THEN
-        PERFORM flightbill.issue_credit_note(note.id, now(), today);
-    ELSE
-        PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
-    END IF;
+    PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
     UPDATE flightbill.invoices i SET status = 'VOID' WHERE i.id = original.id;
     open := flightbill.open_amount(original.id);
     IF open <> 0 THEN
@@ -2233,44 +2749,6 @@ BEGIN
         ORDER BY v.credit_note_id DESC LIMIT 1);
 END
 $$;
-
-CREATE FUNCTION flightbill.week_minutes(during text) RETURNS int4multirange
-    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-DECLARE
-    item text;
-    m text[];
-    first int;
-    last int;
-    begins int;
-    ends int;
-    minutes int4multirange := '{}';
-BEGIN
-    FOREACH item IN ARRAY string_to_array(during, ',') LOOP
-        m := regexp_match(btrim(item, ' ') COLLATE "C",
-            '^(?=.)(?:(Mo|Tu|We|Th|Fr|Sa|Su)(?:-(Mo|Tu|We|Th|Fr|Sa|Su))?(?: +|$))?(?:((?:[01][0-9]|2[0-3]):[0-5][0-9])-((?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00))?$');
-        IF m IS NULL OR m[1] = m[2] OR m[3] = m[4] THEN
-            RETURN NULL;
-        END IF;
-        first := (strpos('MoTuWeThFrSaSu', coalesce(m[1], 'Mo')) - 1) / 2;
-        last := (strpos('MoTuWeThFrSaSu', coalesce(m[2], m[1], 'Su')) - 1) / 2;
-        begins := coalesce(left(m[3], 2)::int * 60 + right(m[3], 2)::int, 0);
-        ends := coalesce(left(m[4], 2)::int * 60 + right(m[4], 2)::int, 1440);
-        IF ends < begins THEN -- past midnight
-            ends := ends + 1440;
-        END IF;
-        FOR day IN first .. last + CASE WHEN last < first THEN 7 ELSE 0 END LOOP
-            minutes := minutes + int4multirange(int4range(day % 7 * 1440 + begins, day % 7 * 1440 + ends));
-        END LOOP;
-    END LOOP;
-    -- Of the week after there is a night at most, and that is this week's first.
-    IF upper(minutes) > 10080 THEN
-        minutes := minutes + int4multirange(int4range(0, upper(minutes) - 10080));
-    END IF;
-    RETURN minutes * int4multirange(int4range(0, 10080));
-END
-$_$;
 
 CREATE FUNCTION flightbill.when_facts(conditions text) RETURNS TABLE(fact text, numbers nummultirange, texts text[], others boolean, absent boolean)
     LANGUAGE plpgsql IMMUTABLE STRICT ROWS 2 PARALLEL SAFE
@@ -2367,15 +2845,6 @@ BEGIN
     END LOOP;
 END
 $_$;
-
-CREATE FUNCTION flightbill.when_is_readable(conditions text) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    RETURN NOT EXISTS (SELECT FROM flightbill.when_facts(conditions) AS f WHERE f.fact IS NULL);
-END
-$$;
 
 CREATE FUNCTION flightbill.withdraw_promise(client text) RETURNS void
     LANGUAGE plpgsql
@@ -2496,17 +2965,6 @@ CREATE TABLE flightbill.billing_runs (
     CONSTRAINT billing_runs_trigger_check CHECK ((trigger = ANY (ARRAY['start'::text, 'schedule'::text, 'manual'::text])))
 );
 
-CREATE TABLE flightbill.billing_settings (
-    singleton boolean DEFAULT true NOT NULL,
-    timezone text NOT NULL,
-    close text NOT NULL,
-    billing_start date NOT NULL,
-    tax_by text DEFAULT 'invoice'::text NOT NULL,
-    CONSTRAINT billing_settings_close_check CHECK ((close = ANY (ARRAY['period_end'::text, 'next_day'::text]))),
-    CONSTRAINT billing_settings_singleton_check CHECK (singleton),
-    CONSTRAINT billing_settings_tax_by_check CHECK ((tax_by = ANY (ARRAY['invoice'::text, 'line'::text])))
-);
-
 CREATE VIEW flightbill.billing_days AS
  WITH settings AS (
          SELECT billing_settings.timezone,
@@ -2548,43 +3006,6 @@ CREATE VIEW flightbill.billing_days AS
      CROSS JOIN LATERAL ( SELECT (local.clock AT TIME ZONE 'UTC'::text) AS shown) as_utc)
      CROSS JOIN LATERAL ( SELECT (as_utc.shown - (((as_utc.shown - '26:00:00'::interval) AT TIME ZONE s.timezone) - (local.clock - '26:00:00'::interval))) AS early,
             (as_utc.shown - (((as_utc.shown + '26:00:00'::interval) AT TIME ZONE s.timezone) - (local.clock + '26:00:00'::interval))) AS late) candidates);
-
-CREATE TABLE flightbill.customers (
-    id bigint NOT NULL,
-    code text NOT NULL COLLATE pg_catalog."C",
-    name text NOT NULL,
-    billing_frequency text NOT NULL,
-    week_ends_on smallint,
-    payment_terms_days integer DEFAULT 30 NOT NULL,
-    billing_hold boolean DEFAULT false NOT NULL,
-    invoice_seq bigint DEFAULT 0 NOT NULL,
-    credit_note_seq bigint DEFAULT 0 NOT NULL,
-    held_through date,
-    legal_name text,
-    street text,
-    city text,
-    postcode text,
-    subdivision text,
-    country text COLLATE pg_catalog."C",
-    vat_id text COLLATE pg_catalog."C",
-    legal_id text COLLATE pg_catalog."C",
-    legal_id_scheme text COLLATE pg_catalog."C",
-    electronic_address text COLLATE pg_catalog."C",
-    electronic_address_scheme text COLLATE pg_catalog."C",
-    buyer_reference text,
-    emails text[] DEFAULT '{}'::text[] NOT NULL,
-    language text COLLATE pg_catalog."C",
-    late_interest_rate numeric,
-    CONSTRAINT customers_billing_frequency_check CHECK ((billing_frequency = ANY (ARRAY['per_flight'::text, 'weekly'::text, 'monthly'::text]))),
-    CONSTRAINT customers_code_check CHECK ((code ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$'::text)),
-    CONSTRAINT customers_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
-    CONSTRAINT customers_language_check CHECK ((language = ANY (ARRAY['en'::text, 'de'::text, 'fr'::text, 'es'::text]))),
-    CONSTRAINT customers_late_interest_rate_check CHECK (((late_interest_rate >= (0)::numeric) AND (late_interest_rate <= (1)::numeric))),
-    CONSTRAINT customers_name_check CHECK (((name <> ''::text) AND (name = flightbill.clean_text(name)) AND (char_length(name) <= 1000))),
-    CONSTRAINT customers_payment_terms_days_check CHECK (((payment_terms_days >= 0) AND (payment_terms_days <= 3650))),
-    CONSTRAINT customers_week_ends_on_check CHECK (((week_ends_on >= 1) AND (week_ends_on <= 7))),
-    CONSTRAINT customers_week_ends_on_exactly_when_weekly CHECK (((billing_frequency = 'weekly'::text) = (week_ends_on IS NOT NULL)))
-);
 
 CREATE VIEW flightbill.billing_calendar AS
  WITH state AS (
@@ -2644,6 +3065,7 @@ CREATE VIEW flightbill.billing_calendar AS
     i.id AS invoice_id,
     i.number,
     i.currency,
+    i.outside_scope,
     i.total,
     i.parked_reason AS reason
    FROM (((flightbill.invoices i
@@ -2660,6 +3082,7 @@ UNION ALL
     NULL::bigint AS invoice_id,
     NULL::text AS number,
     NULL::text AS currency,
+    NULL::boolean AS outside_scope,
     NULL::numeric AS total,
     NULL::text AS reason
    FROM (flightbill.customers c
@@ -2818,37 +3241,6 @@ ALTER TABLE flightbill.changed_tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS I
     CACHE 1
 );
 
-CREATE TABLE flightbill.charges (
-    id bigint NOT NULL,
-    invoice_id bigint NOT NULL,
-    flight_id text COLLATE pg_catalog."C",
-    tariff_id bigint,
-    code text NOT NULL COLLATE pg_catalog."C",
-    description text NOT NULL,
-    quantity numeric NOT NULL,
-    unit_rate numeric NOT NULL,
-    amount numeric NOT NULL,
-    tax_rate numeric NOT NULL,
-    tax_amount numeric NOT NULL,
-    flown_on date NOT NULL,
-    late boolean DEFAULT false NOT NULL,
-    origin text,
-    tax_category text DEFAULT 'standard'::text NOT NULL,
-    tax_reason text,
-    unit_code text COLLATE pg_catalog."C",
-    account text COLLATE pg_catalog."C",
-    detail jsonb,
-    interest_on bigint,
-    interest_through date,
-    CONSTRAINT charges_check CHECK (
-CASE
-    WHEN (interest_on IS NULL) THEN ((num_nulls(flight_id, tariff_id) = 0) AND (interest_through IS NULL))
-    ELSE ((num_nonnulls(flight_id, tariff_id) = 0) AND (interest_through IS NOT NULL))
-END),
-    CONSTRAINT charges_origin_check CHECK ((origin = ANY (ARRAY['rebilled'::text, 'correction'::text]))),
-    CONSTRAINT charges_tax_category_check CHECK ((tax_category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text])))
-);
-
 ALTER TABLE flightbill.charges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME flightbill.charges_id_seq
     START WITH 1
@@ -2856,17 +3248,6 @@ ALTER TABLE flightbill.charges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
-);
-
-CREATE TABLE flightbill.currency_rates (
-    currency text NOT NULL COLLATE pg_catalog."C",
-    in_currency text NOT NULL COLLATE pg_catalog."C",
-    day date NOT NULL,
-    rate numeric NOT NULL,
-    CONSTRAINT currency_rates_check CHECK (((in_currency ~ '^[A-Z]{3}$'::text) AND (in_currency <> currency))),
-    CONSTRAINT currency_rates_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT currency_rates_day_check CHECK (isfinite(day)),
-    CONSTRAINT currency_rates_rate_check CHECK (((rate > (0)::numeric) AND (rate < ('1000000000000'::bigint)::numeric)))
 );
 
 CREATE TABLE flightbill.customer_aircraft (
@@ -2918,6 +3299,44 @@ ALTER TABLE flightbill.customers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE SEQUENCE flightbill.river_job_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE flightbill.river_job_id_seq OWNED BY flightbill.river_job.id;
+
+CREATE TABLE flightbill.deliveries (
+    id text DEFAULT ('msg_'::text || replace((gen_random_uuid())::text, '-'::text, ''::text)) NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL,
+    event text NOT NULL,
+    invoice_id bigint,
+    closes_on date,
+    webhook_id bigint,
+    target text NOT NULL,
+    payload json NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    last_error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    next_at timestamp with time zone DEFAULT now(),
+    delivered_at timestamp with time zone,
+    job_id bigint DEFAULT nextval('flightbill.river_job_id_seq'::regclass) NOT NULL,
+    CONSTRAINT deliveries_check CHECK (((kind = 'webhook'::text) = (webhook_id IS NOT NULL))),
+    CONSTRAINT deliveries_check1 CHECK (
+CASE event
+    WHEN 'run.finished'::text THEN ((invoice_id IS NULL) AND (closes_on IS NOT NULL))
+    ELSE ((invoice_id IS NOT NULL) AND (closes_on IS NULL))
+END),
+    CONSTRAINT deliveries_check2 CHECK (((state = 'delivered'::text) = (delivered_at IS NOT NULL))),
+    CONSTRAINT deliveries_check3 CHECK (((state = ANY (ARRAY['pending'::text, 'failed'::text])) = (next_at IS NOT NULL))),
+    CONSTRAINT deliveries_event_check CHECK ((event = ANY (ARRAY['invoice.issued'::text, 'invoice.overdue'::text, 'invoice.paid'::text, 'invoice.voided'::text, 'run.finished'::text]))),
+    CONSTRAINT deliveries_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'mail'::text]))),
+    CONSTRAINT deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'failed'::text, 'delivered'::text, 'given_up'::text])))
 );
 
 CREATE TABLE flightbill.flight_source_outages (
@@ -3044,6 +3463,20 @@ CREATE VIEW flightbill.invoice_balances AS
           WHERE (p_1.invoice_id = i.id)) p)
   WHERE (i.status <> 'DRAFT'::text);
 
+CREATE TABLE flightbill.invoice_documents (
+    invoice_id bigint NOT NULL,
+    format text NOT NULL COLLATE pg_catalog."C",
+    version text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    bytes bytea NOT NULL,
+    sha256 bytea NOT NULL,
+    CONSTRAINT invoice_documents_bytes_check CHECK ((length(bytes) > 0)),
+    CONSTRAINT invoice_documents_format_check CHECK ((format = ANY (ARRAY['pdf'::text, 'ubl'::text, 'cii'::text]))),
+    CONSTRAINT invoice_documents_sha256_is_of_bytes CHECK ((sha256 = sha256(bytes))),
+    CONSTRAINT invoice_documents_version_check CHECK ((version <> ''::text))
+);
+ALTER TABLE ONLY flightbill.invoice_documents ALTER COLUMN bytes SET STORAGE EXTERNAL;
+
 CREATE TABLE flightbill.invoice_events (
     id bigint NOT NULL,
     invoice_id bigint NOT NULL,
@@ -3107,10 +3540,29 @@ CREATE TABLE flightbill.issuers (
     language text DEFAULT 'en'::text NOT NULL COLLATE pg_catalog."C",
     note text,
     logo bytea,
+    CONSTRAINT issuers_account_name_check CHECK (((account_name <> ''::text) AND (char_length(account_name) <= 200))),
+    CONSTRAINT issuers_bic_check CHECK ((bic ~ '^[A-Z0-9]{8}([A-Z0-9]{3})?$'::text)),
+    CONSTRAINT issuers_city_check CHECK (((city <> ''::text) AND (char_length(city) <= 200))),
+    CONSTRAINT issuers_contact_email_check CHECK (((contact_email ~ '@'::text) AND (char_length(contact_email) <= 254))),
+    CONSTRAINT issuers_contact_name_check CHECK (((contact_name <> ''::text) AND (char_length(contact_name) <= 200))),
+    CONSTRAINT issuers_contact_phone_check CHECK (((contact_phone <> ''::text) AND (char_length(contact_phone) <= 64))),
     CONSTRAINT issuers_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT issuers_electronic_address_check CHECK (((electronic_address <> ''::text) AND (char_length(electronic_address) <= 254))),
+    CONSTRAINT issuers_electronic_address_scheme_check CHECK ((electronic_address_scheme ~ '^([0-9]{4}|[A-Z]{2})$'::text)),
+    CONSTRAINT issuers_iban_check CHECK ((iban ~ '^[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}$'::text)),
     CONSTRAINT issuers_language_check CHECK ((language = ANY (ARRAY['en'::text, 'de'::text, 'fr'::text, 'es'::text]))),
+    CONSTRAINT issuers_legal_id_check CHECK (((legal_id <> ''::text) AND (char_length(legal_id) <= 64))),
+    CONSTRAINT issuers_legal_id_scheme_check CHECK ((legal_id_scheme ~ '^[0-9]{4}$'::text)),
+    CONSTRAINT issuers_logo_check CHECK (((octet_length(logo) >= 1) AND (octet_length(logo) <= 200000))),
+    CONSTRAINT issuers_mail_from_check CHECK (((mail_from ~ '@'::text) AND (char_length(mail_from) <= 200))),
     CONSTRAINT issuers_name_check CHECK (((name <> ''::text) AND (char_length(name) <= 1000))),
-    CONSTRAINT issuers_tax_currency_check CHECK ((tax_currency ~ '^[A-Z]{3}$'::text))
+    CONSTRAINT issuers_note_check CHECK (((note <> ''::text) AND (char_length(note) <= 1000))),
+    CONSTRAINT issuers_postcode_check CHECK (((postcode <> ''::text) AND (char_length(postcode) <= 64))),
+    CONSTRAINT issuers_street_check CHECK (((street <> ''::text) AND (char_length(street) <= 200))),
+    CONSTRAINT issuers_subdivision_check CHECK (((subdivision <> ''::text) AND (char_length(subdivision) <= 200))),
+    CONSTRAINT issuers_tax_currency_check CHECK ((tax_currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT issuers_tax_registration_check CHECK (((tax_registration <> ''::text) AND (char_length(tax_registration) <= 64))),
+    CONSTRAINT issuers_vat_id_check CHECK ((vat_id ~ '^[A-Z]{2}[A-Z0-9+*]{2,62}$'::text))
 );
 
 ALTER TABLE flightbill.issuers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -3271,15 +3723,6 @@ CREATE UNLOGGED TABLE flightbill.queue_promises (
     until timestamp with time zone NOT NULL
 );
 
-CREATE SEQUENCE flightbill.river_job_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-
-ALTER SEQUENCE flightbill.river_job_id_seq OWNED BY flightbill.river_job.id;
-
 CREATE UNLOGGED TABLE flightbill.river_leader (
     elected_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
@@ -3320,94 +3763,6 @@ CREATE TABLE flightbill.river_queue (
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     paused_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
-);
-
-CREATE TABLE flightbill.tariffs (
-    id bigint NOT NULL,
-    code text NOT NULL COLLATE pg_catalog."C",
-    description text DEFAULT ''::text NOT NULL,
-    basis text NOT NULL,
-    customer_id bigint,
-    airport text COLLATE pg_catalog."C",
-    applies_to text NOT NULL,
-    band_from numeric,
-    band_to numeric,
-    unit_rate numeric NOT NULL,
-    minimum numeric,
-    currency text NOT NULL COLLATE pg_catalog."C",
-    tax_rate numeric DEFAULT 0 NOT NULL,
-    valid_from date NOT NULL,
-    valid_to date,
-    "when" text,
-    during text,
-    of text[],
-    unit numeric,
-    free numeric,
-    free_mode text,
-    rounding text,
-    times text,
-    tonne_kg numeric,
-    tonne_rounding text,
-    tonne_step numeric,
-    band_of text,
-    band_mode text,
-    fixed numeric,
-    factor numeric,
-    maximum numeric,
-    minimum_at_zero boolean DEFAULT false NOT NULL,
-    distance_less numeric,
-    distance_unit numeric,
-    distance_power numeric,
-    mass_unit numeric,
-    mass_power numeric,
-    decimals smallint,
-    tax_category text,
-    tax_reason text,
-    unit_code text COLLATE pg_catalog."C",
-    account text COLLATE pg_catalog."C",
-    CONSTRAINT tariffs_account_check CHECK (((account <> ''::text) AND (char_length(account) <= 64))),
-    CONSTRAINT tariffs_airport_check CHECK (((airport <> ''::text) AND (airport = flightbill.clean_text(airport)) AND (char_length(airport) <= 200))),
-    CONSTRAINT tariffs_applies_to_check CHECK ((applies_to = ANY (ARRAY['departure'::text, 'arrival'::text, 'any'::text]))),
-    CONSTRAINT tariffs_band_from_check CHECK (((band_from >= (0)::numeric) AND (band_from < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_band_mode_check CHECK ((band_mode = ANY (ARRAY['marginal'::text, 'whole'::text]))),
-    CONSTRAINT tariffs_band_of_check CHECK (((band_of <> ''::text) AND (char_length(band_of) <= 63))),
-    CONSTRAINT tariffs_band_to_check CHECK (((band_to > (0)::numeric) AND (band_to < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_basis_check CHECK ((basis = ANY (ARRAY['per_flight'::text, 'per_tonne'::text, 'per_km'::text, 'per_passenger'::text, 'route'::text, 'terminal'::text, 'per_unit'::text, 'per_time'::text, 'formula'::text, 'percent'::text, 'top_up'::text]))),
-    CONSTRAINT tariffs_check CHECK (((tax_rate = (0)::numeric) OR (COALESCE(tax_category, 'standard'::text) = 'standard'::text))),
-    CONSTRAINT tariffs_check1 CHECK ((band_to > COALESCE(band_from, (0)::numeric))),
-    CONSTRAINT tariffs_check2 CHECK ((valid_to > valid_from)),
-    CONSTRAINT tariffs_check3 CHECK (((during IS NULL) OR (applies_to <> 'any'::text))),
-    CONSTRAINT tariffs_code_check CHECK (((code <> ''::text) AND (code = flightbill.clean_text(code)) AND (char_length(code) <= 200) AND (strpos(code, '+'::text) = 0))),
-    CONSTRAINT tariffs_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT tariffs_decimals_check CHECK (((decimals >= 0) AND (decimals <= 6))),
-    CONSTRAINT tariffs_description_check CHECK ((char_length(description) <= 1000)),
-    CONSTRAINT tariffs_distance_less_check CHECK (((distance_less >= (0)::numeric) AND (distance_less < (1000000)::numeric))),
-    CONSTRAINT tariffs_distance_power_check CHECK (((distance_power >= (0)::numeric) AND (distance_power <= (3)::numeric))),
-    CONSTRAINT tariffs_distance_unit_check CHECK (((distance_unit > (0)::numeric) AND (distance_unit < (1000000)::numeric))),
-    CONSTRAINT tariffs_during_check CHECK (((during IS NULL) OR ((char_length(during) <= 1000) AND (flightbill.week_minutes(during) IS NOT NULL)))),
-    CONSTRAINT tariffs_factor_check CHECK (((factor >= (0)::numeric) AND (factor < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_fixed_check CHECK ((abs(fixed) < ('1000000000000'::bigint)::numeric)),
-    CONSTRAINT tariffs_free_check CHECK (((free >= (0)::numeric) AND (free < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_free_mode_check CHECK ((free_mode = ANY (ARRAY['deduct'::text, 'threshold'::text]))),
-    CONSTRAINT tariffs_mass_power_check CHECK (((mass_power >= (0)::numeric) AND (mass_power <= (3)::numeric))),
-    CONSTRAINT tariffs_mass_unit_check CHECK (((mass_unit > (0)::numeric) AND (mass_unit < (1000000)::numeric))),
-    CONSTRAINT tariffs_maximum_check CHECK ((abs(maximum) < ('1000000000000'::bigint)::numeric)),
-    CONSTRAINT tariffs_minimum_check CHECK (((minimum >= (0)::numeric) AND (minimum < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_of_check CHECK (((cardinality(of) >= 1) AND (cardinality(of) <= 50) AND (array_position(of, NULL::text) IS NULL) AND (strpos(array_to_string(of, ''::text), '+'::text) = 0))),
-    CONSTRAINT tariffs_rounding_check CHECK ((rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
-    CONSTRAINT tariffs_tax_category_check CHECK ((tax_category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text]))),
-    CONSTRAINT tariffs_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate <= (1)::numeric))),
-    CONSTRAINT tariffs_tax_reason_check CHECK (((tax_reason <> ''::text) AND (char_length(tax_reason) <= 1000))),
-    CONSTRAINT tariffs_times_check CHECK (((times <> ''::text) AND (char_length(times) <= 63))),
-    CONSTRAINT tariffs_tonne_kg_check CHECK ((tonne_kg = ANY (ARRAY[(1000)::numeric, 453.59237]))),
-    CONSTRAINT tariffs_tonne_rounding_check CHECK ((tonne_rounding = ANY (ARRAY['up'::text, 'nearest'::text, 'down'::text, 'none'::text]))),
-    CONSTRAINT tariffs_tonne_step_check CHECK (((tonne_step > (0)::numeric) AND (tonne_step <= (1000)::numeric))),
-    CONSTRAINT tariffs_unit_check CHECK (((unit > (0)::numeric) AND (unit < ('1000000000000'::bigint)::numeric))),
-    CONSTRAINT tariffs_unit_code_check CHECK ((unit_code ~ '^[A-Z0-9]{2,3}$'::text)),
-    CONSTRAINT tariffs_unit_rate_check CHECK (((abs(unit_rate) < ('1000000000000'::bigint)::numeric) AND ((unit_rate >= (0)::numeric) OR (basis = 'percent'::text)))),
-    CONSTRAINT tariffs_valid_from_check CHECK (isfinite(valid_from)),
-    CONSTRAINT tariffs_valid_to_check CHECK (isfinite(valid_to)),
-    CONSTRAINT tariffs_when_check CHECK (((char_length("when") <= 1000) AND flightbill.when_is_readable("when")))
 );
 
 ALTER TABLE flightbill.tariffs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -3607,6 +3962,37 @@ UNION ALL
           WHERE (p.registration_form = flightbill.code_form(a.registration))))))
   GROUP BY (flightbill.code_form(a.registration));
 
+CREATE TABLE flightbill.webhook_secrets (
+    webhook_id bigint NOT NULL,
+    secret text NOT NULL COLLATE pg_catalog."C",
+    until timestamp with time zone,
+    CONSTRAINT webhook_secrets_secret_check CHECK ((secret ~ '^whsec_[A-Za-z0-9+/]{32,}={0,2}$'::text))
+);
+
+CREATE TABLE flightbill.webhooks (
+    id bigint NOT NULL,
+    url text NOT NULL COLLATE pg_catalog."C",
+    target text GENERATED ALWAYS AS (regexp_replace(regexp_replace(url, '^(https?://)[^/?#]*@'::text, '\1'::text), '[?#].*$'::text, ''::text)) STORED NOT NULL COLLATE pg_catalog."C",
+    events text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    stopped_at timestamp with time zone,
+    stopped_reason text,
+    removed_at timestamp with time zone,
+    active boolean GENERATED ALWAYS AS (((stopped_at IS NULL) AND (removed_at IS NULL))) STORED NOT NULL,
+    CONSTRAINT webhooks_check CHECK (((stopped_at IS NULL) = (stopped_reason IS NULL))),
+    CONSTRAINT webhooks_events_check CHECK (((events <> '{}'::text[]) AND (events <@ '{invoice.issued,invoice.overdue,invoice.paid,invoice.voided,run.finished}'::text[]) AND (array_position(events, NULL::text) IS NULL))),
+    CONSTRAINT webhooks_url_check CHECK (((url ~ '^https?://[!-~]+$'::text) AND (char_length(url) <= 2000)))
+);
+
+ALTER TABLE flightbill.webhooks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.webhooks_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY flightbill.flight_processing_queue ALTER COLUMN job_id SET DEFAULT 
 CASE
     WHEN (current_setting('session_replication_role'::text) = 'replica'::text) THEN flightbill.refuse_replica()
@@ -3677,6 +4063,9 @@ ALTER TABLE ONLY flightbill.customers
 ALTER TABLE ONLY flightbill.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY flightbill.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY flightbill.flight_source_outages
     ADD CONSTRAINT flight_source_outages_pkey PRIMARY KEY (client);
 
@@ -3688,6 +4077,9 @@ ALTER TABLE ONLY flightbill.gathered_flights
 
 ALTER TABLE ONLY flightbill.goose_db_version
     ADD CONSTRAINT goose_db_version_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY flightbill.invoice_documents
+    ADD CONSTRAINT invoice_documents_pkey PRIMARY KEY (invoice_id, format);
 
 ALTER TABLE ONLY flightbill.invoice_events
     ADD CONSTRAINT invoice_events_pkey PRIMARY KEY (id);
@@ -3746,6 +4138,12 @@ ALTER TABLE ONLY flightbill.tariffs
 ALTER TABLE ONLY flightbill.voided_flights
     ADD CONSTRAINT voided_flights_pkey PRIMARY KEY (flight_id, credit_note_id);
 
+ALTER TABLE ONLY flightbill.webhook_secrets
+    ADD CONSTRAINT webhook_secrets_pkey PRIMARY KEY (webhook_id, secret);
+
+ALTER TABLE ONLY flightbill.webhooks
+    ADD CONSTRAINT webhooks_pkey PRIMARY KEY (id);
+
 CREATE INDEX aircraft_form_idx ON flightbill.aircraft USING btree (flightbill.code_form(registration));
 
 CREATE UNIQUE INDEX aircraft_types_form_idx ON flightbill.aircraft_types USING btree (flightbill.code_form(aircraft_type));
@@ -3771,6 +4169,12 @@ CREATE INDEX customer_operators_customer_idx ON flightbill.customer_operators US
 CREATE INDEX customer_operators_form_idx ON flightbill.customer_operators USING btree (flightbill.code_form(operator));
 
 CREATE UNIQUE INDEX customers_code_once_in_any_case ON flightbill.customers USING btree (upper(code));
+
+CREATE INDEX deliveries_created_idx ON flightbill.deliveries USING btree (created_at, id);
+
+CREATE INDEX deliveries_invoice_idx ON flightbill.deliveries USING btree (invoice_id) WHERE (invoice_id IS NOT NULL);
+
+CREATE INDEX deliveries_open_idx ON flightbill.deliveries USING btree (state, kind) WHERE (state <> 'delivered'::text);
 
 CREATE INDEX invoice_events_invoice_idx ON flightbill.invoice_events USING btree (invoice_id);
 
@@ -3817,6 +4221,8 @@ CREATE INDEX tariffs_code_form_idx ON flightbill.tariffs USING btree (flightbill
 CREATE INDEX voided_flights_credit_note_idx ON flightbill.voided_flights USING btree (credit_note_id);
 
 CREATE INDEX voided_flights_open_idx ON flightbill.voided_flights USING btree (flight_id) WHERE (rebilled_at IS NULL);
+
+CREATE UNIQUE INDEX webhook_secrets_one_current ON flightbill.webhook_secrets USING btree (webhook_id) WHERE (until IS NULL);
 
 CREATE OR REPLACE VIEW flightbill.journal AS
  SELECT l.entry,
@@ -3955,6 +4361,10 @@ CREATE TRIGGER keep_numbers BEFORE UPDATE OF code, invoice_seq, credit_note_seq 
 
 ALTER TABLE flightbill.customers ENABLE ALWAYS TRIGGER keep_numbers;
 
+CREATE TRIGGER make_totals AFTER INSERT ON flightbill.invoice_taxes REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.invoice_taxes_make_totals();
+
+ALTER TABLE flightbill.invoice_taxes ENABLE ALWAYS TRIGGER make_totals;
+
 CREATE TRIGGER only_forward BEFORE INSERT OR DELETE OR UPDATE OF closes_on ON flightbill.billing_runs FOR EACH ROW EXECUTE FUNCTION flightbill.billing_runs_only_forward();
 
 ALTER TABLE flightbill.billing_runs ENABLE ALWAYS TRIGGER only_forward;
@@ -4033,6 +4443,10 @@ CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id ON flightbill
 
 ALTER TABLE flightbill.billed_flights ENABLE ALWAYS TRIGGER refuse_removal;
 
+CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE ON flightbill.invoice_taxes FOR EACH ROW EXECUTE FUNCTION flightbill.refuse_removal();
+
+ALTER TABLE flightbill.invoice_taxes ENABLE ALWAYS TRIGGER refuse_removal;
+
 CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_id ON flightbill.voided_flights FOR EACH ROW EXECUTE FUNCTION flightbill.refuse_removal();
 
 ALTER TABLE flightbill.voided_flights ENABLE ALWAYS TRIGGER refuse_removal;
@@ -4053,9 +4467,25 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.charges FOR EACH ST
 
 ALTER TABLE flightbill.charges ENABLE ALWAYS TRIGGER refuse_truncate;
 
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.deliveries FOR EACH STATEMENT EXECUTE FUNCTION flightbill.deliveries_stay();
+
+ALTER TABLE flightbill.deliveries ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoice_documents FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
+
+ALTER TABLE flightbill.invoice_documents ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoice_taxes FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
+
+ALTER TABLE flightbill.invoice_taxes ENABLE ALWAYS TRIGGER refuse_truncate;
+
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoices FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
 ALTER TABLE flightbill.invoices ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.issuers FOR EACH STATEMENT EXECUTE FUNCTION flightbill.issuers_stay();
+
+ALTER TABLE flightbill.issuers ENABLE ALWAYS TRIGGER refuse_truncate;
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.payments FOR EACH STATEMENT EXECUTE FUNCTION flightbill.payments_stay();
 
@@ -4069,9 +4499,21 @@ CREATE TRIGGER stay BEFORE DELETE OR UPDATE OF id, account, bank_reference, book
 
 ALTER TABLE flightbill.bank_entries ENABLE ALWAYS TRIGGER stay;
 
+CREATE TRIGGER stay BEFORE DELETE OR UPDATE OF id, kind, event, invoice_id, closes_on, webhook_id, target, payload, created_at ON flightbill.deliveries FOR EACH ROW EXECUTE FUNCTION flightbill.deliveries_stay();
+
+ALTER TABLE flightbill.deliveries ENABLE ALWAYS TRIGGER stay;
+
+CREATE TRIGGER stay BEFORE DELETE OR UPDATE ON flightbill.issuers FOR EACH ROW EXECUTE FUNCTION flightbill.issuers_stay();
+
+ALTER TABLE flightbill.issuers ENABLE ALWAYS TRIGGER stay;
+
 CREATE TRIGGER stay BEFORE DELETE OR UPDATE ON flightbill.payments FOR EACH ROW EXECUTE FUNCTION flightbill.payments_stay();
 
 ALTER TABLE flightbill.payments ENABLE ALWAYS TRIGGER stay;
+
+CREATE TRIGGER stay_as_given BEFORE DELETE OR UPDATE ON flightbill.invoice_documents FOR EACH ROW EXECUTE FUNCTION flightbill.documents_stay_as_given();
+
+ALTER TABLE flightbill.invoice_documents ENABLE ALWAYS TRIGGER stay_as_given;
 
 CREATE TRIGGER stay_as_issued BEFORE DELETE OR UPDATE ON flightbill.charges FOR EACH ROW EXECUTE FUNCTION flightbill.charges_stay_as_issued();
 
@@ -4095,6 +4537,10 @@ CREATE TRIGGER tariffs_changed_update AFTER UPDATE ON flightbill.tariffs REFEREN
 
 CREATE CONSTRAINT TRIGGER tariffs_do_not_overlap AFTER INSERT ON flightbill.changed_tariffs DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW EXECUTE FUNCTION flightbill.tariffs_do_not_overlap();
 
+CREATE TRIGGER tell AFTER UPDATE ON flightbill.billing_runs FOR EACH ROW WHEN (((old.finished_at IS NULL) AND (new.finished_at IS NOT NULL))) EXECUTE FUNCTION flightbill.billing_runs_tell();
+
+CREATE TRIGGER tell AFTER UPDATE ON flightbill.invoices REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.invoices_tell();
+
 ALTER TABLE ONLY flightbill.billed_flights
     ADD CONSTRAINT billed_flights_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES flightbill.customers(id);
 
@@ -4115,6 +4561,18 @@ ALTER TABLE ONLY flightbill.customer_aircraft
 
 ALTER TABLE ONLY flightbill.customer_operators
     ADD CONSTRAINT customer_operators_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES flightbill.customers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flightbill.deliveries
+    ADD CONSTRAINT deliveries_closes_on_fkey FOREIGN KEY (closes_on) REFERENCES flightbill.billing_runs(closes_on);
+
+ALTER TABLE ONLY flightbill.deliveries
+    ADD CONSTRAINT deliveries_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES flightbill.invoices(id);
+
+ALTER TABLE ONLY flightbill.deliveries
+    ADD CONSTRAINT deliveries_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES flightbill.webhooks(id);
+
+ALTER TABLE ONLY flightbill.invoice_documents
+    ADD CONSTRAINT invoice_documents_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES flightbill.invoices(id);
 
 ALTER TABLE ONLY flightbill.invoice_events
     ADD CONSTRAINT invoice_events_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES flightbill.invoices(id) ON DELETE CASCADE;
@@ -4148,6 +4606,9 @@ ALTER TABLE ONLY flightbill.voided_flights
 
 ALTER TABLE ONLY flightbill.voided_flights
     ADD CONSTRAINT voided_flights_flight_id_fkey FOREIGN KEY (flight_id) REFERENCES flightbill.billed_flights(flight_id);
+
+ALTER TABLE ONLY flightbill.webhook_secrets
+    ADD CONSTRAINT webhook_secrets_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES flightbill.webhooks(id);
 
 GRANT USAGE ON SCHEMA flightbill TO flightbill_enqueuer;
 GRANT USAGE ON SCHEMA flightbill TO flightbill_queue_admin;
@@ -4185,7 +4646,59 @@ REVOKE ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries)
 
 REVOKE ALL ON FUNCTION flightbill.bank_entry_reference(entry flightbill.bank_entries, nth integer) FROM PUBLIC;
 
+GRANT SELECT ON TABLE flightbill.customers TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.customers TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT INSERT(code) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT INSERT(name),UPDATE(name) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT INSERT(billing_frequency),UPDATE(billing_frequency) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT INSERT(week_ends_on),UPDATE(week_ends_on) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(payment_terms_days) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(billing_hold) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(held_through) ON TABLE flightbill.customers TO flightbill_server;
+
+GRANT UPDATE(legal_name) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(street) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(city) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(postcode) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(subdivision) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(country) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(vat_id) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(legal_id) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(legal_id_scheme) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(electronic_address) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(electronic_address_scheme) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(buyer_reference) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(emails) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(language) ON TABLE flightbill.customers TO flightbill_accountant;
+
+GRANT UPDATE(late_interest_rate) ON TABLE flightbill.customers TO flightbill_accountant;
+
+REVOKE ALL ON FUNCTION flightbill.bill_to(customer flightbill.customers) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION flightbill.billing_runs_only_forward() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.billing_runs_tell() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.book_bank_entry(entry_id bigint, invoice_number text, amount numeric) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.book_bank_entry(entry_id bigint, invoice_number text, amount numeric) TO flightbill_accountant;
@@ -4211,6 +4724,8 @@ GRANT INSERT(currency) ON TABLE flightbill.invoices TO flightbill_server;
 
 GRANT UPDATE(status) ON TABLE flightbill.invoices TO flightbill_server;
 
+GRANT INSERT(outside_scope) ON TABLE flightbill.invoices TO flightbill_server;
+
 GRANT INSERT(opened_at) ON TABLE flightbill.invoices TO flightbill_server;
 
 GRANT UPDATE(parked_at) ON TABLE flightbill.invoices TO flightbill_server;
@@ -4229,12 +4744,89 @@ GRANT ALL ON FUNCTION flightbill.claim_flights(client text, most integer, behind
 REVOKE ALL ON FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], billed text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], billed text[]) TO flightbill_server;
 
+GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_reporter;
+GRANT SELECT,INSERT,UPDATE ON TABLE flightbill.currency_rates TO flightbill_accountant;
+
+REVOKE ALL ON FUNCTION flightbill.currency_rate(currency text, in_currency text, on_day date) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION flightbill.customers_keep_numbers() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.deliveries_stay() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.documents_stay_as_given() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.minor_units(currency text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.minor_units(currency text) TO flightbill_server;
+GRANT ALL ON FUNCTION flightbill.minor_units(currency text) TO flightbill_reporter;
+GRANT ALL ON FUNCTION flightbill.minor_units(currency text) TO flightbill_accountant;
+
+REVOKE ALL ON FUNCTION flightbill.tax_of(tax_by text, currency text, base numeric, rate numeric, of_lines numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.tax_of(tax_by text, currency text, base numeric, rate numeric, of_lines numeric) TO flightbill_server;
+GRANT ALL ON FUNCTION flightbill.tax_of(tax_by text, currency text, base numeric, rate numeric, of_lines numeric) TO flightbill_reporter;
+GRANT ALL ON FUNCTION flightbill.tax_of(tax_by text, currency text, base numeric, rate numeric, of_lines numeric) TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.billing_settings TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.billing_settings TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.billing_settings TO flightbill_accountant;
+
+GRANT INSERT(timezone) ON TABLE flightbill.billing_settings TO flightbill_server;
+
+GRANT INSERT(close) ON TABLE flightbill.billing_settings TO flightbill_server;
+
+GRANT INSERT(billing_start) ON TABLE flightbill.billing_settings TO flightbill_server;
+
+GRANT INSERT(tax_by) ON TABLE flightbill.billing_settings TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.charges TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.charges TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.charges TO flightbill_accountant;
+
+GRANT INSERT(invoice_id) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(flight_id) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(tariff_id) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(code) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(description) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(quantity) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(unit_rate) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(amount) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(tax_rate) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(tax_amount) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(flown_on) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(late) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(tax_category) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(tax_reason) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(unit_code) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(account) ON TABLE flightbill.charges TO flightbill_server;
+
+GRANT INSERT(detail) ON TABLE flightbill.charges TO flightbill_server;
+
+REVOKE ALL ON FUNCTION flightbill.draft_sums(draft bigint, currency text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.draft_sums(draft bigint, currency text) TO flightbill_server;
+GRANT ALL ON FUNCTION flightbill.draft_sums(draft bigint, currency text) TO flightbill_reporter;
+GRANT ALL ON FUNCTION flightbill.draft_sums(draft bigint, currency text) TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.end_flight_jobs(client text, job_ids bigint[], attempts smallint[], attempted_at timestamp with time zone[], states text[], scheduled_at timestamp with time zone[], spent boolean[], errors jsonb[], metadata jsonb[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.end_flight_jobs(client text, job_ids bigint[], attempts smallint[], attempted_at timestamp with time zone[], states text[], scheduled_at timestamp with time zone[], spent boolean[], errors jsonb[], metadata jsonb[]) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.enqueue_as_jobs(flight_ids text[], job_ids bigint[], priority smallint, process_after timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.enqueue_deliveries(delivery_ids text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_enqueuer;
@@ -4268,16 +4860,20 @@ REVOKE ALL ON FUNCTION flightbill.hold_flight_jobs(flight_ids text[]) FROM PUBLI
 REVOKE ALL ON FUNCTION flightbill.ignore_bank_entry(entry_id bigint, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.ignore_bank_entry(entry_id bigint, reason text) TO flightbill_accountant;
 
+REVOKE ALL ON FUNCTION flightbill.invoice_taxes_make_totals() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION flightbill.invoice_to_settle(invoice_number text, paid_on date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.invoices_record_event() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.invoices_stay_as_issued() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION flightbill.issue_credit_note(draft bigint, at timestamp with time zone, today date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION flightbill.invoices_tell() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) TO flightbill_server;
+
+REVOKE ALL ON FUNCTION flightbill.issuers_stay() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date) TO flightbill_accountant;
@@ -4293,8 +4889,6 @@ GRANT ALL ON FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on 
 
 REVOKE ALL ON FUNCTION flightbill.match_bank_entries() FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.match_bank_entries() TO flightbill_accountant;
-
-REVOKE ALL ON FUNCTION flightbill.minor_units(currency text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.open_amount(invoice bigint) FROM PUBLIC;
 
@@ -4320,6 +4914,11 @@ REVOKE ALL ON FUNCTION flightbill.refuse_removal() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.refuse_voided_flights(flight_ids text[], priority smallint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION flightbill.remove_documents(retention interval) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.retry_deliveries(delivery_ids text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.retry_deliveries(delivery_ids text[]) TO flightbill_accountant;
+
 REVOKE ALL ON FUNCTION flightbill.reverse_payment(payment_id bigint, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.reverse_payment(payment_id bigint, reason text) TO flightbill_accountant;
 
@@ -4334,6 +4933,13 @@ GRANT ALL ON FUNCTION flightbill.set_off(from_number text, to_number text, amoun
 REVOKE ALL ON FUNCTION flightbill.set_off_pair(invoice bigint, other bigint, amount numeric, at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.settle_invoice(invoice bigint, at timestamp with time zone, taken_back text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE flightbill.tariffs TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.tariffs TO flightbill_reporter;
+GRANT SELECT,INSERT,UPDATE ON TABLE flightbill.tariffs TO flightbill_accountant;
+
+REVOKE ALL ON FUNCTION flightbill.tariff_unit_code(tariff flightbill.tariffs) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.tariff_unit_code(tariff flightbill.tariffs) TO flightbill_server;
 
 REVOKE ALL ON FUNCTION flightbill.tariffs_changed() FROM PUBLIC;
 
@@ -4408,37 +5014,9 @@ GRANT UPDATE(held) ON TABLE flightbill.billing_runs TO flightbill_server;
 
 GRANT UPDATE(parked) ON TABLE flightbill.billing_runs TO flightbill_server;
 
-GRANT SELECT ON TABLE flightbill.billing_settings TO flightbill_server;
-GRANT SELECT ON TABLE flightbill.billing_settings TO flightbill_reporter;
-GRANT SELECT ON TABLE flightbill.billing_settings TO flightbill_accountant;
-
-GRANT INSERT(timezone) ON TABLE flightbill.billing_settings TO flightbill_server;
-
-GRANT INSERT(close) ON TABLE flightbill.billing_settings TO flightbill_server;
-
-GRANT INSERT(billing_start) ON TABLE flightbill.billing_settings TO flightbill_server;
-
 GRANT SELECT ON TABLE flightbill.billing_days TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.billing_days TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.billing_days TO flightbill_accountant;
-
-GRANT SELECT ON TABLE flightbill.customers TO flightbill_server;
-GRANT SELECT ON TABLE flightbill.customers TO flightbill_reporter;
-GRANT SELECT ON TABLE flightbill.customers TO flightbill_accountant;
-
-GRANT INSERT(code) ON TABLE flightbill.customers TO flightbill_accountant;
-
-GRANT INSERT(name),UPDATE(name) ON TABLE flightbill.customers TO flightbill_accountant;
-
-GRANT INSERT(billing_frequency),UPDATE(billing_frequency) ON TABLE flightbill.customers TO flightbill_accountant;
-
-GRANT INSERT(week_ends_on),UPDATE(week_ends_on) ON TABLE flightbill.customers TO flightbill_accountant;
-
-GRANT UPDATE(payment_terms_days) ON TABLE flightbill.customers TO flightbill_accountant;
-
-GRANT UPDATE(billing_hold) ON TABLE flightbill.customers TO flightbill_accountant;
-
-GRANT UPDATE(held_through) ON TABLE flightbill.customers TO flightbill_server;
 
 GRANT SELECT ON TABLE flightbill.billing_calendar TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.billing_calendar TO flightbill_reporter;
@@ -4458,40 +5036,6 @@ GRANT SELECT ON TABLE flightbill.changed_flights TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.changed_flights TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.changed_flights TO flightbill_accountant;
 
-GRANT SELECT ON TABLE flightbill.charges TO flightbill_server;
-GRANT SELECT ON TABLE flightbill.charges TO flightbill_reporter;
-GRANT SELECT ON TABLE flightbill.charges TO flightbill_accountant;
-
-GRANT INSERT(invoice_id) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT INSERT(flight_id) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT INSERT(tariff_id) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT INSERT(code) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT INSERT(description) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT INSERT(quantity) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT INSERT(unit_rate) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT INSERT(amount) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT INSERT(tax_rate) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT INSERT(tax_amount) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT INSERT(flown_on) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT INSERT(late) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT INSERT(detail) ON TABLE flightbill.charges TO flightbill_server;
-
-GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_server;
-GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_reporter;
-GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_accountant;
-
 GRANT SELECT ON TABLE flightbill.customer_aircraft TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.customer_aircraft TO flightbill_reporter;
 GRANT SELECT,INSERT,DELETE ON TABLE flightbill.customer_aircraft TO flightbill_accountant;
@@ -4499,6 +5043,22 @@ GRANT SELECT,INSERT,DELETE ON TABLE flightbill.customer_aircraft TO flightbill_a
 GRANT SELECT ON TABLE flightbill.customer_operators TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.customer_operators TO flightbill_reporter;
 GRANT SELECT,INSERT,DELETE ON TABLE flightbill.customer_operators TO flightbill_accountant;
+
+GRANT USAGE ON SEQUENCE flightbill.river_job_id_seq TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.deliveries TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.deliveries TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.deliveries TO flightbill_accountant;
+
+GRANT UPDATE(state) ON TABLE flightbill.deliveries TO flightbill_server;
+
+GRANT UPDATE(attempts) ON TABLE flightbill.deliveries TO flightbill_server;
+
+GRANT UPDATE(last_error) ON TABLE flightbill.deliveries TO flightbill_server;
+
+GRANT UPDATE(next_at) ON TABLE flightbill.deliveries TO flightbill_server;
+
+GRANT UPDATE(delivered_at) ON TABLE flightbill.deliveries TO flightbill_server;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.flight_source_outages TO flightbill_server;
 
@@ -4522,6 +5082,28 @@ GRANT SELECT ON TABLE flightbill.invoice_balances TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.invoice_balances TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.invoice_balances TO flightbill_accountant;
 
+GRANT SELECT ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.invoice_documents TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
+GRANT INSERT(invoice_id) ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT INSERT(invoice_id) ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
+GRANT INSERT(format) ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT INSERT(format) ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
+GRANT INSERT(version) ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT INSERT(version) ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
+GRANT INSERT(made_at) ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT INSERT(made_at) ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
+GRANT INSERT(bytes) ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT INSERT(bytes) ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
+GRANT INSERT(sha256) ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT INSERT(sha256) ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
 GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_accountant;
@@ -4532,7 +5114,7 @@ GRANT SELECT ON TABLE flightbill.invoice_taxes TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.issuers TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.issuers TO flightbill_reporter;
-GRANT SELECT ON TABLE flightbill.issuers TO flightbill_accountant;
+GRANT SELECT,INSERT ON TABLE flightbill.issuers TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.journal TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.journal TO flightbill_reporter;
@@ -4552,8 +5134,6 @@ GRANT SELECT ON TABLE flightbill.price_book TO flightbill_accountant;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.queue_promises TO flightbill_server;
 
-GRANT USAGE ON SEQUENCE flightbill.river_job_id_seq TO flightbill_server;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.river_leader TO flightbill_server;
 
 GRANT SELECT ON TABLE flightbill.river_migration TO flightbill_server;
@@ -4562,10 +5142,47 @@ GRANT SELECT ON TABLE flightbill.river_migration TO flightbill_accountant;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.river_queue TO flightbill_server;
 
-GRANT SELECT ON TABLE flightbill.tariffs TO flightbill_server;
-GRANT SELECT ON TABLE flightbill.tariffs TO flightbill_reporter;
-GRANT SELECT,INSERT,UPDATE ON TABLE flightbill.tariffs TO flightbill_accountant;
-
 GRANT SELECT ON TABLE flightbill.unmatched_codes TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.unmatched_codes TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.unmatched_codes TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.webhook_secrets TO flightbill_server;
+GRANT DELETE ON TABLE flightbill.webhook_secrets TO flightbill_accountant;
+
+GRANT SELECT(webhook_id) ON TABLE flightbill.webhook_secrets TO flightbill_reporter;
+GRANT SELECT(webhook_id),INSERT(webhook_id) ON TABLE flightbill.webhook_secrets TO flightbill_accountant;
+
+GRANT INSERT(secret) ON TABLE flightbill.webhook_secrets TO flightbill_accountant;
+
+GRANT SELECT(until) ON TABLE flightbill.webhook_secrets TO flightbill_reporter;
+GRANT SELECT(until),UPDATE(until) ON TABLE flightbill.webhook_secrets TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.webhooks TO flightbill_server;
+
+GRANT SELECT(id) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(id) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT INSERT(url) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT SELECT(target) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(target) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT SELECT(events) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(events),INSERT(events) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT SELECT(created_at) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(created_at) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT UPDATE(stopped_at) ON TABLE flightbill.webhooks TO flightbill_server;
+GRANT SELECT(stopped_at) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(stopped_at) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT UPDATE(stopped_reason) ON TABLE flightbill.webhooks TO flightbill_server;
+GRANT SELECT(stopped_reason) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(stopped_reason) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT SELECT(removed_at) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(removed_at),UPDATE(removed_at) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT SELECT(active) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(active) ON TABLE flightbill.webhooks TO flightbill_accountant;

@@ -22,7 +22,7 @@ CREATE TABLE flightbill.invoices (
     currency      text    COLLATE "C" NOT NULL CHECK (currency ~ '^[A-Z]{3}$'), -- ISO 4217
     status        text    NOT NULL DEFAULT 'DRAFT' CHECK (status IN ('DRAFT', 'PENDING', 'OVERDUE', 'PAID', 'VOID')),
     subtotal      numeric,                     -- sum of the lines' amounts; null until issue
-    tax           numeric,                     -- sum of the lines' taxes
+    tax           numeric,                     -- sum of its invoice_taxes
     total         numeric,
     bill_to_name  text,                        -- the customer's name as it was at issue
     outside_scope boolean NOT NULL DEFAULT false, -- of VAT: its charges stand on invoices of their own
@@ -46,7 +46,7 @@ CREATE TABLE flightbill.invoices (
     CHECK ((parked_at IS NULL) = (parked_reason IS NULL)),
     CONSTRAINT invoices_draft_has_no_number CHECK (
         CASE WHEN status = 'DRAFT'
-            THEN num_nonnulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on, paid_at) = 0
+            THEN num_nonnulls(number, subtotal, tax, total, bill_to_name, issuer_id, bill_to, tax_currency, tax_currency_rate, issued_at, due_on, paid_at) = 0
             ELSE num_nulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on) = 0
                 AND total = subtotal + tax AND parked_at IS NULL
         END),
@@ -288,6 +288,36 @@ REVOKE ALL ON FUNCTION flightbill.charges_join_drafts_only FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- What is written of an invoice's taxes makes its totals: nothing is added later.
+CREATE OR REPLACE FUNCTION flightbill.invoice_taxes_make_totals() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET jit = off
+AS $$
+DECLARE
+    wrong text;
+BEGIN
+    SELECT coalesce(i.number, 'draft ' || i.id) INTO wrong
+    FROM (SELECT DISTINCT n.invoice_id FROM new_rows n) AS d
+    JOIN flightbill.invoices i ON i.id = d.invoice_id
+    CROSS JOIN LATERAL (SELECT sum(t.base) AS base, sum(t.tax) AS tax FROM flightbill.invoice_taxes t WHERE t.invoice_id = i.id) AS s
+    WHERE i.subtotal IS DISTINCT FROM s.base OR i.tax IS DISTINCT FROM s.tax
+    LIMIT 1;
+    IF FOUND AND NOT EXISTS (
+        -- A subscription copies a table as it is, whatever comes first.
+        SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%'
+    ) THEN
+        RAISE EXCEPTION 'the taxes of invoice % do not make its totals', wrong
+            USING HINT = 'They are written when it is issued, by flightbill.issue_drafts, and never after.';
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.invoice_taxes_make_totals FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 -- customers_keep_numbers keeps invoice numbers from coming twice: a code that stands on
 -- invoices stays its customer's, since one who got it after would begin again at
 -- CODE-000001; and the last number given out does not go back.
@@ -316,7 +346,7 @@ CREATE OR REPLACE FUNCTION flightbill.refuse_removal() RETURNS trigger
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RAISE EXCEPTION 'rows of % are kept for ever: they are what shows that no flight is billed twice', TG_TABLE_NAME;
+    RAISE EXCEPTION 'rows of % are kept for ever: they show what was billed, and that no flight is billed twice', TG_TABLE_NAME;
 END
 $$;
 REVOKE ALL ON FUNCTION flightbill.refuse_removal FROM PUBLIC;
@@ -342,6 +372,10 @@ CREATE TRIGGER join_drafts_only AFTER INSERT ON flightbill.charges
     REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION flightbill.charges_join_drafts_only();
 
+CREATE TRIGGER make_totals AFTER INSERT ON flightbill.invoice_taxes
+    REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION flightbill.invoice_taxes_make_totals();
+
 CREATE TRIGGER keep_numbers BEFORE UPDATE OF code, invoice_seq, credit_note_seq ON flightbill.customers FOR EACH ROW
     WHEN (OLD.code <> NEW.code OR NEW.invoice_seq < OLD.invoice_seq OR NEW.credit_note_seq < OLD.credit_note_seq)
     EXECUTE FUNCTION flightbill.customers_keep_numbers();
@@ -355,10 +389,14 @@ CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.voided_flights EXECUTE FUNCTION flightbill.refuse_removal();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoices EXECUTE FUNCTION flightbill.refuse_removal();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.charges EXECUTE FUNCTION flightbill.refuse_removal();
+CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE ON flightbill.invoice_taxes
+    FOR EACH ROW EXECUTE FUNCTION flightbill.refuse_removal();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoice_taxes EXECUTE FUNCTION flightbill.refuse_removal();
 
 -- For an apply worker of a logical replication, and whoever else calls himself a replica, too.
 ALTER TABLE flightbill.invoices ENABLE ALWAYS TRIGGER stay_as_issued, ENABLE ALWAYS TRIGGER stay_when_issued, ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE flightbill.charges ENABLE ALWAYS TRIGGER stay_as_issued, ENABLE ALWAYS TRIGGER join_drafts_only, ENABLE ALWAYS TRIGGER refuse_truncate;
+ALTER TABLE flightbill.invoice_taxes ENABLE ALWAYS TRIGGER make_totals, ENABLE ALWAYS TRIGGER refuse_removal, ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE flightbill.billed_flights ENABLE ALWAYS TRIGGER refuse_removal, ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE flightbill.voided_flights ENABLE ALWAYS TRIGGER refuse_removal, ENABLE ALWAYS TRIGGER refuse_truncate;
 
@@ -390,6 +428,7 @@ DROP TABLE flightbill.currency_rates;
 DROP TRIGGER keep_numbers ON flightbill.customers;
 DROP FUNCTION flightbill.customers_keep_numbers;
 DROP FUNCTION flightbill.refuse_removal;
+DROP FUNCTION flightbill.invoice_taxes_make_totals;
 DROP FUNCTION flightbill.charges_join_drafts_only;
 DROP FUNCTION flightbill.charges_stay_as_issued;
 DROP FUNCTION flightbill.invoices_stay_as_issued;

@@ -51,19 +51,6 @@ CROSS JOIN LATERAL (SELECT coalesce(sum(p.amount), 0) AS paid FROM flightbill.pa
 WHERE i.status <> 'DRAFT';
 
 -- +goose StatementBegin
--- minor_units is how many decimals a currency's amounts have (ISO 4217), as billing.MinorUnits knows it.
-CREATE OR REPLACE FUNCTION flightbill.minor_units(currency text) RETURNS int
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE
-        WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN 0
-        WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 3
-        WHEN currency IN ('CLF', 'UYW') THEN 4
-        ELSE 2
-    END;
-REVOKE ALL ON FUNCTION flightbill.minor_units FROM PUBLIC;
--- +goose StatementEnd
-
--- +goose StatementBegin
 -- open_amount is what is left of an issued document: below 0 is its customer's credit.
 CREATE OR REPLACE FUNCTION flightbill.open_amount(invoice bigint) RETURNS numeric
     LANGUAGE sql STABLE
@@ -194,6 +181,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received.';
     END IF;
     PERFORM flightbill.check_payment(invoice, record_payment.amount);
+    record_payment.amount := round(record_payment.amount, flightbill.minor_units(invoice.currency));
     IF char_length(record_payment.reference) > 1000 OR char_length(record_payment.bank_reference) > 200 THEN
         RAISE EXCEPTION 'the payment of invoice % has a reference of % characters', invoice.number, greatest(char_length(record_payment.reference), char_length(record_payment.bank_reference))
             USING ERRCODE = 'invalid_parameter_value', HINT = 'A reference has 1000 characters at most, the bank''s 200.';
@@ -290,6 +278,7 @@ BEGIN
     END IF;
     set_off.amount := coalesce(set_off.amount, least(credit, open));
     PERFORM flightbill.check_payment(target, set_off.amount);
+    set_off.amount := round(set_off.amount, flightbill.minor_units(target.currency));
     IF set_off.amount < 0 OR set_off.amount > least(credit, open) THEN
         RAISE EXCEPTION '% of % cannot be set off against %: the credit is %, and % is open', set_off.amount, source.number, target.number, credit, open
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give at most the smaller of the two, above 0; or no amount.';
@@ -542,7 +531,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is PAID without a payment', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                HINT = 'Nothing was due, or it was set against another document; flightbill.reverse_payment takes a set-off back, but that of the document that it voids.';
+                HINT = 'Nothing was due, or it was set against the document that it voids; another set-off is taken back by flightbill.reverse_payment.';
     END IF;
     PERFORM flightbill.settle_invoice(invoice.id, NULL, btrim(unmark_invoice_paid.reason));
 END
@@ -669,7 +658,6 @@ DROP FUNCTION flightbill.settle_invoice;
 DROP FUNCTION flightbill.check_payment;
 DROP FUNCTION flightbill.invoice_to_settle;
 DROP FUNCTION flightbill.open_amount;
-DROP FUNCTION flightbill.minor_units;
 DROP VIEW flightbill.invoice_balances;
 DROP TABLE flightbill.payments;
 DROP FUNCTION flightbill.payments_stay;

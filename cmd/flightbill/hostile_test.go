@@ -90,6 +90,10 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	})
 	require.NoError(t, service.Stop(t.Context()))
 
+	exec(`INSERT INTO webhooks (url, events) VALUES ('https://example.test/', '{invoice.voided}')`)
+	exec(`UPDATE webhooks SET stopped_at = now(), stopped_reason = $1`, name)
+	exec(`INSERT INTO deliveries (kind, event, invoice_id, target, payload, last_error) SELECT 'mail', 'invoice.issued', id, $1, '{}', $1 FROM invoices WHERE number = 'EACH-000001'`, name)
+
 	tariffs := filepath.Join(t.TempDir(), "tariffs.csv")
 	require.NoError(t, os.WriteFile(tariffs, []byte(pricedTariffs+`"`+name+`","`+name+`",per_flight,"`+name+`",,any,,,,,,1,,EUR,0,2012-01-01,,`+"\n"), 0o600))
 	statement := filepath.Join(t.TempDir(), "bank.csv")
@@ -101,6 +105,7 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 		"consolidate": {"--dry-run", "--run-date", "2013-01-20"}, "invoices list": nil, "invoices show": {"EACH-000001"}, "overlaps": nil,
 		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "settings": nil, "migrate status": nil, "migrate grant": {"reporter"},
 		"pinot check": {"W1"}, "price": {"E1"}, "tariffs check": {tariffs},
+		"webhooks list": nil, "deliveries list": nil,
 		"tariffs try": {tariffs, "--from", "2013-01-01", "--to", "2013-01-31"},
 	}
 	login := "r\x1b[2J'\nFAKE" + pool.Config().ConnConfig.Database
@@ -159,6 +164,7 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 		{hostile}, {"invoices", "show", hostile}, {"invoices", "list", "--customer", hostile}, {"enqueue", hostile}, {"enqueue", "--file", hostile},
 		{"import", "customers", hostile}, {"--" + hostile}, {"settings", "set", hostile}, {"void", hostile, "--reason", hostile}, {"correct", hostile}, {"price", hostile}, {"price", "E1", "--customer", hostile},
 		{"bank", "import", hostile}, {"bank", "book", hostile, hostile}, {"bank", "book", "1", hostile, hostile}, {"bank", "ignore", "1", "--reason", hostile}, {"accounts", "set", hostile},
+		{"webhooks", "add", hostile}, {"webhooks", "add", "https://" + hostile}, {"webhooks", "rotate", hostile}, {"deliveries", "retry", hostile}, {"deliveries", "list", "--state", hostile},
 		{"migrate", "grant", hostile}, {"migrate", "grant", "reporter", hostile[:40]},
 	} {
 		flightbill("", args...)

@@ -2,16 +2,19 @@ package exports
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/document"
 )
 
 // The SQL stands here since what sqlc makes of it would keep all rows in memory.
 var kinds = map[Kind]file{
 	Customers: {
-		columns: []string{"code", "name", "operators", "aircraft", "billing_frequency", "week_ends_on", "payment_terms_days", "billing_hold"},
+		columns: append([]string{"code", "name", "operators", "aircraft", "billing_frequency", "week_ends_on", "payment_terms_days", "billing_hold"},
+			columnNames(document.CustomerColumns)...),
 		rows: `SELECT c.code, c.name, ` + held("customer_operators", "operator") + `, ` + held("customer_aircraft", "registration") + `,
-			c.billing_frequency, c.week_ends_on::text, c.payment_terms_days::text, c.billing_hold::text
+			c.billing_frequency, c.week_ends_on::text, c.payment_terms_days::text, c.billing_hold::text, ` + master("c", document.CustomerColumns) + `
 			FROM flightbill.customers c ORDER BY c.code`,
 	},
 	Tariffs: {columns: tariffColumns()},
@@ -39,6 +42,14 @@ var kinds = map[Kind]file{
 			` + instant("departed_at") + `, ` + instant("landed_at") + `, distance_km::text, passengers::text, movement, mtow_lb::text,
 			` + instant("on_block_at") + `, ` + instant("off_block_at") + `, facts::text
 			FROM flightbill.flights ` + whereFlown + ` ORDER BY flight_id`,
+	},
+	Issuer: {
+		columns: columnNames(document.IssuerColumns),
+		rows:    `SELECT ` + master("i", document.IssuerColumns) + ` FROM flightbill.issuers i ORDER BY i.id DESC LIMIT 1`,
+	},
+	Rates: {
+		columns: []string{"currency", "in_currency", "day", "rate"},
+		rows:    `SELECT currency, in_currency, day::text, trim_scale(rate)::text FROM flightbill.currency_rates ORDER BY currency, in_currency, day`,
 	},
 	Invoices: {
 		columns: []string{
@@ -74,6 +85,29 @@ var kinds = map[Kind]file{
 			FROM flightbill.journal
 			WHERE ` + within("day") + ` ORDER BY day, entered_at, entry, debit = 0, what, account, code, tax_category, tax_rate`,
 	},
+}
+
+func columnNames(columns []document.Column) []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+	}
+	return names
+}
+
+// master selects columns of master data as cells of a file.
+func master(table string, columns []document.Column) string {
+	cells := make([]string, len(columns))
+	for i, c := range columns {
+		cells[i] = table + "." + c.Name
+		switch c.Name {
+		case "emails":
+			cells[i] = "array_to_string(" + cells[i] + ", ';')"
+		case "late_interest_rate":
+			cells[i] = "trim_scale(" + cells[i] + ")::text"
+		}
+	}
+	return strings.Join(cells, ", ")
 }
 
 func tariffColumns() []string {

@@ -1,5 +1,6 @@
--- minor_units is how many decimals a currency's amounts have (ISO 4217), as billing.MinorUnits knows it.
-CREATE OR REPLACE FUNCTION flightbill.minor_units(currency text) RETURNS int
+-- minor_units is the number of decimals of a currency, as billing.MinorUnits has it; of one
+-- that that does not know, 2. All who read draft_sums may call it.
+CREATE OR REPLACE FUNCTION flightbill.minor_units(currency text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE
         WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN 0

@@ -29,6 +29,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received.';
     END IF;
     PERFORM flightbill.check_payment(invoice, record_payment.amount);
+    record_payment.amount := round(record_payment.amount, flightbill.minor_units(invoice.currency));
     IF char_length(record_payment.reference) > 1000 OR char_length(record_payment.bank_reference) > 200 THEN
         RAISE EXCEPTION 'the payment of invoice % has a reference of % characters', invoice.number, greatest(char_length(record_payment.reference), char_length(record_payment.bank_reference))
             USING ERRCODE = 'invalid_parameter_value', HINT = 'A reference has 1000 characters at most, the bank''s 200.';

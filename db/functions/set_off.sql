@@ -35,6 +35,7 @@ BEGIN
     END IF;
     set_off.amount := coalesce(set_off.amount, least(credit, open));
     PERFORM flightbill.check_payment(target, set_off.amount);
+    set_off.amount := round(set_off.amount, flightbill.minor_units(target.currency));
     IF set_off.amount < 0 OR set_off.amount > least(credit, open) THEN
         RAISE EXCEPTION '% of % cannot be set off against %: the credit is %, and % is open', set_off.amount, source.number, target.number, credit, open
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give at most the smaller of the two, above 0; or no amount.';

@@ -30,7 +30,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'invoice % is PAID without a payment', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                HINT = 'Nothing was due, or it was set against another document; flightbill.reverse_payment takes a set-off back, but that of the document that it voids.';
+                HINT = 'Nothing was due, or it was set against the document that it voids; another set-off is taken back by flightbill.reverse_payment.';
     END IF;
     PERFORM flightbill.settle_invoice(invoice.id, NULL, btrim(unmark_invoice_paid.reason));
 END

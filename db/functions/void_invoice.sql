@@ -65,17 +65,15 @@ BEGIN
         END IF;
     END IF;
 
-    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
-    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason))
+    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason, outside_scope)
+    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason), original.outside_scope)
     RETURNING * INTO note;
-    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail, interest_on, interest_through)
-    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail, c.interest_on, c.interest_through
+    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail,
+        tax_category, tax_reason, unit_code, account, interest_on, interest_through)
+    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail,
+        c.tax_category, c.tax_reason, c.unit_code, c.account, c.interest_on, c.interest_through
     FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
-    IF note.kind = 'credit_note' THEN
-        PERFORM flightbill.issue_credit_note(note.id, now(), today);
-    ELSE
-        PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
-    END IF;
+    PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
     UPDATE flightbill.invoices i SET status = 'VOID' WHERE i.id = original.id;
     open := flightbill.open_amount(original.id);
     IF open <> 0 THEN

@@ -156,9 +156,9 @@ bank_entry_left():
 bank_entry_reference(): 
 bill_to(): 
 billing_runs_only_forward(): of a trigger
+billing_runs_tell(): of a trigger
 book_bank_entry(): accountant
 charge_interest(): accountant
-billing_runs_tell(): of a trigger
 charges_join_drafts_only(): of a trigger
 charges_stay_as_issued(): of a trigger
 check_payment(): 
@@ -169,8 +169,8 @@ complete_flight_jobs(): server
 currency_rate(): 
 customers_keep_numbers(): of a trigger
 deliveries_stay(): of a trigger
-draft_sums(): accountant reporter server
 documents_stay_as_given(): of a trigger
+draft_sums(): accountant reporter server
 end_flight_jobs(): server
 enqueue_as_jobs(): 
 enqueue_deliveries(): 
@@ -211,9 +211,9 @@ refuse_flight_id():
 refuse_removal(): of a trigger
 refuse_replica(): everybody
 refuse_voided_flights(): 
-reverse_payment(): accountant
 remove_documents(): 
 retry_deliveries(): accountant
+reverse_payment(): accountant
 revive_flight_jobs(): 
 river_job_state_in_bitmask(): everybody
 save_flights(): server

@@ -152,7 +152,7 @@ airport_form(): accountant reporter server
 airports_have_codes(): of a trigger
 announce_flights(): 
 bank_entries_stay(): of a trigger
-bank_entry_left(): accountant reporter server
+bank_entry_left(): 
 bank_entry_reference(): 
 bill_to(): 
 billing_runs_only_forward(): of a trigger

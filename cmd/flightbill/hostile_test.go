@@ -96,7 +96,12 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 
 	tariffs := filepath.Join(t.TempDir(), "tariffs.csv")
 	require.NoError(t, os.WriteFile(tariffs, []byte(pricedTariffs+`"`+name+`","`+name+`",per_flight,"`+name+`",,any,,,,,,1,,EUR,0,2012-01-01,,`+"\n"), 0o600))
+	statement := filepath.Join(t.TempDir(), "bank.csv")
+	require.NoError(t, os.WriteFile(statement, []byte(`booking_day,amount,currency,reference,payer`+"\n"+`2013-01-10,1,EUR,"`+name+`","`+name+`"`+"\n"), 0o600))
+	flightbill("", "bank", "import", statement)
+	flightbill("", "accounts", "set", "revenue="+name)
 	lists := map[string][]string{
+		"bank import": {statement, "--dry-run"}, "bank list": nil, "accounts": nil, "journal": nil,
 		"consolidate": {"--dry-run", "--run-date", "2013-01-20"}, "invoices list": nil, "invoices show": {"EACH-000001"}, "overlaps": nil,
 		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "settings": nil, "migrate status": nil, "migrate grant": {"reporter"},
 		"pinot check": {"W1"}, "price": {"E1"}, "tariffs check": {tariffs},
@@ -162,6 +167,7 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	for _, args := range [][]string{
 		{hostile}, {"invoices", "show", hostile}, {"invoices", "list", "--customer", hostile}, {"enqueue", hostile}, {"enqueue", "--file", hostile},
 		{"import", "customers", hostile}, {"--" + hostile}, {"settings", "set", hostile}, {"void", hostile, "--reason", hostile}, {"correct", hostile}, {"price", hostile}, {"price", "E1", "--customer", hostile},
+		{"bank", "import", hostile}, {"bank", "book", hostile, hostile}, {"bank", "book", "1", hostile, hostile}, {"bank", "ignore", "1", "--reason", hostile}, {"accounts", "set", hostile},
 		{"webhooks", "add", hostile}, {"webhooks", "add", "https://" + hostile}, {"webhooks", "rotate", hostile}, {"deliveries", "retry", hostile}, {"deliveries", "list", "--state", hostile},
 		{"migrate", "grant", hostile}, {"migrate", "grant", "reporter", hostile[:40]},
 	} {
@@ -170,6 +176,8 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	flightbill("code,name,billing_frequency\n"+hostile+",,\n", "import", "customers", "-")
 	flightbill(hostile, "enqueue", "--file", "-")
 	flightbill(hostile, "import", "tariffs", "-")
+	flightbill(hostile, "bank", "import", "-")
+	flightbill("<a>"+hostile, "bank", "import", "-")
 	flightbill(hostile, "tariffs", "try", "-", "--from", "2013-01-01", "--to", "2013-01-31")
 }
 

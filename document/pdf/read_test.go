@@ -129,7 +129,7 @@ func widthOf(t *testing.T, text string, size float64, bold bool) float64 {
 			advance = int(width)
 			advances[f].Store(r, advance)
 		}
-		units += advance.(int) //nolint:forcetypeassert // as it was stored
+		units += advance.(int)
 	}
 	return float64(units) * size / float64(f.UnitsPerEm())
 }

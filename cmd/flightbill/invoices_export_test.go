@@ -22,8 +22,8 @@ const issuedInvoices = `
 	INSERT INTO invoices (customer_id, kind, currency) SELECT c.id, 'flight', currency FROM (VALUES ('EACH', 'EUR'), ('KWI', 'KWD'), ('EACH', 'EUR')) AS v (code, currency) JOIN customers c USING (code) ORDER BY c.id;
 	INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
 		SELECT i.id, f.flight_id, t.id, t.code, t.description, 1, 5, 5, 0, 0, '2013-01-02'
-		FROM (SELECT *, row_number() OVER (PARTITION BY customer_id ORDER BY id) AS nth FROM invoices) i
-		JOIN (SELECT *, row_number() OVER (PARTITION BY customer_id ORDER BY flight_id) AS nth FROM billed_flights) f USING (customer_id, nth) JOIN tariffs t ON t.currency = i.currency;
+		FROM (SELECT id, customer_id, currency, row_number() OVER (PARTITION BY customer_id ORDER BY id) AS nth FROM invoices) i
+		JOIN (SELECT customer_id, flight_id, row_number() OVER (PARTITION BY customer_id ORDER BY flight_id) AS nth FROM billed_flights) f USING (customer_id, nth) JOIN tariffs t ON t.currency = i.currency;
 	SELECT issue_drafts(ARRAY[id], '2013-01-03 12:00Z', '2013-01-03') FROM invoices WHERE id <> 2;`
 
 func TestInvoicesExport(t *testing.T) {

@@ -49,6 +49,7 @@ func TestInvoicesExport(t *testing.T) {
 		stdout, _ := flightbill(exitDone, "EACH-000001", "--format", format, "--out", dir)
 		require.Contains(t, stdout, "EACH-000001: ")
 		require.Contains(t, stdout, "bytes written to "+filepath.Join(dir, name))
+		require.Equal(t, format == "ubl" || format == "cii", strings.Contains(stdout, "EACH-000001: it may be refused, as it was issued without the customer's country: every e-invoice"), stdout)
 		require.Contains(t, file(name), map[string]string{
 			"pdf": "factur-x.xml", "ubl": "<cbc:ID>EACH-000001</cbc:ID>", "cii": "<ram:ID>EACH-000001</ram:ID>", "csv": "\nF1,2013-01-02,", "json": `"flight_id": "F1",`,
 		}[format])

@@ -383,6 +383,31 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.billing_runs_tell() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    told text[];
+BEGIN
+    WITH made AS (
+        INSERT INTO flightbill.deliveries (kind, event, closes_on, webhook_id, target, payload)
+        SELECT 'webhook', 'run.finished', NEW.closes_on, w.id, w.target,
+            json_build_object('type', 'run.finished', 'timestamp', to_char(NEW.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                'data', json_build_object('closes_on', NEW.closes_on, 'run_date', NEW.run_date, 'trigger', NEW.trigger,
+                    'invoices', NEW.invoices, 'charges', NEW.charges, 'held', NEW.held, 'parked', NEW.parked))
+        FROM flightbill.webhooks w WHERE w.active AND 'run.finished' = ANY (w.events)
+        RETURNING id
+    )
+    SELECT array_agg(id) INTO told FROM made;
+    IF told IS NOT NULL THEN
+        PERFORM flightbill.enqueue_deliveries(told);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION flightbill.book_bank_entry(entry_id bigint, invoice_number text, amount numeric DEFAULT NULL::numeric) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -754,6 +779,37 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION flightbill.deliveries_stay() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of deliveries are kept as they are: they show what was sent, to whom and when'
+        USING HINT = 'Only how far a delivery has got changes; flightbill.retry_deliveries has one tried again.';
+END
+$$;
+
+CREATE FUNCTION flightbill.documents_stay_as_given() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    retention text := coalesce(current_setting('flightbill.document_retention', true), '');
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF retention <> '' AND OLD.made_at < least(now() - retention::interval, now() - interval '1 year')
+            AND pg_get_userbyid((SELECT t.relowner FROM pg_class t WHERE t.oid = TG_RELID)) = current_user
+            -- A subscription repeats what was done elsewhere.
+            OR EXISTS (SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%') THEN
+            RETURN OLD;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'the % of invoice % was given to somebody on % and stays as it was', upper(OLD.format),
+            (SELECT i.number FROM flightbill.invoices i WHERE i.id = OLD.invoice_id), OLD.made_at::date
+        USING HINT = 'flightbill.remove_documents removes what is older than it has to be kept.';
+END
+$$;
+
 CREATE FUNCTION flightbill.minor_units(currency text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 0 WHEN (currency = ANY (ARRAY['BHD'::text, 'IQD'::text, 'JOD'::text, 'KWD'::text, 'LYD'::text, 'OMR'::text, 'TND'::text])) THEN 3 WHEN (currency = ANY (ARRAY['CLF'::text, 'UYW'::text])) THEN 4 ELSE 2 END;
@@ -957,6 +1013,17 @@ BEGIN
     END IF;
     RETURN NEXT;
 END
+$$;
+
+CREATE FUNCTION flightbill.enqueue_deliveries(delivery_ids text[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+    INSERT INTO flightbill.river_job (id, kind, args, queue, priority, max_attempts, scheduled_at, state, metadata)
+    SELECT d.job_id, 'deliver', jsonb_build_object('delivery_id', d.id), 'deliveries', 1, 25, now(), 'available', '{}'
+    FROM flightbill.deliveries d WHERE d.id = ANY (delivery_ids);
+    SELECT pg_notify('flightbill.river_insert', '{"queue": "deliveries"}');
 $$;
 
 CREATE FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint DEFAULT 1, process_after timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
@@ -1372,6 +1439,58 @@ BEGIN
         END IF;
     END IF;
     RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION flightbill.invoices_tell() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    wanted text[] := ARRAY(SELECT DISTINCT e.event FROM flightbill.webhooks w, unnest(w.events) AS e (event) WHERE w.active);
+    issuer record;
+    zone   text;
+    told   text[];
+BEGIN
+    SELECT i.name, i.mail_from, i.language INTO issuer FROM flightbill.issuers i ORDER BY i.id DESC LIMIT 1;
+    IF wanted = '{}' AND issuer.mail_from IS NULL THEN
+        RETURN NULL;
+    END IF;
+    zone := coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC');
+    WITH events AS (
+        SELECT e.event, n.id, c.emails, c.language,
+            to_char((CASE e.event WHEN 'invoice.issued' THEN n.issued_at ELSE now() END) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
+            json_build_object('number', n.number, 'customer', c.code, 'kind', n.kind,
+                'status', CASE e.event WHEN 'invoice.issued' THEN 'PENDING' ELSE n.status END, 'currency', n.currency,
+                'subtotal', n.subtotal::text, 'tax', n.tax::text, 'total', n.total::text,
+                'issued_on', (n.issued_at AT TIME ZONE zone)::date, 'due_on', CASE WHEN n.kind <> 'credit_note' THEN n.due_on END, 'closes_on', n.closes_on,
+                'paid_on', CASE e.event WHEN 'invoice.paid' THEN (n.paid_at AT TIME ZONE zone)::date END,
+                'credits', (SELECT v.number FROM flightbill.invoices v WHERE v.id = n.credits_invoice_id),
+                'voided_by', CASE e.event WHEN 'invoice.voided' THEN (SELECT v.number FROM flightbill.invoices v WHERE v.credits_invoice_id = n.id) END) AS data
+        FROM new_rows n JOIN old_rows o USING (id) JOIN flightbill.customers c ON c.id = n.customer_id
+        CROSS JOIN LATERAL (
+            SELECT 'invoice.issued' WHERE o.status = 'DRAFT'
+            UNION ALL
+            SELECT CASE n.status WHEN 'OVERDUE' THEN 'invoice.overdue' WHEN 'PAID' THEN 'invoice.paid' WHEN 'VOID' THEN 'invoice.voided' END
+        ) AS e (event)
+        WHERE n.status <> o.status AND (e.event = ANY (wanted) OR e.event = 'invoice.issued' AND issuer.mail_from IS NOT NULL AND c.emails <> '{}')
+    ), made AS (
+        INSERT INTO flightbill.deliveries (kind, event, invoice_id, webhook_id, target, payload)
+        SELECT 'webhook', e.event, e.id, w.id, w.target, json_build_object('type', e.event, 'timestamp', e.at, 'data', e.data)
+        FROM events e JOIN flightbill.webhooks w ON w.active AND e.event = ANY (w.events)
+        UNION ALL
+        SELECT DISTINCT ON (e.id, address) 'mail', e.event, e.id, NULL, address, json_build_object('from', issuer.mail_from, 'from_name', issuer.name,
+            'language', coalesce(e.language, issuer.language), 'data', e.data)
+        FROM events e CROSS JOIN LATERAL unnest(e.emails) AS address
+        WHERE e.event = 'invoice.issued' AND issuer.mail_from IS NOT NULL
+        RETURNING id
+    )
+    SELECT array_agg(id) INTO told FROM made;
+    IF told IS NOT NULL THEN
+        PERFORM flightbill.enqueue_deliveries(told);
+    END IF;
+    RETURN NULL;
 END
 $$;
 
@@ -1856,6 +1975,66 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM flightbill.river_job j WHERE flightbill.queued_flight(j.kind, j.state, j.args) = f.flight_id);
     GET DIAGNOSTICS refused = ROW_COUNT;
     RETURN refused;
+END
+$$;
+
+CREATE FUNCTION flightbill.remove_documents(retention interval) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    removed bigint;
+BEGIN
+    IF retention IS NULL OR now() - retention > now() - interval '1 year' THEN -- 360 days are as much, to Postgres
+        RAISE EXCEPTION 'documents cannot be removed after %', coalesce(quote_literal(retention), 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give at least 1 year; the laws of most countries ask for 6 to 10.';
+    END IF;
+    PERFORM set_config('flightbill.document_retention', retention::text, true);
+    DELETE FROM flightbill.invoice_documents WHERE made_at < now() - retention;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    PERFORM set_config('flightbill.document_retention', '', true);
+    RETURN removed;
+END
+$$;
+
+CREATE FUNCTION flightbill.retry_deliveries(delivery_ids text[] DEFAULT NULL::text[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    wanted    text[];
+    ended     text[]; -- of these, those whose job is over
+    unknown   text;
+    delivered record;
+BEGIN
+    SELECT u.id INTO unknown FROM unnest(delivery_ids) AS u (id) WHERE NOT EXISTS (SELECT FROM flightbill.deliveries d WHERE d.id = u.id) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'delivery % is not known', coalesce(quote_literal(unknown), 'NULL')
+            USING ERRCODE = 'no_data_found', HINT = 'Give its id as flightbill deliveries list shows it: msg_ and 32 letters and digits.';
+    END IF;
+    wanted := ARRAY(
+        SELECT d.id FROM flightbill.deliveries d
+        WHERE CASE WHEN delivery_ids IS NULL THEN d.state IN ('failed', 'given_up') ELSE d.id = ANY (delivery_ids) END
+        ORDER BY d.id FOR UPDATE);
+    SELECT d.id, d.delivered_at INTO delivered FROM flightbill.deliveries d WHERE d.id = ANY (delivery_ids) AND d.state = 'delivered' LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'delivery % was delivered at %', delivered.id, delivered.delivered_at
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only what was not delivered is tried again.';
+    END IF;
+    UPDATE flightbill.deliveries d SET state = 'pending', next_at = now() WHERE d.id = ANY (wanted);
+
+    -- A job that waits goes at once; one at work, or next in line, is as good.
+    UPDATE flightbill.river_job j SET state = 'available', scheduled_at = now()
+    WHERE j.id IN (SELECT d.job_id FROM flightbill.deliveries d WHERE d.id = ANY (wanted)) AND j.kind = 'deliver' AND j.state IN ('scheduled', 'retryable');
+    ended := ARRAY(
+        SELECT d.id FROM flightbill.deliveries d
+        WHERE d.id = ANY (wanted) AND NOT EXISTS (
+            SELECT FROM flightbill.river_job j WHERE j.id = d.job_id AND j.kind = 'deliver' AND j.state IN ('available', 'running')));
+    UPDATE flightbill.deliveries d SET job_id = nextval('flightbill.river_job_id_seq') WHERE d.id = ANY (ended);
+    PERFORM flightbill.enqueue_deliveries(ended);
+    RETURN cardinality(wanted);
 END
 $$;
 
@@ -3122,6 +3301,44 @@ ALTER TABLE flightbill.customers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE SEQUENCE flightbill.river_job_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE flightbill.river_job_id_seq OWNED BY flightbill.river_job.id;
+
+CREATE TABLE flightbill.deliveries (
+    id text DEFAULT ('msg_'::text || replace((gen_random_uuid())::text, '-'::text, ''::text)) NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL,
+    event text NOT NULL,
+    invoice_id bigint,
+    closes_on date,
+    webhook_id bigint,
+    target text NOT NULL,
+    payload json NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    last_error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    next_at timestamp with time zone DEFAULT now(),
+    delivered_at timestamp with time zone,
+    job_id bigint DEFAULT nextval('flightbill.river_job_id_seq'::regclass) NOT NULL,
+    CONSTRAINT deliveries_check CHECK (((kind = 'webhook'::text) = (webhook_id IS NOT NULL))),
+    CONSTRAINT deliveries_check1 CHECK (
+CASE event
+    WHEN 'run.finished'::text THEN ((invoice_id IS NULL) AND (closes_on IS NOT NULL))
+    ELSE ((invoice_id IS NOT NULL) AND (closes_on IS NULL))
+END),
+    CONSTRAINT deliveries_check2 CHECK (((state = 'delivered'::text) = (delivered_at IS NOT NULL))),
+    CONSTRAINT deliveries_check3 CHECK (((state = ANY (ARRAY['pending'::text, 'failed'::text])) = (next_at IS NOT NULL))),
+    CONSTRAINT deliveries_event_check CHECK ((event = ANY (ARRAY['invoice.issued'::text, 'invoice.overdue'::text, 'invoice.paid'::text, 'invoice.voided'::text, 'run.finished'::text]))),
+    CONSTRAINT deliveries_kind_check CHECK ((kind = ANY (ARRAY['webhook'::text, 'mail'::text]))),
+    CONSTRAINT deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'failed'::text, 'delivered'::text, 'given_up'::text])))
+);
+
 CREATE TABLE flightbill.flight_source_outages (
     client text NOT NULL COLLATE pg_catalog."C",
     since timestamp with time zone NOT NULL,
@@ -3245,6 +3462,20 @@ CREATE VIEW flightbill.invoice_balances AS
            FROM flightbill.payments p_1
           WHERE (p_1.invoice_id = i.id)) p)
   WHERE (i.status <> 'DRAFT'::text);
+
+CREATE TABLE flightbill.invoice_documents (
+    invoice_id bigint NOT NULL,
+    format text NOT NULL COLLATE pg_catalog."C",
+    version text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    bytes bytea NOT NULL,
+    sha256 bytea NOT NULL,
+    CONSTRAINT invoice_documents_bytes_check CHECK ((length(bytes) > 0)),
+    CONSTRAINT invoice_documents_format_check CHECK ((format = ANY (ARRAY['pdf'::text, 'ubl'::text, 'cii'::text]))),
+    CONSTRAINT invoice_documents_sha256_is_of_bytes CHECK ((sha256 = sha256(bytes))),
+    CONSTRAINT invoice_documents_version_check CHECK ((version <> ''::text))
+);
+ALTER TABLE ONLY flightbill.invoice_documents ALTER COLUMN bytes SET STORAGE EXTERNAL;
 
 CREATE TABLE flightbill.invoice_events (
     id bigint NOT NULL,
@@ -3492,15 +3723,6 @@ CREATE UNLOGGED TABLE flightbill.queue_promises (
     until timestamp with time zone NOT NULL
 );
 
-CREATE SEQUENCE flightbill.river_job_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-
-ALTER SEQUENCE flightbill.river_job_id_seq OWNED BY flightbill.river_job.id;
-
 CREATE UNLOGGED TABLE flightbill.river_leader (
     elected_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
@@ -3740,6 +3962,37 @@ UNION ALL
           WHERE (p.registration_form = flightbill.code_form(a.registration))))))
   GROUP BY (flightbill.code_form(a.registration));
 
+CREATE TABLE flightbill.webhook_secrets (
+    webhook_id bigint NOT NULL,
+    secret text NOT NULL COLLATE pg_catalog."C",
+    until timestamp with time zone,
+    CONSTRAINT webhook_secrets_secret_check CHECK ((secret ~ '^whsec_[A-Za-z0-9+/]{32,}={0,2}$'::text))
+);
+
+CREATE TABLE flightbill.webhooks (
+    id bigint NOT NULL,
+    url text NOT NULL COLLATE pg_catalog."C",
+    target text GENERATED ALWAYS AS (regexp_replace(regexp_replace(url, '^(https?://)[^/?#]*@'::text, '\1'::text), '[?#].*$'::text, ''::text)) STORED NOT NULL COLLATE pg_catalog."C",
+    events text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    stopped_at timestamp with time zone,
+    stopped_reason text,
+    removed_at timestamp with time zone,
+    active boolean GENERATED ALWAYS AS (((stopped_at IS NULL) AND (removed_at IS NULL))) STORED NOT NULL,
+    CONSTRAINT webhooks_check CHECK (((stopped_at IS NULL) = (stopped_reason IS NULL))),
+    CONSTRAINT webhooks_events_check CHECK (((events <> '{}'::text[]) AND (events <@ '{invoice.issued,invoice.overdue,invoice.paid,invoice.voided,run.finished}'::text[]) AND (array_position(events, NULL::text) IS NULL))),
+    CONSTRAINT webhooks_url_check CHECK (((url ~ '^https?://[!-~]+$'::text) AND (char_length(url) <= 2000)))
+);
+
+ALTER TABLE flightbill.webhooks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.webhooks_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY flightbill.flight_processing_queue ALTER COLUMN job_id SET DEFAULT 
 CASE
     WHEN (current_setting('session_replication_role'::text) = 'replica'::text) THEN flightbill.refuse_replica()
@@ -3810,6 +4063,9 @@ ALTER TABLE ONLY flightbill.customers
 ALTER TABLE ONLY flightbill.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY flightbill.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY flightbill.flight_source_outages
     ADD CONSTRAINT flight_source_outages_pkey PRIMARY KEY (client);
 
@@ -3821,6 +4077,9 @@ ALTER TABLE ONLY flightbill.gathered_flights
 
 ALTER TABLE ONLY flightbill.goose_db_version
     ADD CONSTRAINT goose_db_version_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY flightbill.invoice_documents
+    ADD CONSTRAINT invoice_documents_pkey PRIMARY KEY (invoice_id, format);
 
 ALTER TABLE ONLY flightbill.invoice_events
     ADD CONSTRAINT invoice_events_pkey PRIMARY KEY (id);
@@ -3879,6 +4138,12 @@ ALTER TABLE ONLY flightbill.tariffs
 ALTER TABLE ONLY flightbill.voided_flights
     ADD CONSTRAINT voided_flights_pkey PRIMARY KEY (flight_id, credit_note_id);
 
+ALTER TABLE ONLY flightbill.webhook_secrets
+    ADD CONSTRAINT webhook_secrets_pkey PRIMARY KEY (webhook_id, secret);
+
+ALTER TABLE ONLY flightbill.webhooks
+    ADD CONSTRAINT webhooks_pkey PRIMARY KEY (id);
+
 CREATE INDEX aircraft_form_idx ON flightbill.aircraft USING btree (flightbill.code_form(registration));
 
 CREATE UNIQUE INDEX aircraft_types_form_idx ON flightbill.aircraft_types USING btree (flightbill.code_form(aircraft_type));
@@ -3904,6 +4169,12 @@ CREATE INDEX customer_operators_customer_idx ON flightbill.customer_operators US
 CREATE INDEX customer_operators_form_idx ON flightbill.customer_operators USING btree (flightbill.code_form(operator));
 
 CREATE UNIQUE INDEX customers_code_once_in_any_case ON flightbill.customers USING btree (upper(code));
+
+CREATE INDEX deliveries_created_idx ON flightbill.deliveries USING btree (created_at, id);
+
+CREATE INDEX deliveries_invoice_idx ON flightbill.deliveries USING btree (invoice_id) WHERE (invoice_id IS NOT NULL);
+
+CREATE INDEX deliveries_open_idx ON flightbill.deliveries USING btree (state, kind) WHERE (state <> 'delivered'::text);
 
 CREATE INDEX invoice_events_invoice_idx ON flightbill.invoice_events USING btree (invoice_id);
 
@@ -3950,6 +4221,8 @@ CREATE INDEX tariffs_code_form_idx ON flightbill.tariffs USING btree (flightbill
 CREATE INDEX voided_flights_credit_note_idx ON flightbill.voided_flights USING btree (credit_note_id);
 
 CREATE INDEX voided_flights_open_idx ON flightbill.voided_flights USING btree (flight_id) WHERE (rebilled_at IS NULL);
+
+CREATE UNIQUE INDEX webhook_secrets_one_current ON flightbill.webhook_secrets USING btree (webhook_id) WHERE (until IS NULL);
 
 CREATE OR REPLACE VIEW flightbill.journal AS
  SELECT l.entry,
@@ -4194,6 +4467,14 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.charges FOR EACH ST
 
 ALTER TABLE flightbill.charges ENABLE ALWAYS TRIGGER refuse_truncate;
 
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.deliveries FOR EACH STATEMENT EXECUTE FUNCTION flightbill.deliveries_stay();
+
+ALTER TABLE flightbill.deliveries ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoice_documents FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
+
+ALTER TABLE flightbill.invoice_documents ENABLE ALWAYS TRIGGER refuse_truncate;
+
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoice_taxes FOR EACH STATEMENT EXECUTE FUNCTION flightbill.refuse_removal();
 
 ALTER TABLE flightbill.invoice_taxes ENABLE ALWAYS TRIGGER refuse_truncate;
@@ -4218,6 +4499,10 @@ CREATE TRIGGER stay BEFORE DELETE OR UPDATE OF id, account, bank_reference, book
 
 ALTER TABLE flightbill.bank_entries ENABLE ALWAYS TRIGGER stay;
 
+CREATE TRIGGER stay BEFORE DELETE OR UPDATE OF id, kind, event, invoice_id, closes_on, webhook_id, target, payload, created_at ON flightbill.deliveries FOR EACH ROW EXECUTE FUNCTION flightbill.deliveries_stay();
+
+ALTER TABLE flightbill.deliveries ENABLE ALWAYS TRIGGER stay;
+
 CREATE TRIGGER stay BEFORE DELETE OR UPDATE ON flightbill.issuers FOR EACH ROW EXECUTE FUNCTION flightbill.issuers_stay();
 
 ALTER TABLE flightbill.issuers ENABLE ALWAYS TRIGGER stay;
@@ -4225,6 +4510,10 @@ ALTER TABLE flightbill.issuers ENABLE ALWAYS TRIGGER stay;
 CREATE TRIGGER stay BEFORE DELETE OR UPDATE ON flightbill.payments FOR EACH ROW EXECUTE FUNCTION flightbill.payments_stay();
 
 ALTER TABLE flightbill.payments ENABLE ALWAYS TRIGGER stay;
+
+CREATE TRIGGER stay_as_given BEFORE DELETE OR UPDATE ON flightbill.invoice_documents FOR EACH ROW EXECUTE FUNCTION flightbill.documents_stay_as_given();
+
+ALTER TABLE flightbill.invoice_documents ENABLE ALWAYS TRIGGER stay_as_given;
 
 CREATE TRIGGER stay_as_issued BEFORE DELETE OR UPDATE ON flightbill.charges FOR EACH ROW EXECUTE FUNCTION flightbill.charges_stay_as_issued();
 
@@ -4248,6 +4537,10 @@ CREATE TRIGGER tariffs_changed_update AFTER UPDATE ON flightbill.tariffs REFEREN
 
 CREATE CONSTRAINT TRIGGER tariffs_do_not_overlap AFTER INSERT ON flightbill.changed_tariffs DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW EXECUTE FUNCTION flightbill.tariffs_do_not_overlap();
 
+CREATE TRIGGER tell AFTER UPDATE ON flightbill.billing_runs FOR EACH ROW WHEN (((old.finished_at IS NULL) AND (new.finished_at IS NOT NULL))) EXECUTE FUNCTION flightbill.billing_runs_tell();
+
+CREATE TRIGGER tell AFTER UPDATE ON flightbill.invoices REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION flightbill.invoices_tell();
+
 ALTER TABLE ONLY flightbill.billed_flights
     ADD CONSTRAINT billed_flights_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES flightbill.customers(id);
 
@@ -4268,6 +4561,18 @@ ALTER TABLE ONLY flightbill.customer_aircraft
 
 ALTER TABLE ONLY flightbill.customer_operators
     ADD CONSTRAINT customer_operators_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES flightbill.customers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flightbill.deliveries
+    ADD CONSTRAINT deliveries_closes_on_fkey FOREIGN KEY (closes_on) REFERENCES flightbill.billing_runs(closes_on);
+
+ALTER TABLE ONLY flightbill.deliveries
+    ADD CONSTRAINT deliveries_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES flightbill.invoices(id);
+
+ALTER TABLE ONLY flightbill.deliveries
+    ADD CONSTRAINT deliveries_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES flightbill.webhooks(id);
+
+ALTER TABLE ONLY flightbill.invoice_documents
+    ADD CONSTRAINT invoice_documents_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES flightbill.invoices(id);
 
 ALTER TABLE ONLY flightbill.invoice_events
     ADD CONSTRAINT invoice_events_invoice_id_fkey FOREIGN KEY (invoice_id) REFERENCES flightbill.invoices(id) ON DELETE CASCADE;
@@ -4302,6 +4607,9 @@ ALTER TABLE ONLY flightbill.voided_flights
 ALTER TABLE ONLY flightbill.voided_flights
     ADD CONSTRAINT voided_flights_flight_id_fkey FOREIGN KEY (flight_id) REFERENCES flightbill.billed_flights(flight_id);
 
+ALTER TABLE ONLY flightbill.webhook_secrets
+    ADD CONSTRAINT webhook_secrets_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES flightbill.webhooks(id);
+
 GRANT USAGE ON SCHEMA flightbill TO flightbill_enqueuer;
 GRANT USAGE ON SCHEMA flightbill TO flightbill_queue_admin;
 GRANT USAGE ON SCHEMA flightbill TO flightbill_server;
@@ -4335,9 +4643,6 @@ GRANT SELECT ON TABLE flightbill.bank_entries TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.bank_entries TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) FROM PUBLIC;
-GRANT ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) TO flightbill_accountant;
-GRANT ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) TO flightbill_server;
-GRANT ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) TO flightbill_reporter;
 
 REVOKE ALL ON FUNCTION flightbill.bank_entry_reference(entry flightbill.bank_entries, nth integer) FROM PUBLIC;
 
@@ -4393,6 +4698,8 @@ REVOKE ALL ON FUNCTION flightbill.bill_to(customer flightbill.customers) FROM PU
 
 REVOKE ALL ON FUNCTION flightbill.billing_runs_only_forward() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION flightbill.billing_runs_tell() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION flightbill.book_bank_entry(entry_id bigint, invoice_number text, amount numeric) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.book_bank_entry(entry_id bigint, invoice_number text, amount numeric) TO flightbill_accountant;
 
@@ -4444,6 +4751,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE flightbill.currency_rates TO flightbill_acco
 REVOKE ALL ON FUNCTION flightbill.currency_rate(currency text, in_currency text, on_day date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.customers_keep_numbers() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.deliveries_stay() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.documents_stay_as_given() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.minor_units(currency text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.minor_units(currency text) TO flightbill_server;
@@ -4515,6 +4826,8 @@ GRANT ALL ON FUNCTION flightbill.end_flight_jobs(client text, job_ids bigint[], 
 
 REVOKE ALL ON FUNCTION flightbill.enqueue_as_jobs(flight_ids text[], job_ids bigint[], priority smallint, process_after timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION flightbill.enqueue_deliveries(delivery_ids text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_enqueuer;
 GRANT ALL ON FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint, process_after timestamp with time zone) TO flightbill_queue_admin;
@@ -4554,6 +4867,8 @@ REVOKE ALL ON FUNCTION flightbill.invoice_to_settle(invoice_number text, paid_on
 REVOKE ALL ON FUNCTION flightbill.invoices_record_event() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.invoices_stay_as_issued() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.invoices_tell() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp with time zone, today date) TO flightbill_server;
@@ -4598,6 +4913,11 @@ REVOKE ALL ON FUNCTION flightbill.refuse_flight_id(flight_id text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION flightbill.refuse_removal() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.refuse_voided_flights(flight_ids text[], priority smallint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.remove_documents(retention interval) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION flightbill.retry_deliveries(delivery_ids text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION flightbill.retry_deliveries(delivery_ids text[]) TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.reverse_payment(payment_id bigint, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.reverse_payment(payment_id bigint, reason text) TO flightbill_accountant;
@@ -4724,6 +5044,22 @@ GRANT SELECT ON TABLE flightbill.customer_operators TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.customer_operators TO flightbill_reporter;
 GRANT SELECT,INSERT,DELETE ON TABLE flightbill.customer_operators TO flightbill_accountant;
 
+GRANT USAGE ON SEQUENCE flightbill.river_job_id_seq TO flightbill_server;
+
+GRANT SELECT ON TABLE flightbill.deliveries TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.deliveries TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.deliveries TO flightbill_accountant;
+
+GRANT UPDATE(state) ON TABLE flightbill.deliveries TO flightbill_server;
+
+GRANT UPDATE(attempts) ON TABLE flightbill.deliveries TO flightbill_server;
+
+GRANT UPDATE(last_error) ON TABLE flightbill.deliveries TO flightbill_server;
+
+GRANT UPDATE(next_at) ON TABLE flightbill.deliveries TO flightbill_server;
+
+GRANT UPDATE(delivered_at) ON TABLE flightbill.deliveries TO flightbill_server;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.flight_source_outages TO flightbill_server;
 
 GRANT SELECT ON TABLE flightbill.queue_content TO flightbill_queue_reader;
@@ -4745,6 +5081,28 @@ GRANT SELECT ON TABLE flightbill.payments TO flightbill_accountant;
 GRANT SELECT ON TABLE flightbill.invoice_balances TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.invoice_balances TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.invoice_balances TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.invoice_documents TO flightbill_reporter;
+GRANT SELECT ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
+GRANT INSERT(invoice_id) ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT INSERT(invoice_id) ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
+GRANT INSERT(format) ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT INSERT(format) ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
+GRANT INSERT(version) ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT INSERT(version) ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
+GRANT INSERT(made_at) ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT INSERT(made_at) ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
+GRANT INSERT(bytes) ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT INSERT(bytes) ON TABLE flightbill.invoice_documents TO flightbill_accountant;
+
+GRANT INSERT(sha256) ON TABLE flightbill.invoice_documents TO flightbill_server;
+GRANT INSERT(sha256) ON TABLE flightbill.invoice_documents TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.invoice_events TO flightbill_reporter;
@@ -4776,8 +5134,6 @@ GRANT SELECT ON TABLE flightbill.price_book TO flightbill_accountant;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.queue_promises TO flightbill_server;
 
-GRANT USAGE ON SEQUENCE flightbill.river_job_id_seq TO flightbill_server;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.river_leader TO flightbill_server;
 
 GRANT SELECT ON TABLE flightbill.river_migration TO flightbill_server;
@@ -4789,3 +5145,44 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flightbill.river_queue TO flightbill_
 GRANT SELECT ON TABLE flightbill.unmatched_codes TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.unmatched_codes TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.unmatched_codes TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.webhook_secrets TO flightbill_server;
+GRANT DELETE ON TABLE flightbill.webhook_secrets TO flightbill_accountant;
+
+GRANT SELECT(webhook_id) ON TABLE flightbill.webhook_secrets TO flightbill_reporter;
+GRANT SELECT(webhook_id),INSERT(webhook_id) ON TABLE flightbill.webhook_secrets TO flightbill_accountant;
+
+GRANT INSERT(secret) ON TABLE flightbill.webhook_secrets TO flightbill_accountant;
+
+GRANT SELECT(until) ON TABLE flightbill.webhook_secrets TO flightbill_reporter;
+GRANT SELECT(until),UPDATE(until) ON TABLE flightbill.webhook_secrets TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.webhooks TO flightbill_server;
+
+GRANT SELECT(id) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(id) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT INSERT(url) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT SELECT(target) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(target) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT SELECT(events) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(events),INSERT(events) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT SELECT(created_at) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(created_at) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT UPDATE(stopped_at) ON TABLE flightbill.webhooks TO flightbill_server;
+GRANT SELECT(stopped_at) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(stopped_at) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT UPDATE(stopped_reason) ON TABLE flightbill.webhooks TO flightbill_server;
+GRANT SELECT(stopped_reason) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(stopped_reason) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT SELECT(removed_at) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(removed_at),UPDATE(removed_at) ON TABLE flightbill.webhooks TO flightbill_accountant;
+
+GRANT SELECT(active) ON TABLE flightbill.webhooks TO flightbill_reporter;
+GRANT SELECT(active) ON TABLE flightbill.webhooks TO flightbill_accountant;

@@ -49,8 +49,8 @@ func newReceiver(t *testing.T) *receiver {
 	r := &receiver{answer: func(received) int { return http.StatusNoContent }}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		got := received{
-			id: request.Header.Get("webhook-id"), signature: request.Header.Get("webhook-signature"), timestamp: request.Header.Get("webhook-timestamp"),
-			header: request.Header,
+			id: request.Header.Get(standardwebhooks.HeaderWebhookID), signature: request.Header.Get(standardwebhooks.HeaderWebhookSignature),
+			timestamp: request.Header.Get(standardwebhooks.HeaderWebhookTimestamp), header: request.Header,
 		}
 		got.body, _ = io.ReadAll(request.Body)
 		_ = json.Unmarshal(got.body, &got.event)

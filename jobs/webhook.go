@@ -102,7 +102,7 @@ func (s *WebhookSender) judge(response *http.Response) *failure {
 // retryAfter reads seconds or a date; 0 where it is neither.
 func (s *WebhookSender) retryAfter(header string) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second //nolint:gosec // below 2^31
+		return time.Duration(seconds) * time.Second
 	}
 	if at, err := http.ParseTime(header); err == nil {
 		return at.Sub(s.now())

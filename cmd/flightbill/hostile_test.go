@@ -106,7 +106,8 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "settings": nil, "migrate status": nil, "migrate grant": {"reporter"},
 		"pinot check": {"W1"}, "price": {"E1"}, "tariffs check": {tariffs},
 		"webhooks list": nil, "deliveries list": nil,
-		"tariffs try": {tariffs, "--from", "2013-01-01", "--to", "2013-01-31"},
+		"tariffs try":   {tariffs, "--from", "2013-01-01", "--to", "2013-01-31"},
+		"payments list": nil, "statement": {"EACH"}, "aging": nil, "interest": {"--dry-run"},
 	}
 	login := "r\x1b[2J'\nFAKE" + pool.Config().ConnConfig.Database
 	quoted := pgx.Identifier{login}.Sanitize()
@@ -124,6 +125,9 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	require.Contains(t, members, memberView{Login: login})
 	status, _ = flightbill("", "migrate", "grant", "reporter", login, "--json")
 	require.Equal(t, exitUsage, status)
+	status, out = flightbill("", "payments", "record", "EACH-000001", "1.00", "--reference", name)
+	require.Equal(t, exitDone, status)
+	require.Contains(t, out, "EACH-000001 is PENDING, 4.00 EUR open")
 	// After the lists that need them as they are, some are changed.
 	status, _ = flightbill("", "void", "EACH-000001", "--reason", name)
 	require.Equal(t, exitDone, status)

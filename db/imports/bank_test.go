@@ -102,7 +102,7 @@ R3 unmatched nothing is open on ACME-000001
 R4 booked
 R4b booked
 R5 unmatched nothing is open on ACME-000005
-R6 unmatched 11 EUR came, and what is open is 10.00 on ACME-000007
+R6 unmatched 11.00 EUR came, and what is open is 10.00 on ACME-000007
 R7 unmatched ACME-000007 is in EUR
 R8 unmatched ACME-000003 is VOID
 R9 unmatched ACME-CN000001 is a credit note
@@ -286,7 +286,7 @@ func TestBankEntriesByHand(t *testing.T) {
 	require.ErrorContains(t, book(2, "ACME-000002", ""), "cannot be paid out")
 
 	require.NoError(t, book(1, "ACME-000002", "200"))
-	require.Equal(t, "unmatched 150 of it is left to book", b.text(`SELECT state || ' ' || reason FROM bank_entries WHERE id = 1`))
+	require.Equal(t, "unmatched 150.00 EUR of it is left to book", b.text(`SELECT state || ' ' || reason FROM bank_entries WHERE id = 1`))
 	require.NoError(t, book(1, "ACME-000003", "")) // the rest
 	require.Equal(t, "booked 2", b.text(`SELECT state || ' ' || cardinality(payment_ids) FROM bank_entries WHERE id = 1`))
 	require.NoError(t, db.IgnoreBankEntry(t.Context(), b.pool, 3, "the bank's interest"))

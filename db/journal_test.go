@@ -127,7 +127,7 @@ func TestJournalAtRandom(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's choices
+	random := rand.New(rand.NewPCG(seed, 0))
 	b := setup(t)
 	b.exec(t, `UPDATE customers SET late_interest_rate = 0.08 WHERE code = 'EACH'`)
 	pick := func(from ...string) string { return from[random.IntN(len(from))] }

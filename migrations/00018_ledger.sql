@@ -171,7 +171,7 @@ BEGIN
                     AND b.amount = entry.amount AND b.currency = entry.currency AND b.id <> entry.id)
                 THEN 'another entry has the same bank reference and amount: is it the same?'
             WHEN docs = 1 AND entry.amount > total OR docs > 1 AND entry.amount <> total
-                THEN trim_scale(entry.amount) || ' ' || entry.currency || ' came, and what is open is ' || opens
+                THEN round(entry.amount, greatest(flightbill.minor_units(entry.currency), min_scale(entry.amount))) || ' ' || entry.currency || ' came, and what is open is ' || opens
         END);
         IF why IS NULL THEN
             BEGIN
@@ -244,7 +244,7 @@ BEGIN
     rest := rest - book_bank_entry.amount;
     UPDATE flightbill.bank_entries b
     SET payment_ids = b.payment_ids || payment, state = CASE WHEN rest = 0 THEN 'booked' ELSE 'unmatched' END,
-        reason = CASE WHEN rest <> 0 THEN rest || ' of it is left to book' END
+        reason = CASE WHEN rest <> 0 THEN round(rest, greatest(flightbill.minor_units(currency), min_scale(rest))) || ' ' || currency || ' of it is left to book' END
     WHERE b.id = entry_id;
     RETURN payment;
 END

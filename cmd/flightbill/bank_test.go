@@ -45,7 +45,7 @@ func TestBankAndJournalCommands(t *testing.T) {
 	require.Equal(t, listed, flightbill(exitDone, "bank", "list", "--unmatched"))
 	require.Contains(t, flightbill(exitDone, "bank", "import", statement), "2 entries: 0 booked, 0 for you to look at, 2 imported before")
 	require.Contains(t, flightbill(exitDone, "bank", "book", "4", "ACME-000001", "150.00"), "entry 4 is booked on ACME-000001, as payment")
-	require.Contains(t, flightbill(exitDone, "bank", "list", "--unmatched"), "unmatched: 50.00 of it is left to book")
+	require.Contains(t, flightbill(exitDone, "bank", "list", "--unmatched"), "unmatched: 50.00 EUR of it is left to book")
 	require.Contains(t, flightbill(exitFailed, "bank", "ignore", "4", "--reason", "why"), "entry 4 of the bank is booked")
 	require.Contains(t, flightbill(exitDone, "journal", "--from", "2026-03-01", "--to", "2026-03-01"),
 		"2026-03-01  invoice 1  ACME-000001  ACME      receivable                 1200     1,200.00            EUR\n"+

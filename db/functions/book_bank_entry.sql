@@ -47,7 +47,7 @@ BEGIN
     rest := rest - book_bank_entry.amount;
     UPDATE flightbill.bank_entries b
     SET payment_ids = b.payment_ids || payment, state = CASE WHEN rest = 0 THEN 'booked' ELSE 'unmatched' END,
-        reason = CASE WHEN rest <> 0 THEN rest || ' of it is left to book' END
+        reason = CASE WHEN rest <> 0 THEN round(rest, greatest(flightbill.minor_units(currency), min_scale(rest))) || ' ' || currency || ' of it is left to book' END
     WHERE b.id = entry_id;
     RETURN payment;
 END

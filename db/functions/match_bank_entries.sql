@@ -54,7 +54,7 @@ BEGIN
                     AND b.amount = entry.amount AND b.currency = entry.currency AND b.id <> entry.id)
                 THEN 'another entry has the same bank reference and amount: is it the same?'
             WHEN docs = 1 AND entry.amount > total OR docs > 1 AND entry.amount <> total
-                THEN trim_scale(entry.amount) || ' ' || entry.currency || ' came, and what is open is ' || opens
+                THEN round(entry.amount, greatest(flightbill.minor_units(entry.currency), min_scale(entry.amount))) || ' ' || entry.currency || ' came, and what is open is ' || opens
         END);
         IF why IS NULL THEN
             BEGIN

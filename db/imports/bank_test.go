@@ -102,7 +102,7 @@ R3 unmatched nothing is open on ACME-000001
 R4 booked
 R4b booked
 R5 unmatched nothing is open on ACME-000005
-R6 unmatched 11 EUR came, and what is open is 10.00 on ACME-000007
+R6 unmatched 11.00 EUR came, and what is open is 10.00 on ACME-000007
 R7 unmatched ACME-000007 is in EUR
 R8 unmatched ACME-000003 is VOID
 R9 unmatched ACME-CN000001 is a credit note
@@ -161,7 +161,7 @@ func TestBankStatement(t *testing.T) {
 	b := setupBank(t)
 	statement, err := os.ReadFile(camtFile)
 	require.NoError(t, err)
-	b.exec(`INSERT INTO issuers (since, name, iban) VALUES (now(), 'Airfield', 'DE02 1203 0000 0000 2020 51')`)
+	b.exec(`INSERT INTO issuers (since, name, iban) VALUES (now(), 'Airfield', 'DE02120300000000202051')`)
 	// The test's account checks out only with these digits.
 	content := strings.ReplaceAll(string(statement), "DE58123456780123456789", "DE89370400440532013000")
 	_, err = b.bank(content, false)
@@ -286,7 +286,7 @@ func TestBankEntriesByHand(t *testing.T) {
 	require.ErrorContains(t, book(2, "ACME-000002", ""), "cannot be paid out")
 
 	require.NoError(t, book(1, "ACME-000002", "200"))
-	require.Equal(t, "unmatched 150 of it is left to book", b.text(`SELECT state || ' ' || reason FROM bank_entries WHERE id = 1`))
+	require.Equal(t, "unmatched 150.00 EUR of it is left to book", b.text(`SELECT state || ' ' || reason FROM bank_entries WHERE id = 1`))
 	require.NoError(t, book(1, "ACME-000003", "")) // the rest
 	require.Equal(t, "booked 2", b.text(`SELECT state || ' ' || cardinality(payment_ids) FROM bank_entries WHERE id = 1`))
 	require.NoError(t, db.IgnoreBankEntry(t.Context(), b.pool, 3, "the bank's interest"))
@@ -307,12 +307,12 @@ func TestBankEntriesByHand(t *testing.T) {
 		}
 		return lines
 	}
-	require.Equal(t, []string{"1 unmatched 200 [ACME-000003 150] its payment was taken back"}, list(b.pool, true))
+	require.Equal(t, []string{"1 unmatched 200 [ACME-000003 150.00] its payment was taken back"}, list(b.pool, true))
 	require.NoError(t, book(1, "ACME-000003", "150"))
 	require.NoError(t, book(1, "ACME-000002", ""))
 	require.Equal(t, []string{
-		"2 booked 0 [ACME-CN000001 -20] ", "4 booked 0 [ACME-000001 100] ", "3 ignored 7 [] the bank's interest",
-		"1 booked 0 [ACME-000003 150 ACME-000003 150 ACME-000002 50] ",
+		"2 booked 0 [ACME-CN000001 -20.00] ", "4 booked 0 [ACME-000001 100.00] ", "3 ignored 7 [] the bank's interest",
+		"1 booked 0 [ACME-000003 150.00 ACME-000003 150.00 ACME-000002 50.00] ",
 	}, list(b.pool, false))
 
 	for _, change := range []string{

@@ -94,7 +94,7 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	require.NoError(t, os.WriteFile(tariffs, []byte(pricedTariffs+`"`+name+`","`+name+`",per_flight,"`+name+`",,any,,,,,,1,,EUR,0,2012-01-01,,`+"\n"), 0o600))
 	lists := map[string][]string{
 		"consolidate": {"--dry-run", "--run-date", "2013-01-20"}, "invoices list": nil, "invoices show": {"EACH-000001"}, "overlaps": nil,
-		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "settings": nil, "migrate status": nil, "migrate grant": {"reporter"},
+		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "reconcile": {"--from", "2013-01-01", "--to", "2013-01-09"}, "settings": nil, "migrate status": nil, "migrate grant": {"reporter"},
 		"pinot check": {"W1"}, "price": {"E1"}, "tariffs check": {tariffs},
 		"tariffs try": {tariffs, "--from", "2013-01-01", "--to", "2013-01-31"},
 	}

@@ -104,9 +104,11 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 		}
 		may(kind, "it was billed to EACH", "price", "F1")
 		may(kind, "UTC", "settings")
+		may(kind, "billed", "reconcile", "--from", "2013-01-02", "--to", "2013-01-02")
 		may(kind, "", "consolidate", "--dry-run")
 		may(kind, "applied", "migrate", "status")
 	}
+	may("server", "0 flights enqueued", "reconcile", "--from", "2013-01-02", "--to", "2013-01-02", "--enqueue")
 	may("server", "", "consolidate")
 	may("server", "0 invoices", "overdue")
 	may("accountant", "1 changed", "import", "customers", customers)
@@ -124,6 +126,7 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 
 	mayNot("nobody", "reporter", "invoices", "list")
 	mayNot("nobody", "server", "serve")
+	mayNot("nobody", "server", "reconcile")
 	mayNot("nobody", "enqueuer", "enqueue", "F9")
 	mayNot("enqueuer", "reporter", "invoices", "list")
 	mayNot("enqueuer", "server", "serve")

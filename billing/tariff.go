@@ -101,6 +101,8 @@ type Tariff struct {
 	Decimals      *int32           // of either power; nil: 2
 	TaxCategory   TaxCategory      // "": standard
 	TaxReason     string
+	UnitCode      string // of a unit of quantity, by UN/ECE recommendation 20; "": the basis' own
+	Account       string // of the ledger; "": that of all revenue
 
 	// Unreadable is what of a row in the database cannot be read: flights that the tariff
 	// may apply to are refused, and no others.

@@ -59,6 +59,8 @@ var TariffColumns = []TariffColumn{
 	{Name: "decimals", Optional: true},
 	{Name: "tax_category", Optional: true},
 	{Name: "tax_reason", Optional: true, Long: true},
+	{Name: "unit_code", Optional: true},
+	{Name: "account", Optional: true},
 }
 
 // ofSeparator stands between the facts or codes of a cell of column of, and so in no
@@ -138,6 +140,8 @@ func ReadTariff(cell func(column string) string) (t Tariff, customerCode string,
 		Decimals:      r.decimals(),
 		TaxCategory:   oneOf(&r, "tax_category", TaxStandard, TaxZero, TaxExempt, TaxReverseCharge, TaxExport, TaxOutside),
 		TaxReason:     r.text("tax_reason"),
+		UnitCode:      r.unitCode(),
+		Account:       r.account(),
 	}
 	if t.Basis == BasisTopUp { // its rate says nothing
 		t.UnitRate = orZero(r.number("unit_rate", "write nothing: a top_up has no rate", func(d decimal.Decimal) bool {
@@ -159,7 +163,7 @@ func WriteTariff(t *Tariff, customerCode string) []string {
 		t.Times, string(t.TonneKg), string(t.TonneRounding), notZero(t.TonneStep), t.BandOf, string(t.BandMode), notZero(t.Fixed),
 		numberOrNothing(t.Factor), numberOrNothing(t.Maximum), yesOrNothing(t.MinimumAtZero), notZero(t.DistanceLess), notZero(t.DistanceUnit),
 		numberOrNothing(t.DistancePower), notZero(t.MassUnit), numberOrNothing(t.MassPower), decimalsOrNothing(t.Decimals),
-		string(t.TaxCategory), t.TaxReason,
+		string(t.TaxCategory), t.TaxReason, t.UnitCode, t.Account,
 	}
 }
 
@@ -330,6 +334,24 @@ func (r *tariffReader) yes(column string) bool {
 		r.refuse(column, "write yes, no, or nothing for no")
 	}
 	return false
+}
+
+func (r *tariffReader) unitCode() string {
+	code := r.text("unit_code")
+	if code != "" && !unitCodeForm.MatchString(code) {
+		r.refuse("unit_code", "write a code of UN/ECE recommendation 20, 2 or 3 capitals or digits, such as TNE, or nothing for the basis' own")
+		return ""
+	}
+	return code
+}
+
+func (r *tariffReader) account() string {
+	account := r.text("account")
+	if !isAccount(account) {
+		r.refuse("account", accountForm)
+		return ""
+	}
+	return account
 }
 
 func (r *tariffReader) decimals() *int32 {

@@ -48,7 +48,8 @@ func TestReadTariffColumns(t *testing.T) {
 		"when", " stand!=remote; noise_class=A|B ", "during", "22:00-06:00", "of", "pax_dep + pax_transfer", "unit", "15", "free", "30", "free_mode", "threshold",
 		"rounding", " none ", "times", "tonnes", "tonne_kg", "453.592370", "tonne_rounding", "none", "tonne_step", "0.5", "band_of", "kg", "band_mode", "whole",
 		"fixed", "-1.5", "factor", "0", "maximum", "3220", "minimum_at_zero", "yes", "distance_less", "20", "distance_unit", "1.852", "distance_power", "1",
-		"mass_unit", "50", "mass_power", "0.5", "decimals", "0", "tax_category", "zero", "tax_reason", "Article 148")))
+		"mass_unit", "50", "mass_power", "0.5", "decimals", "0", "tax_category", "exempt", "tax_reason", "Article 148",
+		"unit_code", "MIN", "account", "8400-1")))
 	require.Empty(t, wrong)
 	when, err := billing.ParseWhen("stand!=remote; noise_class=A|B")
 	require.NoError(t, err)
@@ -62,7 +63,7 @@ func TestReadTariffColumns(t *testing.T) {
 		Rounding: billing.RoundNone, Times: "tonnes", TonneKg: billing.TonneLb, TonneRounding: billing.RoundNone, TonneStep: dec("0.5"),
 		BandOf: "kg", BandMode: billing.BandWhole, Fixed: dec("-1.5"), Factor: decPtr("0"), Maximum: decPtr("3220"), MinimumAtZero: true,
 		DistanceLess: dec("20"), DistanceUnit: dec("1.852"), DistancePower: decPtr("1"), MassUnit: dec("50"), MassPower: decPtr("0.5"),
-		Decimals: &none, TaxCategory: billing.TaxZero, TaxReason: "Article 148",
+		Decimals: &none, TaxCategory: billing.TaxExempt, TaxReason: "Article 148", UnitCode: "MIN", Account: "8400-1",
 	}, got)
 	require.Len(t, billing.TariffColumns, len(billing.WriteTariff(&got, "")))
 }
@@ -113,6 +114,10 @@ func TestReadTariffSaysWhatIsAllowed(t *testing.T) {
 		{"decimals", "1.5", "write 0 to 6"},
 		{"decimals", "-1", "write 0 to 6"},
 		{"tax_category", "free", "write standard, zero, exempt, reverse_charge, export or outside"},
+		{"unit_code", "tonnes", "such as TNE"},
+		{"unit_code", "tne", "2 or 3 capitals"},
+		{"account", strings.Repeat("8", 65), "64 characters at most"},
+		{"account", "84\x0700", "without control characters"},
 	} {
 		_, _, wrong := billing.ReadTariff(cells(oldRow(c.column, c.value)))
 		require.Len(t, wrong, 1, "%+v", c)
@@ -171,6 +176,7 @@ func drawTariff(t *rapid.T) billing.Tariff {
 		MassUnit: above0("mass_unit"), MassPower: power("mass_power"),
 		TaxCategory: rapid.SampledFrom([]billing.TaxCategory{"", billing.TaxStandard, billing.TaxOutside}).Draw(t, "tax_category"),
 		TaxReason:   name.Draw(t, "tax_reason"),
+		UnitCode:    rapid.StringMatching(`([A-MO-Z0-9]{2,3})?`).Draw(t, "unit_code"), Account: rapid.StringMatching(`([0-9][0-9 ./-]{0,8}[0-9])?`).Draw(t, "account"),
 	}
 	tariff.Of = rapid.SliceOfNDistinct(rapid.StringMatching(`[A-MO-Z][A-Z0-9]{1,5}`), 0, 4, func(s string) string { return s }).Draw(t, "of")
 	if n := rapid.Int32Range(-1, 6).Draw(t, "decimals"); n >= 0 {

@@ -56,6 +56,7 @@ func (t *Tariff) problems() problems {
 	}
 	t.validateAmounts(&p)
 	t.validateTax(&p)
+	t.validateLedger(&p)
 	t.validateConditions(&p)
 	t.validateQuantity(&p)
 	t.validateTonnes(&p)
@@ -117,6 +118,15 @@ func (t *Tariff) validateTax(p *problems) {
 		}
 	default:
 		p.addf("tax_category %q is not known: write standard, zero, exempt, reverse_charge, export or outside", t.TaxCategory)
+	}
+}
+
+func (t *Tariff) validateLedger(p *problems) {
+	if t.UnitCode != "" && !unitCodeForm.MatchString(t.UnitCode) {
+		p.addf("unit_code %q is not a code of UN/ECE recommendation 20: write 2 or 3 capitals or digits, such as TNE", shortened(t.UnitCode))
+	}
+	if !isAccount(t.Account) {
+		p.addf("account %q is not usable: %s", shortened(t.Account), accountForm)
 	}
 }
 

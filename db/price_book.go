@@ -278,6 +278,7 @@ func tariffOf(row *dbsqlc.TariffListRow) billing.Tariff {
 		DistanceLess: row.DistanceLess, DistanceUnit: row.DistanceUnit, DistancePower: DecimalOrNil(row.DistancePower),
 		MassUnit: row.MassUnit, MassPower: DecimalOrNil(row.MassPower),
 		TaxCategory: billing.TaxCategory(row.TaxCategory), TaxReason: row.TaxReason,
+		UnitCode: row.UnitCode, Account: row.Account,
 	}
 	if len(row.Of) > 0 {
 		t.Of = row.Of

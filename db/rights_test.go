@@ -23,6 +23,8 @@ airport_codes
 airports
     accountant: SELECT, INSERT, UPDATE, DELETE
     reporter server: SELECT
+bank_entries
+    accountant reporter server: SELECT
 billed_flights
     accountant reporter: SELECT
     server: SELECT, INSERT (flight_id customer_id landed_on facts billed_at declared)
@@ -37,15 +39,16 @@ billing_runs
     server: SELECT, INSERT (closes_on run_date due_at trigger started_at finished_at), UPDATE (finished_at invoices charges held parked)
 billing_settings
     accountant reporter: SELECT
-    server: SELECT, INSERT (timezone close billing_start)
+    server: SELECT, INSERT (timezone close billing_start tax_by)
 changed_flights
     accountant reporter server: SELECT
 changed_tariffs
 charges
     accountant reporter: SELECT
-    server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late detail)
+    server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late tax_category tax_reason unit_code account detail)
 currency_rates
-    accountant reporter server: SELECT
+    accountant: SELECT, INSERT, UPDATE
+    reporter server: SELECT
 customer_aircraft
     accountant: SELECT, INSERT, DELETE
     reporter server: SELECT
@@ -53,9 +56,12 @@ customer_operators
     accountant: SELECT, INSERT, DELETE
     reporter server: SELECT
 customers
-    accountant: SELECT, INSERT (code name billing_frequency week_ends_on), UPDATE (name billing_frequency week_ends_on payment_terms_days billing_hold)
+    accountant: SELECT, INSERT (code name billing_frequency week_ends_on), UPDATE (name billing_frequency week_ends_on payment_terms_days billing_hold legal_name street city postcode subdivision country vat_id legal_id legal_id_scheme electronic_address electronic_address_scheme buyer_reference emails language late_interest_rate)
     reporter: SELECT
     server: SELECT, UPDATE (held_through)
+deliveries
+    accountant reporter: SELECT
+    server: SELECT, UPDATE (state attempts last_error next_at delivered_at)
 flight_processing_queue
     accountant: SELECT, DELETE
     enqueuer queue_admin: SELECT, INSERT, DELETE
@@ -69,15 +75,26 @@ flights
 gathered_flights
 goose_db_version
     accountant reporter server: SELECT
+invoice_balances
+    accountant reporter server: SELECT
+invoice_documents
+    accountant server: SELECT, INSERT (invoice_id format version made_at bytes sha256)
+    reporter: SELECT
 invoice_events
     accountant reporter server: SELECT
 invoice_taxes
     accountant reporter server: SELECT
 invoices
     accountant reporter: SELECT
-    server: SELECT, INSERT (customer_id kind closes_on currency opened_at), UPDATE (status parked_at parked_reason parked_by_run)
+    server: SELECT, INSERT (customer_id kind closes_on currency outside_scope opened_at), UPDATE (status parked_at parked_reason parked_by_run)
 issuers
+    accountant: SELECT, INSERT
+    reporter server: SELECT
+journal
     accountant reporter server: SELECT
+ledger_accounts
+    accountant: SELECT, INSERT, UPDATE, DELETE
+    reporter server: SELECT
 overlapping_flights
     accountant reporter server: SELECT
 payments
@@ -104,7 +121,16 @@ unmatched_codes
     accountant reporter server: SELECT
 voided_flights
     accountant reporter server: SELECT
+webhook_secrets
+    accountant: SELECT (webhook_id until), INSERT (webhook_id secret), UPDATE (until), DELETE
+    reporter: SELECT (webhook_id until)
+    server: SELECT
+webhooks
+    accountant: SELECT (id target events created_at stopped_at stopped_reason removed_at active), INSERT (url events), UPDATE (removed_at)
+    reporter: SELECT (id target events created_at stopped_at stopped_reason removed_at active)
+    server: SELECT, UPDATE (stopped_at stopped_reason)
 sequence aircraft_id_seq
+sequence bank_entries_id_seq
 sequence changed_tariffs_id_seq
 sequence charges_id_seq
 sequence customer_aircraft_id_seq
@@ -119,20 +145,35 @@ sequence river_job_id_seq
     server: USAGE
 sequence river_notification_id_seq
 sequence tariffs_id_seq
+sequence webhooks_id_seq
+add_bank_entries(): accountant
 adjust_flight(): accountant server
 airport_form(): accountant reporter server
 airports_have_codes(): of a trigger
 announce_flights(): 
+bank_entries_stay(): of a trigger
+bank_entry_left(): 
+bank_entry_reference(): 
+bill_to(): 
 billing_runs_only_forward(): of a trigger
+billing_runs_tell(): of a trigger
+book_bank_entry(): accountant
+charge_interest(): accountant
 charges_join_drafts_only(): of a trigger
 charges_stay_as_issued(): of a trigger
+check_payment(): 
 claim_flights(): server
 clean_text(): everybody
 code_form(): everybody
 complete_flight_jobs(): server
+currency_rate(): 
 customers_keep_numbers(): of a trigger
+deliveries_stay(): of a trigger
+documents_stay_as_given(): of a trigger
+draft_sums(): accountant reporter server
 end_flight_jobs(): server
 enqueue_as_jobs(): 
+enqueue_deliveries(): 
 enqueue_flights(): enqueuer queue_admin server
 fact_form(): everybody
 flight_id_is_valid(): server
@@ -146,27 +187,44 @@ flight_processing_queue_insert(): of a trigger
 flight_processing_queue_update(): of a trigger
 gathered_flights_commit(): of a trigger
 hold_flight_jobs(): 
+ignore_bank_entry(): accountant
+invoice_taxes_make_totals(): of a trigger
+invoice_to_settle(): 
 invoices_record_event(): of a trigger
 invoices_stay_as_issued(): of a trigger
+invoices_tell(): of a trigger
 is_queue_admin(): everybody
-issue_credit_note(): 
 issue_drafts(): server
+issuers_stay(): of a trigger
 mark_invoice_paid(): accountant
+match_bank_entries(): accountant
+minor_units(): accountant reporter server
+open_amount(): 
 open_draft(): server
+payments_stay(): of a trigger
 price_book_changed(): of a trigger
 promise_to_look(): server
 queued_flight(): everybody
 rebill_invoice(): accountant
+record_payment(): accountant
 refuse_flight_id(): 
 refuse_removal(): of a trigger
 refuse_replica(): everybody
 refuse_voided_flights(): 
+remove_documents(): 
+retry_deliveries(): accountant
+reverse_payment(): accountant
 revive_flight_jobs(): 
 river_job_state_in_bitmask(): everybody
 save_flights(): server
+set_off(): accountant
+set_off_pair(): 
+settle_invoice(): 
+tariff_unit_code(): server
 tariffs_changed(): of a trigger
 tariffs_do_not_overlap(): of a trigger
 tariffs_overlapping(): 
+tax_of(): accountant reporter server
 unmark_invoice_paid(): accountant
 void_invoice(): accountant
 voided_flight_message(): server
@@ -174,6 +232,7 @@ week_minutes(): everybody
 when_facts(): everybody
 when_is_readable(): everybody
 withdraw_promise(): server
+write_off_rounding(): accountant
 `
 
 const rightsOf = `

@@ -108,6 +108,8 @@ var (
 	runOverdue       = desc("run_overdue_seconds", "Seconds since the earliest run was due that is not done; 0 where none is.")
 	draftsPast       = desc("drafts_past_closing", "Drafts that a run should have issued and did not, and that are neither held nor parked.")
 	draftsKept       = desc("drafts_kept", "Drafts that the runs leave open, with the reason: held or parked.", "reason")
+	deliveriesTried  = desc("deliveries_total", "Tries of this process to deliver a message, by what came of them: delivered, failed (tried again) or given_up.", "kind", "outcome")
+	deliveriesOpen   = desc("deliveries_pending", "Messages that are neither delivered nor given up.", "kind")
 	reconcileFlights = desc("reconcile_flights", "Flights of the days that the last daily reconciliation compared with the flight source, by what they have come to.", "state", "reason")
 	reconcileMissing = desc("reconcile_missing", "Of these, flights of the flight source that flightbill knows nothing of.")
 	reconcileChanged = desc("reconcile_changed", "Of these, billed flights that the flight source no longer has, or has on another day or twice.")
@@ -119,7 +121,7 @@ var (
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		flightsBilled, flightsFailed, flightsSnoozed, flightsCancelled, flightSeconds, runsDone, queueJobs, queueReadable,
-		sourceUp, sourceAway, sourceOutage, sourcePause, flightsOverdue, runAge, runOverdue, draftsPast, draftsKept, codesUnmatched,
+		sourceUp, sourceAway, sourceOutage, sourcePause, flightsOverdue, runAge, runOverdue, draftsPast, draftsKept, deliveriesTried, deliveriesOpen, codesUnmatched,
 		reconcileFlights, reconcileMissing, reconcileChanged, reconcileAge,
 	} {
 		ch <- d
@@ -150,6 +152,11 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for kind, run := range s.Scheduled {
 		counter(runsDone, run.Done, kind, "done")
 		counter(runsDone, run.Failed, kind, "failed")
+	}
+	for kind, tries := range s.Deliveries {
+		for outcome, n := range tries {
+			counter(deliveriesTried, n, kind, outcome)
+		}
 	}
 
 	up, away := 1.0, 0.0
@@ -184,6 +191,15 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(queueReadable, 1)
 	for _, c := range counts {
 		gauge(queueJobs, float64(c.Jobs), c.State, c.Reason)
+	}
+	if open, err := q.DeliveryCountOpen(ctx); err == nil {
+		counts := map[string]int64{db.ByWebhook: 0, db.ByMail: 0}
+		for _, row := range open {
+			counts[row.Kind] = row.Deliveries
+		}
+		for kind, n := range counts {
+			gauge(deliveriesOpen, float64(n), kind)
+		}
 	}
 	if last, err := q.BillingRunLast(ctx); err == nil && last.FinishedAt != nil {
 		gauge(runAge, time.Since(*last.FinishedAt).Seconds())

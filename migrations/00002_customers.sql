@@ -72,29 +72,45 @@ CREATE TABLE flightbill.issuers (
     id                        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     since                     timestamptz NOT NULL,
     name                      text NOT NULL CHECK (name <> '' AND char_length(name) <= 1000), -- legal
-    street                    text,
-    city                      text,
-    postcode                  text,
-    subdivision               text,
+    street                    text CHECK (street <> '' AND char_length(street) <= 200),
+    city                      text CHECK (city <> '' AND char_length(city) <= 200),
+    postcode                  text CHECK (postcode <> '' AND char_length(postcode) <= 64),
+    subdivision               text CHECK (subdivision <> '' AND char_length(subdivision) <= 200),
     country                   text COLLATE "C" CHECK (country ~ '^[A-Z]{2}$'),      -- ISO 3166
-    vat_id                    text COLLATE "C",
-    tax_registration          text COLLATE "C", -- where there is no VAT id
-    legal_id                  text COLLATE "C",
-    legal_id_scheme           text COLLATE "C", -- ISO 6523
-    electronic_address        text COLLATE "C",
-    electronic_address_scheme text COLLATE "C", -- EAS
-    contact_name              text,
-    contact_phone             text,
-    contact_email             text,
-    mail_from                 text,             -- null: invoices are not mailed
-    iban                      text COLLATE "C",
-    bic                       text COLLATE "C",
-    account_name              text,
+    vat_id                    text COLLATE "C" CHECK (vat_id ~ '^[A-Z]{2}[A-Z0-9+*]{2,62}$'),
+    tax_registration          text COLLATE "C" CHECK (tax_registration <> '' AND char_length(tax_registration) <= 64), -- where there is no VAT id
+    legal_id                  text COLLATE "C" CHECK (legal_id <> '' AND char_length(legal_id) <= 64),
+    legal_id_scheme           text COLLATE "C" CHECK (legal_id_scheme ~ '^[0-9]{4}$'), -- ISO 6523
+    electronic_address        text COLLATE "C" CHECK (electronic_address <> '' AND char_length(electronic_address) <= 254),
+    electronic_address_scheme text COLLATE "C" CHECK (electronic_address_scheme ~ '^([0-9]{4}|[A-Z]{2})$'), -- EAS
+    contact_name              text CHECK (contact_name <> '' AND char_length(contact_name) <= 200),
+    contact_phone             text CHECK (contact_phone <> '' AND char_length(contact_phone) <= 64),
+    contact_email             text CHECK (contact_email ~ '@' AND char_length(contact_email) <= 254),
+    mail_from                 text CHECK (mail_from ~ '@' AND char_length(mail_from) <= 200),  -- null: invoices are not mailed
+    iban                      text COLLATE "C" CHECK (iban ~ '^[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}$'),
+    bic                       text COLLATE "C" CHECK (bic ~ '^[A-Z0-9]{8}([A-Z0-9]{3})?$'),
+    account_name              text CHECK (account_name <> '' AND char_length(account_name) <= 200),
     tax_currency              text COLLATE "C" CHECK (tax_currency ~ '^[A-Z]{3}$'), -- in which tax is declared; null: each invoice's
     language                  text COLLATE "C" NOT NULL DEFAULT 'en' CHECK (language IN ('en', 'de', 'fr', 'es')),
-    note                      text,             -- on each invoice
-    logo                      bytea             -- PNG or JPEG
+    note                      text CHECK (note <> '' AND char_length(note) <= 1000), -- on each invoice
+    logo                      bytea CHECK (octet_length(logo) BETWEEN 1 AND 200000)  -- PNG or JPEG
 );
+
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION flightbill.issuers_stay() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'a row of issuers stays as it is: invoices were issued with it'
+        USING HINT = 'Insert a row with the change, as flightbill issuer set does: the last one counts.';
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.issuers_stay FROM PUBLIC;
+-- +goose StatementEnd
+CREATE TRIGGER stay BEFORE UPDATE OR DELETE ON flightbill.issuers FOR EACH ROW EXECUTE FUNCTION flightbill.issuers_stay();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.issuers EXECUTE FUNCTION flightbill.issuers_stay();
+ALTER TABLE flightbill.issuers ENABLE ALWAYS TRIGGER stay, ENABLE ALWAYS TRIGGER refuse_truncate; -- in an apply worker of a replication too
 
 CREATE TABLE flightbill.customers (
     id                 bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -108,19 +124,21 @@ CREATE TABLE flightbill.customers (
     credit_note_seq    bigint  NOT NULL DEFAULT 0, -- the last credit note's
     held_through       date,   -- the last closing date whose run found the customer on hold
     -- What stands on its invoices. Null: not known.
-    legal_name         text,   -- null: name
-    street             text,
-    city               text,
-    postcode           text,
-    subdivision        text,
+    legal_name         text CHECK (legal_name <> '' AND char_length(legal_name) <= 1000), -- null: name
+    street             text CHECK (street <> '' AND char_length(street) <= 200),
+    city               text CHECK (city <> '' AND char_length(city) <= 200),
+    postcode           text CHECK (postcode <> '' AND char_length(postcode) <= 64),
+    subdivision        text CHECK (subdivision <> '' AND char_length(subdivision) <= 200),
     country            text COLLATE "C" CHECK (country ~ '^[A-Z]{2}$'), -- ISO 3166
-    vat_id             text COLLATE "C",
-    legal_id           text COLLATE "C",
-    legal_id_scheme    text COLLATE "C", -- ISO 6523
-    electronic_address text COLLATE "C",
-    electronic_address_scheme text COLLATE "C", -- EAS
-    buyer_reference    text,   -- null: code
-    emails             text[] NOT NULL DEFAULT '{}', -- to which invoices are mailed
+    vat_id             text COLLATE "C" CHECK (vat_id ~ '^[A-Z]{2}[A-Z0-9+*]{2,62}$'),
+    legal_id           text COLLATE "C" CHECK (legal_id <> '' AND char_length(legal_id) <= 64),
+    legal_id_scheme    text COLLATE "C" CHECK (legal_id_scheme ~ '^[0-9]{4}$'), -- ISO 6523
+    electronic_address text COLLATE "C" CHECK (electronic_address <> '' AND char_length(electronic_address) <= 254),
+    electronic_address_scheme text COLLATE "C" CHECK (electronic_address_scheme ~ '^([0-9]{4}|[A-Z]{2})$'), -- EAS
+    buyer_reference    text CHECK (buyer_reference <> '' AND char_length(buyer_reference) <= 200), -- null: code
+    -- To which invoices are mailed; files have ; between them.
+    emails             text[] NOT NULL DEFAULT '{}' CHECK (cardinality(emails) <= 20 AND '' <> ALL (emails)
+                           AND array_to_string(emails, '', ';') !~ '[;[:space:]]' AND char_length(array_to_string(emails, ';')) <= 1000),
     language           text COLLATE "C" CHECK (language IN ('en', 'de', 'fr', 'es')), -- null: the issuer's
     late_interest_rate numeric CHECK (late_interest_rate >= 0 AND late_interest_rate <= 1), -- a year, 0.08 is 8 %; null: none is charged
     CONSTRAINT customers_week_ends_on_exactly_when_weekly
@@ -186,6 +204,7 @@ DROP TABLE flightbill.customer_aircraft;
 DROP TABLE flightbill.customer_operators;
 DROP TABLE flightbill.customers;
 DROP TABLE flightbill.issuers;
+DROP FUNCTION flightbill.issuers_stay;
 DROP FUNCTION flightbill.clean_text;
 DROP FUNCTION flightbill.code_form;
 DROP FUNCTION flightbill.price_book_changed;

@@ -46,6 +46,15 @@ type config struct {
 	LogFormat     string
 	LogLevel      slog.Level
 
+	DocumentRetention string // an interval of Postgres; empty: for ever
+	DeliveryWorkers   int
+	PrivateWebhooks   bool
+	SMTPHost          string
+	SMTPPort          int
+	SMTPUser          string
+	SMTPPassword      string
+	SMTPTLS           string
+
 	PinotBrokers    []string
 	PinotController string
 	PinotTable      string
@@ -140,6 +149,17 @@ func settings() []setting {
 			c.RegisterFirst, err = billing.ParseRegisterFirst(v)
 			return err
 		}},
+		{"FLIGHTBILL_DOCUMENT_RETENTION", "", "how long a document that was given to a customer is kept, such as 10y or 3653d; maintain then removes it; empty: for ever", func(c *config, v string) error {
+			units := map[string]string{"y": " years", "d": " days"}
+			digits := strings.TrimRight(v, "yd")
+			n, err := strconv.Atoi(digits)
+			if unit := units[strings.TrimPrefix(v, digits)]; v != "" && (err != nil || unit == "" || n < 1 || n > 100_000 || unit == " days" && n < 366) {
+				return fmt.Errorf("%q is not at least a year, in years or days, such as 10y or 3653d", v)
+			} else if v != "" {
+				c.DocumentRetention = digits + unit
+			}
+			return nil
+		}},
 		{"FLIGHTBILL_HTTP_ADDR", defaultHTTPAddr, "address of River UI and /metrics", text(func(c *config) *string { return &c.HTTPAddr })},
 		{"FLIGHTBILL_HTTP_USER", "", "credentials for it; needed on any address but loopback", text(func(c *config) *string { return &c.HTTPUser })},
 		{"FLIGHTBILL_HTTP_PASSWORD", "", "", text(func(c *config) *string { return &c.HTTPPassword })},
@@ -159,6 +179,18 @@ func settings() []setting {
 			}
 			return c.LogLevel.UnmarshalText([]byte(v))
 		}},
+		{"FLIGHTBILL_DELIVERY_WORKERS", strconv.Itoa(jobs.DefaultDeliveryWorkers), "workers of one process that tell webhooks, and mail", upTo(func(c *config) *int { return &c.DeliveryWorkers }, 1_000)},
+		{"FLIGHTBILL_WEBHOOK_ALLOW_PRIVATE", "false", "true: webhooks may have private addresses, and http beside https", func(c *config, v string) error {
+			c.PrivateWebhooks = v == "true"
+			return oneOf(func(*config) *string { return &v }, "true", "false")(c, v)
+		}},
+		{"FLIGHTBILL_SMTP_HOST", "", "mail server that issued invoices are mailed by; empty: mail waits", text(func(c *config) *string { return &c.SMTPHost })},
+		{"FLIGHTBILL_SMTP_PORT", "587", "its port; 465 is usual with tls", upTo(func(c *config) *int { return &c.SMTPPort }, 65_535)},
+		{"FLIGHTBILL_SMTP_USER", "", "login for it; empty: none", text(func(c *config) *string { return &c.SMTPUser })},
+		{"FLIGHTBILL_SMTP_PASSWORD", "", "", text(func(c *config) *string { return &c.SMTPPassword })},
+		{"FLIGHTBILL_SMTP_PASSWORD_FILE", "", "the same from a file, read at the start", fromFile("FLIGHTBILL_SMTP_PASSWORD", func(c *config) *string { return &c.SMTPPassword })},
+		{"FLIGHTBILL_SMTP_TLS", string(jobs.StartTLS), "starttls or tls, and no mail where the server has none or its certificate is not good; or none",
+			oneOf(func(c *config) *string { return &c.SMTPTLS }, string(jobs.StartTLS), string(jobs.ImplicitTLS), string(jobs.NoTLS))},
 		{"PINOT_BROKERS", "", "with the pinot source, this or PINOT_CONTROLLER: host:port, several separated by commas", func(c *config, v string) error {
 			for broker := range strings.SplitSeq(v, ",") {
 				if broker = strings.TrimSpace(broker); broker != "" {

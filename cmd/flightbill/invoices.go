@@ -17,9 +17,9 @@ import (
 
 func (a *app) newInvoicesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "invoices", Short: "List invoices, show one, or take a payment back", Args: cobra.NoArgs,
+		Use: "invoices", Short: "List invoices, show or export some, or take a payment back", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{fmt.Errorf("say which: flightbill invoices list, show NUMBER|ID, or unpay NUMBER --reason R")}
+			return usageError{fmt.Errorf("say which: flightbill invoices list, show NUMBER|ID, export NUMBER…, or unpay NUMBER --reason R")}
 		},
 	}
 	var listJSON, showJSON, withDetail bool
@@ -69,26 +69,28 @@ func (a *app) newInvoicesCommand() *cobra.Command {
 		},
 	}
 	unpay.Flags().StringVar(&reason, "reason", "", "why; stands in the invoice's story")
-	cmd.AddCommand(list, show, unpay)
+	cmd.AddCommand(list, show, a.newInvoicesExportCommand(), unpay)
 	return cmd
 }
 
 // invoiceView is an invoice in a list.
 type invoiceView struct {
-	ID       int64           `json:"id"`
-	Number   *string         `json:"number"`
-	Customer string          `json:"customer"`
-	Kind     string          `json:"kind"`
-	ClosesOn billing.Date    `json:"closes_on"`
-	Status   string          `json:"status"`
-	Charges  int64           `json:"charges"`
-	Currency string          `json:"currency"`
-	Subtotal decimal.Decimal `json:"subtotal"`
-	Tax      decimal.Decimal `json:"tax"`
-	Total    decimal.Decimal `json:"total"`
-	IssuedAt *time.Time      `json:"issued_at"`
-	DueOn    billing.Date    `json:"due_on"`
-	PaidAt   *time.Time      `json:"paid_at"`
+	ID       int64            `json:"id"`
+	Number   *string          `json:"number"`
+	Customer string           `json:"customer"`
+	Kind     string           `json:"kind"`
+	ClosesOn billing.Date     `json:"closes_on"`
+	Status   string           `json:"status"`
+	Charges  int64            `json:"charges"`
+	Currency string           `json:"currency"`
+	Outside  bool             `json:"outside_scope"` // of VAT
+	Subtotal decimal.Decimal  `json:"subtotal"`
+	Tax      decimal.Decimal  `json:"tax"`
+	Total    decimal.Decimal  `json:"total"`
+	IssuedAt *time.Time       `json:"issued_at"`
+	DueOn    billing.Date     `json:"due_on"`
+	PaidAt   *time.Time       `json:"paid_at"`
+	Open     *decimal.Decimal `json:"open"` // of a draft: none; below 0: the customer's credit
 }
 
 func (a *app) listInvoices(ctx context.Context, pool *pgxpool.Pool, filter db.InvoiceFilter, asJSON bool) error {
@@ -99,22 +101,35 @@ func (a *app) listInvoices(ctx context.Context, pool *pgxpool.Pool, filter db.In
 	views := make([]invoiceView, len(invoices))
 	rows := make([][]string, len(invoices))
 	for i, v := range invoices {
-		views[i] = invoiceView{v.ID, v.Number, v.Customer, v.Kind, v.ClosesOn, v.Status, v.Charges, v.Currency, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt}
+		views[i] = invoiceView{v.ID, v.Number, v.Customer, v.Kind, v.ClosesOn, v.Status, v.Charges, v.Currency, v.OutsideScope, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, db.DecimalOrNil(v.Open)}
+		open := ""
+		if v.Open.Valid {
+			open = money(v.Open.Decimal, v.Currency)
+		}
 		rows[i] = []string{
-			nameOf(v.Number, v.ID), v.Customer, v.Kind, v.ClosesOn.String(), v.Status, count(v.Charges),
-			money(v.Total, v.Currency), v.Currency, v.DueOn.String(),
+			nameOf(v.Number, v.ID), v.Customer, kindOf(v.Kind, v.OutsideScope), v.ClosesOn.String(), v.Status, count(v.Charges),
+			money(v.Total, v.Currency), open, v.Currency, v.DueOn.String(),
 		}
 	}
 	if asJSON {
 		return printJSON(a.stdout, views)
 	}
-	if err := table(a.stdout, []string{"NUMBER", "CUSTOMER", "KIND", "CLOSES ON", "STATUS", ">CHARGES", ">TOTAL", "CURRENCY", "DUE ON"}, rows); err != nil {
+	if err := table(a.stdout, []string{"NUMBER", "CUSTOMER", "KIND", "CLOSES ON", "STATUS", ">CHARGES", ">TOTAL", ">OPEN", "CURRENCY", "DUE ON"}, rows); err != nil {
 		return err
 	}
 	if len(invoices) == int(filter.MaxRows) {
 		fmt.Fprintf(a.stderr, "the first %d; --limit shows more\n", filter.MaxRows)
 	}
 	return nil
+}
+
+const outsideScope = "outside VAT's scope"
+
+func kindOf(kind string, outside bool) string {
+	if outside {
+		return kind + ", " + outsideScope
+	}
+	return kind
 }
 
 func nameOf(number *string, id int64) string {
@@ -136,6 +151,7 @@ type invoiceDetail struct {
 	OnHold       bool                `json:"on_hold"`
 	ParkedReason *string             `json:"parked_reason"`
 	Currency     string              `json:"currency"`
+	Outside      bool                `json:"outside_scope"` // of VAT
 	Subtotal     decimal.NullDecimal `json:"subtotal"`
 	Tax          decimal.NullDecimal `json:"tax"`
 	Total        decimal.NullDecimal `json:"total"`
@@ -145,9 +161,13 @@ type invoiceDetail struct {
 	Credits      *string             `json:"credits"`     // of a credit note: the invoice that it voids; or the other way round
 	CreditedBy   string              `json:"credited_by"` // of a voided one: what voids it
 	Reason       *string             `json:"reason"`      // of a credit note, and of what voids one
+	Open         *decimal.Decimal    `json:"open"`        // of a draft: none; below 0: the customer's credit
+	Payments     []paymentView       `json:"payments"`
 	Charges      []chargeView        `json:"charges"`
 	LateFlights  []db.LateFlight     `json:"late_flights"`
 	Events       []eventView         `json:"events"`
+
+	subtotal, tax decimal.Decimal // of a draft, too
 }
 
 type chargeView struct {
@@ -179,8 +199,8 @@ func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoice
 	}
 	detail := &invoiceDetail{
 		v.ID, v.Number, v.Customer, v.BillToName, v.Kind, v.ClosesOn, v.Status, v.BillingHold && v.Status == "DRAFT", v.ParkedReason,
-		v.Currency, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, v.Credits, v.CreditedBy, v.Reason,
-		[]chargeView{}, v.LateFlights, []eventView{},
+		v.Currency, v.OutsideScope, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, v.Credits, v.CreditedBy, v.Reason,
+		db.DecimalOrNil(v.Open), paymentViews(v.Payments), []chargeView{}, v.LateFlights, []eventView{}, v.SubtotalSoFar, v.TaxSoFar,
 	}
 	for _, c := range v.Charges {
 		detail.Charges = append(detail.Charges, chargeView{c.FlightID, c.FlownOn, c.Code, c.Description, c.Quantity, c.UnitRate, c.Amount, c.TaxRate, c.TaxAmount, c.Late, c.Origin, c.Detail})
@@ -225,6 +245,9 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 	if v.ParkedReason != nil {
 		a.sayf("           parked: %s", *v.ParkedReason)
 	}
+	if v.Outside {
+		a.sayf("Tax        %s", outsideScope)
+	}
 	if !v.ClosesOn.IsZero() {
 		a.sayf("Closes on  %s", v.ClosesOn)
 	}
@@ -236,7 +259,6 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 	}
 	a.sayf("")
 	rows, below := make([][]string, len(v.Charges)), make([][]string, len(v.Charges))
-	var subtotal, tax decimal.Decimal
 	for i, c := range v.Charges {
 		late := ""
 		if c.Late {
@@ -249,12 +271,20 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		if withDetail {
 			below[i] = stepLines(c.Detail)
 		}
-		subtotal, tax = subtotal.Add(c.Amount), tax.Add(c.TaxAmount)
 	}
 	if err := tableWithLines(a.stdout, []string{"FLOWN ON", "FLIGHT", "CODE", ">QUANTITY", ">RATE", ">AMOUNT", ">TAX", ""}, rows, below); err != nil {
 		return err
 	}
-	a.sayf("\nSubtotal %s, tax %s, total %s %s", money(subtotal, v.Currency), money(tax, v.Currency), money(subtotal.Add(tax), v.Currency), v.Currency)
+	a.sayf("\nSubtotal %s, tax %s, total %s %s", money(v.subtotal, v.Currency), money(v.tax, v.Currency), money(v.subtotal.Add(v.tax), v.Currency), v.Currency)
+	if v.Open != nil {
+		a.sayf("%s", openWords(*v.Open, v.Currency))
+	}
+	if len(v.Payments) > 0 {
+		a.sayf("")
+		if err := a.printPayments(v.Payments); err != nil {
+			return err
+		}
+	}
 	for i, late := range v.LateFlights {
 		if i == 0 {
 			a.sayf("")

@@ -109,6 +109,10 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 		may(kind, "applied", "migrate", "status")
 	}
 	may("server", "0 flights enqueued", "reconcile", "--from", "2013-01-02", "--to", "2013-01-02", "--enqueue")
+	mayNot("reporter", "accountant", "invoices", "export", "EACH-000001", "--out", "-")
+	may("accountant", "%PDF", "invoices", "export", "EACH-000001", "--out", "-")
+	may("reporter", "%PDF", "invoices", "export", "EACH-000001", "--out", "-") // it is kept
+	may("reporter", "F1", "invoices", "export", "EACH-000001", "--out", "-", "--format", "csv")
 	may("server", "", "consolidate")
 	may("server", "0 invoices", "overdue")
 	may("accountant", "1 changed", "import", "customers", customers)
@@ -123,6 +127,33 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 	_, err := pool.Exec(t.Context(), `SELECT flightbill.mark_invoice_paid('EACH-000003')`)
 	require.NoError(t, err)
 	may("accountant", "", "invoices", "unpay", "EACH-000003", "--reason", "why")
+
+	bank := filepath.Join(t.TempDir(), "bank.csv")
+	require.NoError(t, os.WriteFile(bank, []byte("booking_day,amount,currency,reference\n"+time.Now().UTC().Format(time.DateOnly)+",0.01,EUR,thanks\n"+time.Now().UTC().Format(time.DateOnly)+",0.02,EUR,each 000003\n"), 0o600))
+	mayNot("reporter", "accountant", "bank", "import", bank)
+	may("accountant", "2 entries: 1 booked, 1 for you to look at, 0 imported before", "bank", "import", bank)
+	may("accountant", "entry 1 is booked on EACH-000003", "bank", "book", "1", "EACH-000003")
+	mayNot("reporter", "accountant", "bank", "book", "1", "EACH-000003")
+	mayNot("server", "accountant", "bank", "ignore", "1", "--reason", "why")
+	may("accountant", "is 4001, in all of the journal", "accounts", "set", "revenue=4001")
+	mayNot("reporter", "accountant", "accounts", "set", "revenue=4001")
+	for _, kind := range []string{"server", "reporter", "accountant"} {
+		may(kind, "each 000003", "bank", "list")
+		may(kind, "4001", "accounts")
+		may(kind, "payment", "journal")
+	}
+
+	mayNot("reporter", "accountant", "webhooks", "add", "https://example.test/")
+	may("accountant", "secret whsec_", "webhooks", "add", "https://user:password@example.test/")
+	may("accountant", "secret whsec_", "webhooks", "rotate", "1")
+	for _, kind := range []string{"server", "reporter", "accountant"} {
+		may(kind, "https://example.test/", "webhooks", "list")
+		may(kind, "", "deliveries", "list")
+	}
+	mayNot("reporter", "accountant", "deliveries", "retry", "--failed")
+	may("accountant", "0 deliveries", "deliveries", "retry", "--failed")
+	mayNot("server", "accountant", "webhooks", "remove", "1")
+	may("accountant", "is removed", "webhooks", "remove", "1")
 
 	mayNot("nobody", "reporter", "invoices", "list")
 	mayNot("nobody", "server", "serve")
@@ -174,7 +205,7 @@ func TestServeAsServer(t *testing.T) {
 	eventually(t, "all flights are billed", func() bool { return number(t, pool, `SELECT count(*) FROM billed_flights`) == 100 })
 	eventually(t, "the runs of the past are made up, the queue's rows are kept, and it leads", func() bool {
 		return number(t, pool, `SELECT count(*) FROM billing_runs WHERE finished_at IS NOT NULL`) > 29 &&
-			number(t, pool, `SELECT count(*) FROM river_leader`) == 1 && number(t, pool, `SELECT count(*) FROM river_queue`) == 3
+			number(t, pool, `SELECT count(*) FROM river_leader`) == 1 && number(t, pool, `SELECT count(*) FROM river_queue`) == 4
 	})
 	eventually(t, "it is ready", func() bool { return strings.HasPrefix(serve.page(t, "/readyz"), "ready") })
 	require.Contains(t, serve.page(t, "/metrics"), "\nflightbill_queue_readable 1\n")

@@ -7,6 +7,8 @@ package dbsqlc
 
 import (
 	"context"
+
+	"github.com/flightbill/flightbill/billing"
 )
 
 const customerGet = `-- name: CustomerGet :one
@@ -34,4 +36,85 @@ func (q *Queries) CustomerGet(ctx context.Context, code string) (CustomerGetRow,
 		&i.WeekEndsOn,
 	)
 	return i, err
+}
+
+const customerPartyList = `-- name: CustomerPartyList :many
+SELECT c.code, c.billing_frequency, c.payment_terms_days, c.billing_hold,
+    jsonb_strip_nulls(jsonb_build_object('code', c.code, 'name', coalesce(c.legal_name, c.name), 'street', c.street, 'city', c.city, 'postcode', c.postcode,
+        'subdivision', c.subdivision, 'country', c.country, 'vat_id', c.vat_id, 'legal_id', c.legal_id, 'legal_id_scheme', c.legal_id_scheme,
+        'electronic_address', c.electronic_address, 'electronic_address_scheme', c.electronic_address_scheme, 'buyer_reference', c.buyer_reference,
+        'emails', to_jsonb(c.emails), 'language', c.language))::jsonb AS party
+FROM flightbill.customers c
+ORDER BY c.code
+`
+
+type CustomerPartyListRow struct {
+	Code             string
+	BillingFrequency string
+	PaymentTermsDays int32
+	BillingHold      bool
+	Party            []byte
+}
+
+// As documents have them; the buyer reference and the language only where the customer has its own.
+func (q *Queries) CustomerPartyList(ctx context.Context) ([]CustomerPartyListRow, error) {
+	rows, err := q.db.Query(ctx, customerPartyList)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CustomerPartyListRow
+	for rows.Next() {
+		var i CustomerPartyListRow
+		if err := rows.Scan(
+			&i.Code,
+			&i.BillingFrequency,
+			&i.PaymentTermsDays,
+			&i.BillingHold,
+			&i.Party,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const tariffUseList = `-- name: TariffUseList :many
+SELECT DISTINCT coalesce(c.code, '')::text AS customer, coalesce(t.tax_category, 'standard')::text AS tax_category, t.currency
+FROM flightbill.tariffs t
+LEFT JOIN flightbill.customers c ON c.id = t.customer_id
+WHERE t.valid_to IS NULL OR t.valid_to > $1::date
+ORDER BY 1, 2, 3
+`
+
+type TariffUseListRow struct {
+	Customer    string
+	TaxCategory string
+	Currency    string
+}
+
+// The tax categories and currencies of tariffs that hold on a day or later, and whose they
+// are; no customer: everybody's.
+func (q *Queries) TariffUseList(ctx context.Context, day billing.Date) ([]TariffUseListRow, error) {
+	rows, err := q.db.Query(ctx, tariffUseList, day)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TariffUseListRow
+	for rows.Next() {
+		var i TariffUseListRow
+		if err := rows.Scan(&i.Customer, &i.TaxCategory, &i.Currency); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -371,7 +371,8 @@ SELECT t.id, t.code, t.description, t.basis, coalesce(t.customer_id, 0)::bigint 
     coalesce(t.band_of, '')::text AS band_of, coalesce(t.band_mode, '')::text AS band_mode, coalesce(t.fixed, 0)::numeric AS fixed,
     t.factor, t.maximum, t.minimum_at_zero, coalesce(t.distance_less, 0)::numeric AS distance_less,
     coalesce(t.distance_unit, 0)::numeric AS distance_unit, t.distance_power, coalesce(t.mass_unit, 0)::numeric AS mass_unit, t.mass_power,
-    t.decimals, coalesce(t.tax_category, '')::text AS tax_category, coalesce(t.tax_reason, '')::text AS tax_reason
+    t.decimals, coalesce(t.tax_category, '')::text AS tax_category, coalesce(t.tax_reason, '')::text AS tax_reason,
+    coalesce(t.unit_code, '')::text AS unit_code, coalesce(t.account, '')::text AS account
 FROM flightbill.tariffs t
 LEFT JOIN flightbill.customers c ON c.id = t.customer_id
 ORDER BY t.id
@@ -419,6 +420,8 @@ type TariffListRow struct {
 	Decimals      *int16
 	TaxCategory   string
 	TaxReason     string
+	UnitCode      string
+	Account       string
 }
 
 // Empty is the default, as in a tariff file; of a number that need not be there, null.
@@ -473,6 +476,8 @@ func (q *Queries) TariffList(ctx context.Context) ([]TariffListRow, error) {
 			&i.Decimals,
 			&i.TaxCategory,
 			&i.TaxReason,
+			&i.UnitCode,
+			&i.Account,
 		); err != nil {
 			return nil, err
 		}

@@ -73,6 +73,8 @@ func (b *testBundle) rows(kind exports.Kind) (rows string) {
 		exports.AircraftTypes: `SELECT jsonb_agg(a ORDER BY aircraft_type) FROM aircraft_types a`,
 		exports.Airports:      `SELECT jsonb_agg(to_jsonb(a) - 'other_codes' || jsonb_build_object('o', (SELECT jsonb_agg(o ORDER BY o COLLATE "C") FROM unnest(other_codes) AS o)) ORDER BY code) FROM airports a`,
 		exports.Flights:       `SELECT jsonb_agg(f ORDER BY flight_id) FROM flights f`,
+		exports.Issuer:        `SELECT to_jsonb(i) - '{id,since}'::text[] FROM issuers i ORDER BY id DESC LIMIT 1`,
+		exports.Rates:         `SELECT jsonb_agg(r ORDER BY currency, in_currency, day) FROM currency_rates r`,
 	}[kind]
 	require.NoError(b.t, b.owner.QueryRow(b.t.Context(), `SELECT coalesce((`+sql+`)::text, '')`).Scan(&rows))
 	return rows
@@ -87,10 +89,15 @@ func (b *testBundle) fill() {
 		`ACME,"'=HYPERLINK(""http://x""), Inc.",AAA AAB@2025-01-01..2026-01-01,G-OWN@..2026-04-01 N1,weekly,7,14,true`,
 		`BETA,"+Beta, ""quoted""`+"\n"+`and more",BBB,GOWN@2026-04-01..,monthly,,45,false`,
 		"GAMA,Gamma é,,,per_flight,,0,false")
-	b.load(imports.Tariffs, tariffHeader+",when,of,unit,rounding,times,tonne_kg,tonne_rounding,fixed,factor,maximum,minimum_at_zero,tax_category,tax_reason",
-		`LAND,"=1+1, ""quoted""",per_tonne,ACME,EIDW,arrival,,136,5.50,60,EUR,0.2,2025-01-01,2026-01-01,noise_class=A|B; stand!=remote,,,,,453.59237,none,281.96,0.5,3220,yes,,`,
-		`LAND,@Landing,per_tonne,,,any,,,5,,EUR,0,2025-01-01,,,,,none,,,,,,,,zero,-free`,
-		"PARK,,per_passenger,,,any,,,0.123456789012,0,JPY,0,2020-02-29,,,,,up,,,,,,,no,standard,")
+	b.load(imports.Customers, "code,legal_name,street,city,postcode,subdivision,country,vat_id,legal_id,legal_id_scheme,electronic_address,electronic_address_scheme,buyer_reference,emails,language,late_interest_rate",
+		`ACME,"Acme, Inc.",=1 Main St,Dublin,D01 X2,D,IE,IE6388047V,552100554,0002,ap@acme.example,EM,@PO,ap@acme.example;b@acme.example,fr,0.080`)
+	b.load(imports.Issuer, "name,street,country,vat_id,contact_phone,contact_email,mail_from,iban,bic,tax_currency,language,note",
+		`"=Port, Air",+1 Apron,NA,NA1234567,+353 1 234,ap@port.example,Port <bills@port.example>,IE29 AIBK 9311 5212 3456 78,aibkie2d,EUR,es,"Pay, please"`)
+	b.load(imports.Rates, "currency,in_currency,day,rate", "USD,EUR,2026-03-02,0.92340", "EUR,JPY,2026-03-02,160")
+	b.load(imports.Tariffs, tariffHeader+",when,of,unit,rounding,times,tonne_kg,tonne_rounding,fixed,factor,maximum,minimum_at_zero,tax_category,tax_reason,unit_code,account",
+		`LAND,"=1+1, ""quoted""",per_tonne,ACME,EIDW,arrival,,136,5.50,60,EUR,0.2,2025-01-01,2026-01-01,noise_class=A|B; stand!=remote,,,,,453.59237,none,281.96,0.5,3220,yes,,,LBR,=8400`,
+		`LAND,@Landing,per_tonne,,,any,,,5,,EUR,0,2025-01-01,,,,,none,,,,,,,,zero,-free,,`,
+		"PARK,,per_passenger,,,any,,,0.123456789012,0,JPY,0,2020-02-29,,,,,up,,,,,,,no,standard,,C62,")
 	b.load(imports.Aircraft, "registration,valid_from,valid_to,aircraft_type,mtow_kg,fact.noise_class,fact.nox", "G-OWN,,2026-04-01,A320,73500,B,8.50", "G-OWN,2026-04-01,,A320,,,-1", "N1,,,,,'=x,")
 	b.load(imports.AircraftTypes, "aircraft_type,mtow_kg,fact.wake", "A320,73500,M", "C172,,-")
 	b.load(imports.Airports, "code,other_codes,country,timezone", "QQAA,Q22 Q11,IE,Europe/Dublin", "QQBB,,,")
@@ -129,17 +136,19 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+const billTo = "legal_name,street,city,postcode,subdivision,country,vat_id,legal_id,legal_id_scheme,electronic_address,electronic_address_scheme,buyer_reference,emails,language,late_interest_rate"
+
 func TestExportedFiles(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.Equal(t, "code,name,operators,aircraft,billing_frequency,week_ends_on,payment_terms_days,billing_hold\n", b.export(exports.Customers, exports.Days{}))
+	require.Equal(t, "code,name,operators,aircraft,billing_frequency,week_ends_on,payment_terms_days,billing_hold,"+billTo+"\n", b.export(exports.Customers, exports.Days{}))
 	require.Equal(t, strings.Join(billing.FlightColumns, ",")+"\n", b.export(exports.Flights, exports.Days{}))
 	b.fill()
-	require.Equal(t, `code,name,operators,aircraft,billing_frequency,week_ends_on,payment_terms_days,billing_hold
-ACME,"'=HYPERLINK(""http://x""), Inc.",AAA AAB@2025-01-01..2026-01-01,G-OWN@..2026-04-01 N1,weekly,7,14,true
+	require.Equal(t, `code,name,operators,aircraft,billing_frequency,week_ends_on,payment_terms_days,billing_hold,`+billTo+`
+ACME,"'=HYPERLINK(""http://x""), Inc.",AAA AAB@2025-01-01..2026-01-01,G-OWN@..2026-04-01 N1,weekly,7,14,true,"Acme, Inc.",'=1 Main St,Dublin,D01 X2,D,IE,IE6388047V,552100554,0002,ap@acme.example,EM,'@PO,ap@acme.example;b@acme.example,fr,0.08
 BETA,"'+Beta, ""quoted""
-and more",BBB,GOWN@2026-04-01..,monthly,,45,false
-GAMA,Gamma é,,,per_flight,,0,false
+and more",BBB,GOWN@2026-04-01..,monthly,,45,false,,,,,,,,,,,,,,,
+GAMA,Gamma é,,,per_flight,,0,false,,,,,,,,,,,,,,,
 `, b.export(exports.Customers, exports.Days{}))
 	require.Equal(t, `registration,valid_from,valid_to,aircraft_type,mtow_kg,fact.noise_class,fact.nox
 G-OWN,,2026-04-01,A320,73500,B,8.5
@@ -202,12 +211,19 @@ BETA-000001,BETA,'=Beta,consolidated,PENDING,EUR,107.40,21.48,128.88,2026-01-31,
 BETA-000001,1,PENDING,BETA,F1,2026-01-15,LAND,'@Landing,3,35.80,107.40,0.2,21.48,EUR,false,
 ,2,DRAFT,BETA,F1,2026-01-15,LAND,'@Landing,3,35.80,107.40,0.2,21.48,EUR,true,
 `, b.export(exports.Charges, exports.Days{}))
+	b.exec(`SELECT record_payment('BETA-000001', 28.88, '2026-02-10')`)
+	journal := b.export(exports.Journal, exports.Days{})
+	require.Contains(t, journal, "entry,day,entered_at,document,customer,what,account,code,tax_category,tax_rate,currency,debit,credit\n"+
+		"invoice 1,2026-01-31,2026-01-31T23:30:00Z,BETA-000001,BETA,receivable,1200,,,,EUR,128.88,0\n"+
+		"invoice 1,2026-01-31,2026-01-31T23:30:00Z,BETA-000001,BETA,revenue,4000,LAND,,,EUR,0,107.40\n")
+	require.Contains(t, journal, ",BETA-000001,BETA,bank,1000,,,,EUR,28.88,0\n")
 	var february exports.Days
 	day, err := billing.ParseDate("2026-02-01")
 	require.NoError(t, err)
 	february.From = day
 	require.Equal(t, 1, strings.Count(b.export(exports.Invoices, february), "\n"))
 	require.Equal(t, 1, strings.Count(b.export(exports.Charges, february), "\n"))
+	require.Equal(t, 3, strings.Count(b.export(exports.Journal, february), "\n"))
 	_, err = exports.Export(t.Context(), b.reports, "sheep", exports.Days{}, os.Stdout, nil)
 	require.ErrorContains(t, err, `cannot export "sheep"`)
 }

@@ -2,16 +2,19 @@ package exports
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/document"
 )
 
 // The SQL stands here since what sqlc makes of it would keep all rows in memory.
 var kinds = map[Kind]file{
 	Customers: {
-		columns: []string{"code", "name", "operators", "aircraft", "billing_frequency", "week_ends_on", "payment_terms_days", "billing_hold"},
+		columns: append([]string{"code", "name", "operators", "aircraft", "billing_frequency", "week_ends_on", "payment_terms_days", "billing_hold"},
+			columnNames(document.CustomerColumns)...),
 		rows: `SELECT c.code, c.name, ` + held("customer_operators", "operator") + `, ` + held("customer_aircraft", "registration") + `,
-			c.billing_frequency, c.week_ends_on::text, c.payment_terms_days::text, c.billing_hold::text
+			c.billing_frequency, c.week_ends_on::text, c.payment_terms_days::text, c.billing_hold::text, ` + master("c", document.CustomerColumns) + `
 			FROM flightbill.customers c ORDER BY c.code`,
 	},
 	Tariffs: {columns: tariffColumns()},
@@ -40,6 +43,14 @@ var kinds = map[Kind]file{
 			` + instant("on_block_at") + `, ` + instant("off_block_at") + `, facts::text
 			FROM flightbill.flights ` + whereFlown + ` ORDER BY flight_id`,
 	},
+	Issuer: {
+		columns: columnNames(document.IssuerColumns),
+		rows:    `SELECT ` + master("i", document.IssuerColumns) + ` FROM flightbill.issuers i ORDER BY i.id DESC LIMIT 1`,
+	},
+	Rates: {
+		columns: []string{"currency", "in_currency", "day", "rate"},
+		rows:    `SELECT currency, in_currency, day::text, trim_scale(rate)::text FROM flightbill.currency_rates ORDER BY currency, in_currency, day`,
+	},
 	Invoices: {
 		columns: []string{
 			"number", "customer", "bill_to_name", "kind", "status", "currency", "subtotal", "tax", "total", "closes_on", "issued_at", "due_on", "paid_at", "credits", "reason",
@@ -65,6 +76,38 @@ var kinds = map[Kind]file{
 			JOIN flightbill.customers c ON c.id = i.customer_id
 			WHERE ` + within("h.flown_on") + ` ORDER BY h.id`,
 	},
+	Journal: {
+		columns: []string{
+			"entry", "day", "entered_at", "document", "customer", "what", "account", "code", "tax_category", "tax_rate", "currency", "debit", "credit",
+		},
+		days: true,
+		rows: `SELECT entry, day::text, ` + instant("entered_at") + `, document, customer, what, account, code, tax_category, tax_rate::text, currency, debit::text, credit::text
+			FROM flightbill.journal
+			WHERE ` + within("day") + ` ORDER BY day, entered_at, entry, debit = 0, what, account, code, tax_category, tax_rate`,
+	},
+}
+
+func columnNames(columns []document.Column) []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+	}
+	return names
+}
+
+// master selects columns of master data as cells of a file.
+func master(table string, columns []document.Column) string {
+	cells := make([]string, len(columns))
+	for i, c := range columns {
+		cells[i] = table + "." + c.Name
+		switch c.Name {
+		case "emails":
+			cells[i] = "array_to_string(" + cells[i] + ", ';')"
+		case "late_interest_rate":
+			cells[i] = "trim_scale(" + cells[i] + ")::text"
+		}
+	}
+	return strings.Join(cells, ", ")
 }
 
 func tariffColumns() []string {

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/internal/csvcell"
 )
 
 const (
@@ -43,13 +44,14 @@ func (e *fileError) Unwrap() []error { return e.problems }
 //	}
 //	err := file.err()
 type csvFile struct {
-	name     string
-	rows     *rows
-	header   []string
-	longest  []int          // characters, by column of the file
-	columns  map[string]int // where a column is; -1: the file does not have it
-	facts    []string       // names of the facts that have a column fact.NAME, sorted
-	progress func(rows int64)
+	name       string
+	rows       *rows
+	header     []string
+	longest    []int          // characters, by column of the file
+	columns    map[string]int // where a column is; -1: the file does not have it
+	facts      []string       // names of the facts that have a column fact.NAME, sorted
+	currencies []string       // columns of currencies
+	progress   func(rows int64)
 
 	record   []string
 	line     int   // on which the record starts
@@ -147,6 +149,7 @@ func (f *csvFile) readHeader(header []string, columns []csvColumn) error {
 		if err := f.addFactColumn(column); err != nil {
 			return f.failf("column %s: %w", shown(cell), err)
 		}
+		f.addCurrencyColumn(column)
 		at, exists := f.columns[column]
 		switch {
 		case !exists && len(header) == 1 && strings.ContainsAny(cell, ";\t"):
@@ -211,7 +214,7 @@ func (f *csvFile) next() bool {
 		return f.next()
 	}
 	for i, cell := range record {
-		cell = readCell(cell)
+		cell = csvcell.Read(cell)
 		record[i] = cell
 		if !utf8.ValidString(cell) || strings.IndexByte(cell, 0) >= 0 {
 			f.problemf(f.line, "column %s: %s is not text in UTF-8: save the file as UTF-8", f.header[i], shown(cell))

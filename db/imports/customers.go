@@ -2,11 +2,13 @@ package imports
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,11 +17,12 @@ import (
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
+	"github.com/flightbill/flightbill/document"
 )
 
 // customerColumns: any but the key may be missing, and then changes nothing on
 // a customer that exists.
-var customerColumns = []csvColumn{
+var customerColumns = append([]csvColumn{
 	{name: "code"},
 	{name: "name", optional: true, most: maxText},
 	{name: "operators", optional: true, most: maxRow},
@@ -28,6 +31,32 @@ var customerColumns = []csvColumn{
 	{name: "week_ends_on", optional: true},
 	{name: "payment_terms_days", optional: true},
 	{name: "billing_hold", optional: true},
+}, masterColumns(document.CustomerColumns)...)
+
+// masterColumns are columns of master data in a file.
+func masterColumns(columns []document.Column) []csvColumn {
+	list := make([]csvColumn, len(columns))
+	for i, c := range columns {
+		list[i] = csvColumn{name: c.Name, optional: true, most: maxText}
+	}
+	return list
+}
+
+// master returns the row's cells of those columns of master data that the file has, as
+// they are kept; an empty cell is "".
+func (f *csvFile) master(columns []document.Column) map[string]string {
+	cells := map[string]string{}
+	for _, column := range columns {
+		if !f.has(column.Name) {
+			continue
+		}
+		value, expected := column.Read(f.raw(column.Name))
+		if expected != "" {
+			f.wrong(column.Name, expected)
+		}
+		cells[column.Name] = value
+	}
+	return cells
 }
 
 // customerCode is the constraint on customers.code.
@@ -49,6 +78,7 @@ type customerRow struct {
 	hold       *bool
 	operators  []held
 	aircraft   []held
+	cells      map[string]string // of document.CustomerColumns, those that the file has
 }
 
 // customerRecord is a customer as the database has it.
@@ -59,6 +89,11 @@ type customerRecord struct {
 	weekEndsOn int16 // 0: none
 	terms      int32
 	hold       bool
+	cells      map[string]string // of document.CustomerColumns, those that are not empty
+}
+
+func (c customerRecord) equal(other customerRecord) bool {
+	return c.name == other.name && c.frequency == other.frequency && c.weekEndsOn == other.weekEndsOn && c.terms == other.terms && c.hold == other.hold
 }
 
 func loadCustomers(ctx context.Context, pool *pgxpool.Pool, file *csvFile) (Result, error) {
@@ -150,13 +185,14 @@ func readCustomer(f *csvFile) customerRow {
 	default:
 		f.wrong("billing_hold", "write true or false")
 	}
+	row.cells = f.master(document.CustomerColumns)
 	return row
 }
 
 func (r customerRow) equal(other customerRow) bool {
 	return same(r.name, other.name) && same(r.frequency, other.frequency) && same(r.weekEndsOn, other.weekEndsOn) &&
 		same(r.terms, other.terms) && same(r.hold, other.hold) &&
-		slices.Equal(r.operators, other.operators) && slices.Equal(r.aircraft, other.aircraft)
+		slices.Equal(r.operators, other.operators) && slices.Equal(r.aircraft, other.aircraft) && maps.Equal(r.cells, other.cells)
 }
 
 func same[T comparable](a, b *T) bool {
@@ -175,6 +211,11 @@ func (r customerRow) onto(c customerRecord) customerRecord {
 	if r.weekEndsOn == nil && c.frequency != string(billing.Weekly) {
 		c.weekEndsOn = 0
 	}
+	cells := map[string]string{}
+	maps.Copy(cells, c.cells)
+	maps.Copy(cells, r.cells)
+	maps.DeleteFunc(cells, func(_, cell string) bool { return cell == "" })
+	c.cells = cells
 	return c
 }
 
@@ -198,14 +239,24 @@ func (l *customerLoad) readExisting(ctx context.Context, q *dbsqlc.Queries) erro
 		codes[i] = row.code
 	}
 	existing, err := q.CustomerListForImport(ctx, codes)
-	for _, c := range existing {
-		l.keep(dbsqlc.CustomerInsertManyRow(c))
+	if err != nil {
+		return fmt.Errorf("read the customers: %w", err)
 	}
-	return err
+	for _, c := range existing {
+		cells := map[string]string{}
+		if err := json.Unmarshal(c.Cells, &cells); err != nil {
+			return fmt.Errorf("read customer %q: %w", c.Code, err)
+		}
+		l.keep(dbsqlc.CustomerInsertManyRow{
+			ID: c.ID, Code: c.Code, Name: c.Name, BillingFrequency: c.BillingFrequency, WeekEndsOn: c.WeekEndsOn, PaymentTermsDays: c.PaymentTermsDays,
+			BillingHold: c.BillingHold,
+		}, cells)
+	}
+	return nil
 }
 
-func (l *customerLoad) keep(c dbsqlc.CustomerInsertManyRow) {
-	record := customerRecord{id: c.ID, name: c.Name, frequency: c.BillingFrequency, terms: c.PaymentTermsDays, hold: c.BillingHold}
+func (l *customerLoad) keep(c dbsqlc.CustomerInsertManyRow, cells map[string]string) {
+	record := customerRecord{id: c.ID, name: c.Name, frequency: c.BillingFrequency, terms: c.PaymentTermsDays, hold: c.BillingHold, cells: cells}
 	assign(&record.weekEndsOn, c.WeekEndsOn)
 	l.records[c.Code] = record
 }
@@ -224,6 +275,9 @@ func (l *customerLoad) checkRows() error {
 		case !weekly && after.weekEndsOn != 0:
 			l.file.wrongAt(row.line, "week_ends_on", fmt.Sprint(after.weekEndsOn),
 				fmt.Sprintf("customer %s is billed %s; %s", row.code, after.frequency, expectedWeekEnd))
+		}
+		if column, expected := document.CheckTogether(after.cells); column != "" {
+			l.file.wrongAt(row.line, column, after.cells[column], expected)
 		}
 	}
 	return l.file.err()
@@ -250,15 +304,21 @@ func (l *customerLoad) writeCustomers(ctx context.Context, q *dbsqlc.Queries) er
 			return fmt.Errorf("add customers: %w", err)
 		}
 		for _, c := range inserted {
-			l.keep(c)
+			l.keep(c, nil)
 		}
 	}
 
 	var update dbsqlc.CustomerUpdateManyParams
+	var cells []map[string]string
 	for _, row := range l.rows {
 		before := l.records[row.code]
 		c := row.onto(before)
-		if c == before {
+		if !maps.Equal(c.cells, before.cells) {
+			l.changed[row.code] = true
+			c.cells["id"] = strconv.FormatInt(c.id, 10)
+			cells = append(cells, c.cells)
+		}
+		if c.equal(before) {
 			continue
 		}
 		l.changed[row.code] = true
@@ -269,11 +329,13 @@ func (l *customerLoad) writeCustomers(ctx context.Context, q *dbsqlc.Queries) er
 		update.PaymentTermsDays = append(update.PaymentTermsDays, c.terms)
 		update.BillingHolds = append(update.BillingHolds, c.hold)
 	}
-	if len(update.Ids) == 0 {
-		return nil
+	if len(update.Ids) > 0 {
+		if err := q.CustomerUpdateMany(ctx, update); err != nil {
+			return fmt.Errorf("change customers: %w", err)
+		}
 	}
-	if err := q.CustomerUpdateMany(ctx, update); err != nil {
-		return fmt.Errorf("change customers: %w", err)
+	if err := writeRecords(ctx, cells, q.CustomerUpdateCells); err != nil {
+		return fmt.Errorf("change what stands on customers' invoices: %w", err)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
+	"github.com/flightbill/flightbill/internal/csvcell"
 )
 
 // A file may have as many bytes as are allowed, and no more; so may a row.
@@ -55,6 +56,7 @@ func FuzzFiles(f *testing.F) {
 		"\xff\xfeA", "PK\x03\x04", "\x1f\x8b", "\ufeffcode,name,billing_frequency\rA,B,monthly\r", "code,name\nA,\x00\n", "code,name\nA,\"B\n", ",,\n\ncode\nA\n",
 		"flight_id,callsign,operator,registration,aircraft_type,mtow_kg,origin,destination,departed_at,landed_at,distance_km,movement,fact.a,fact.b\nF1,,,,,,,,,,,arrival,\"\\\"\"\",0\n",
 		"registration,valid_from,valid_to,aircraft_type,mtow_kg,fact.noise_class\nG-OWN,2025-01-01,2025-01-01,A320,73500,B\nG OWN,2025-01-01,,,,\n",
+		"Date,USD,CYP,\n2026-03-02,1.08,N/A,\n", "currency,in_currency,day,rate\nUSD,EUR,2026-03-02,1e9\n", "name,vat_id,iban,country\nA,,IE29,NA\n",
 		"aircraft_type,mtow_kg,fact.seats\nA320,0,180\n", "code,other_codes,country,timezone\nEGLL,LHR London-Heathrow,GB,Europe/London\nLHR,,gb,GMT0\n",
 	} {
 		f.Add([]byte(seed))
@@ -124,7 +126,7 @@ func FuzzDecimal(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, cell string) {
-		if !isDecimal(cell) {
+		if !csvcell.IsDecimal(cell) {
 			return
 		}
 		file := &csvFile{columns: map[string]int{"x": 0}, record: []string{cell}}

@@ -21,10 +21,12 @@ const (
 	Aircraft      Kind = "aircraft"
 	AircraftTypes Kind = "aircraft_types"
 	Airports      Kind = "airports"
+	Issuer        Kind = "issuer"
+	Rates         Kind = "rates"
 )
 
 // Kinds are all that there are, in the order in which one can need another.
-var Kinds = []Kind{Customers, Tariffs, Aircraft, AircraftTypes, Airports, Flights}
+var Kinds = []Kind{Customers, Tariffs, Aircraft, AircraftTypes, Airports, Flights, Issuer, Rates}
 
 // loader reads files of one kind.
 type loader struct {
@@ -40,6 +42,8 @@ var loaders = map[Kind]loader{
 	Aircraft:      {aircraftColumns, maxKept, registerLoader(openAircraft)},
 	AircraftTypes: {aircraftTypeColumns, maxKept, registerLoader(openAircraftTypes)},
 	Airports:      {airportColumns, maxKept, registerLoader(openAirports)},
+	Issuer:        {issuerColumns, maxKept, loadIssuer},
+	Rates:         {rateColumns, maxKept, loadRates},
 }
 
 // Result says what an import did. Rows is the sum of the next three: a row

@@ -84,6 +84,8 @@ func (b *testBundle) snapshot() string {
 		(SELECT jsonb_agg(a ORDER BY id) FROM aircraft a),
 		(SELECT jsonb_agg(a ORDER BY aircraft_type) FROM aircraft_types a),
 		(SELECT jsonb_agg(a ORDER BY code) FROM airports a),
+		(SELECT jsonb_agg(i ORDER BY id) FROM issuers i),
+		(SELECT jsonb_agg(r ORDER BY currency, in_currency, day) FROM currency_rates r),
 		(SELECT jsonb_agg(f ORDER BY flight_id) FROM flights f))`)
 }
 

@@ -32,6 +32,13 @@ func tariffWarnings(ctx context.Context, q *dbsqlc.Queries, f *csvFile, rows []t
 			warnings = append(warnings, fmt.Sprintf("%s: line %d: column unit_rate: %s is %s %% of the charges in of; write %s %% as %s",
 				f.name, row.line, rate, rate.Shift(2), rate, rate.Shift(-2)))
 		}
+		if misfit := row.tariff.TaxReasonMisfit(); misfit != "" {
+			warnings = append(warnings, fmt.Sprintf("%s: line %d: %s", f.name, row.line, misfit))
+		}
+		if unit := row.tariff.UnitCode; unit != "" && !billing.IsUnitCode(unit) {
+			warnings = append(warnings, fmt.Sprintf("%s: line %d: column unit_code: %q is not among the units that flights are charged in; is it one of UN/ECE recommendation 20?",
+				f.name, row.line, unit))
+		}
 	}
 	unknown, err := warnOfUnknownFacts(ctx, q, f, rows)
 	if err != nil {

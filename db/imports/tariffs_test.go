@@ -114,7 +114,7 @@ func TestTariffsAllColumns(t *testing.T) {
 		"valid_from": "2025-01-01", "when": "stand!=remote; seats>=30", "during": "Mo-Fr 07:00-09:00", "of": "", "unit": "360", "free": "30",
 		"free_mode": "threshold", "rounding": "none", "times": "engines", "tonne_kg": "453.59237", "tonne_rounding": "none", "tonne_step": "0.5",
 		"band_of": "tonnes", "band_mode": "whole", "band_from": "5", "band_to": "100", "fixed": "281.96", "factor": "0.5", "minimum": "1", "maximum": "3220", "minimum_at_zero": "yes",
-		"tax_category": "zero", "tax_reason": "Article 148",
+		"tax_category": "exempt", "tax_reason": "Article 148", "unit_code": "MIN", "account": "8400",
 	}
 	row := func(changes ...string) string {
 		cells := make([]string, len(header))
@@ -134,24 +134,24 @@ func TestTariffsAllColumns(t *testing.T) {
 	b.load(imports.Tariffs, 1, 0, 0, columns, row())
 	b.load(imports.Tariffs, 0, 0, 1, columns, row())
 	b.expect(`SELECT description, "when", during, "of", unit, free, free_mode, rounding, times, tonne_kg, tonne_rounding, tonne_step, band_of, band_mode, fixed, factor,
-		maximum, minimum_at_zero, tax_category, tax_reason FROM tariffs`,
-		`("=1+1, ""quoted""","stand!=remote; seats>=30","Mo-Fr 07:00-09:00",,360,30,threshold,none,engines,453.59237,none,0.5,tonnes,whole,281.96,0.5,3220,t,zero,"Article 148")`)
+		maximum, minimum_at_zero, tax_category, tax_reason, unit_code, account FROM tariffs`,
+		`("=1+1, ""quoted""","stand!=remote; seats>=30","Mo-Fr 07:00-09:00",,360,30,threshold,none,engines,453.59237,none,0.5,tonnes,whole,281.96,0.5,3220,t,exempt,"Article 148",MIN,8400)`)
 	for column, value := range map[string]string{
 		"unit": "60", "free": "15", "free_mode": "deduct", "rounding": "up", "times": "pods", "tonne_kg": "", "tonne_rounding": "up",
-		"tonne_step": "0.1", "fixed": "", "factor": "", "maximum": "", "minimum_at_zero": "no", "tax_category": "exempt", "tax_reason": "",
+		"tonne_step": "0.1", "fixed": "", "factor": "", "maximum": "", "minimum_at_zero": "no", "tax_category": "outside", "tax_reason": "VATEX-EU-148-G", "unit_code": "C62", "account": "",
 	} {
 		b.load(imports.Tariffs, 0, 1, 0, columns, row(column, value))
 		b.load(imports.Tariffs, 0, 1, 0, columns, row())
 	}
 	// A file of before has the defaults in all new columns.
-	formula := "EN-ROUTE,,formula,,,any,,,61.75,,EUR,0,2025-01-01,,,,route_km,,,,,,,,,,,,,,,20,100,1,50,0.5,4,,"
+	formula := "EN-ROUTE,,formula,,,any,,,61.75,,EUR,0,2025-01-01,,,,route_km,,,,,,,,,,,,,,,20,100,1,50,0.5,4,,,,"
 	b.load(imports.Tariffs, 1, 0, 0, columns, formula)
 	b.expect(`SELECT "of", distance_less, distance_unit, distance_power, mass_unit, mass_power, decimals, unit, factor, minimum_at_zero FROM tariffs WHERE code = 'EN-ROUTE'`,
 		"({route_km},20,100,1,50,0.5,4,,,f)")
 	b.load(imports.Tariffs, 2, 0, 0, tariffHeader, "LANDING,,per_flight,,any,,,5,,EUR,0,2025-01-01,", `"A, B",,per_flight,,any,,,5,,EUR,0,2025-01-01,`)
-	b.load(imports.Tariffs, 1, 0, 0, columns, `"SUPPLEMENT",,percent,,,any,,,-0.05,,EUR,0,2025-01-01,,,,"LANDING + A, B",,,,,,,,,,,,,,,,,,,,,,`)
+	b.load(imports.Tariffs, 1, 0, 0, columns, `"SUPPLEMENT",,percent,,,any,,,-0.05,,EUR,0,2025-01-01,,,,"LANDING + A, B",,,,,,,,,,,,,,,,,,,,,,,,`)
 	b.expect(`SELECT "of", unit_rate FROM tariffs WHERE code = 'SUPPLEMENT'`, `("{LANDING,""A, B""}",-0.05)`)
-	b.load(imports.Tariffs, 0, 0, 1, columns, `"SUPPLEMENT",,percent,,,any,,,-0.05,,EUR,0,2025-01-01,,,,"LANDING+A, B",,,,,,,,,,,,,,,,,,,,,,`)
+	b.load(imports.Tariffs, 0, 0, 1, columns, `"SUPPLEMENT",,percent,,,any,,,-0.05,,EUR,0,2025-01-01,,,,"LANDING+A, B",,,,,,,,,,,,,,,,,,,,,,,,`)
 
 	b.refuse(imports.Tariffs, csvOf(columns, row(), row("unit", "0", "decimals", "12", "valid_from", "2026-01-01")),
 		`file.csv: line 3: column unit: "0" is not usable: write a number above 0, or nothing for 1`,
@@ -379,4 +379,20 @@ func TestTariffsWarnsOfHighTax(t *testing.T) {
 		"LAND,Landing,per_flight,,any,,,5,0,USD,0.49,2012-01-01,", "PARK,Parking,per_flight,,any,,,5,0,USD,0.50,2012-01-01,")))
 	require.NoError(t, err)
 	require.Equal(t, []string{"file.csv: line 3: column tax_rate: 0.5 is 50 %; write 20 % as 0.20"}, result.Warnings)
+}
+
+// What e-invoices do not take is said, and imported all the same.
+func TestTariffsWarnsOfReasonsAndUnits(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	result, err := b.read(imports.Tariffs, strings.NewReader(csvOf(tariffHeader+",tax_category,tax_reason,unit_code",
+		"A,,per_flight,,any,,,5,,EUR,0,2012-01-01,,exempt,VATEX-EU-148-G,C62", "B,,per_flight,,any,,,5,,EUR,0,2012-01-01,,exempt,,",
+		"C,,per_flight,,any,,,5,,EUR,0,2012-01-01,,zero,Article 148,XYZ")))
+	require.NoError(t, err)
+	require.EqualValues(t, 3, result.Added)
+	require.Equal(t, []string{
+		"file.csv: line 3: tax_reason is empty, and an e-invoice with tax_category exempt needs one (BR-E-10): write it in words, or a code such as VATEX-EU-148-G (for the needs of aircraft of international air traffic)",
+		`file.csv: line 4: tax_reason "Article 148" is not allowed on an e-invoice with tax_category zero (BR-Z-10): leave it empty, or write tax_category exempt`,
+		`file.csv: line 4: column unit_code: "XYZ" is not among the units that flights are charged in; is it one of UN/ECE recommendation 20?`,
+	}, result.Warnings)
 }

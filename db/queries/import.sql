@@ -2,12 +2,17 @@
 -- takes all rows at once: the price book's version then grows by one for each
 -- statement, and not for each row.
 
--- Locked in the order in which everybody locks customers.
+-- Locked in the order in which everybody locks customers. Cells are those of what stands
+-- on invoices, as a file has them, without the empty ones.
 -- name: CustomerListForImport :many
-SELECT id, code, name, billing_frequency, week_ends_on, payment_terms_days, billing_hold
-FROM flightbill.customers
-WHERE code = ANY(@codes::text[])
-ORDER BY id
+SELECT c.id, c.code, c.name, c.billing_frequency, c.week_ends_on, c.payment_terms_days, c.billing_hold,
+    jsonb_strip_nulls(jsonb_build_object('legal_name', c.legal_name, 'street', c.street, 'city', c.city, 'postcode', c.postcode, 'subdivision', c.subdivision,
+        'country', c.country, 'vat_id', c.vat_id, 'legal_id', c.legal_id, 'legal_id_scheme', c.legal_id_scheme, 'electronic_address', c.electronic_address,
+        'electronic_address_scheme', c.electronic_address_scheme, 'buyer_reference', c.buyer_reference, 'emails', nullif(array_to_string(c.emails, ';'), ''),
+        'language', c.language, 'late_interest_rate', trim_scale(c.late_interest_rate)::text))::jsonb AS cells
+FROM flightbill.customers c
+WHERE c.code = ANY(@codes::text[])
+ORDER BY c.id
 FOR NO KEY UPDATE;
 
 -- Only what has no default: it answers with the table's defaults for the rest.
@@ -26,6 +31,18 @@ FROM (SELECT unnest(@ids::bigint[]) AS id, unnest(@names::text[]) AS name,
     unnest(@billing_frequencies::text[]) AS billing_frequency, unnest(@weeks_end_on::smallint[]) AS week_ends_on,
     unnest(@payment_terms_days::integer[]) AS payment_terms_days, unnest(@billing_holds::boolean[]) AS billing_hold) AS r
 WHERE c.id = r.id;
+
+-- Rows go as those of TariffInsertMany. No price depends on these columns, and the price
+-- book's version stays.
+-- name: CustomerUpdateCells :exec
+UPDATE flightbill.customers c
+SET legal_name = r.t ->> 'legal_name', street = r.t ->> 'street', city = r.t ->> 'city', postcode = r.t ->> 'postcode', subdivision = r.t ->> 'subdivision',
+    country = r.t ->> 'country', vat_id = r.t ->> 'vat_id', legal_id = r.t ->> 'legal_id', legal_id_scheme = r.t ->> 'legal_id_scheme',
+    electronic_address = r.t ->> 'electronic_address', electronic_address_scheme = r.t ->> 'electronic_address_scheme',
+    buyer_reference = r.t ->> 'buyer_reference', emails = string_to_array(coalesce(r.t ->> 'emails', ''), ';'), language = r.t ->> 'language',
+    late_interest_rate = CAST(r.t ->> 'late_interest_rate' AS numeric)
+FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r
+WHERE c.id = CAST(r.t ->> 'id' AS bigint);
 
 -- Codes that differ from those given in case only.
 -- name: CustomerListOtherCase :many
@@ -74,7 +91,7 @@ INSERT INTO flightbill.tariffs (
     code, description, basis, customer_id, airport, applies_to, band_from, band_to, unit_rate, minimum, currency, tax_rate, valid_from,
     valid_to, "when", during, "of", unit, free, free_mode, rounding, times, tonne_kg, tonne_rounding, tonne_step, band_of, band_mode, fixed,
     factor, maximum, minimum_at_zero, distance_less, distance_unit, distance_power, mass_unit, mass_power, decimals, tax_category,
-    tax_reason
+    tax_reason, unit_code, account
 )
 SELECT
     r.t ->> 'code', coalesce(r.t ->> 'description', ''), r.t ->> 'basis', CAST(r.t ->> 'customer_id' AS bigint), r.t ->> 'airport',
@@ -86,7 +103,7 @@ SELECT
     CAST(r.t ->> 'fixed' AS numeric), CAST(r.t ->> 'factor' AS numeric), CAST(r.t ->> 'maximum' AS numeric),
     coalesce(r.t ->> 'minimum_at_zero', 'no') = 'yes', CAST(r.t ->> 'distance_less' AS numeric), CAST(r.t ->> 'distance_unit' AS numeric),
     CAST(r.t ->> 'distance_power' AS numeric), CAST(r.t ->> 'mass_unit' AS numeric), CAST(r.t ->> 'mass_power' AS numeric),
-    CAST(r.t ->> 'decimals' AS smallint), r.t ->> 'tax_category', r.t ->> 'tax_reason'
+    CAST(r.t ->> 'decimals' AS smallint), r.t ->> 'tax_category', r.t ->> 'tax_reason', r.t ->> 'unit_code', r.t ->> 'account'
 FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r;
 
 -- As TariffInsertMany, with the id beside the cells. The customer stays.
@@ -106,7 +123,7 @@ SET
     distance_less = CAST(r.t ->> 'distance_less' AS numeric), distance_unit = CAST(r.t ->> 'distance_unit' AS numeric),
     distance_power = CAST(r.t ->> 'distance_power' AS numeric), mass_unit = CAST(r.t ->> 'mass_unit' AS numeric),
     mass_power = CAST(r.t ->> 'mass_power' AS numeric), decimals = CAST(r.t ->> 'decimals' AS smallint),
-    tax_category = r.t ->> 'tax_category', tax_reason = r.t ->> 'tax_reason'
+    tax_category = r.t ->> 'tax_category', tax_reason = r.t ->> 'tax_reason', unit_code = r.t ->> 'unit_code', account = r.t ->> 'account'
 FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r
 WHERE t.id = CAST(r.t ->> 'id' AS bigint);
 

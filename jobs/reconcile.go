@@ -16,9 +16,9 @@ import (
 const (
 	// ledgerPage is how many flights of the ledger are read at once.
 	ledgerPage = 10_000
-	// windowFlights is how many flights are compared in one window of days, about: for each, the flight
-	// source looks at all its flights of these days, and sorts them, and Postgres reads the ledger.
-	windowFlights = 20_000
+	// windowFlights is how many flights are compared in one window of days, about. Pinot sorts all flights
+	// of a window for each page of it; Postgres reads all of the ledger for each window.
+	windowFlights = 100_000
 	// lookBatch is how many flights are looked at once more together.
 	lookBatch = 1_000
 )

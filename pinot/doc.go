@@ -20,6 +20,7 @@
 //   - Try the other brokers when one fails, and learn them from the controller
 //     where that is how Pinot is found; each with the same credentials.
 //   - Ask no more often than Pinot's quota allows.
+//   - List the ids of the flights of a time, page by page, in their order.
 //   - Say what it reads and what is missing, before anything is billed: Report.
 //
 // # What counts as absent

@@ -146,6 +146,9 @@ func (a *app) demo(ctx context.Context, onPinot bool) error {
 		if err := a.explainPrice(ctx, pool, demoFlight, "", false, false); err != nil {
 			return err
 		}
+		if err := a.demoReconcile(ctx, pool, source); err != nil {
+			return err
+		}
 	}
 	return a.demoUI(ctx, pool, service, stats)
 }
@@ -258,6 +261,20 @@ func (a *app) demoRuns(ctx context.Context, pool *pgxpool.Pool) (runs int, issue
 	}
 	overdue, err = jobs.Overdue(ctx, pool, demoOverdue)
 	return runs, issued, overdue, err
+}
+
+// demoReconcile shows what is found of a flight that the source has lost.
+func (a *app) demoReconcile(ctx context.Context, pool *pgxpool.Pool, source jobs.FlightSource) error {
+	a.sayf("\nHow all this compares with the flight source, as 'flightbill reconcile' shows it, once flight %s is deleted there:\n", demoFlight)
+	if _, err := pool.Exec(ctx, `DELETE FROM flightbill.flights WHERE flight_id = $1`, demoFlight); err != nil {
+		return fmt.Errorf("delete flight %s: %w", demoFlight, err)
+	}
+	calendar := billing.Calendar{Location: time.UTC, Close: billing.PeriodEnd, Start: demoStart}
+	err := a.reconcile(ctx, &jobs.Reconciler{Pool: pool, Source: source, Now: a.now}, calendar, reconcileOptions{from: demoStart, to: demoEnd, shown: 1})
+	if _, found := errors.AsType[differenceError](err); !found {
+		return err
+	}
+	return nil
 }
 
 // demoUI names River UI's address; on a terminal it serves until Ctrl-C.

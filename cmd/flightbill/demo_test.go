@@ -57,6 +57,7 @@ func TestDemo(t *testing.T) {
 		"billed      3,763", "cancelled     705  a fact is missing", "waiting        85  not landed yet",
 		"31 daily runs issued 40 consolidated invoices", "126 invoices issued, 8,379,064.48 USD", "River UI was at http://127.0.0.1:",
 		"units 4: (94 - 45) / 15, rounded up", "during 22:00-06:00, and it was Tue 07:40 in America/Chicago",
+		"billed, and no longer in the source  UAL1696-20130101-EWR",
 	} {
 		require.Contains(t, said, line)
 	}

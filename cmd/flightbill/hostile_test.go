@@ -103,7 +103,7 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	lists := map[string][]string{
 		"bank import": {statement, "--dry-run"}, "bank list": nil, "accounts": nil, "journal": nil,
 		"consolidate": {"--dry-run", "--run-date", "2013-01-20"}, "invoices list": nil, "invoices show": {"EACH-000001"}, "overlaps": nil,
-		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "settings": nil, "migrate status": nil, "migrate grant": {"reporter"},
+		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "reconcile": {"--from", "2013-01-01", "--to", "2013-01-09"}, "settings": nil, "migrate status": nil, "migrate grant": {"reporter"},
 		"pinot check": {"W1"}, "price": {"E1"}, "tariffs check": {tariffs},
 		"webhooks list": nil, "deliveries list": nil,
 		"tariffs try":   {tariffs, "--from", "2013-01-01", "--to", "2013-01-31"},

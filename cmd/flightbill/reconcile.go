@@ -55,10 +55,11 @@ type reconcileOptions struct {
 	enqueue  bool
 	asJSON   bool
 	list     jobs.Completeness // or empty
+	shown    int               // flights of a kind
 }
 
 func (a *app) newReconcileCommand() *cobra.Command {
-	var o reconcileOptions
+	o := reconcileOptions{shown: maxReconciledShown}
 	var from, to, list string
 	cmd := &cobra.Command{
 		Use: "reconcile [--from D] [--to D] [--enqueue] [--list STATE]", Args: cobra.NoArgs,
@@ -151,10 +152,15 @@ func (a *app) reconcile(ctx context.Context, r *jobs.Reconciler, calendar billin
 			return nil
 		})
 	default:
-		err = a.printReconciled(found, view)
+		err = a.printReconciled(found, view, o.shown)
 	}
 	return errors.Join(err, reconcileFailure(result, o.enqueue))
 }
+
+// differenceError says what somebody has to look at.
+type differenceError struct{ text string }
+
+func (e differenceError) Error() string { return e.text }
 
 // reconcileFailure is what somebody has to look at, for the exit status.
 func reconcileFailure(r jobs.Reconciliation, enqueued bool) error {
@@ -171,7 +177,7 @@ func reconcileFailure(r jobs.Reconciliation, enqueued bool) error {
 	if problems == nil {
 		return nil
 	}
-	return fmt.Errorf("reconcile: %s", strings.Join(problems, "; "))
+	return differenceError{"reconcile: " + strings.Join(problems, "; ")}
 }
 
 // enqueueReconciled enqueues the flights that never were, a batch a transaction, so that other
@@ -210,7 +216,7 @@ func (a *app) enqueueReconciled(ctx context.Context, pool *pgxpool.Pool, found *
 	return total, err
 }
 
-func (a *app) printReconciled(found *reconciledFile, v reconcileView) error {
+func (a *app) printReconciled(found *reconciledFile, v reconcileView, most int) error {
 	days := v.From.String()
 	if v.To != v.From {
 		days += " to " + v.To.String()
@@ -225,7 +231,7 @@ func (a *app) printReconciled(found *reconciledFile, v reconcileView) error {
 			return err
 		}
 	}
-	if err := a.printReconciledFlights(found, v); err != nil {
+	if err := a.printReconciledFlights(found, v, most); err != nil {
 		return err
 	}
 	if v.Enqueued != nil {
@@ -235,10 +241,10 @@ func (a *app) printReconciled(found *reconciledFile, v reconcileView) error {
 }
 
 // printReconciledFlights prints the first flights of each state.
-func (a *app) printReconciledFlights(found *reconciledFile, v reconcileView) error {
+func (a *app) printReconciledFlights(found *reconciledFile, v reconcileView, most int) error {
 	shown := map[jobs.Completeness][]reconciledView{}
 	err := found.each(func(f reconciledView) error {
-		if len(shown[f.State]) < maxReconciledShown {
+		if len(shown[f.State]) < most {
 			shown[f.State] = append(shown[f.State], f)
 		}
 		return nil

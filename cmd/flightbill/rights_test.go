@@ -104,9 +104,11 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 		}
 		may(kind, "it was billed to EACH", "price", "F1")
 		may(kind, "UTC", "settings")
+		may(kind, "billed", "reconcile", "--from", "2013-01-02", "--to", "2013-01-02")
 		may(kind, "", "consolidate", "--dry-run")
 		may(kind, "applied", "migrate", "status")
 	}
+	may("server", "0 flights enqueued", "reconcile", "--from", "2013-01-02", "--to", "2013-01-02", "--enqueue")
 	mayNot("reporter", "accountant", "invoices", "export", "EACH-000001", "--out", "-")
 	may("accountant", "%PDF", "invoices", "export", "EACH-000001", "--out", "-")
 	may("reporter", "%PDF", "invoices", "export", "EACH-000001", "--out", "-") // it is kept
@@ -155,6 +157,7 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 
 	mayNot("nobody", "reporter", "invoices", "list")
 	mayNot("nobody", "server", "serve")
+	mayNot("nobody", "server", "reconcile")
 	mayNot("nobody", "enqueuer", "enqueue", "F9")
 	mayNot("enqueuer", "reporter", "invoices", "list")
 	mayNot("enqueuer", "server", "serve")

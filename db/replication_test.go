@@ -82,7 +82,7 @@ func TestReplicaSession(t *testing.T) {
 			SELECT 2, 'F2', id, code, description, 5, 2, 10.00, 0.2, 2.00, '2026-03-04' FROM tariffs`: "EACH-000001",
 		`DELETE FROM billed_flights`: "billed_flights",
 		`DELETE FROM billing_runs`:   "has been run",
-		`TRUNCATE invoices, charges, invoice_events, billed_flights, voided_flights`: "kept for ever",
+		`TRUNCATE invoices, charges, invoice_taxes, payments, invoice_events, billed_flights, voided_flights`: "kept for ever",
 	} {
 		b.requireRefused(t, sql, says)
 	}

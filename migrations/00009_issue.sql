@@ -77,14 +77,16 @@ REVOKE ALL ON FUNCTION flightbill.draft_sums FROM PUBLIC;
 -- the week before it; null: that is not known.
 CREATE OR REPLACE FUNCTION flightbill.currency_rate(currency text, in_currency text, on_day date) RETURNS numeric
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN (
-        SELECT CASE WHEN r.currency = currency_rate.currency THEN r.rate ELSE 1 / r.rate END
-        FROM flightbill.currency_rates r
-        WHERE r.day BETWEEN on_day - 7 AND on_day
-            AND (r.currency = currency_rate.currency AND r.in_currency = currency_rate.in_currency
-                OR r.currency = currency_rate.in_currency AND r.in_currency = currency_rate.currency)
-        ORDER BY r.day DESC, r.currency = currency_rate.currency DESC
-        LIMIT 1);
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN r.currency = currency_rate.currency THEN r.rate ELSE 1 / r.rate END
+    FROM flightbill.currency_rates r
+    WHERE r.day BETWEEN on_day - 7 AND on_day
+        AND (r.currency = currency_rate.currency AND r.in_currency = currency_rate.in_currency
+            OR r.currency = currency_rate.in_currency AND r.in_currency = currency_rate.currency)
+    ORDER BY r.day DESC, r.currency = currency_rate.currency DESC
+    LIMIT 1
+$$;
 REVOKE ALL ON FUNCTION flightbill.currency_rate FROM PUBLIC;
 -- +goose StatementEnd
 

@@ -100,18 +100,18 @@ EACH      EACH-000001  2013-01-20  2013-02-28      2.30  EUR
 
 	said(`
 EACH, EUR, through 2013-02-01
-DAY                          NUMBER       DUE ON      REFERENCE     AMOUNT  BALANCE
-            opening balance                                                  730.00
-2013-01-19  payment          EACH-000002                           -400.00   330.00
-2013-01-20  payment          EACH-000002                              5.00   335.00
-2013-01-29  payment          EACH-000001              for January  -200.00   135.00
-            closing balance                                                  135.00
+DAY                          NUMBER       DUE ON  REFERENCE     AMOUNT  BALANCE
+            opening balance                                              730.00
+2013-01-19  payment          EACH-000002                       -400.00   330.00
+2013-01-20  payment          EACH-000002                          5.00   335.00
+2013-01-29  payment          EACH-000001          for January  -200.00   135.00
+            closing balance                                              135.00
 `, "statement", "EACH", "--from", "2013-01-06", "--to", "2013-02-01")
 	said(`
 CUSTOMER  CURRENCY  NOT YET DUE  0-30 DAYS  31-60  61-90  OVER 90  CREDIT    OPEN
 EACH      EUR              0.00     165.00   0.00   0.00     0.00  -30.00  135.00
 `, "aging", "--on", "2013-02-01")
-	fails(exitFailed, "can be", "payments", "write-off", "EACH-000001", "--reason", "small")
+	fails(exitFailed, "345.00 EUR is open on invoice EACH-000001 and cannot be written off", "payments", "write-off", "EACH-000001", "--reason", "small")
 	said("payment 8: EACH-000003 is PENDING, 1.00 EUR open\n", "payments", "record", "EACH-000003", "1.30")
 	said("payment 9: EACH-000003 is PAID, 0.00 EUR open\n", "payments", "write-off", "EACH-000003", "--reason", "small")
 }

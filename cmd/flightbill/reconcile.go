@@ -257,19 +257,26 @@ func (a *app) printReconciledFlights(found *reconciledFile, v reconcileView, mos
 		totals[c.State] += c.Flights
 	}
 	var rows [][]string
+	var more []string
 	for _, state := range jobs.Completenesses() {
 		for _, f := range shown[state] {
 			rows = append(rows, []string{reconcileWords[state], f.FlightID, dateText(f.Date), dateText(f.BilledOn), reasonWord(f.Reason)})
 		}
-		if more := totals[state] - int64(len(shown[state])); state != jobs.Billed && more > 0 {
-			rows = append(rows, []string{reconcileWords[state], fmt.Sprintf("and %s more: --list %s", count(more), state), "", "", ""})
+		if others := totals[state] - int64(len(shown[state])); state != jobs.Billed && others > 0 {
+			more = append(more, fmt.Sprintf("%s more %s: --list %s lists all.", count(others), reconcileWords[state], state))
 		}
 	}
 	if len(rows) == 0 {
 		return nil
 	}
 	fmt.Fprintln(a.stdout)
-	return table(a.stdout, []string{"STATE", "FLIGHT", "MOVED ON", "BILLED FOR", "WHY"}, rows)
+	if err := table(a.stdout, []string{"STATE", "FLIGHT", "MOVED ON", "BILLED FOR", "WHY"}, rows); err != nil {
+		return err
+	}
+	for _, line := range more {
+		a.sayf("%s", line)
+	}
+	return nil
 }
 
 func reasonWord(reason billing.Reason) string {

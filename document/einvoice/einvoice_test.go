@@ -96,10 +96,10 @@ func TestNothingKnown(t *testing.T) {
 			assert.NotContains(t, string(b), "schemeID", name)
 		}
 	}
-	assert.Contains(t, einvoice.Missing(&document.Invoice{}), "a line (EN 16931, BR-16)")
+	assert.Contains(t, einvoice.Missing(&document.Invoice{}), "lines (EN 16931, BR-16)")
 	inv := documenttest.Invoice("tax-currency")
 	inv.TaxCurrencyRate = nil
-	assert.Equal(t, []string{"the tax in GBP, in which it is declared: no rate was known on 2026-11-30"}, einvoice.Missing(inv))
+	assert.Equal(t, []string{"tax in GBP, in which it is declared: no rate was known on 2026-11-30"}, einvoice.Missing(inv))
 	assert.Empty(t, texts(t, written(t, inv, einvoice.UBL), "TaxCurrencyCode"))
 }
 

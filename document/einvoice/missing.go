@@ -27,14 +27,14 @@ func Missing(inv *document.Invoice) []string {
 		missing = append(missing, fmt.Sprintf("customer's %s: %s", gap.Column, gap.Why))
 	}
 	if len(inv.Lines) == 0 {
-		missing = append(missing, "a line (EN 16931, BR-16)")
+		missing = append(missing, "lines (EN 16931, BR-16)")
 	}
 	if declaredElsewhere(inv) && inv.TaxCurrencyRate == nil {
-		missing = append(missing, fmt.Sprintf("the tax in %s, in which it is declared: no rate was known on %s", inv.TaxCurrency, inv.IssuedOn))
+		missing = append(missing, fmt.Sprintf("tax in %s, in which it is declared: no rate was known on %s", inv.TaxCurrency, inv.IssuedOn))
 	}
 	for _, t := range inv.Taxes {
 		if off := t.Tax.Sub(t.Base.Mul(t.Rate)).Abs(); off.GreaterThanOrEqual(decimal.NewFromInt(1)) {
-			missing = append(missing, fmt.Sprintf("a tax that is %s %% of %s: it was rounded line by line, and is %s off (EN 16931, BR-CO-17)",
+			missing = append(missing, fmt.Sprintf("tax that is %s %% of %s: it was rounded line by line, and is %s off (EN 16931, BR-CO-17)",
 				percent(t.Rate), t.Base, off.StringFixed(2)))
 		}
 	}

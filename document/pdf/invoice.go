@@ -41,7 +41,7 @@ func (s *sheet) invoice() {
 // title is what the document calls itself.
 func (s *sheet) title() string {
 	if s.inv.CreditNote {
-		return s.words.creditNote
+		return s.creditNote
 	}
 	return s.words.invoice
 }
@@ -134,7 +134,7 @@ func (s *sheet) address(p document.Party) []string {
 // ids are the numbers that authorities gave a party, each with its name.
 func (s *sheet) ids(p document.Party) [][2]string {
 	var ids [][2]string
-	for _, id := range [][2]string{{s.words.vatID, p.VATID}, {s.taxNumber, p.TaxRegistration}, {s.words.legalID, p.LegalID}} {
+	for _, id := range [][2]string{{s.vatID, p.VATID}, {s.taxNumber, p.TaxRegistration}, {s.legalID, p.LegalID}} {
 		if s.joined("", id[1]) != "" {
 			ids = append(ids, id)
 		}

@@ -111,8 +111,8 @@ var incomplete = map[string]struct {
 	"tax-line-by-line": {"base-rounded", func(inv *document.Invoice) { // 1,000 lines, each rounded
 		inv.Taxes[0].Tax = inv.Taxes[0].Tax.Add(decimal.NewFromInt(2))
 		inv.Tax, inv.Total = inv.Tax.Add(decimal.NewFromInt(2)), inv.Total.Add(decimal.NewFromInt(2))
-	}, "a tax that is 23 % of 1396.5: it was rounded line by line, and is 2.01 off", "BR-CO-17"},
-	"line": {"outside", func(inv *document.Invoice) { inv.Lines = nil }, "a line", "InvoiceLine"},
+	}, "tax that is 23 % of 1396.5: it was rounded line by line, and is 2.01 off", "BR-CO-17"},
+	"line": {"outside", func(inv *document.Invoice) { inv.Lines = nil }, "lines", "InvoiceLine"},
 }
 
 // broken are files with one thing changed: the rules that what this package writes must keep do say no.

@@ -55,7 +55,7 @@ func keptDocument(ctx context.Context, db dbsqlc.DBTX, number string, format ren
 	bytes, err := dbsqlc.New(db).InvoiceDocumentGet(ctx, dbsqlc.InvoiceDocumentGetParams{Number: number, Format: string(format)})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil //nolint:nilnil // not kept is no error
+		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read the %s of invoice %s: %w", upper(format), number, err)
 	}

@@ -50,10 +50,11 @@ func ReversePayment(ctx context.Context, db dbsqlc.DBTX, id int64, reason string
 }
 
 // SetOff uses what is a customer's on one document for another: an amount, or as much as goes.
-func SetOff(ctx context.Context, db dbsqlc.DBTX, from, to string, amount decimal.NullDecimal) (decimal.Decimal, error) {
+// It returns how much.
+func SetOff(ctx context.Context, db dbsqlc.DBTX, from, to string, amount decimal.NullDecimal) (string, error) {
 	done, err := dbsqlc.New(db).PaymentSetOff(ctx, dbsqlc.PaymentSetOffParams{FromNumber: from, ToNumber: to, Amount: amount})
 	if err != nil {
-		return done, fmt.Errorf("set off: %w", err)
+		return "", fmt.Errorf("set off: %w", err)
 	}
 	return done, nil
 }
@@ -65,6 +66,18 @@ func WriteOffRounding(ctx context.Context, db dbsqlc.DBTX, number, reason string
 		return 0, fmt.Errorf("write off: %w", err)
 	}
 	return id, nil
+}
+
+// Balance is what is open on an issued document.
+type Balance = dbsqlc.InvoiceBalanceGetRow
+
+// ReadBalance reads what is open on an issued document.
+func ReadBalance(ctx context.Context, db dbsqlc.DBTX, number string) (Balance, error) {
+	balance, err := dbsqlc.New(db).InvoiceBalanceGet(ctx, number)
+	if err != nil {
+		return balance, fmt.Errorf("read what is open on invoice %s: %w", number, err)
+	}
+	return balance, nil
 }
 
 // Statement is what happened between a customer and who bills it, in one currency.

@@ -188,7 +188,7 @@ func TestLedgerStays(t *testing.T) {
 	b.requireRefused(t, `DELETE FROM billed_flights WHERE flight_id = 'F3'`, "kept for ever")
 	b.requireRefused(t, `UPDATE billed_flights SET flight_id = 'F4' WHERE flight_id = 'F3'`, "kept for ever")
 	for _, tables := range []string{
-		"billed_flights CASCADE", "charges", "voided_flights", "invoices CASCADE", "invoices, charges, invoice_events, voided_flights, invoice_taxes, payments", "payments", "customers CASCADE", "tariffs CASCADE",
+		"billed_flights CASCADE", "charges", "voided_flights", "invoices CASCADE", "invoices, charges, invoice_events, voided_flights, invoice_taxes, payments, invoice_documents, deliveries", "payments", "customers CASCADE", "tariffs CASCADE",
 	} {
 		b.requireRefused(t, `TRUNCATE `+tables, "kept for ever")
 	}

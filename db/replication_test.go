@@ -119,13 +119,14 @@ func TestSubscription(t *testing.T) {
 		INSERT INTO billing_runs (closes_on, run_date, due_at, trigger, started_at) SELECT d, d, d, 'manual', d FROM generate_series('2026-03-03'::date, '2026-03-09', '1 day') AS d;
 		UPDATE billing_runs SET finished_at = now() WHERE closes_on < '2026-03-06'`)
 	from.issue(t, 1)
-	from.exec(t, `CREATE PUBLICATION billing FOR TABLE customers, customer_operators, customer_aircraft, tariffs, billing_settings, billing_runs, billed_flights, invoices, charges`)
+	from.exec(t, `CREATE PUBLICATION billing FOR TABLE customers, customer_operators, customer_aircraft, tariffs, billing_settings, billing_runs, billed_flights, invoices, invoice_taxes, charges`)
 	from.exec(t, `SELECT pg_create_logical_replication_slot('billing', 'pgoutput')`)
 	to.exec(t, `CREATE SUBSCRIPTION billing CONNECTION '`+from.url+`' PUBLICATION billing WITH (create_slot = false, slot_name = billing)`)
 	eventually(t, "all is copied", func() bool {
 		return get[int](t, to, `SELECT count(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'`) == 0
 	})
 	require.Equal(t, 1, get[int](t, to, `SELECT count(*) FROM charges JOIN invoices i ON i.id = invoice_id WHERE i.status = 'PENDING'`))
+	require.Equal(t, "2.00", get[string](t, to, `SELECT tax::text FROM invoice_taxes`))
 	require.Equal(t, 7, get[int](t, to, `SELECT count(*) FROM billing_runs`))
 
 	before := get[int](t, to, `SELECT version FROM price_book`)

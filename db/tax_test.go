@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -355,4 +356,51 @@ func TestInvoiceSaysWhoBillsWhom(t *testing.T) {
 	own := b.draft(t, "2026-03-15", "EUR", taxedLine{amount: "10.00", rate: "0.2"})
 	b.issue(t, int(own))
 	require.True(t, get[bool](t, b, `SELECT num_nonnulls(tax_currency, tax_currency_rate) = 0 FROM invoices WHERE id = $1`, own))
+}
+
+// Charges of one tariff, rate and category are a line; corrections are others.
+func TestReadDocument(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.exec(t, `INSERT INTO tariffs (code, description, basis, applies_to, unit_rate, currency, tax_rate, valid_from, account) VALUES ('LAND', 'Landing', 'per_flight', 'any', 1, 'EUR', 0.1, '2020-01-01', '9')`)
+	b.exec(t, `INSERT INTO billed_flights SELECT 'F' || n, c.id, '2026-03-04', '{"registration": "EI-ABC", "callsign": "WK12", "origin": "EIDW", "destination": "EGLL"}', now()
+		FROM customers c, generate_series(1, 1000) AS n WHERE code = 'WEEK'`)
+	draft := b.draft(t, "2026-03-08", "EUR", taxedLine{amount: "-3.00", rate: "0.2"})
+	b.exec(t, `INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, unit_code, late, origin)
+		SELECT $1, 'F' || n, t.id, t.code, t.description, 5, CASE t.code WHEN 'LAND' THEN 1 ELSE 2.50 END, 12.33, t.tax_rate, 0, date '2026-03-02' + n % 3, 'TNE', n = 1,
+			CASE n WHEN 2 THEN 'rebilled' END
+		FROM tariffs t, generate_series(1, 1000) AS n`, draft)
+	_, err := db.ReadDocument(t.Context(), b.pool, fmt.Sprint(draft))
+	require.ErrorContains(t, err, "is a draft, or the id of an invoice: a draft is no invoice yet")
+	_, err = db.ReadDocument(t.Context(), b.pool, "WEEK-000001")
+	require.ErrorContains(t, err, `invoice "WEEK-000001" is not known`)
+	b.issue(t, int(draft))
+	d, err := db.ReadDocument(t.Context(), b.pool, "WEEK-000001")
+	require.NoError(t, err)
+	requireAddUp(t, d)
+	require.Len(t, d.Charges, 2001)
+	require.Equal(t, []billing.Date{billing.NewDate(2026, 3, 2), billing.NewDate(2026, 3, 4)}, []billing.Date{d.From, d.To})
+	require.Equal(t, document.Charge{
+		FlightID: "F1", FlownOn: billing.NewDate(2026, 3, 3), Registration: "EI-ABC", Callsign: "WK12", Origin: "EIDW", Destination: "EGLL", Code: "RUNWAY", Description: "Runway use",
+		UnitCode: "TNE", Quantity: decimal.RequireFromString("5"), UnitRate: decimal.RequireFromString("2.50"), Amount: decimal.RequireFromString("12.33"),
+		TaxCategory: billing.TaxStandard, TaxRate: decimal.RequireFromString("0.20"), Late: true,
+	}, d.Charges[slices.IndexFunc(d.Charges, func(c document.Charge) bool { return c.FlightID == "F1" && c.Code == "RUNWAY" })])
+	var lines []string
+	for _, l := range d.Lines {
+		lines = append(lines, fmt.Sprint(l.Code, " ", l.UnitCode, " ", l.Quantity, " × ", l.UnitRate, " = ", l.Amount, " at ", l.TaxRate, " of ", l.Charges, " ", l.Correction))
+	}
+	require.Equal(t, []string{
+		"LAND TNE 4995 × 1 = 12317.67 at 0.1 of 999 false", "RUNWAY TNE 4995 × 2.5 = 12317.67 at 0.2 of 999 false",
+		"LAND TNE 5 × 1 = 12.33 at 0.1 of 1 true", "RUNWAY TNE 5 × 2.5 = 12.33 at 0.2 of 1 true", "RUNWAY C62 -1 × 3 = -3 at 0.2 of 1 true",
+	}, lines)
+	require.Equal(t, "0.2 0.1", d.Taxes[0].Rate.String()+" "+d.Taxes[1].Rate.String())
+
+	// What voids it has its lines, each with the other sign.
+	undone, err := db.ReadDocument(t.Context(), b.pool, get[string](t, b, `SELECT void_invoice('WEEK-000001', 'why')`))
+	require.NoError(t, err)
+	require.True(t, undone.CreditNote)
+	require.True(t, undone.DueOn.IsZero())
+	require.Equal(t, &document.Reference{Number: "WEEK-000001", IssuedOn: billing.NewDate(2026, 3, 4)}, undone.Credits)
+	requireAddUp(t, undone)
+	require.Equal(t, "RUNWAY 3", undone.Lines[len(undone.Lines)-1].Code+" "+undone.Lines[len(undone.Lines)-1].Amount.String(), "a correction there too")
 }

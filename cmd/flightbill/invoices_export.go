@@ -15,6 +15,7 @@ import (
 
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/exports"
+	"github.com/flightbill/flightbill/document/einvoice"
 	"github.com/flightbill/flightbill/document/render"
 )
 
@@ -100,7 +101,25 @@ func (a *app) exportInvoices(ctx context.Context, pool *pgxpool.Pool, numbers []
 		}
 		if name != "-" {
 			a.sayf("%s: %s bytes written to %s", number, count(int64(len(file))), name)
+			if err := a.sayMissing(ctx, pool, number, format); err != nil {
+				return err
+			}
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// sayMissing says for what an e-invoice may be refused.
+func (a *app) sayMissing(ctx context.Context, pool *pgxpool.Pool, number string, format render.Format) error {
+	if format != render.UBL && format != render.CII {
+		return nil
+	}
+	invoice, err := db.ReadDocument(ctx, pool, number)
+	if err != nil {
+		return err
+	}
+	for _, missing := range einvoice.Missing(invoice) {
+		a.sayf("%s: it may be refused, as it was issued without the %s", number, missing)
+	}
+	return nil
 }

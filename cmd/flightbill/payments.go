@@ -171,11 +171,11 @@ func (a *app) newPaymentsRecordCommand(name, short string, sign decimal.Decimal)
 // sayOpen says what was done, and what is open on invoices after it.
 func (a *app) sayOpen(ctx context.Context, pool *pgxpool.Pool, done string, numbers ...string) error {
 	for _, number := range numbers {
-		v, err := db.ReadInvoice(ctx, pool, number)
+		b, err := db.ReadBalance(ctx, pool, number)
 		if err != nil {
 			return err
 		}
-		a.sayf("%s: %s is %s, %s", done, number, v.Status, openWords(v.Open.Decimal, v.Currency))
+		a.sayf("%s: %s is %s, %s", done, number, b.Status, openWords(b.Open.Decimal, b.Currency))
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (a *app) newPaymentsSetOffCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.sayOpen(cmd.Context(), pool, done.String()+" set off", args[0], args[1])
+				return a.sayOpen(cmd.Context(), pool, "set off "+done, args[0], args[1])
 			})
 		},
 	}

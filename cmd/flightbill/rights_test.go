@@ -110,7 +110,7 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 	mayNot("reporter", "accountant", "invoices", "export", "EACH-000001", "--out", "-")
 	may("accountant", "%PDF", "invoices", "export", "EACH-000001", "--out", "-")
 	may("reporter", "%PDF", "invoices", "export", "EACH-000001", "--out", "-") // it is kept
-	may("reporter", "F1", "invoices", "export", "EACH-000001", "--out", "-", "--format", "csv")
+	may("reporter", ",FEE,", "invoices", "export", "EACH-000001", "--out", "-", "--format", "csv")
 	may("server", "", "consolidate")
 	may("server", "0 invoices", "overdue")
 	may("accountant", "1 changed", "import", "customers", customers)

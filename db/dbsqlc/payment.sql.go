@@ -164,6 +164,29 @@ func (q *Queries) InterestCustomers(ctx context.Context, customer string) ([]str
 	return items, nil
 }
 
+const invoiceBalanceGet = `-- name: InvoiceBalanceGet :one
+SELECT number::text AS number, status, currency, open FROM flightbill.invoice_balances WHERE number = $1::text
+`
+
+type InvoiceBalanceGetRow struct {
+	Number   string
+	Status   string
+	Currency string
+	Open     decimal.NullDecimal
+}
+
+func (q *Queries) InvoiceBalanceGet(ctx context.Context, number string) (InvoiceBalanceGetRow, error) {
+	row := q.db.QueryRow(ctx, invoiceBalanceGet, number)
+	var i InvoiceBalanceGetRow
+	err := row.Scan(
+		&i.Number,
+		&i.Status,
+		&i.Currency,
+		&i.Open,
+	)
+	return i, err
+}
+
 const paymentList = `-- name: PaymentList :many
 SELECT p.id, p.paid_on, i.number::text AS number, c.code AS customer, p.kind, p.amount, i.currency, p.reference, p.bank_reference, o.number AS other,
     p.reverses_id, r.id AS reversed_by, p.reason, p.recorded_at, p.recorded_by
@@ -290,7 +313,7 @@ func (q *Queries) PaymentReverse(ctx context.Context, arg PaymentReverseParams) 
 }
 
 const paymentSetOff = `-- name: PaymentSetOff :one
-SELECT flightbill.set_off($1::text, $2::text, $3::numeric)::numeric AS amount
+SELECT flightbill.set_off($1::text, $2::text, $3::numeric)::text AS amount
 `
 
 type PaymentSetOffParams struct {
@@ -299,9 +322,9 @@ type PaymentSetOffParams struct {
 	Amount     decimal.NullDecimal
 }
 
-func (q *Queries) PaymentSetOff(ctx context.Context, arg PaymentSetOffParams) (decimal.Decimal, error) {
+func (q *Queries) PaymentSetOff(ctx context.Context, arg PaymentSetOffParams) (string, error) {
 	row := q.db.QueryRow(ctx, paymentSetOff, arg.FromNumber, arg.ToNumber, arg.Amount)
-	var amount decimal.Decimal
+	var amount string
 	err := row.Scan(&amount)
 	return amount, err
 }

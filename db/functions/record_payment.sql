@@ -42,7 +42,7 @@ BEGIN
                 USING ERRCODE = 'invalid_parameter_value', HINT = 'Money that is paid out is below 0: give ' || -record_payment.amount || '. A payment that came back is taken back by flightbill.reverse_payment.';
         END IF;
         IF record_payment.amount < least(open, 0) THEN
-            RAISE EXCEPTION '% cannot be paid out on invoice %: % % of it is the customer''s', -record_payment.amount, invoice.number, -least(open, 0), invoice.currency
+            RAISE EXCEPTION '% cannot be paid out on invoice %: % % of it is the customer''s', -record_payment.amount, invoice.number, round(-least(open, 0), flightbill.minor_units(invoice.currency)), invoice.currency
                 USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'What is open below 0 on a credit note, or on an invoice that was paid more than once, can be paid out.';
         END IF;
     END IF;

@@ -5,7 +5,7 @@ SELECT flightbill.record_payment(@number::text, @amount::numeric, @paid_on::date
 SELECT flightbill.reverse_payment(@id::bigint, @reason::text)::bigint AS id;
 
 -- name: PaymentSetOff :one
-SELECT flightbill.set_off(@from_number::text, @to_number::text, sqlc.narg('amount')::numeric)::numeric AS amount;
+SELECT flightbill.set_off(@from_number::text, @to_number::text, sqlc.narg('amount')::numeric)::text AS amount;
 
 -- name: PaymentWriteOff :one
 SELECT flightbill.write_off_rounding(@number::text, @reason::text)::bigint AS id;
@@ -84,3 +84,6 @@ ORDER BY c.id;
 -- name: InterestCharge :many
 SELECT number::text AS number, currency::text AS currency, first_day::date AS first_day, last_day::date AS last_day, amount::numeric AS amount, charged_on::bigint AS charged_on
 FROM flightbill.charge_interest(@customer::text, @through::date, @at::timestamptz, @today::date);
+
+-- name: InvoiceBalanceGet :one
+SELECT number::text AS number, status, currency, open FROM flightbill.invoice_balances WHERE number = @number::text;

@@ -40,13 +40,20 @@ var (
 // read returns the texts of each page.
 func read(t *testing.T, file []byte) [][]piece {
 	t.Helper()
+	return readFrom(t, file, 0)
+}
+
+// readFrom returns the texts of each page after the first few, of which there is none.
+func readFrom(t *testing.T, file []byte, first int) [][]piece {
+	t.Helper()
 	bold := map[string]bool{}
 	for _, found := range fontNames.FindAllSubmatch(file, -1) {
 		bold[string(found[1])] = bytes.Contains(file, []byte("\n"+string(found[2])+" 0 obj\n<</Type /Font\n/Subtype /Type0\n/BaseFont /utf8dejavuB\n"))
 	}
 	require.Len(t, bold, 2)
-	var pages [][]piece
-	for _, at := range pageStream.FindAllSubmatchIndex(file, -1) {
+	streams := pageStream.FindAllSubmatchIndex(file, -1)
+	pages := make([][]piece, min(first, len(streams)), len(streams))
+	for _, at := range streams[len(pages):] {
 		length, err := strconv.Atoi(string(file[at[2]:at[3]]))
 		require.NoError(t, err)
 		r, err := zlib.NewReader(bytes.NewReader(file[at[1] : at[1]+length]))
@@ -122,7 +129,7 @@ func widthOf(t *testing.T, text string, size float64, bold bool) float64 {
 			advance = int(width)
 			advances[f].Store(r, advance)
 		}
-		units += advance.(int) //nolint:forcetypeassert // as it was stored
+		units += advance.(int)
 	}
 	return float64(units) * size / float64(f.UnitsPerEm())
 }

@@ -20,7 +20,7 @@ func TestWordsAreComplete(t *testing.T) {
 		value := reflect.ValueOf(*w)
 		for i := range value.NumField() {
 			field := value.Type().Field(i).Name
-			switch f := value.Field(i); f.Kind() { //nolint:exhaustive // there are no others
+			switch f := value.Field(i); f.Kind() {
 			case reflect.String:
 				require.NotEmpty(t, f.String(), "%s: %s", language, field)
 				require.Equal(t, f.String(), s.clean(f.String()), "%s: %s", language, field)

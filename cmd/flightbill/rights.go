@@ -13,7 +13,7 @@ const ownerOnly = ""
 var roleOf = map[string]string{
 	"flightbill serve": "server", "flightbill consolidate": "server", "flightbill overdue": "server",
 	"flightbill enqueue": "enqueuer",
-	"flightbill import":  "accountant", "flightbill void": "accountant", "flightbill correct": "accountant", "flightbill invoices unpay": "accountant",
+	"flightbill import":  "accountant", "flightbill void": "accountant", "flightbill correct": "accountant", "flightbill invoices unpay": "accountant", "flightbill issuer set": "accountant",
 	"flightbill tariffs check": "accountant", "flightbill tariffs try": "accountant",
 	"flightbill migrate up": ownerOnly, "flightbill migrate down": ownerOnly, "flightbill migrate grant": ownerOnly,
 	"flightbill settings set": ownerOnly, "flightbill maintain": ownerOnly,

@@ -1,6 +1,10 @@
 package billing
 
-import "github.com/shopspring/decimal"
+import (
+	"cmp"
+
+	"github.com/shopspring/decimal"
+)
 
 // price returns the line for a quantity; none for a quantity of 0, unless the tariff
 // has a minimum for that, too.
@@ -24,6 +28,7 @@ func (r *row) line(quantity ratio, rate decimal.Decimal, exact ratio, tr *trace)
 		Amount:      amount,
 		TaxRate:     t.TaxRate,
 		TaxAmount:   t.tax(amount),
+		TaxCategory: cmp.Or(t.TaxCategory, TaxStandard),
 		Currency:    t.Currency,
 		Detail:      tr.take(),
 	}

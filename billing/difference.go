@@ -11,7 +11,7 @@ import (
 // line. Of the rest, reversed takes back what stands, and added charges anew, so
 // that each line can be checked by hand.
 //
-// Lines of one tariff, code, rate, tax rate and currency count together: a line
+// Lines of one tariff, code, rate, tax category, tax rate and currency count together: a line
 // and its reversal come to nothing.
 func Difference(standing, now []Charge) (reversed, added []Charge) {
 	were, are := netted(standing), netted(now)
@@ -46,7 +46,7 @@ func netted(charges []Charge) []Charge {
 
 func (c *Charge) sameLine(d Charge) bool {
 	return c.TariffID == d.TariffID && SameCode(c.Code, d.Code) && c.Currency == d.Currency &&
-		c.UnitRate.Equal(d.UnitRate) && c.TaxRate.Equal(d.TaxRate)
+		c.UnitRate.Equal(d.UnitRate) && c.TaxRate.Equal(d.TaxRate) && c.TaxCategory == d.TaxCategory
 }
 
 func (c *Charge) sameSums(d Charge) bool {

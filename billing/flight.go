@@ -45,6 +45,13 @@ type Answer struct {
 	Err    error  // nil, or an *Error
 }
 
+// Listed is a flight as a flight source lists it.
+type Listed struct {
+	ID      string
+	MovedAt time.Time
+	Rows    int // under this id; of several, one may differ
+}
+
 // ParseMovement reads a movement by its name; without one, it is the whole leg.
 func ParseMovement(s string) (Movement, error) {
 	switch m := Movement(s); m {

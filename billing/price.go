@@ -19,8 +19,9 @@ type Charge struct {
 	Amount      decimal.Decimal // in Currency, without tax, to its minor unit
 	TaxRate     decimal.Decimal // 0.20 is 20 %
 	TaxAmount   decimal.Decimal // in Currency, to its minor unit
-	Currency    string          // ISO 4217
-	Detail      []Step          // what quantity and unit rate do not say, for a clerk to do the amount again by hand
+	TaxCategory TaxCategory
+	Currency    string // ISO 4217
+	Detail      []Step // what quantity and unit rate do not say, for a clerk to do the amount again by hand
 }
 
 // clockSkew is how far the source's clock may be ahead of ours.

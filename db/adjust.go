@@ -98,7 +98,7 @@ func ReadBilledFlight(ctx context.Context, db dbsqlc.DBTX, id string) (*BilledFl
 	for _, l := range lines {
 		line := billedLine{*customerOf(l.CustomerID, l.Customer, l.Name, l.BillingFrequency, l.WeekEndsOn), billing.Charge{
 			TariffID: l.TariffID, Code: l.Code, Description: l.Description, Quantity: l.Quantity, UnitRate: l.UnitRate,
-			Amount: l.Amount, TaxRate: l.TaxRate, TaxAmount: l.TaxAmount, Currency: l.Currency,
+			Amount: l.Amount, TaxRate: l.TaxRate, TaxAmount: l.TaxAmount, TaxCategory: billing.TaxCategory(l.TaxCategory), Currency: l.Currency,
 		}}
 		if l.Detail != nil {
 			if err := json.Unmarshal(l.Detail, &line.charge.Detail); err != nil {
@@ -184,6 +184,8 @@ type AdjustmentLine struct {
 	Customer billing.Customer
 	ClosesOn billing.Date // no date: billed per flight
 	FlownOn  billing.Date
+
+	reversed bool // it takes back what stands
 }
 
 // FactsDiffer reports whether the ledger has other facts, of source or registers, or another payer, than
@@ -233,10 +235,10 @@ func (f *BilledFlight) adjustment(bill Bill, origin string, concerns func(curren
 		closesOn, _ := bill.Book.Calendar.Period(payer, landedOn, bill.Book.Cutoff)
 		reversed, added := billing.Difference(standing[payer.ID], now)
 		for _, c := range reversed {
-			a.Lines = append(a.Lines, AdjustmentLine{c, payer, closesOn, f.LandedOn})
+			a.Lines = append(a.Lines, AdjustmentLine{c, payer, closesOn, f.LandedOn, true})
 		}
 		for _, c := range added {
-			a.Lines = append(a.Lines, AdjustmentLine{c, payer, closesOn, bill.LandedOn})
+			a.Lines = append(a.Lines, AdjustmentLine{c, payer, closesOn, bill.LandedOn, false})
 		}
 	}
 	return a
@@ -288,6 +290,9 @@ type flightLine struct {
 	Currency    string          `json:"currency"`
 	FlownOn     billing.Date    `json:"flown_on"`
 	Detail      []billing.Step  `json:"detail,omitempty"`
+
+	TaxCategory billing.TaxCategory `json:"tax_category"`
+	Reversed    bool                `json:"reversed"`
 }
 
 func flightLines(adjusted []AdjustmentLine) []flightLine {
@@ -298,6 +303,7 @@ func flightLines(adjusted []AdjustmentLine) []flightLine {
 		lines[i] = flightLine{
 			l.Customer.ID, l.ClosesOn, c.TariffID, c.Code, c.Description, c.Quantity, c.UnitRate,
 			c.Amount.StringFixed(places), c.TaxRate, c.TaxAmount.StringFixed(places), c.Currency, l.FlownOn, c.Detail,
+			c.TaxCategory, l.reversed,
 		}
 	}
 	return lines

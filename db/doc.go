@@ -28,6 +28,7 @@
 //	customers          by id
 //	billed_flights     by flight_id
 //	invoices           by id
+//	deliveries         by id
 //	river_job          by id
 //	queue_promises     after a claim, the process's own, and those of killed ones
 //	price_book         by whoever changes customers, tariffs, a register or the settings, to

@@ -50,7 +50,8 @@ var (
 	// database has.
 	ErrSettingsDiffer = errors.New("billing settings differ")
 	// ErrNoRight: the role that is logged in lacks a right; see NoRight.
-	ErrNoRight = errors.New("a right is lacking")
+	ErrNoRight   = errors.New("a right is lacking")
+	errNoWebhook = errors.New("there is none of that id; flightbill webhooks list shows them")
 	// ErrClock: the machine's clock, or its zone database, is not the database's.
 	ErrClock = errors.New("wrong clock")
 )

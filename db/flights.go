@@ -30,6 +30,10 @@ func NewFlights(pool *pgxpool.Pool) *Flights {
 // 300,000 flights, instead of 0.3.
 type plannedAnew struct{ dbsqlc.DBTX }
 
+func (p plannedAnew) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return p.DBTX.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+}
+
 func (p plannedAnew) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	return p.DBTX.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 }
@@ -49,11 +53,8 @@ func (s *Flights) Flights(ctx context.Context, ids []string) (map[string]billing
 		}
 	}
 	rows, err := s.q.FlightList(ctx, asked)
-	switch {
-	case err != nil && ctx.Err() == nil && Away(err):
-		return nil, billing.SourceDown(s.Name(), "cannot be read", err)
-	case err != nil:
-		return nil, err
+	if err != nil {
+		return nil, s.outage(ctx, err)
 	}
 	for _, row := range rows {
 		f := billing.Flight{
@@ -70,6 +71,36 @@ func (s *Flights) Flights(ctx context.Context, ids []string) (map[string]billing
 		answers[row.FlightID] = billing.Answer{Flight: f}
 	}
 	return answers, nil
+}
+
+// listPage is how many flights a page of List has.
+const listPage = 10_000
+
+// Count counts the flights that moved in a time.
+func (s *Flights) Count(ctx context.Context, from, to time.Time) (int64, error) {
+	n, err := s.q.FlightCountMoved(ctx, dbsqlc.FlightCountMovedParams{FromTime: from, ToTime: to})
+	return n, s.outage(ctx, err)
+}
+
+// List returns the next page of the flights that moved in a time, in the order of their ids.
+func (s *Flights) List(ctx context.Context, from, to time.Time, after string) ([]billing.Listed, error) {
+	rows, err := s.q.FlightPageMoved(ctx, dbsqlc.FlightPageMovedParams{After: after, FromTime: from, ToTime: to, Page: listPage})
+	if err != nil {
+		return nil, s.outage(ctx, err)
+	}
+	page := make([]billing.Listed, len(rows))
+	for i, row := range rows {
+		page[i] = billing.Listed{ID: row.FlightID, MovedAt: row.MovedAt.UTC(), Rows: 1}
+	}
+	return page, nil
+}
+
+// outage makes an outage of the error of a database that is away.
+func (s *Flights) outage(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() == nil && Away(err) {
+		return billing.SourceDown(s.Name(), "cannot be read", err)
+	}
+	return err
 }
 
 // Probe reports whether flights can be read.

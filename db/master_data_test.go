@@ -181,6 +181,8 @@ func TestCheckMasterData(t *testing.T) {
 	}
 	b.exec(t, `INSERT INTO currency_rates VALUES ('EUR', 'USD', '2026-03-05', 1.1), ('USD', 'GBP', '2026-03-04', 0.7)`)
 	require.Equal(t, []db.MissingRate{{Currency: "EUR", InCurrency: "USD"}}, check("MON").Rates, "tomorrow's is none yet; either direction will do")
+	b.exec(t, `UPDATE currency_rates SET day = '2026-02-24'`)
+	require.Len(t, check("MON").Rates, 2, "of more than a week ago")
 	require.Len(t, check("MON").Customers, 1)
 	_, err = db.CheckMasterData(t.Context(), b.pool, []string{"NOBODY"}, day)
 	require.ErrorContains(t, err, `there is no customer "NOBODY"`)

@@ -60,6 +60,7 @@ func TestIssuedInvoiceStays(t *testing.T) {
 		"subtotal": "subtotal + 1, total = total + 1", "tax": "tax + 1, total = total + 1", "total": "total + 1, tax = tax + 1", "bill_to_name": "'Other'",
 		"opened_at": "now()", "issued_at": "now()", "due_on": "due_on + 1", "parked_at": "now()", "parked_by_run": "'2026-03-08'", "parked_reason": "'none'",
 		"id": "DEFAULT", "status": "'DRAFT'", "paid_at": "", "credits_invoice_id": "1", "reason": "'why'",
+		"outside_scope": "true", "issuer_id": "1", "bill_to": "'{}'", "tax_currency": "'USD'", "tax_currency_rate": "2",
 	}
 	for _, column := range get[[]string](t, b, `SELECT array_agg(column_name::text) FROM information_schema.columns WHERE table_name = 'invoices'`) {
 		value, known := values[column]
@@ -90,7 +91,7 @@ func TestInvoiceStatusChanges(t *testing.T) {
 			if to == from {
 				continue
 			}
-			tx := b.begin(t)
+			tx := b.begin(t, `INSERT INTO payments (invoice_id, kind, amount, paid_on) VALUES (2, 'payment', 12.00, '2026-03-05')`)
 			for _, status := range way {
 				sql := fmt.Sprintf(change, status)
 				if status == "VOID" {
@@ -109,6 +110,7 @@ func TestInvoiceStatusChanges(t *testing.T) {
 			require.NoError(t, tx.Rollback(t.Context()))
 		}
 	}
+	b.requireRefused(t, `UPDATE invoices SET status = 'PAID', paid_at = now() WHERE id = 2`, "invoice EACH-000001 cannot become PAID: 12.00 EUR is open", "record_payment")
 	for _, to := range []string{"OVERDUE", "PAID", "VOID"} {
 		b.requireRefused(t, `UPDATE invoices SET status = '`+to+`' WHERE id = 1`, "draft 1 is DRAFT")
 	}
@@ -186,7 +188,7 @@ func TestLedgerStays(t *testing.T) {
 	b.requireRefused(t, `DELETE FROM billed_flights WHERE flight_id = 'F3'`, "kept for ever")
 	b.requireRefused(t, `UPDATE billed_flights SET flight_id = 'F4' WHERE flight_id = 'F3'`, "kept for ever")
 	for _, tables := range []string{
-		"billed_flights CASCADE", "charges", "voided_flights", "invoices CASCADE", "invoices, charges, invoice_events, voided_flights", "customers CASCADE", "tariffs CASCADE",
+		"billed_flights CASCADE", "charges", "voided_flights", "invoices CASCADE", "invoices, charges, invoice_events, voided_flights, invoice_taxes, payments", "payments", "customers CASCADE", "tariffs CASCADE",
 	} {
 		b.requireRefused(t, `TRUNCATE `+tables, "kept for ever")
 	}
@@ -288,7 +290,7 @@ func TestUnmarkInvoicePaid(t *testing.T) {
 		_, err := b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid(`+call+`)`)
 		requireSQLError(t, err, parts[0], parts[1:]...)
 	}
-	b.requireRefused(t, `UPDATE invoices SET status = 'PENDING', paid_at = NULL WHERE number = 'EACH-000001'`, "EACH-000001 is PAID", "unmark_invoice_paid")
+	b.requireRefused(t, `UPDATE invoices SET status = 'PENDING', paid_at = NULL WHERE number = 'EACH-000001'`, "EACH-000001 is PAID", "reverse_payment")
 	require.Equal(t, before, b.all(t))
 
 	payments, _ := b.role(t)

@@ -37,13 +37,13 @@ billing_runs
     server: SELECT, INSERT (closes_on run_date due_at trigger started_at finished_at), UPDATE (finished_at invoices charges held parked)
 billing_settings
     accountant reporter: SELECT
-    server: SELECT, INSERT (timezone close billing_start)
+    server: SELECT, INSERT (timezone close billing_start tax_by)
 changed_flights
     accountant reporter server: SELECT
 changed_tariffs
 charges
     accountant reporter: SELECT
-    server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late detail)
+    server: SELECT, INSERT (invoice_id flight_id tariff_id code description quantity unit_rate amount tax_rate tax_amount flown_on late tax_category tax_reason unit_code account detail)
 currency_rates
     accountant: SELECT, INSERT, UPDATE
     reporter server: SELECT
@@ -57,6 +57,9 @@ customers
     accountant: SELECT, INSERT (code name billing_frequency week_ends_on), UPDATE (name billing_frequency week_ends_on payment_terms_days billing_hold legal_name street city postcode subdivision country vat_id legal_id legal_id_scheme electronic_address electronic_address_scheme buyer_reference emails language late_interest_rate)
     reporter: SELECT
     server: SELECT, UPDATE (held_through)
+deliveries
+    accountant reporter: SELECT
+    server: SELECT, UPDATE (state attempts last_error next_at delivered_at)
 flight_processing_queue
     accountant: SELECT, DELETE
     enqueuer queue_admin: SELECT, INSERT, DELETE
@@ -70,13 +73,18 @@ flights
 gathered_flights
 goose_db_version
     accountant reporter server: SELECT
+invoice_balances
+    accountant reporter server: SELECT
+invoice_documents
+    accountant server: SELECT, INSERT (invoice_id format version made_at bytes sha256)
+    reporter: SELECT
 invoice_events
     accountant reporter server: SELECT
 invoice_taxes
     accountant reporter server: SELECT
 invoices
     accountant reporter: SELECT
-    server: SELECT, INSERT (customer_id kind closes_on currency opened_at), UPDATE (status parked_at parked_reason parked_by_run)
+    server: SELECT, INSERT (customer_id kind closes_on currency outside_scope opened_at), UPDATE (status parked_at parked_reason parked_by_run)
 issuers
     accountant: SELECT, INSERT
     reporter server: SELECT
@@ -106,6 +114,14 @@ unmatched_codes
     accountant reporter server: SELECT
 voided_flights
     accountant reporter server: SELECT
+webhook_secrets
+    accountant: SELECT (webhook_id until), INSERT (webhook_id secret), UPDATE (until), DELETE
+    reporter: SELECT (webhook_id until)
+    server: SELECT
+webhooks
+    accountant: SELECT (id target events created_at stopped_at stopped_reason removed_at active), INSERT (url events), UPDATE (removed_at)
+    reporter: SELECT (id target events created_at stopped_at stopped_reason removed_at active)
+    server: SELECT, UPDATE (stopped_at stopped_reason)
 sequence aircraft_id_seq
 sequence changed_tariffs_id_seq
 sequence charges_id_seq
@@ -121,20 +137,30 @@ sequence river_job_id_seq
     server: USAGE
 sequence river_notification_id_seq
 sequence tariffs_id_seq
+sequence webhooks_id_seq
 adjust_flight(): accountant server
 airport_form(): accountant reporter server
 airports_have_codes(): of a trigger
 announce_flights(): 
+bill_to(): 
 billing_runs_only_forward(): of a trigger
+charge_interest(): accountant
+billing_runs_tell(): of a trigger
 charges_join_drafts_only(): of a trigger
 charges_stay_as_issued(): of a trigger
+check_payment(): 
 claim_flights(): server
 clean_text(): everybody
 code_form(): everybody
 complete_flight_jobs(): server
+currency_rate(): 
 customers_keep_numbers(): of a trigger
+deliveries_stay(): of a trigger
+draft_sums(): accountant reporter server
+documents_stay_as_given(): of a trigger
 end_flight_jobs(): server
 enqueue_as_jobs(): 
+enqueue_deliveries(): 
 enqueue_flights(): enqueuer queue_admin server
 fact_form(): everybody
 flight_id_is_valid(): server
@@ -148,28 +174,42 @@ flight_processing_queue_insert(): of a trigger
 flight_processing_queue_update(): of a trigger
 gathered_flights_commit(): of a trigger
 hold_flight_jobs(): 
+invoice_taxes_make_totals(): of a trigger
+invoice_to_settle(): 
 invoices_record_event(): of a trigger
 invoices_stay_as_issued(): of a trigger
+invoices_tell(): of a trigger
 is_queue_admin(): everybody
-issue_credit_note(): 
 issue_drafts(): server
 issuers_stay(): of a trigger
 mark_invoice_paid(): accountant
+minor_units(): accountant reporter server
+open_amount(): 
 open_draft(): server
+payments_stay(): of a trigger
 price_book_changed(): of a trigger
 promise_to_look(): server
 queued_flight(): everybody
 rebill_invoice(): accountant
+record_payment(): accountant
 refuse_flight_id(): 
 refuse_removal(): of a trigger
 refuse_replica(): everybody
 refuse_voided_flights(): 
+reverse_payment(): accountant
+remove_documents(): 
+retry_deliveries(): accountant
 revive_flight_jobs(): 
 river_job_state_in_bitmask(): everybody
 save_flights(): server
+set_off(): accountant
+set_off_pair(): 
+settle_invoice(): 
+tariff_unit_code(): server
 tariffs_changed(): of a trigger
 tariffs_do_not_overlap(): of a trigger
 tariffs_overlapping(): 
+tax_of(): accountant reporter server
 unmark_invoice_paid(): accountant
 void_invoice(): accountant
 voided_flight_message(): server
@@ -177,6 +217,7 @@ week_minutes(): everybody
 when_facts(): everybody
 when_is_readable(): everybody
 withdraw_promise(): server
+write_off_rounding(): accountant
 `
 
 const rightsOf = `

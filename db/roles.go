@@ -27,7 +27,7 @@ func Roles() []Role {
 		{"enqueuer", "enqueue flights, look at the queue and take back what the same login has enqueued"},
 		{"queue_admin", "enqueue flights, look at the whole queue and take back all"},
 		{"reporter", "read all but River's tables, and change nothing"},
-		{"accountant", "read all but River's tables; mark invoices paid and unpaid, void and correct; import customers, tariffs and flights"},
+		{"accountant", "read all but River's tables; mark invoices paid and unpaid, void and correct; import customers, tariffs and flights; manage webhooks and deliveries"},
 	}
 }
 

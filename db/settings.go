@@ -20,10 +20,34 @@ type Settings struct {
 	Timezone     string            // IANA name
 	Close        billing.CloseMode //
 	BillingStart billing.Date      // the first run date of all
+	TaxBy        TaxBy
+}
+
+// TaxBy says how an invoice's tax is rounded.
+type TaxBy string
+
+const (
+	// TaxByInvoice: once for each tax category and rate, on the sum of its charges.
+	TaxByInvoice TaxBy = "invoice"
+	// TaxByLine: charge by charge.
+	TaxByLine TaxBy = "line"
+)
+
+// ParseTaxBy reads it by its name.
+func ParseTaxBy(s string) (TaxBy, error) {
+	switch by := TaxBy(s); by {
+	case TaxByInvoice, TaxByLine:
+		return by, nil
+	}
+	return "", fmt.Errorf("tax_by %q is not known: write invoice, for tax on the sum of each category and rate, or line, for the sum of each line's", s)
+}
+
+func settingsOf(row dbsqlc.BillingSettingsGetRow) Settings {
+	return Settings{Timezone: row.Timezone, Close: billing.CloseMode(row.Close), BillingStart: row.BillingStart, TaxBy: TaxBy(row.TaxBy)}
 }
 
 // EnsureSettings stores the settings at the first start, with defaults for what
-// was not given: UTC, period_end, today. Later it compares: given settings that
+// was not given: UTC, period_end, today, tax by invoice. Later it compares: given settings that
 // differ from the stored ones are ErrSettingsDiffer.
 func EnsureSettings(ctx context.Context, pool *pgxpool.Pool, given Settings, now time.Time) (billing.Calendar, error) {
 	var stored Settings
@@ -36,7 +60,7 @@ func EnsureSettings(ctx context.Context, pool *pgxpool.Pool, given Settings, now
 			}
 			row, err = q.BillingSettingsGet(ctx)
 		}
-		stored = Settings{Timezone: row.Timezone, Close: billing.CloseMode(row.Close), BillingStart: row.BillingStart}
+		stored = settingsOf(row)
 		return err
 	})
 	if err != nil {
@@ -62,7 +86,7 @@ func firstSettings(ctx context.Context, q *dbsqlc.Queries, given Settings, now t
 		return err
 	}
 	inserted, err := q.BillingSettingsInsert(ctx, dbsqlc.BillingSettingsInsertParams{
-		Timezone: given.Timezone, Close: string(given.Close), BillingStart: given.BillingStart,
+		Timezone: given.Timezone, Close: string(given.Close), BillingStart: given.BillingStart, TaxBy: string(given.TaxBy),
 	})
 	if err != nil || inserted == 0 {
 		return err
@@ -104,6 +128,9 @@ func (s Settings) withDefaults(now time.Time) (Settings, error) {
 	if s.Close == "" {
 		s.Close = billing.PeriodEnd
 	}
+	if s.TaxBy == "" {
+		s.TaxBy = TaxByInvoice
+	}
 	calendar, err := s.Calendar()
 	if err == nil && s.BillingStart.IsZero() {
 		s.BillingStart = billing.DateOf(now, calendar.Location)
@@ -121,6 +148,9 @@ func (s Settings) over(others Settings) Settings {
 	}
 	if s.BillingStart.IsZero() {
 		s.BillingStart = others.BillingStart
+	}
+	if s.TaxBy == "" {
+		s.TaxBy = others.TaxBy
 	}
 	return s
 }
@@ -141,14 +171,14 @@ func ChangeSettings(ctx context.Context, pool *pgxpool.Pool, given, first Settin
 				return err
 			}
 			if row, err = q.BillingSettingsGet(ctx); err == nil {
-				after = Settings{Timezone: row.Timezone, Close: billing.CloseMode(row.Close), BillingStart: row.BillingStart}
+				after = settingsOf(row)
 			}
 			return err
 		}
 		if err != nil {
 			return err
 		}
-		before = Settings{Timezone: row.Timezone, Close: billing.CloseMode(row.Close), BillingStart: row.BillingStart}
+		before = settingsOf(row)
 		after = given.over(before)
 		calendar, err := after.Calendar()
 		if err != nil {
@@ -161,7 +191,7 @@ func ChangeSettings(ctx context.Context, pool *pgxpool.Pool, given, first Settin
 			return err
 		}
 		err = q.BillingSettingsUpdate(ctx, dbsqlc.BillingSettingsUpdateParams{
-			Timezone: after.Timezone, Close: string(after.Close), BillingStart: after.BillingStart,
+			Timezone: after.Timezone, Close: string(after.Close), BillingStart: after.BillingStart, TaxBy: string(after.TaxBy),
 		})
 		if err != nil {
 			return err
@@ -213,4 +243,16 @@ func (s Settings) differFrom(stored Settings) error {
 	}
 	return fmt.Errorf("%w: %s; leave the variable out to use the database's, or change that with flightbill settings set",
 		ErrSettingsDiffer, strings.Join(differ, ", "))
+}
+
+// ReadTaxBy reads how an invoice's tax is rounded.
+func ReadTaxBy(ctx context.Context, db dbsqlc.DBTX) (TaxBy, error) {
+	row, err := dbsqlc.New(db).BillingSettingsGet(ctx)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return TaxByInvoice, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the billing settings: %w", err)
+	}
+	return TaxBy(row.TaxBy), nil
 }

@@ -32,6 +32,7 @@ func TestIssuerGaps(t *testing.T) {
 	require.Equal(t, []string{"country", "vat_id", "legal_id"}, of("", standard))
 	require.Equal(t, []string{"vat_id", "legal_id"}, of("US", standard))
 	require.Equal(t, []string{"legal_id"}, of("US", []billing.TaxCategory{billing.TaxOutside}))
+	require.Equal(t, []string{"legal_id"}, of("US", []billing.TaxCategory{billing.TaxOutside}, func(i *document.Issuer) { i.VATID = "v" }))
 	registered := func(i *document.Issuer) { i.TaxRegistration = "123/456" }
 	require.Equal(t, []string{"legal_id"}, of("US", standard, registered))
 	require.Equal(t, []string{"vat_id", "legal_id"}, of("US", []billing.TaxCategory{billing.TaxExport}, registered))

@@ -12,37 +12,41 @@ import (
 )
 
 // Invoice is an invoice or credit note as it was issued. Amounts have the signs that the
-// database has: those of a credit note are below 0.
+// database has: those of a credit note are below 0. The names in JSON stay as they are:
+// flightbill invoices export writes them.
 type Invoice struct {
-	Number       string
-	CreditNote   bool
-	Currency     string       // ISO 4217
-	IssuedOn     billing.Date // in the billing zone
-	DueOn        billing.Date // no date: of a credit note
-	IssuedAt     time.Time
-	From, To     billing.Date // the days of its charges, both with; no date: it has none
-	OutsideScope bool         // of VAT
-	Reason       string       // of a credit note, and of what voids one
-	Credits      *Reference   // the document that this one voids; nil: none
+	Number       string       `json:"number"`
+	CreditNote   bool         `json:"credit_note"`
+	Currency     string       `json:"currency"`  // ISO 4217
+	IssuedOn     billing.Date `json:"issued_on"` // in the billing zone
+	DueOn        billing.Date `json:"due_on"`    // no date: of a credit note
+	IssuedAt     time.Time    `json:"issued_at"`
+	From         billing.Date `json:"from"` // the days of its charges, both with; no date: it has none
+	To           billing.Date `json:"to"`
+	OutsideScope bool         `json:"outside_scope"` // of VAT
+	Reason       string       `json:"reason"`        // of a credit note, and of what voids one
+	Credits      *Reference   `json:"credits"`       // the document that this one voids; nil: none
 
-	Issuer Issuer
-	BillTo Party // Language is set, from the issuer where the customer has none
+	Issuer Issuer `json:"issuer"`
+	BillTo Party  `json:"bill_to"` // Language is set, from the issuer where the customer has none
 
-	Lines   []Line   // by description; corrections last
-	Taxes   []Tax    // by category, and from the highest rate down
-	Charges []Charge // by day, flight and id
+	Lines   []Line   `json:"lines"`   // by description; corrections last
+	Taxes   []Tax    `json:"taxes"`   // by category, and from the highest rate down
+	Charges []Charge `json:"charges"` // by day, flight and id
 
-	Subtotal, Tax, Total decimal.Decimal
+	Subtotal decimal.Decimal `json:"subtotal"`
+	Tax      decimal.Decimal `json:"tax"`
+	Total    decimal.Decimal `json:"total"`
 
 	// Where tax is declared in another currency.
-	TaxCurrency     string           // "": it is not
-	TaxCurrencyRate *decimal.Decimal // what one unit of Currency was worth in it; nil: no rate was known
+	TaxCurrency     string           `json:"tax_currency"`      // "": it is not
+	TaxCurrencyRate *decimal.Decimal `json:"tax_currency_rate"` // what one unit of Currency was worth in it; nil: no rate was known
 }
 
 // Reference is another document.
 type Reference struct {
-	Number   string
-	IssuedOn billing.Date
+	Number   string       `json:"number"`
+	IssuedOn billing.Date `json:"issued_on"`
 }
 
 // Party is who pays or is paid. What is empty is not known. The names in JSON are those of
@@ -85,43 +89,44 @@ type Issuer struct {
 // Line sums the charges of one tariff, tax rate and category. Corrections are lines of
 // their own.
 type Line struct {
-	Code        string
-	Description string
-	UnitCode    string // UN/ECE recommendation 20
-	Quantity    decimal.Decimal
-	UnitRate    decimal.Decimal
-	Amount      decimal.Decimal // not always Quantity times UnitRate: there are minimums
-	TaxCategory billing.TaxCategory
-	TaxRate     decimal.Decimal
-	TaxReason   string
-	Correction  bool
-	Charges     int
+	Code        string              `json:"code"`
+	Description string              `json:"description"`
+	UnitCode    string              `json:"unit_code"` // UN/ECE recommendation 20
+	Quantity    decimal.Decimal     `json:"quantity"`
+	UnitRate    decimal.Decimal     `json:"unit_rate"`
+	Amount      decimal.Decimal     `json:"amount"` // not always Quantity times UnitRate: there are minimums
+	TaxCategory billing.TaxCategory `json:"tax_category"`
+	TaxRate     decimal.Decimal     `json:"tax_rate"`
+	TaxReason   string              `json:"tax_reason"`
+	Correction  bool                `json:"correction"`
+	Charges     int                 `json:"charges"`
 }
 
 // Tax is what is due on the sum of the lines of one category and rate.
 type Tax struct {
-	Category  billing.TaxCategory
-	Rate      decimal.Decimal // 0.20 is 20 %
-	Base, Tax decimal.Decimal
-	Reason    string // why it is not taxed as usual: a code such as VATEX-EU-AE, or words
+	Category billing.TaxCategory `json:"category"`
+	Rate     decimal.Decimal     `json:"rate"` // 0.20 is 20 %
+	Base     decimal.Decimal     `json:"base"`
+	Tax      decimal.Decimal     `json:"tax"`
+	Reason   string              `json:"reason"` // why it is not taxed as usual: a code such as VATEX-EU-AE, or words
 }
 
 // Charge is one priced line of one flight; without a flight it is interest.
 type Charge struct {
-	FlightID     string
-	FlownOn      billing.Date
-	Registration string
-	Callsign     string
-	Origin       string
-	Destination  string
-	Code         string
-	Description  string
-	UnitCode     string
-	Quantity     decimal.Decimal
-	UnitRate     decimal.Decimal
-	Amount       decimal.Decimal
-	TaxCategory  billing.TaxCategory
-	TaxRate      decimal.Decimal
-	Late         bool
-	Correction   bool
+	FlightID     string              `json:"flight_id"`
+	FlownOn      billing.Date        `json:"flown_on"`
+	Registration string              `json:"registration"`
+	Callsign     string              `json:"callsign"`
+	Origin       string              `json:"origin"`
+	Destination  string              `json:"destination"`
+	Code         string              `json:"code"`
+	Description  string              `json:"description"`
+	UnitCode     string              `json:"unit_code"`
+	Quantity     decimal.Decimal     `json:"quantity"`
+	UnitRate     decimal.Decimal     `json:"unit_rate"`
+	Amount       decimal.Decimal     `json:"amount"`
+	TaxCategory  billing.TaxCategory `json:"tax_category"`
+	TaxRate      decimal.Decimal     `json:"tax_rate"`
+	Late         bool                `json:"late"`
+	Correction   bool                `json:"correction"`
 }

@@ -19,6 +19,8 @@ import (
 
 // probeStub is a source whose probes and reads find what the test says.
 type probeStub struct {
+	FlightSource // nil: what it does not have is not called
+
 	mu     sync.Mutex
 	err    error  // of probes
 	read   error  // of flights

@@ -92,8 +92,9 @@ func (b *testBundle) requireSound(t *testing.T) {
 		"drafts left open")
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM billing_runs WHERE finished_at IS NULL`), "unfinished runs")
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM invoices i LEFT JOIN (
-		SELECT invoice_id, sum(amount) AS amount, sum(tax_amount) AS tax_amount FROM charges GROUP BY 1) AS s ON s.invoice_id = i.id
-		WHERE status <> 'DRAFT' AND (subtotal, tax, total) IS DISTINCT FROM (s.amount, s.tax_amount, s.amount + s.tax_amount)`), "totals that are not the sums of the lines")
+		SELECT invoice_id, sum(base) AS amount, sum(round(base * tax_rate, 2)) AS tax_amount
+		FROM (SELECT invoice_id, tax_rate, sum(amount) AS base FROM charges GROUP BY 1, 2) AS r GROUP BY 1) AS s ON s.invoice_id = i.id
+		WHERE status <> 'DRAFT' AND (subtotal, tax, total) IS DISTINCT FROM (s.amount, s.tax_amount, s.amount + s.tax_amount)`), "totals that are not the sums of the lines and their taxes")
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM (
 		SELECT u.code || '-' || lpad(n::text, 6, '0') AS number FROM customers u, generate_series(1, u.invoice_seq) AS n
 		UNION ALL SELECT u.code || '-CN' || lpad(n::text, 6, '0') FROM customers u, generate_series(1, u.credit_note_seq) AS n) AS expected

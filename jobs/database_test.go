@@ -17,7 +17,11 @@ import (
 )
 
 // landedSource has every flight, and no database.
-type landedSource struct{ at time.Time }
+type landedSource struct {
+	jobs.FlightSource // nil: what it does not have is not called
+
+	at time.Time
+}
 
 func (s landedSource) Name() string { return "test" }
 
@@ -71,7 +75,7 @@ func TestDatabaseOutage(t *testing.T) {
 			}
 			log := &logBuffer{}
 			service := b.start(t, func(c *jobs.Config) {
-				c.Source = landedSource{b.clock.Now().Add(-time.Hour)} // else its outages are told, too
+				c.Source = landedSource{at: b.clock.Now().Add(-time.Hour)} // else its outages are told, too
 				c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 			})
 			b.enqueueMany(t, 1, 1, 1)

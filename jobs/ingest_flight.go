@@ -57,6 +57,12 @@ type FlightSource interface {
 	// for each. Its own error, of kind billing.Outage where waiting helps, says that it
 	// could not answer for any.
 	Flights(ctx context.Context, ids []string) (map[string]billing.Answer, error)
+	// Count counts the flights whose movement took place at from or later, and before to, or
+	// somewhat more: it says how much there is to list.
+	Count(ctx context.Context, from, to time.Time) (int64, error)
+	// List returns a page of them, in the byte order of their ids: the next after an id. An
+	// empty page is the end. One that cannot be vouched for is an error of kind billing.Outage.
+	List(ctx context.Context, from, to time.Time, after string) ([]billing.Listed, error)
 }
 
 // IngestFlight bills flights. River hands each worker one; while others wait, the worker

@@ -80,7 +80,7 @@ func TestLargeRunIsShared(t *testing.T) {
 	require.NoError(t, chunks.Rollback(t.Context()))
 
 	require.NoError(t, (<-byHand).err)
-	b.exec(t, `UPDATE invoices SET status = 'PAID', paid_at = now() WHERE number = 'OLD'`)
+	b.exec(t, `SELECT mark_invoice_paid('OLD')`)
 	b.requireAllButOne(t, drafts)
 	eventually(t, "all jobs are done", func() bool {
 		return b.runJobs(t) == "2026-03-08 completed 1" && b.chunkJobs(t) == "completed 4"

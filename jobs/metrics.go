@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -22,7 +23,8 @@ type Metrics struct {
 	pool   *pgxpool.Pool
 	source SourceState
 
-	unmatched unmatchedCodes
+	unmatched  unmatchedCodes
+	reconciled atomic.Pointer[lastReconciliation] // the last that was seen: River forgets it as the next begins
 }
 
 // SourceState is what is known of the flight source.
@@ -106,6 +108,12 @@ var (
 	runOverdue       = desc("run_overdue_seconds", "Seconds since the earliest run was due that is not done; 0 where none is.")
 	draftsPast       = desc("drafts_past_closing", "Drafts that a run should have issued and did not, and that are neither held nor parked.")
 	draftsKept       = desc("drafts_kept", "Drafts that the runs leave open, with the reason: held or parked.", "reason")
+	deliveriesTried  = desc("deliveries_total", "Tries of this process to deliver a message, by what came of them: delivered, failed (tried again) or given_up.", "kind", "outcome")
+	deliveriesOpen   = desc("deliveries_pending", "Messages that are neither delivered nor given up.", "kind")
+	reconcileFlights = desc("reconcile_flights", "Flights of the days that the last daily reconciliation compared with the flight source, by what they have come to.", "state", "reason")
+	reconcileMissing = desc("reconcile_missing", "Of these, flights of the flight source that flightbill knows nothing of.")
+	reconcileChanged = desc("reconcile_changed", "Of these, billed flights that the flight source no longer has, or has on another day or twice.")
+	reconcileAge     = desc("reconcile_age_seconds", "Seconds since the last daily reconciliation was done.")
 	codesUnmatched   = desc("unmatched_codes", "Codes that fit nothing, as flightbill unmatched lists them; counted once an hour.", "found_in", "kind")
 )
 
@@ -113,7 +121,8 @@ var (
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		flightsBilled, flightsFailed, flightsSnoozed, flightsCancelled, flightSeconds, runsDone, queueJobs, queueReadable,
-		sourceUp, sourceAway, sourceOutage, sourcePause, flightsOverdue, runAge, runOverdue, draftsPast, draftsKept, codesUnmatched,
+		sourceUp, sourceAway, sourceOutage, sourcePause, flightsOverdue, runAge, runOverdue, draftsPast, draftsKept, deliveriesTried, deliveriesOpen, codesUnmatched,
+		reconcileFlights, reconcileMissing, reconcileChanged, reconcileAge,
 	} {
 		ch <- d
 	}
@@ -143,6 +152,11 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for kind, run := range s.Scheduled {
 		counter(runsDone, run.Done, kind, "done")
 		counter(runsDone, run.Failed, kind, "failed")
+	}
+	for kind, tries := range s.Deliveries {
+		for outcome, n := range tries {
+			counter(deliveriesTried, n, kind, outcome)
+		}
 	}
 
 	up, away := 1.0, 0.0
@@ -178,6 +192,15 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, c := range counts {
 		gauge(queueJobs, float64(c.Jobs), c.State, c.Reason)
 	}
+	if open, err := q.DeliveryCountOpen(ctx); err == nil {
+		counts := map[string]int64{db.ByWebhook: 0, db.ByMail: 0}
+		for _, row := range open {
+			counts[row.Kind] = row.Deliveries
+		}
+		for kind, n := range counts {
+			gauge(deliveriesOpen, float64(n), kind)
+		}
+	}
 	if last, err := q.BillingRunLast(ctx); err == nil && last.FinishedAt != nil {
 		gauge(runAge, time.Since(*last.FinishedAt).Seconds())
 	}
@@ -188,5 +211,16 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(draftsPast, float64(left.PastClosing))
 		gauge(draftsKept, float64(left.Held), "held")
 		gauge(draftsKept, float64(left.Parked), "parked")
+	}
+	if last, err := readLastReconciliation(ctx, m.pool); err == nil && last != nil {
+		m.reconciled.Store(last)
+	}
+	if last := m.reconciled.Load(); last != nil {
+		for outcome, flights := range last.counts {
+			gauge(reconcileFlights, float64(flights), string(outcome.State), string(outcome.Reason))
+		}
+		gauge(reconcileMissing, float64(last.Missing()))
+		gauge(reconcileChanged, float64(last.Changed()))
+		gauge(reconcileAge, time.Since(last.at).Seconds())
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 )
 
@@ -16,7 +17,9 @@ import (
 // failed. So the daily run is inserted at its time, and every minute whatever
 // billing_runs says is not done: the job is unique by its run date while it is
 // not done, and one too many finds nothing to do.
-func periodicJobs(kept func() *db.PriceBook, now func() time.Time, lookEvery time.Duration, beats *heartbeats) []*river.PeriodicJob {
+//
+// The daily reconciliation is not made up: the next one looks at the same days again.
+func periodicJobs(kept func() *db.PriceBook, now func() time.Time, lookEvery time.Duration, reconcile bool, beats *heartbeats) []*river.PeriodicJob {
 	dueRun := func() (river.JobArgs, *river.InsertOpts) {
 		beats.expect(scheduleBeat, scheduleLook, lookEvery)
 		book := kept()
@@ -33,11 +36,22 @@ func periodicJobs(kept func() *db.PriceBook, now func() time.Time, lookEvery tim
 	thisHour := func() (river.JobArgs, *river.InsertOpts) {
 		return MarkOverdueArgs{Hour: now().Add(time.Second).UTC().Truncate(time.Hour)}, nil
 	}
-	return []*river.PeriodicJob{
+	jobs := []*river.PeriodicJob{
 		river.NewPeriodicJob(atRunTime(kept), dueRun, &river.PeriodicJobOpts{ID: "consolidate_invoices_daily"}),
 		river.NewPeriodicJob(every(lookEvery), dueRun, &river.PeriodicJobOpts{ID: "consolidate_invoices_missed", RunOnStart: true}),
 		river.NewPeriodicJob(every(time.Hour), thisHour, &river.PeriodicJobOpts{ID: "mark_overdue_hourly", RunOnStart: true}),
 	}
+	if reconcile {
+		today := func() (river.JobArgs, *river.InsertOpts) {
+			book := kept()
+			if book == nil {
+				return nil, nil
+			}
+			return ReconcileFlightsArgs{Day: billing.DateOf(now().Add(time.Second), book.Calendar.Location)}, nil
+		}
+		jobs = append(jobs, river.NewPeriodicJob(afterRunTime(kept, reconcileAfterRun), today, &river.PeriodicJobOpts{ID: "reconcile_flights_daily"}))
+	}
+	return jobs
 }
 
 // scheduleLook is what the leader does every so often.
@@ -55,6 +69,12 @@ func atRunTime(kept func() *db.PriceBook) scheduleFunc {
 		}
 		return t.Add(time.Minute)
 	}
+}
+
+// afterRunTime is so long after the time of each daily run.
+func afterRunTime(kept func() *db.PriceBook, later time.Duration) scheduleFunc {
+	atRun := atRunTime(kept)
+	return func(t time.Time) time.Time { return atRun(t.Add(-later)).Add(later) }
 }
 
 // every is at the full minute, hour and so on, not so long after leadership was

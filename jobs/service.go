@@ -50,6 +50,13 @@ type Config struct {
 	// nil: the default.
 	RegisterFirst billing.RegisterFirst
 	Schedules     Schedules
+	// DeliveryWorkers is River's MaxWorkers of the queue of deliveries; 5 where it is 0.
+	DeliveryWorkers int
+	// PrivateWebhooks lets webhooks have private addresses, and http beside https.
+	PrivateWebhooks bool
+	Mail            *MailSender // nil: no mail server is set, and mail waits
+	// ReconcileDays is how many days are compared with the flight source, once a day; none where it is 0.
+	ReconcileDays int
 	// NoReindex leaves the indexes of River's jobs as they are: its login may not rebuild
 	// them.
 	NoReindex bool
@@ -97,6 +104,8 @@ type Service struct {
 	housekeeper *housekeeper
 	fitness     *fitnessWatch
 	resumer     *resumer
+	webhooks    *WebhookSender
+	mails       bool // this process can send mail
 	resuming    sync.WaitGroup
 	working     atomic.Bool // River's client has been started, and not stopped to its end
 	stopTime    time.Duration
@@ -130,17 +139,27 @@ func New(cfg Config) (*Service, error) {
 	river.AddWorker(workers, &ConsolidateInvoices{Consolidator: consolidator, Stats: cfg.Stats, fitness: fitness})
 	river.AddWorker(workers, &IssueInvoices{Consolidator: consolidator, Stats: cfg.Stats, fitness: fitness})
 	river.AddWorker(workers, &MarkOverdue{Pool: cfg.Pool, Books: books, Now: cfg.Now, Stats: cfg.Stats, Logger: scheduled, fitness: fitness})
+	river.AddWorker(workers, &ReconcileFlights{
+		Reconciler: &Reconciler{Pool: cfg.Pool, Source: cfg.Source, Now: cfg.Now}, Books: books, Days: cfg.ReconcileDays, Stats: cfg.Stats, Logger: scheduled, fitness: fitness,
+	})
+
+	webhooks := NewWebhookSender(cfg.PrivateWebhooks, cfg.Now)
+	river.AddWorker(workers, &Deliver{
+		Pool: cfg.Pool, Webhooks: webhooks, Mail: cfg.Mail, Now: cfg.Now, Stats: cfg.Stats,
+		Logger: cfg.Logger.With("component", "DELIVERIES"), database: database,
+	})
 
 	queues := map[string]river.QueueConfig{
-		FlightsQueue: {MaxWorkers: cfg.Workers},
+		FlightsQueue:    {MaxWorkers: cfg.Workers},
+		DeliveriesQueue: {MaxWorkers: cmp.Or(cfg.DeliveryWorkers, DefaultDeliveryWorkers)},
 	}
 	if cfg.Schedules == WorkSchedules {
-		queues[SchedulesQueue] = river.QueueConfig{MaxWorkers: 2} // the daily run must not hold up the hourly one
+		queues[SchedulesQueue] = river.QueueConfig{MaxWorkers: 3} // the daily run must not hold up the hourly one, nor the reconciliation either
 		queues[IssuingQueue] = river.QueueConfig{MaxWorkers: 2}   // a run's chunks neither
 	}
 	var periodic []*river.PeriodicJob
 	if cfg.Schedules != NoSchedules {
-		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute), beats)
+		periodic = periodicJobs(books.Kept, cfg.Now, cmp.Or(cfg.LookEvery, time.Minute), cfg.ReconcileDays > 0, beats)
 	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema:               db.Schema,
@@ -172,6 +191,7 @@ func New(cfg Config) (*Service, error) {
 			client: client.ID(), pool: cfg.Pool, books: books, queue: queue, database: database, slots: slots, beats: beats,
 			wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), now: fitness.now, logger: ingestion,
 		},
+		webhooks: webhooks, mails: cfg.Mail != nil,
 		stopTime: cmp.Or(cfg.StopTime, stopTime),
 	}
 	service.resumer = &resumer{client: client, pool: cfg.Pool, beats: beats, logger: ingestion}
@@ -258,6 +278,11 @@ func (s *Service) begin(ctx context.Context) error {
 	if err := s.stopNow(ctx); err != nil {
 		return err
 	}
+	if s.mails {
+		if err := dbsqlc.New(s.housekeeper.pool).DeliveryWakeMail(ctx); err != nil {
+			return fmt.Errorf("have the mail go out that has waited for a mail server: %w", err)
+		}
+	}
 	s.slots.open()
 	s.housekeeper.Start(ctx)
 	paused, unsubscribe := s.client.Subscribe(river.EventKindQueuePaused)
@@ -326,4 +351,5 @@ func (s *Service) endWatching() {
 	s.log.Stop()
 	s.breaker.Stop()
 	s.database.Stop()
+	s.webhooks.Close()
 }

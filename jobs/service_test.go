@@ -218,7 +218,7 @@ func TestServiceOnSilentConnections(t *testing.T) {
 	pool, err := db.Open(t.Context(), address, db.Options{SearchPath: db.Schema, MaxConns: 8, QueryTimeout: 30 * time.Second}) // as serve does
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	service := b.start(t, func(c *jobs.Config) { c.Pool, c.Source = pool, landedSource{b.clock.Now().Add(-time.Hour)} })
+	service := b.start(t, func(c *jobs.Config) { c.Pool, c.Source = pool, landedSource{at: b.clock.Now().Add(-time.Hour)} })
 	b.enqueue(t, "F1")
 	b.waitForBilled(t, 1)
 	var all []*pgxpool.Conn

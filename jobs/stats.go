@@ -34,6 +34,7 @@ type Stats struct {
 	flights   Flights // their counts
 	stages    map[stage]*hdrhistogram.Histogram
 	runs      map[string]*runStats
+	delivered map[string]map[string]int64 // tries, by kind and what came of them
 
 	inWork    int
 	busySince time.Time
@@ -51,6 +52,7 @@ func NewStats() *Stats {
 	s := &Stats{
 		startedAt: time.Now(), flights: Flights{Snoozed: map[string]int64{}, Cancelled: map[string]int64{}},
 		stages: map[stage]*hdrhistogram.Histogram{}, runs: map[string]*runStats{},
+		delivered: map[string]map[string]int64{},
 	}
 	for _, st := range []stage{stageFetch, stagePrice, stageSave, stageTotal} {
 		s.stages[st] = newHistogram()
@@ -127,6 +129,16 @@ func (s *Stats) scheduledRun(kind string, took time.Duration, err error) {
 	record(run.took, took, 1)
 }
 
+// delivery counts a try.
+func (s *Stats) delivery(kind, outcome string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.delivered[kind] == nil {
+		s.delivered[kind] = map[string]int64{}
+	}
+	s.delivered[kind][outcome]++
+}
+
 func record(h *hdrhistogram.Histogram, took time.Duration, times int) {
 	// A clock set back or a month's wait stays inside the histogram.
 	_ = h.RecordValues(min(max(took.Microseconds(), 1), longestMeasured), int64(times))
@@ -166,6 +178,8 @@ type Snapshot struct {
 	StartedAt time.Time                `json:"started_at"`
 	Flights   Flights                  `json:"flights"`
 	Scheduled map[string]ScheduledRuns `json:"scheduled"`
+	// Deliveries are the tries, by kind and what came of them: delivered, failed, given_up.
+	Deliveries map[string]map[string]int64 `json:"deliveries"`
 }
 
 // Snapshot returns the statistics so far.
@@ -180,7 +194,7 @@ func (s *Stats) Snapshot() Snapshot {
 		}
 		busy += max(0, until.Sub(s.busySince))
 	}
-	snapshot := Snapshot{StartedAt: s.startedAt, Flights: s.flights, Scheduled: map[string]ScheduledRuns{}}
+	snapshot := Snapshot{StartedAt: s.startedAt, Flights: s.flights, Scheduled: map[string]ScheduledRuns{}, Deliveries: map[string]map[string]int64{}}
 	flights := &snapshot.Flights
 	flights.Snoozed, flights.Cancelled = maps.Clone(flights.Snoozed), maps.Clone(flights.Cancelled)
 	if flights.BusySeconds = busy.Seconds(); busy > 0 {
@@ -189,6 +203,9 @@ func (s *Stats) Snapshot() Snapshot {
 	flights.MillisecondsOf = map[string]Quantiles{}
 	for st, h := range s.stages {
 		flights.MillisecondsOf[string(st)] = quantiles(h)
+	}
+	for kind, tries := range s.delivered {
+		snapshot.Deliveries[kind] = maps.Clone(tries)
 	}
 	for kind, run := range s.runs {
 		snapshot.Scheduled[kind] = ScheduledRuns{Done: run.done, Failed: run.failed, Milliseconds: quantiles(run.took)}

@@ -218,6 +218,23 @@ CREATE TABLE flightbill.tariffs (
 );
 CREATE INDEX tariffs_code_form_idx ON flightbill.tariffs (flightbill.code_form(code));
 
+-- +goose StatementBegin
+-- tariff_unit_code is the unit that a tariff's quantities are in, by UN/ECE recommendation
+-- 20: its own, or else what its basis counts. C62 is one, of anything.
+CREATE OR REPLACE FUNCTION flightbill.tariff_unit_code(tariff flightbill.tariffs) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN coalesce(tariff.unit_code, CASE
+        WHEN tariff.times IS NOT NULL THEN 'C62'
+        WHEN tariff.basis = 'per_time' THEN CASE coalesce(tariff.unit, 1) WHEN 1 THEN 'MIN' WHEN 60 THEN 'HUR' END
+        WHEN tariff.basis = 'per_unit' AND cardinality(tariff."of") = 1 AND tariff."of"[1] LIKE '%\_kg'
+            THEN CASE coalesce(tariff.unit, 1) WHEN 1 THEN 'KGM' WHEN 1000 THEN 'TNE' END
+        WHEN coalesce(tariff.unit, 1) <> 1 THEN 'C62'
+        WHEN tariff.basis = 'per_km' THEN 'KMT'
+        WHEN tariff.basis = 'per_tonne' AND coalesce(tariff.tonne_kg, 1000) = 1000 THEN 'TNE'
+    END, 'C62');
+REVOKE ALL ON FUNCTION flightbill.tariff_unit_code FROM PUBLIC;
+-- +goose StatementEnd
+
 CREATE TRIGGER price_book_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
     ON flightbill.tariffs FOR EACH STATEMENT EXECUTE FUNCTION flightbill.price_book_changed();
 CREATE TRIGGER price_book_changed_by_replica AFTER INSERT OR DELETE OR UPDATE
@@ -358,6 +375,7 @@ CREATE TRIGGER tariffs_changed_update AFTER UPDATE ON flightbill.tariffs
 
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;
+DROP FUNCTION flightbill.tariff_unit_code;
 DROP TABLE flightbill.tariffs;
 DROP TABLE flightbill.changed_tariffs;
 DROP FUNCTION flightbill.tariffs_do_not_overlap, flightbill.tariffs_changed, flightbill.tariffs_overlapping,

@@ -22,7 +22,7 @@ CREATE TABLE flightbill.invoices (
     currency      text    COLLATE "C" NOT NULL CHECK (currency ~ '^[A-Z]{3}$'), -- ISO 4217
     status        text    NOT NULL DEFAULT 'DRAFT' CHECK (status IN ('DRAFT', 'PENDING', 'OVERDUE', 'PAID', 'VOID')),
     subtotal      numeric,                     -- sum of the lines' amounts; null until issue
-    tax           numeric,                     -- sum of the lines' taxes
+    tax           numeric,                     -- sum of its invoice_taxes
     total         numeric,
     bill_to_name  text,                        -- the customer's name as it was at issue
     outside_scope boolean NOT NULL DEFAULT false, -- of VAT: its charges stand on invoices of their own
@@ -46,7 +46,7 @@ CREATE TABLE flightbill.invoices (
     CHECK ((parked_at IS NULL) = (parked_reason IS NULL)),
     CONSTRAINT invoices_draft_has_no_number CHECK (
         CASE WHEN status = 'DRAFT'
-            THEN num_nonnulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on, paid_at) = 0
+            THEN num_nonnulls(number, subtotal, tax, total, bill_to_name, issuer_id, bill_to, tax_currency, tax_currency_rate, issued_at, due_on, paid_at) = 0
             ELSE num_nulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on) = 0
                 AND total = subtotal + tax AND parked_at IS NULL
         END),
@@ -90,26 +90,32 @@ CREATE TABLE flightbill.invoice_taxes (
 CREATE TABLE flightbill.charges (
     id          bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     invoice_id  bigint  NOT NULL REFERENCES flightbill.invoices,
-    flight_id   text    COLLATE "C" NOT NULL REFERENCES flightbill.billed_flights,
-    tariff_id   bigint  NOT NULL REFERENCES flightbill.tariffs,
-    code        text    COLLATE "C" NOT NULL,            -- the tariff's
+    flight_id   text    COLLATE "C" REFERENCES flightbill.billed_flights, -- null: interest
+    tariff_id   bigint  REFERENCES flightbill.tariffs,
+    code        text    COLLATE "C" NOT NULL,            -- the tariff's; INTEREST
     description text    NOT NULL,
     quantity    numeric NOT NULL,
     unit_rate   numeric NOT NULL,
     amount      numeric NOT NULL,              -- rounded to the currency's minor unit
     tax_rate    numeric NOT NULL,              -- 0.20 is 20 %
     tax_amount  numeric NOT NULL,              -- rounded likewise
-    flown_on    date    NOT NULL,              -- movement date in the billing zone
+    flown_on    date    NOT NULL,              -- movement date in the billing zone; of interest, the day it was charged through
     late        boolean NOT NULL DEFAULT false, -- its own period had been run, or the flight had been billed before
     origin      text CHECK (origin IN ('rebilled', 'correction')), -- why the flight is charged again; null: it is not
     tax_category text   NOT NULL DEFAULT 'standard' CHECK (tax_category IN ('standard', 'zero', 'exempt', 'reverse_charge', 'export', 'outside')),
     tax_reason  text,
     unit_code   text    COLLATE "C",           -- UN/ECE recommendation 20
     account     text    COLLATE "C",           -- of the ledger
-    detail      jsonb                          -- how the amount came about: a list of steps, for a clerk to do again by hand
+    detail      jsonb,                         -- how the amount came about: a list of steps, for a clerk to do again by hand
+    interest_on bigint  REFERENCES flightbill.invoices, -- the invoice that was paid late
+    interest_through date,                     -- the last day that is charged, from the day after the one before
+    CHECK (CASE WHEN interest_on IS NULL THEN num_nulls(flight_id, tariff_id) = 0 AND interest_through IS NULL
+        ELSE num_nonnulls(flight_id, tariff_id) = 0 AND interest_through IS NOT NULL END)
 );
 CREATE INDEX charges_invoice_idx ON flightbill.charges (invoice_id);
 CREATE INDEX charges_flight_idx ON flightbill.charges (flight_id);
+-- Interest for a day is charged once; a credit note takes it back below 0.
+CREATE UNIQUE INDEX charges_interest_once ON flightbill.charges (interest_on, interest_through) WHERE interest_on IS NOT NULL AND amount > 0;
 
 -- One row for each flight of a voided invoice: its charges in that currency are
 -- undone by the credit note.
@@ -143,6 +149,7 @@ CREATE INDEX invoice_events_invoice_idx ON flightbill.invoice_events (invoice_id
 CREATE OR REPLACE FUNCTION flightbill.invoices_record_event() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
     SET jit = off
 AS $$
 BEGIN
@@ -160,11 +167,16 @@ BEGIN
                     THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id)
                 WHEN n.status = 'PENDING' AND o.status = 'PAID' THEN 'payment of ' || (o.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
                     || ' taken back: ' || coalesce(current_setting('flightbill.payment_taken_back', true), '')
-                WHEN n.status = 'PAID' THEN 'paid on ' || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
+                WHEN n.status = 'PAID' THEN coalesce((
+                    SELECT CASE p.kind WHEN 'set_off' THEN 'set against ' || (SELECT c.number FROM flightbill.invoices c WHERE c.id = p.other_id) || ', settled on '
+                        WHEN 'rounding' THEN 'rest of ' || p.amount || ' written off (' || p.reason || '), settled on ' END
+                    FROM flightbill.payments p WHERE p.invoice_id = n.id ORDER BY p.invoice_id DESC, p.id DESC LIMIT 1), 'paid on ') || (n.paid_at AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date
                 WHEN n.status = 'VOID' THEN (SELECT c.number || ': ' || c.reason FROM flightbill.invoices c WHERE c.credits_invoice_id = n.id)
                 WHEN n.reason IS NOT NULL AND o.status = 'DRAFT' THEN coalesce((
-                    SELECT 'voids ' || c.number || CASE WHEN c.status = 'PAID' THEN ', which was paid: the amount is owed back' ELSE '' END || ': '
-                    FROM flightbill.invoices c WHERE c.id = n.credits_invoice_id), '') || n.reason
+                    SELECT 'voids ' || c.number || CASE WHEN p.paid = c.total AND p.paid <> 0 THEN ', which was paid: the amount is owed back'
+                            WHEN p.paid <> 0 THEN ', of which ' || p.paid || ' was paid: that is owed back' ELSE '' END || ': '
+                    FROM flightbill.invoices c CROSS JOIN LATERAL (SELECT coalesce(sum(p.amount), 0) AS paid FROM flightbill.payments p WHERE p.invoice_id = c.id) AS p
+                    WHERE c.id = n.credits_invoice_id), '') || n.reason
                 WHEN o.parked_at IS NOT NULL THEN 'no longer parked'
             END
         FROM new_rows n JOIN old_rows o USING (id)
@@ -180,9 +192,12 @@ REVOKE ALL ON FUNCTION flightbill.invoices_record_event FROM PUBLIC;
 CREATE OR REPLACE FUNCTION flightbill.invoices_stay_as_issued() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET jit = off
 AS $$
 DECLARE
     allowed flightbill.invoices;
+    open    numeric;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         RAISE EXCEPTION 'invoice % has been issued and cannot be deleted', OLD.number
@@ -194,8 +209,8 @@ BEGIN
     IF allowed IS DISTINCT FROM OLD OR NOT (CASE NEW.status
         WHEN 'DRAFT' THEN OLD.status = 'DRAFT'
         WHEN 'PENDING' THEN OLD.status IN ('DRAFT', 'PENDING')
-            -- By unmark_invoice_paid, with its reason and its owner's rights; or by a
-            -- subscription, which repeats what was done elsewhere.
+            -- By reverse_payment and unmark_invoice_paid, with the reason and their owner's
+            -- rights; or by a subscription, which repeats what was done elsewhere.
             OR OLD.status = 'PAID' AND (
                 coalesce(current_setting('flightbill.payment_taken_back', true), '') <> ''
                     AND pg_get_userbyid((SELECT t.relowner FROM pg_class t WHERE t.oid = TG_RELID)) = current_user
@@ -207,7 +222,16 @@ BEGIN
     END) THEN
         RAISE EXCEPTION 'invoice % is % and cannot become what was asked (status %)',
             coalesce(OLD.number, 'draft ' || OLD.id), OLD.status, NEW.status
-            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID; flightbill.unmark_invoice_paid takes a payment back.';
+            USING HINT = 'An issued invoice never changes but in status: PENDING, OVERDUE, then PAID or, by flightbill.void_invoice, VOID; flightbill.reverse_payment takes a payment back.';
+    END IF;
+    IF NEW.status = 'PAID' AND OLD.status <> 'PAID' AND NEW.total <> 0 AND NOT EXISTS (
+        SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%'
+    ) THEN
+        open := NEW.total - coalesce((SELECT sum(p.amount) FROM flightbill.payments p WHERE p.invoice_id = NEW.id), 0);
+        IF sign(open) = sign(NEW.total) THEN
+            RAISE EXCEPTION 'invoice % cannot become PAID: % % is open on it', NEW.number, open, NEW.currency
+                USING HINT = 'flightbill.record_payment and flightbill.mark_invoice_paid record what was paid.';
+        END IF;
     END IF;
     RETURN NEW;
 END
@@ -264,6 +288,36 @@ REVOKE ALL ON FUNCTION flightbill.charges_join_drafts_only FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- What is written of an invoice's taxes makes its totals: nothing is added later.
+CREATE OR REPLACE FUNCTION flightbill.invoice_taxes_make_totals() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
+    SET jit = off
+AS $$
+DECLARE
+    wrong text;
+BEGIN
+    SELECT coalesce(i.number, 'draft ' || i.id) INTO wrong
+    FROM (SELECT DISTINCT n.invoice_id FROM new_rows n) AS d
+    JOIN flightbill.invoices i ON i.id = d.invoice_id
+    CROSS JOIN LATERAL (SELECT sum(t.base) AS base, sum(t.tax) AS tax FROM flightbill.invoice_taxes t WHERE t.invoice_id = i.id) AS s
+    WHERE i.subtotal IS DISTINCT FROM s.base OR i.tax IS DISTINCT FROM s.tax
+    LIMIT 1;
+    IF FOUND AND NOT EXISTS (
+        -- A subscription copies a table as it is, whatever comes first.
+        SELECT FROM pg_stat_get_activity(pg_backend_pid()) WHERE backend_type LIKE 'logical replication%'
+    ) THEN
+        RAISE EXCEPTION 'the taxes of invoice % do not make its totals', wrong
+            USING HINT = 'They are written when it is issued, by flightbill.issue_drafts, and never after.';
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION flightbill.invoice_taxes_make_totals FROM PUBLIC;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 -- customers_keep_numbers keeps invoice numbers from coming twice: a code that stands on
 -- invoices stays its customer's, since one who got it after would begin again at
 -- CODE-000001; and the last number given out does not go back.
@@ -292,7 +346,7 @@ CREATE OR REPLACE FUNCTION flightbill.refuse_removal() RETURNS trigger
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RAISE EXCEPTION 'rows of % are kept for ever: they are what shows that no flight is billed twice', TG_TABLE_NAME;
+    RAISE EXCEPTION 'rows of % are kept for ever: they show what was billed, and that no flight is billed twice', TG_TABLE_NAME;
 END
 $$;
 REVOKE ALL ON FUNCTION flightbill.refuse_removal FROM PUBLIC;
@@ -318,6 +372,10 @@ CREATE TRIGGER join_drafts_only AFTER INSERT ON flightbill.charges
     REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION flightbill.charges_join_drafts_only();
 
+CREATE TRIGGER make_totals AFTER INSERT ON flightbill.invoice_taxes
+    REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION flightbill.invoice_taxes_make_totals();
+
 CREATE TRIGGER keep_numbers BEFORE UPDATE OF code, invoice_seq, credit_note_seq ON flightbill.customers FOR EACH ROW
     WHEN (OLD.code <> NEW.code OR NEW.invoice_seq < OLD.invoice_seq OR NEW.credit_note_seq < OLD.credit_note_seq)
     EXECUTE FUNCTION flightbill.customers_keep_numbers();
@@ -331,10 +389,14 @@ CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE OF flight_id, credit_note_
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.voided_flights EXECUTE FUNCTION flightbill.refuse_removal();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoices EXECUTE FUNCTION flightbill.refuse_removal();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.charges EXECUTE FUNCTION flightbill.refuse_removal();
+CREATE TRIGGER refuse_removal BEFORE DELETE OR UPDATE ON flightbill.invoice_taxes
+    FOR EACH ROW EXECUTE FUNCTION flightbill.refuse_removal();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON flightbill.invoice_taxes EXECUTE FUNCTION flightbill.refuse_removal();
 
 -- For an apply worker of a logical replication, and whoever else calls himself a replica, too.
 ALTER TABLE flightbill.invoices ENABLE ALWAYS TRIGGER stay_as_issued, ENABLE ALWAYS TRIGGER stay_when_issued, ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE flightbill.charges ENABLE ALWAYS TRIGGER stay_as_issued, ENABLE ALWAYS TRIGGER join_drafts_only, ENABLE ALWAYS TRIGGER refuse_truncate;
+ALTER TABLE flightbill.invoice_taxes ENABLE ALWAYS TRIGGER make_totals, ENABLE ALWAYS TRIGGER refuse_removal, ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE flightbill.billed_flights ENABLE ALWAYS TRIGGER refuse_removal, ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE flightbill.voided_flights ENABLE ALWAYS TRIGGER refuse_removal, ENABLE ALWAYS TRIGGER refuse_truncate;
 
@@ -366,6 +428,7 @@ DROP TABLE flightbill.currency_rates;
 DROP TRIGGER keep_numbers ON flightbill.customers;
 DROP FUNCTION flightbill.customers_keep_numbers;
 DROP FUNCTION flightbill.refuse_removal;
+DROP FUNCTION flightbill.invoice_taxes_make_totals;
 DROP FUNCTION flightbill.charges_join_drafts_only;
 DROP FUNCTION flightbill.charges_stay_as_issued;
 DROP FUNCTION flightbill.invoices_stay_as_issued;

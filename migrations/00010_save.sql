@@ -105,10 +105,13 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     outcomes      text[];
+    priced_from   boolean; -- what is now in force
+    rules         flightbill.tariffs[];
     added         text[]; -- flights new to the ledger
     draft         record;
     own_of        integer[]; -- invoices for single flights: the flight,
     own_currency  text[];
+    own_outside   boolean[];
     own_invoice   bigint[];
     to_issue      bigint[];
 BEGIN
@@ -125,9 +128,12 @@ BEGIN
         ORDER BY c.id FOR NO KEY UPDATE;
     END IF;
 
-    IF price_book_version IS DISTINCT FROM (SELECT p.version FROM flightbill.price_book p)
-        OR cutoff IS DISTINCT FROM (SELECT max(r.closes_on) FROM flightbill.billing_runs r)
-    THEN
+    -- In one statement, so that these are the tariffs of that price book.
+    SELECT price_book_version = (SELECT p.version FROM flightbill.price_book p)
+            AND cutoff IS NOT DISTINCT FROM (SELECT max(r.closes_on) FROM flightbill.billing_runs r),
+        ARRAY(SELECT t FROM flightbill.tariffs t WHERE t.id = ANY (tariff_ids))
+    INTO priced_from, rules;
+    IF priced_from IS NOT TRUE THEN
         RETURN array_fill('stale'::text, ARRAY[cardinality(flight_ids)]);
     END IF;
 
@@ -162,39 +168,44 @@ BEGIN
     IF 'billed' = ANY (outcomes) AND cardinality(codes) > 0 THEN
         FOR draft IN
             SELECT DISTINCT customer_ids[l.nr] AS customer, closes_on[l.nr] AS closes, l.currency,
-                CASE WHEN closes_on[l.nr] IS NULL THEN l.nr END AS own
-            FROM unnest(line_of, currencies) AS l (nr, currency)
+                CASE WHEN closes_on[l.nr] IS NULL THEN l.nr END AS own, t.tax_category IS NOT DISTINCT FROM 'outside' AS outside
+            FROM unnest(line_of, tariff_ids, currencies) AS l (nr, tariff_id, currency)
+            LEFT JOIN unnest(rules) AS t ON t.id = l.tariff_id
             WHERE outcomes[l.nr] = 'billed' AND (closes_on[l.nr] IS NULL OR NOT EXISTS (
                 SELECT FROM flightbill.invoices i
                 WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
-                    AND i.status <> 'VOID'))
-            ORDER BY customer, closes, own, currency
+                    AND i.outside_scope = (t.tax_category IS NOT DISTINCT FROM 'outside') AND i.status <> 'VOID'))
+            ORDER BY customer, closes, own, currency, outside
         LOOP
             IF draft.own IS NULL THEN
-                PERFORM flightbill.open_draft(draft.customer, draft.closes, draft.currency, at);
+                PERFORM flightbill.open_draft(draft.customer, draft.closes, draft.currency, at, draft.outside);
             ELSE
                 own_of := own_of || draft.own;
                 own_currency := own_currency || draft.currency;
-                own_invoice := own_invoice || flightbill.open_draft(draft.customer, NULL, draft.currency, at);
+                own_outside := own_outside || draft.outside;
+                own_invoice := own_invoice || flightbill.open_draft(draft.customer, NULL, draft.currency, at, draft.outside);
             END IF;
         END LOOP;
 
         INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-            tax_rate, tax_amount, flown_on, late, detail)
+            tax_rate, tax_amount, flown_on, late, detail, tax_category, tax_reason, unit_code, account)
         SELECT CASE
                 WHEN closes_on[l.nr] IS NULL THEN (
-                    SELECT o.invoice FROM unnest(own_of, own_currency, own_invoice) AS o (nr, currency, invoice)
-                    WHERE o.nr = l.nr AND o.currency = l.currency)
+                    SELECT o.invoice FROM unnest(own_of, own_currency, own_outside, own_invoice) AS o (nr, currency, outside, invoice)
+                    WHERE o.nr = l.nr AND o.currency = l.currency AND o.outside = (t.tax_category IS NOT DISTINCT FROM 'outside'))
                 ELSE (
                     SELECT i.id FROM flightbill.invoices i
                     WHERE i.customer_id = customer_ids[l.nr] AND i.currency = l.currency AND i.closes_on = closes_on[l.nr]
-                        AND i.status <> 'VOID')
+                        AND i.outside_scope = (t.tax_category IS NOT DISTINCT FROM 'outside') AND i.status <> 'VOID')
             END,
             flight_ids[l.nr], l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-            l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr], l.detail
-        FROM unnest(line_of, tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies, details)
-            AS l (nr, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency, detail)
-        WHERE outcomes[l.nr] = 'billed';
+            l.tax_rate, l.tax_amount, landed_on[l.nr], late[l.nr], l.detail,
+            coalesce(t.tax_category, 'standard'), t.tax_reason, flightbill.tariff_unit_code(t), t.account
+        FROM unnest(line_of, tariff_ids, codes, descriptions, quantities, unit_rates, amounts, tax_rates, tax_amounts, currencies, details) WITH ORDINALITY
+            AS l (nr, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, currency, detail, line)
+        LEFT JOIN unnest(rules) AS t ON t.id = l.tariff_id
+        WHERE outcomes[l.nr] = 'billed'
+        ORDER BY l.line;
 
         IF own_invoice IS NOT NULL THEN
             to_issue := ARRAY(

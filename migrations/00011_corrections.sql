@@ -19,38 +19,10 @@ CREATE TYPE flightbill.flight_line AS (
     tax_amount  numeric,
     currency    text,
     flown_on    date,
-    detail      jsonb
+    detail      jsonb,
+    tax_category text,
+    reversed    boolean -- it takes back what the flight was charged
 );
-
--- +goose StatementBegin
--- issue_credit_note gives a draft of kind credit_note its number, from a series of
--- its own, and its totals. The caller has locked the customer. What follows CODE-
--- begins with letters: it cannot be the invoice number of another customer.
-CREATE OR REPLACE FUNCTION flightbill.issue_credit_note(draft bigint, at timestamptz, today date) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    payer  flightbill.customers;
-    issued text;
-BEGIN
-    UPDATE flightbill.customers c SET credit_note_seq = c.credit_note_seq + 1
-    WHERE c.id = (SELECT i.customer_id FROM flightbill.invoices i WHERE i.id = draft)
-    RETURNING * INTO payer;
-    UPDATE flightbill.invoices i
-    SET status = 'PENDING',
-        number = payer.code || '-CN' || lpad(payer.credit_note_seq::text, greatest(6, length(payer.credit_note_seq::text)), '0'),
-        subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
-        bill_to_name = payer.name, issued_at = at, due_on = today
-    FROM (SELECT sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax FROM flightbill.charges c WHERE c.invoice_id = draft) AS s
-    WHERE i.id = draft AND i.kind = 'credit_note' AND i.status = 'DRAFT'
-    RETURNING i.number INTO STRICT issued;
-    UPDATE flightbill.invoices i SET status = 'PAID', paid_at = at WHERE i.id = draft AND i.total = 0;
-    RETURN issued;
-END
-$$;
-REVOKE ALL ON FUNCTION flightbill.issue_credit_note FROM PUBLIC;
--- +goose StatementEnd
 
 -- +goose StatementBegin
 -- void_invoice undoes an issued invoice: a credit note with the negative of each of
@@ -59,8 +31,9 @@ REVOKE ALL ON FUNCTION flightbill.issue_credit_note FROM PUBLIC;
 -- is as in rebill_invoice.
 -- A credit note that stands for a period is undone by an invoice in the same way.
 --
--- A credit note for an unpaid invoice is settled by it: PAID at once. One for a
--- paid invoice is PENDING, since the amount is owed back, until mark_invoice_paid.
+-- What is open on the original is set off against the credit note: one for an unpaid
+-- invoice is PAID at once. What had been paid stays open on it, and it PENDING: it is the
+-- customer's credit, until it is paid back or set off.
 --
 -- It runs with its owner's rights: who may call it needs no others.
 CREATE OR REPLACE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false, payer text DEFAULT 'billed') RETURNS text
@@ -76,6 +49,7 @@ DECLARE
     today    date := (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date;
     flights  text[];
     billed_elsewhere text;
+    open     numeric;
 BEGIN
     IF coalesce(btrim(void_invoice.reason), '') = '' THEN
         RAISE EXCEPTION 'invoice % cannot be voided without a reason', coalesce(quote_literal(invoice_number), 'NULL')
@@ -102,7 +76,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call flightbill.rebill_invoice.';
     END IF;
 
-    SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM flightbill.charges c WHERE c.invoice_id = original.id;
+    SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM flightbill.charges c WHERE c.invoice_id = original.id AND c.flight_id IS NOT NULL;
     PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
     IF NOT coalesce(void_invoice.rebill, false) THEN
         SELECT c.flight_id || ' (' || string_agg(DISTINCT coalesce(i.number, 'draft ' || i.id), ', ') || ')' INTO billed_elsewhere
@@ -118,27 +92,26 @@ BEGIN
         END IF;
     END IF;
 
-    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
-    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason))
+    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason, outside_scope)
+    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason), original.outside_scope)
     RETURNING * INTO note;
-    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail)
-    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail
+    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail,
+        tax_category, tax_reason, unit_code, account, interest_on, interest_through)
+    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail,
+        c.tax_category, c.tax_reason, c.unit_code, c.account, c.interest_on, c.interest_through
     FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
-    IF note.kind = 'credit_note' THEN
-        PERFORM flightbill.issue_credit_note(note.id, now(), today);
-    ELSE
-        PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
-    END IF;
+    PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
     UPDATE flightbill.invoices i SET status = 'VOID' WHERE i.id = original.id;
-    IF original.status <> 'PAID' THEN
-        UPDATE flightbill.invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
+    open := flightbill.open_amount(original.id);
+    IF open <> 0 THEN
+        PERFORM flightbill.set_off_pair(original.id, note.id, open, now());
     END IF;
     SELECT * INTO note FROM flightbill.invoices i WHERE i.id = note.id;
 
     UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
     INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
     SELECT f.id, note.id, original.currency, false FROM unnest(flights) AS f (id);
-    IF void_invoice.rebill THEN
+    IF void_invoice.rebill AND flights IS NOT NULL THEN
         PERFORM flightbill.rebill_invoice(original.number, void_invoice.payer);
     END IF;
     RETURN note.number;
@@ -227,6 +200,7 @@ DECLARE
     part    record;
     invoice bigint;
     why     text;
+    tax_by  text := (SELECT s.tax_by FROM flightbill.billing_settings s);
 BEGIN
     LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     PERFORM set_config('lock_timeout', '1s', true); -- see save_flights
@@ -252,31 +226,46 @@ BEGIN
     END IF;
 
     FOR part IN
-        SELECT l.customer_id, l.closes_on, l.currency, l.closes_on IS NULL AND sum(l.amount + l.tax_amount) < 0 AS credit
-        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
-        GROUP BY l.customer_id, l.closes_on, l.currency
-        ORDER BY l.customer_id, l.closes_on, l.currency
+        SELECT s.customer_id, s.closes_on, s.currency, s.outside,
+            s.closes_on IS NULL AND sum(s.base + flightbill.tax_of(tax_by, s.currency, s.base, s.tax_rate, s.of_lines)) < 0 AS credit
+        FROM (
+            SELECT l.customer_id, l.closes_on, l.currency, l.tax_category = 'outside' AS outside, l.tax_rate, sum(l.amount) AS base, sum(l.tax_amount) AS of_lines
+            FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
+            GROUP BY l.customer_id, l.closes_on, l.currency, l.tax_category, l.tax_rate
+        ) AS s
+        GROUP BY s.customer_id, s.closes_on, s.currency, s.outside
+        ORDER BY s.customer_id, s.closes_on, s.currency, s.outside
     LOOP
         IF part.credit THEN
             SELECT 'flight ' || adjust_flight.flight_id || ' corrected; it was charged on ' || string_agg(DISTINCT i.number, ', ') INTO why
             FROM flightbill.charges c JOIN flightbill.invoices i ON i.id = c.invoice_id
             WHERE c.flight_id = adjust_flight.flight_id AND i.customer_id = part.customer_id AND i.currency = part.currency;
-            INSERT INTO flightbill.invoices AS i (customer_id, kind, currency, opened_at, reason)
-            VALUES (part.customer_id, 'credit_note', part.currency, at, coalesce(why, 'flight ' || adjust_flight.flight_id || ' corrected'))
+            INSERT INTO flightbill.invoices AS i (customer_id, kind, currency, opened_at, reason, outside_scope)
+            VALUES (part.customer_id, 'credit_note', part.currency, at, coalesce(why, 'flight ' || adjust_flight.flight_id || ' corrected'), part.outside)
             RETURNING i.id INTO invoice;
         ELSE
-            invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at);
+            invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at, part.outside);
         END IF;
         INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-            tax_rate, tax_amount, flown_on, late, origin, detail)
+            tax_rate, tax_amount, flown_on, late, origin, detail, tax_category, tax_reason, unit_code, account)
         SELECT invoice, adjust_flight.flight_id, l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin, l.detail
-        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
-        WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on;
+            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin, l.detail, l.tax_category,
+            CASE WHEN was.id IS NULL THEN t.tax_reason ELSE was.tax_reason END,
+            CASE WHEN was.id IS NULL THEN flightbill.tariff_unit_code(t) ELSE was.unit_code END,
+            CASE WHEN was.id IS NULL THEN t.account ELSE was.account END
+        FROM ROWS FROM (jsonb_populate_recordset(NULL::flightbill.flight_line, lines)) WITH ORDINALITY AS l
+        LEFT JOIN flightbill.tariffs t ON t.id = l.tariff_id
+        LEFT JOIN LATERAL (
+            SELECT c.id, c.tax_reason, c.unit_code, c.account
+            FROM flightbill.charges c
+            WHERE l.reversed AND c.flight_id = adjust_flight.flight_id AND c.tariff_id = l.tariff_id AND c.tax_category = l.tax_category AND c.tax_rate = l.tax_rate
+            ORDER BY c.id DESC LIMIT 1
+        ) AS was ON true
+        WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on
+            AND (l.tax_category = 'outside') = part.outside
+        ORDER BY l.ordinality;
         -- A hold keeps back what the customer is to pay, not what it gets back.
-        IF part.credit THEN
-            PERFORM flightbill.issue_credit_note(invoice, at, today);
-        ELSIF part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM flightbill.customers c WHERE c.id = part.customer_id) THEN
+        IF part.credit OR part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM flightbill.customers c WHERE c.id = part.customer_id) THEN
             PERFORM flightbill.issue_drafts(ARRAY[invoice], at, today);
         END IF;
     END LOOP;
@@ -397,5 +386,4 @@ DROP VIEW flightbill.overlapping_flights;
 DROP FUNCTION flightbill.adjust_flight;
 DROP FUNCTION flightbill.rebill_invoice;
 DROP FUNCTION flightbill.void_invoice;
-DROP FUNCTION flightbill.issue_credit_note;
 DROP TYPE flightbill.flight_line;

@@ -84,14 +84,14 @@ SELECT c.code AS customer, i.closes_on, d.run_date, d.due_at,
         WHEN now() < s.working_since + s.grace OR s.working_since IS NULL AND c.held_through >= s.finished THEN 'due'
         ELSE 'missed'
     END AS status,
-    i.id AS invoice_id, i.number, i.currency, i.total, i.parked_reason AS reason
+    i.id AS invoice_id, i.number, i.currency, i.outside_scope, i.total, i.parked_reason AS reason
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 CROSS JOIN state s
 LEFT JOIN days d ON d.closes_on = i.closes_on
 WHERE i.closes_on IS NOT NULL
 UNION ALL
-SELECT c.code, d.closes_on, d.run_date, d.due_at, d.status, NULL, NULL, NULL, NULL, NULL
+SELECT c.code, d.closes_on, d.run_date, d.due_at, d.status, NULL, NULL, NULL, NULL, NULL, NULL
 FROM flightbill.customers c
 JOIN closings d ON d.ends = CASE c.billing_frequency WHEN 'weekly' THEN c.week_ends_on::int WHEN 'monthly' THEN 0 END
 WHERE NOT EXISTS (

@@ -13,12 +13,12 @@ GRANT USAGE ON SCHEMA flightbill TO flightbill_server, flightbill_reporter, flig
 GRANT SELECT ON flightbill.customers, flightbill.customer_operators, flightbill.customer_aircraft, flightbill.tariffs, flightbill.flights,
         flightbill.aircraft, flightbill.aircraft_types, flightbill.airports, flightbill.airport_codes,
         flightbill.billed_flights, flightbill.invoices, flightbill.charges, flightbill.voided_flights, flightbill.invoice_events,
-        flightbill.issuers, flightbill.currency_rates, flightbill.invoice_taxes, flightbill.payments,
+        flightbill.issuers, flightbill.currency_rates, flightbill.invoice_taxes, flightbill.payments, flightbill.invoice_balances,
         flightbill.billing_runs, flightbill.billing_settings, flightbill.price_book,
         flightbill.billing_calendar, flightbill.billing_days, flightbill.changed_flights, flightbill.overlapping_flights, flightbill.unmatched_codes,
         flightbill.flight_processing_queue, flightbill.goose_db_version, flightbill.river_migration
     TO flightbill_server, flightbill_reporter, flightbill_accountant;
-GRANT EXECUTE ON FUNCTION flightbill.airport_form TO flightbill_server, flightbill_reporter, flightbill_accountant;
+GRANT EXECUTE ON FUNCTION flightbill.airport_form, flightbill.minor_units, flightbill.tax_of, flightbill.draft_sums TO flightbill_server, flightbill_reporter, flightbill_accountant;
 
 -- flightbill_server: what serve, consolidate, overdue and enqueue do.
 --
@@ -30,19 +30,20 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON flightbill.queue_promises, flightbill.fl
 -- that cannot be issued, and of an invoice past due, it is noted. Numbers and totals
 -- are written by issue_drafts alone.
 GRANT INSERT (flight_id, customer_id, landed_on, facts, billed_at, declared) ON flightbill.billed_flights TO flightbill_server;
-GRANT INSERT (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, detail)
+GRANT INSERT (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, detail,
+        tax_category, tax_reason, unit_code, account)
     ON flightbill.charges TO flightbill_server;
-GRANT INSERT (customer_id, kind, closes_on, currency, opened_at), UPDATE (status, parked_at, parked_reason, parked_by_run)
+GRANT INSERT (customer_id, kind, closes_on, currency, opened_at, outside_scope), UPDATE (status, parked_at, parked_reason, parked_by_run)
     ON flightbill.invoices TO flightbill_server;
 GRANT UPDATE (held_through) ON flightbill.customers TO flightbill_server;
-GRANT INSERT (timezone, close, billing_start) ON flightbill.billing_settings TO flightbill_server; -- at the first start
+GRANT INSERT (timezone, close, billing_start, tax_by) ON flightbill.billing_settings TO flightbill_server; -- at the first start
 GRANT INSERT (closes_on, run_date, due_at, trigger, started_at, finished_at), UPDATE (finished_at, invoices, charges, held, parked)
     ON flightbill.billing_runs TO flightbill_server;
 GRANT UPDATE ON flightbill.billing_run_lock TO flightbill_server; -- what LOCK TABLE asks for
 GRANT EXECUTE ON FUNCTION flightbill.claim_flights, flightbill.end_flight_jobs, flightbill.complete_flight_jobs,
         flightbill.promise_to_look, flightbill.withdraw_promise, flightbill.save_flights, flightbill.open_draft, flightbill.issue_drafts,
         flightbill.adjust_flight, flightbill.voided_flight_message,
-        flightbill.flight_id_is_valid, flightbill.flight_job_unique_states, flightbill.enqueue_flights
+        flightbill.tariff_unit_code, flightbill.flight_id_is_valid, flightbill.flight_job_unique_states, flightbill.enqueue_flights
     TO flightbill_server;
 -- +goose StatementBegin
 DO $$
@@ -57,7 +58,8 @@ $$;
 -- flightbill_accountant: payments, voids and corrections, the issuer, and the imports.
 GRANT EXECUTE ON FUNCTION flightbill.mark_invoice_paid(text, date), flightbill.mark_invoice_paid(text, timestamptz),
         flightbill.mark_invoice_paid(text, timestamp), flightbill.mark_invoice_paid(text, text),
-        flightbill.unmark_invoice_paid, flightbill.void_invoice, flightbill.rebill_invoice, flightbill.adjust_flight
+        flightbill.unmark_invoice_paid, flightbill.record_payment, flightbill.reverse_payment, flightbill.set_off, flightbill.write_off_rounding,
+        flightbill.charge_interest, flightbill.void_invoice, flightbill.rebill_invoice, flightbill.adjust_flight
     TO flightbill_accountant;
 GRANT INSERT (code, name, billing_frequency, week_ends_on), UPDATE (name, billing_frequency, week_ends_on, payment_terms_days, billing_hold,
         legal_name, street, city, postcode, subdivision, country, vat_id, legal_id, legal_id_scheme, electronic_address, electronic_address_scheme,

@@ -10,10 +10,10 @@ import (
 	"github.com/flightbill/flightbill/billing"
 )
 
-// look asks for the rows of flights.
-func (s *Source) look(ctx context.Context, of *selection, ids ...string) (*answer, error) {
+// look asks for rows of flights, of which there may be none.
+func (s *Source) look(ctx context.Context, q query) (*answer, error) {
 	return s.firstAnswer(ctx, func(b broker) (*answer, error) {
-		a, err := s.query(ctx, b, s.flightQuery(of, ids))
+		a, err := s.query(ctx, b, q)
 		if !errors.Is(err, errNoServer) {
 			return a, err
 		}
@@ -22,7 +22,7 @@ func (s *Source) look(ctx context.Context, of *selection, ids ...string) (*answe
 			return nil, err
 		}
 		// Or the servers came back just after it: then they are asked now.
-		a, err = s.query(ctx, b, s.flightQuery(of, ids))
+		a, err = s.query(ctx, b, q)
 		if errors.Is(err, errNoServer) {
 			return &answer{broker: b.name}, nil
 		}

@@ -40,7 +40,7 @@ func (s *Source) check(ctx context.Context) error {
 		return s.explain(ctx, of, err)
 	}
 	// Column by column is not enough: the key must also serve as a filter.
-	if _, err := s.look(ctx, of, noFlight); err != nil {
+	if _, err := s.look(ctx, s.flightQuery(of, []string{noFlight})); err != nil {
 		if wrong := settingOf(err); wrong != nil {
 			return wrong
 		}

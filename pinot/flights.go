@@ -63,7 +63,7 @@ func canBeAsked(id string) bool { return !standIn(id) && utf8.ValidString(id) }
 // settle adds the answers of flights, whose ids are sorted. Where one query does not
 // tell of each, it asks for either half.
 func (s *Source) settle(ctx context.Context, of *selection, ids []string, answers map[string]billing.Answer) error {
-	a, err := s.look(ctx, of, ids...)
+	a, err := s.look(ctx, s.flightQuery(of, ids))
 	if err != nil {
 		return asOutage(ctx, "pinot: "+some(ids), err)
 	}
@@ -178,7 +178,7 @@ func (s *Source) Probe(ctx context.Context) error {
 	}
 	of, err := s.selected(ctx)
 	if err == nil {
-		_, err = s.look(ctx, of, noFlight)
+		_, err = s.look(ctx, s.flightQuery(of, []string{noFlight}))
 	}
 	if err != nil {
 		return asOutage(ctx, "pinot: probe", err)

@@ -43,15 +43,17 @@ type Config struct {
 // Source reads flights from one table of Pinot. Its methods may be called at once
 // from any number of goroutines.
 type Source struct {
-	table     string
-	mapping   mapping
-	chosen    atomic.Pointer[selection] // nil: the table's columns were not looked at yet
-	timeout   time.Duration
-	transport *http.Transport
-	access    *access
-	brokers   *brokers
-	pace      *pace
-	fit       fit
+	table       string
+	mapping     mapping
+	chosen      atomic.Pointer[selection] // nil: the table's columns were not looked at yet
+	timeout     time.Duration
+	transport   *http.Transport
+	access      *access
+	brokers     *brokers
+	pace        *pace
+	listed      atomic.Pointer[listing] // likewise
+	listLimited atomic.Int64            // rows of a page of a list; 0: not tried yet
+	fit         fit
 }
 
 // tableName is any name that needs no escaping inside double quotes.

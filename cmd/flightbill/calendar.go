@@ -25,6 +25,7 @@ type closingView struct {
 	InvoiceID int64            `json:"invoice_id,omitempty"`
 	Number    string           `json:"number,omitempty"`
 	Currency  string           `json:"currency,omitempty"`
+	Outside   bool             `json:"outside_scope,omitempty"` // of VAT
 	Total     *decimal.Decimal `json:"total,omitempty"`
 	Reason    string           `json:"reason,omitempty"`
 }
@@ -87,7 +88,7 @@ func closings(ctx context.Context, pool *pgxpool.Pool, first, last billing.Date)
 	for i, row := range rows {
 		views[i] = closingView{
 			Customer: row.Customer, ClosesOn: row.ClosesOn, RunDate: row.RunDate, DueAt: row.DueAt, Status: row.Status,
-			InvoiceID: row.InvoiceID, Number: row.Number, Currency: row.Currency, Total: db.DecimalOrNil(row.Total), Reason: row.Reason,
+			InvoiceID: row.InvoiceID, Number: row.Number, Currency: row.Currency, Outside: row.OutsideScope, Total: db.DecimalOrNil(row.Total), Reason: row.Reason,
 		}
 	}
 	return views, nil
@@ -105,6 +106,9 @@ func (a *app) printCalendar(closings []closingView) error {
 		rows[i] = []string{c.Customer, c.ClosesOn.String(), c.RunDate.String(), c.Status, c.Number, "", c.Currency, c.Reason}
 		if c.Number == "" && c.InvoiceID != 0 {
 			rows[i][4] = nameOf(nil, c.InvoiceID)
+		}
+		if c.Outside {
+			rows[i][7] = strings.TrimPrefix(c.Reason+"; "+outsideScope, "; ")
 		}
 		if c.Total != nil {
 			rows[i][5] = money(*c.Total, c.Currency)

@@ -30,7 +30,9 @@ type config struct {
 	Workers      int
 	Batch        int
 	FlightWait   time.Duration
-	Bounds       billing.Bounds
+	// ReconcileDays is how many days serve compares with the flight source, once a day; 0: none.
+	ReconcileDays int
+	Bounds        billing.Bounds
 
 	RegisterFirst billing.RegisterFirst
 	HTTPAddr      string
@@ -43,6 +45,15 @@ type config struct {
 	Results       string
 	LogFormat     string
 	LogLevel      slog.Level
+
+	DocumentRetention string // an interval of Postgres; empty: for ever
+	DeliveryWorkers   int
+	PrivateWebhooks   bool
+	SMTPHost          string
+	SMTPPort          int
+	SMTPUser          string
+	SMTPPassword      string
+	SMTPTLS           string
 
 	PinotBrokers    []string
 	PinotController string
@@ -66,6 +77,8 @@ const (
 
 	// maxMTOWKg is what the bands of tariffs reach to.
 	maxMTOWKg = 1_000_000
+
+	defaultReconcileDays = 7
 
 	defaultHTTPAddr = "127.0.0.1:8080"
 
@@ -113,6 +126,14 @@ func settings() []setting {
 			c.FlightWait = d
 			return nil
 		}},
+		{"FLIGHTBILL_RECONCILE_DAYS", strconv.Itoa(defaultReconcileDays), "how many days before today are compared with the flight source, once a day, for flights that were never enqueued; 0: none", func(c *config, v string) error {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 0 || n > 366 {
+				return fmt.Errorf("%q is not a number from 0 to 366", v)
+			}
+			c.ReconcileDays = n
+			return nil
+		}},
 		{"FLIGHTBILL_MAX_MTOW_KG", strconv.Itoa(billing.DefaultBounds.MTOWKg), "mass above which a flight is refused, as one in another unit", upTo(func(c *config) *int { return &c.Bounds.MTOWKg }, maxMTOWKg)},
 		{"FLIGHTBILL_MAX_DISTANCE_KM", strconv.Itoa(billing.DefaultBounds.DistanceKm), "distance, likewise", upTo(func(c *config) *int { return &c.Bounds.DistanceKm }, 1_000_000)},
 		{"FLIGHTBILL_MAX_PASSENGERS", strconv.Itoa(billing.DefaultBounds.Passengers), "passengers, likewise", upTo(func(c *config) *int { return &c.Bounds.Passengers }, 1_000_000)},
@@ -127,6 +148,17 @@ func settings() []setting {
 		{"FLIGHTBILL_REGISTER_FIRST", strings.Join(billing.DefaultRegisterFirst, ","), "facts, separated by commas, of which the register of aircraft goes before the flight source", func(c *config, v string) (err error) {
 			c.RegisterFirst, err = billing.ParseRegisterFirst(v)
 			return err
+		}},
+		{"FLIGHTBILL_DOCUMENT_RETENTION", "", "how long a document that was given to a customer is kept, such as 10y or 3653d; maintain then removes it; empty: for ever", func(c *config, v string) error {
+			units := map[string]string{"y": " years", "d": " days"}
+			digits := strings.TrimRight(v, "yd")
+			n, err := strconv.Atoi(digits)
+			if unit := units[strings.TrimPrefix(v, digits)]; v != "" && (err != nil || unit == "" || n < 1 || n > 100_000 || unit == " days" && n < 366) {
+				return fmt.Errorf("%q is not at least a year, in years or days, such as 10y or 3653d", v)
+			} else if v != "" {
+				c.DocumentRetention = digits + unit
+			}
+			return nil
 		}},
 		{"FLIGHTBILL_HTTP_ADDR", defaultHTTPAddr, "address of River UI and /metrics", text(func(c *config) *string { return &c.HTTPAddr })},
 		{"FLIGHTBILL_HTTP_USER", "", "credentials for it; needed on any address but loopback", text(func(c *config) *string { return &c.HTTPUser })},
@@ -147,6 +179,18 @@ func settings() []setting {
 			}
 			return c.LogLevel.UnmarshalText([]byte(v))
 		}},
+		{"FLIGHTBILL_DELIVERY_WORKERS", strconv.Itoa(jobs.DefaultDeliveryWorkers), "workers of one process that tell webhooks, and mail", upTo(func(c *config) *int { return &c.DeliveryWorkers }, 1_000)},
+		{"FLIGHTBILL_WEBHOOK_ALLOW_PRIVATE", "false", "true: webhooks may have private addresses, and http beside https", func(c *config, v string) error {
+			c.PrivateWebhooks = v == "true"
+			return oneOf(func(*config) *string { return &v }, "true", "false")(c, v)
+		}},
+		{"FLIGHTBILL_SMTP_HOST", "", "mail server that issued invoices are mailed by; empty: mail waits", text(func(c *config) *string { return &c.SMTPHost })},
+		{"FLIGHTBILL_SMTP_PORT", "587", "its port; 465 is usual with tls", upTo(func(c *config) *int { return &c.SMTPPort }, 65_535)},
+		{"FLIGHTBILL_SMTP_USER", "", "login for it; empty: none", text(func(c *config) *string { return &c.SMTPUser })},
+		{"FLIGHTBILL_SMTP_PASSWORD", "", "", text(func(c *config) *string { return &c.SMTPPassword })},
+		{"FLIGHTBILL_SMTP_PASSWORD_FILE", "", "the same from a file, read at the start", fromFile("FLIGHTBILL_SMTP_PASSWORD", func(c *config) *string { return &c.SMTPPassword })},
+		{"FLIGHTBILL_SMTP_TLS", string(jobs.StartTLS), "starttls or tls, and no mail where the server has none or its certificate is not good; or none",
+			oneOf(func(c *config) *string { return &c.SMTPTLS }, string(jobs.StartTLS), string(jobs.ImplicitTLS), string(jobs.NoTLS))},
 		{"PINOT_BROKERS", "", "with the pinot source, this or PINOT_CONTROLLER: host:port, several separated by commas", func(c *config, v string) error {
 			for broker := range strings.SplitSeq(v, ",") {
 				if broker = strings.TrimSpace(broker); broker != "" {

@@ -32,6 +32,7 @@ type draftView struct {
 	Kind     string          `json:"kind"`
 	ClosesOn billing.Date    `json:"closes_on"`
 	Currency string          `json:"currency"`
+	Outside  bool            `json:"outside_scope"` // of VAT
 	Charges  int64           `json:"charges"`
 	Subtotal decimal.Decimal `json:"subtotal"`
 	Tax      decimal.Decimal `json:"tax"`
@@ -48,7 +49,7 @@ func (a *app) preview(ctx context.Context, pool *pgxpool.Pool, calendar billing.
 	views := make([]draftView, len(rows))
 	for i, row := range rows {
 		views[i] = draftView{
-			row.RunClosesOn, billing.Date{}, actionOf(row), row.Customer, row.ID, row.Kind, row.ClosesOn, row.Currency,
+			row.RunClosesOn, billing.Date{}, actionOf(row), row.Customer, row.ID, row.Kind, row.ClosesOn, row.Currency, row.OutsideScope,
 			row.Charges, row.Subtotal, row.Tax, row.Total, row.ParkedReason,
 		}
 		if !row.RunClosesOn.IsZero() {
@@ -65,7 +66,7 @@ func (a *app) preview(ctx context.Context, pool *pgxpool.Pool, calendar billing.
 	cells := make([][]string, len(views))
 	for i, v := range views {
 		cells[i] = []string{
-			v.RunDate.String(), v.Customer, fmt.Sprint(v.ID), v.Kind, v.ClosesOn.String(), count(v.Charges), money(v.Total, v.Currency), v.Currency,
+			v.RunDate.String(), v.Customer, fmt.Sprint(v.ID), kindOf(v.Kind, v.Outside), v.ClosesOn.String(), count(v.Charges), money(v.Total, v.Currency), v.Currency,
 			v.Action, v.Reason,
 		}
 	}

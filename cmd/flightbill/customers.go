@@ -110,7 +110,7 @@ func (a *app) printMasterData(data db.MasterData) error {
 		rows = append(rows, []string{"issuer", gap.Column, gap.Why})
 	}
 	for _, rate := range data.Rates {
-		rows = append(rows, []string{"rates", rate.Currency + " in " + rate.InCurrency, "tax in the issuer's tax_currency: there is no rate on or before today"})
+		rows = append(rows, []string{"rates", rate.Currency + " in " + rate.InCurrency, "tax in the issuer's tax_currency: there is no rate of today or the week before"})
 	}
 	for _, c := range data.Customers {
 		for _, gap := range c.Gaps {

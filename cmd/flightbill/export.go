@@ -24,7 +24,7 @@ func (a *app) newExportCommand() *cobra.Command {
 	var from, to string
 	cmd := &cobra.Command{
 		Use:       "export " + strings.Join(names, "|") + " [FILE.csv[.gz]]",
-		Short:     "Write a CSV file that import reads back; of invoices and charges one for ledgers. Without FILE, or with -, to standard output",
+		Short:     "Write a CSV file that import reads back; of invoices, charges and the journal one for ledgers. Without FILE, or with -, to standard output",
 		Args:      cobra.RangeArgs(1, 2),
 		ValidArgs: names,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,22 +56,26 @@ func (a *app) newExportCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "", "of flights that moved, invoices issued, or charges of flights flown on that day (YYYY-MM-DD) or later")
+	cmd.Flags().StringVar(&from, "from", "", "of flights that moved, invoices issued, charges of flights flown, or lines of the journal on that day (YYYY-MM-DD) or later")
 	cmd.Flags().StringVar(&to, "to", "", "on that day or earlier")
 	return cmd
 }
 
 func exportDays(kind exports.Kind, from, to string) (days exports.Days, err error) {
+	if (from != "" || to != "") && !kind.TakesDays() {
+		return days, usageError{fmt.Errorf("--from and --to go with flights, invoices, charges and journal: %s are written whole", kind)}
+	}
+	return fromTo(from, to)
+}
+
+func fromTo(from, to string) (days exports.Days, err error) {
 	if days.From, err = dateFlag("--from", from); err != nil {
 		return days, err
 	}
 	if days.To, err = dateFlag("--to", to); err != nil {
 		return days, err
 	}
-	switch {
-	case (from != "" || to != "") && !kind.TakesDays():
-		return days, usageError{fmt.Errorf("--from and --to go with flights, invoices and charges: %s are written whole", kind)}
-	case !days.From.IsZero() && !days.To.IsZero() && days.To.Before(days.From):
+	if !days.From.IsZero() && !days.To.IsZero() && days.To.Before(days.From) {
 		return days, usageError{fmt.Errorf("--to %s is before --from %s", days.To, days.From)}
 	}
 	return days, nil

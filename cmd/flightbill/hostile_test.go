@@ -92,12 +92,17 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	})
 	require.NoError(t, service.Stop(t.Context()))
 
+	exec(`INSERT INTO webhooks (url, events) VALUES ('https://example.test/', '{invoice.voided}')`)
+	exec(`UPDATE webhooks SET stopped_at = now(), stopped_reason = $1`, name)
+	exec(`INSERT INTO deliveries (kind, event, invoice_id, target, payload, last_error) SELECT 'mail', 'invoice.issued', id, $1, '{}', $1 FROM invoices WHERE number = 'EACH-000001'`, name)
+
 	tariffs := filepath.Join(t.TempDir(), "tariffs.csv")
 	require.NoError(t, os.WriteFile(tariffs, []byte(pricedTariffs+`"`+name+`","`+name+`",per_flight,"`+name+`",,any,,,,,,1,,EUR,0,2012-01-01,,`+"\n"), 0o600))
 	lists := map[string][]string{
 		"consolidate": {"--dry-run", "--run-date", "2013-01-20"}, "invoices list": nil, "invoices show": {"EACH-000001"}, "overlaps": nil,
 		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "settings": nil, "issuer": nil, "customers": nil, "customers check": nil, "migrate status": nil, "migrate grant": {"reporter"},
 		"pinot check": {"W1"}, "price": {"E1"}, "tariffs check": {tariffs},
+		"webhooks list": nil, "deliveries list": nil,
 		"tariffs try": {tariffs, "--from", "2013-01-01", "--to", "2013-01-31"},
 	}
 	login := "r\x1b[2J'\nFAKE" + pool.Config().ConnConfig.Database
@@ -155,6 +160,7 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	for _, args := range [][]string{
 		{hostile}, {"invoices", "show", hostile}, {"invoices", "list", "--customer", hostile}, {"enqueue", hostile}, {"enqueue", "--file", hostile},
 		{"import", "customers", hostile}, {"--" + hostile}, {"settings", "set", hostile}, {"issuer", "set", hostile}, {"issuer", "set", "street=" + hostile}, {"issuer", "set", "logo=@" + hostile}, {"customers", "check", hostile}, {"void", hostile, "--reason", hostile}, {"correct", hostile}, {"price", hostile}, {"price", "E1", "--customer", hostile},
+		{"webhooks", "add", hostile}, {"webhooks", "add", "https://" + hostile}, {"webhooks", "rotate", hostile}, {"deliveries", "retry", hostile}, {"deliveries", "list", "--state", hostile},
 		{"migrate", "grant", hostile}, {"migrate", "grant", "reporter", hostile[:40]},
 	} {
 		flightbill("", args...)

@@ -17,9 +17,9 @@ import (
 
 func (a *app) newInvoicesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "invoices", Short: "List invoices, show one, or take a payment back", Args: cobra.NoArgs,
+		Use: "invoices", Short: "List invoices, show or export some, or take a payment back", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{fmt.Errorf("say which: flightbill invoices list, show NUMBER|ID, or unpay NUMBER --reason R")}
+			return usageError{fmt.Errorf("say which: flightbill invoices list, show NUMBER|ID, export NUMBER…, or unpay NUMBER --reason R")}
 		},
 	}
 	var listJSON, showJSON, withDetail bool
@@ -69,7 +69,7 @@ func (a *app) newInvoicesCommand() *cobra.Command {
 		},
 	}
 	unpay.Flags().StringVar(&reason, "reason", "", "why; stands in the invoice's story")
-	cmd.AddCommand(list, show, unpay)
+	cmd.AddCommand(list, show, a.newInvoicesExportCommand(), unpay)
 	return cmd
 }
 
@@ -83,6 +83,7 @@ type invoiceView struct {
 	Status   string          `json:"status"`
 	Charges  int64           `json:"charges"`
 	Currency string          `json:"currency"`
+	Outside  bool            `json:"outside_scope"` // of VAT
 	Subtotal decimal.Decimal `json:"subtotal"`
 	Tax      decimal.Decimal `json:"tax"`
 	Total    decimal.Decimal `json:"total"`
@@ -99,9 +100,9 @@ func (a *app) listInvoices(ctx context.Context, pool *pgxpool.Pool, filter db.In
 	views := make([]invoiceView, len(invoices))
 	rows := make([][]string, len(invoices))
 	for i, v := range invoices {
-		views[i] = invoiceView{v.ID, v.Number, v.Customer, v.Kind, v.ClosesOn, v.Status, v.Charges, v.Currency, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt}
+		views[i] = invoiceView{v.ID, v.Number, v.Customer, v.Kind, v.ClosesOn, v.Status, v.Charges, v.Currency, v.OutsideScope, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt}
 		rows[i] = []string{
-			nameOf(v.Number, v.ID), v.Customer, v.Kind, v.ClosesOn.String(), v.Status, count(v.Charges),
+			nameOf(v.Number, v.ID), v.Customer, kindOf(v.Kind, v.OutsideScope), v.ClosesOn.String(), v.Status, count(v.Charges),
 			money(v.Total, v.Currency), v.Currency, v.DueOn.String(),
 		}
 	}
@@ -115,6 +116,15 @@ func (a *app) listInvoices(ctx context.Context, pool *pgxpool.Pool, filter db.In
 		fmt.Fprintf(a.stderr, "the first %d; --limit shows more\n", filter.MaxRows)
 	}
 	return nil
+}
+
+const outsideScope = "outside VAT's scope"
+
+func kindOf(kind string, outside bool) string {
+	if outside {
+		return kind + ", " + outsideScope
+	}
+	return kind
 }
 
 func nameOf(number *string, id int64) string {
@@ -136,6 +146,7 @@ type invoiceDetail struct {
 	OnHold       bool                `json:"on_hold"`
 	ParkedReason *string             `json:"parked_reason"`
 	Currency     string              `json:"currency"`
+	Outside      bool                `json:"outside_scope"` // of VAT
 	Subtotal     decimal.NullDecimal `json:"subtotal"`
 	Tax          decimal.NullDecimal `json:"tax"`
 	Total        decimal.NullDecimal `json:"total"`
@@ -148,6 +159,8 @@ type invoiceDetail struct {
 	Charges      []chargeView        `json:"charges"`
 	LateFlights  []db.LateFlight     `json:"late_flights"`
 	Events       []eventView         `json:"events"`
+
+	subtotal, tax decimal.Decimal // of a draft, too
 }
 
 type chargeView struct {
@@ -179,8 +192,8 @@ func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoice
 	}
 	detail := &invoiceDetail{
 		v.ID, v.Number, v.Customer, v.BillToName, v.Kind, v.ClosesOn, v.Status, v.BillingHold && v.Status == "DRAFT", v.ParkedReason,
-		v.Currency, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, v.Credits, v.CreditedBy, v.Reason,
-		[]chargeView{}, v.LateFlights, []eventView{},
+		v.Currency, v.OutsideScope, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, v.Credits, v.CreditedBy, v.Reason,
+		[]chargeView{}, v.LateFlights, []eventView{}, v.SubtotalSoFar, v.TaxSoFar,
 	}
 	for _, c := range v.Charges {
 		detail.Charges = append(detail.Charges, chargeView{c.FlightID, c.FlownOn, c.Code, c.Description, c.Quantity, c.UnitRate, c.Amount, c.TaxRate, c.TaxAmount, c.Late, c.Origin, c.Detail})
@@ -225,6 +238,9 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 	if v.ParkedReason != nil {
 		a.sayf("           parked: %s", *v.ParkedReason)
 	}
+	if v.Outside {
+		a.sayf("Tax        %s", outsideScope)
+	}
 	if !v.ClosesOn.IsZero() {
 		a.sayf("Closes on  %s", v.ClosesOn)
 	}
@@ -236,7 +252,6 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 	}
 	a.sayf("")
 	rows, below := make([][]string, len(v.Charges)), make([][]string, len(v.Charges))
-	var subtotal, tax decimal.Decimal
 	for i, c := range v.Charges {
 		late := ""
 		if c.Late {
@@ -249,12 +264,11 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		if withDetail {
 			below[i] = stepLines(c.Detail)
 		}
-		subtotal, tax = subtotal.Add(c.Amount), tax.Add(c.TaxAmount)
 	}
 	if err := tableWithLines(a.stdout, []string{"FLOWN ON", "FLIGHT", "CODE", ">QUANTITY", ">RATE", ">AMOUNT", ">TAX", ""}, rows, below); err != nil {
 		return err
 	}
-	a.sayf("\nSubtotal %s, tax %s, total %s %s", money(subtotal, v.Currency), money(tax, v.Currency), money(subtotal.Add(tax), v.Currency), v.Currency)
+	a.sayf("\nSubtotal %s, tax %s, total %s %s", money(v.subtotal, v.Currency), money(v.tax, v.Currency), money(v.subtotal.Add(v.tax), v.Currency), v.Currency)
 	for i, late := range v.LateFlights {
 		if i == 0 {
 			a.sayf("")

@@ -12,9 +12,12 @@ const ownerOnly = ""
 // roleOf is the role of least rights that a command takes; without an entry: reporter.
 var roleOf = map[string]string{
 	"flightbill serve": "server", "flightbill consolidate": "server", "flightbill overdue": "server",
-	"flightbill enqueue": "enqueuer",
-	"flightbill import":  "accountant", "flightbill void": "accountant", "flightbill correct": "accountant", "flightbill invoices unpay": "accountant", "flightbill issuer set": "accountant",
+	"flightbill reconcile": "server", // that enqueues; a reporter may do the rest
+	"flightbill enqueue":   "enqueuer",
+	"flightbill import":    "accountant", "flightbill void": "accountant", "flightbill correct": "accountant", "flightbill invoices unpay": "accountant",
+	"flightbill invoices export": "accountant", "flightbill issuer set": "accountant",
 	"flightbill tariffs check": "accountant", "flightbill tariffs try": "accountant",
+	"flightbill webhooks add": "accountant", "flightbill webhooks rotate": "accountant", "flightbill webhooks remove": "accountant", "flightbill deliveries retry": "accountant",
 	"flightbill migrate up": ownerOnly, "flightbill migrate down": ownerOnly, "flightbill migrate grant": ownerOnly,
 	"flightbill settings set": ownerOnly, "flightbill maintain": ownerOnly,
 }

@@ -107,6 +107,10 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 		may(kind, "", "consolidate", "--dry-run")
 		may(kind, "applied", "migrate", "status")
 	}
+	mayNot("reporter", "accountant", "invoices", "export", "EACH-000001", "--out", "-")
+	may("accountant", "%PDF", "invoices", "export", "EACH-000001", "--out", "-")
+	may("reporter", "%PDF", "invoices", "export", "EACH-000001", "--out", "-") // it is kept
+	may("reporter", "F1", "invoices", "export", "EACH-000001", "--out", "-", "--format", "csv")
 	may("server", "", "consolidate")
 	may("server", "0 invoices", "overdue")
 	may("accountant", "1 changed", "import", "customers", customers)
@@ -121,6 +125,18 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 	_, err := pool.Exec(t.Context(), `SELECT flightbill.mark_invoice_paid('EACH-000003')`)
 	require.NoError(t, err)
 	may("accountant", "", "invoices", "unpay", "EACH-000003", "--reason", "why")
+
+	mayNot("reporter", "accountant", "webhooks", "add", "https://example.test/")
+	may("accountant", "secret whsec_", "webhooks", "add", "https://user:password@example.test/")
+	may("accountant", "secret whsec_", "webhooks", "rotate", "1")
+	for _, kind := range []string{"server", "reporter", "accountant"} {
+		may(kind, "https://example.test/", "webhooks", "list")
+		may(kind, "", "deliveries", "list")
+	}
+	mayNot("reporter", "accountant", "deliveries", "retry", "--failed")
+	may("accountant", "0 deliveries", "deliveries", "retry", "--failed")
+	mayNot("server", "accountant", "webhooks", "remove", "1")
+	may("accountant", "is removed", "webhooks", "remove", "1")
 
 	mayNot("nobody", "reporter", "invoices", "list")
 	mayNot("nobody", "server", "serve")
@@ -171,7 +187,7 @@ func TestServeAsServer(t *testing.T) {
 	eventually(t, "all flights are billed", func() bool { return number(t, pool, `SELECT count(*) FROM billed_flights`) == 100 })
 	eventually(t, "the runs of the past are made up, the queue's rows are kept, and it leads", func() bool {
 		return number(t, pool, `SELECT count(*) FROM billing_runs WHERE finished_at IS NOT NULL`) > 29 &&
-			number(t, pool, `SELECT count(*) FROM river_leader`) == 1 && number(t, pool, `SELECT count(*) FROM river_queue`) == 3
+			number(t, pool, `SELECT count(*) FROM river_leader`) == 1 && number(t, pool, `SELECT count(*) FROM river_queue`) == 4
 	})
 	eventually(t, "it is ready", func() bool { return strings.HasPrefix(serve.page(t, "/readyz"), "ready") })
 	require.Contains(t, serve.page(t, "/metrics"), "\nflightbill_queue_readable 1\n")

@@ -70,7 +70,8 @@ func (a *app) serve(ctx context.Context, pool *pgxpool.Pool, calendar billing.Ca
 	stats := jobs.NewStats()
 	service, err := jobs.New(jobs.Config{
 		Pool: pool, Source: source, Workers: a.config.Workers, Batch: a.config.Batch, FlightWait: a.config.FlightWait, Bounds: a.config.Bounds, RegisterFirst: a.config.RegisterFirst,
-		Schedules: schedules, NoReindex: !rights.Reindex, LookEvery: a.lookEvery, Clock: a.clock, Now: a.now, Stats: stats, Logger: a.logger,
+		DeliveryWorkers: a.config.DeliveryWorkers, PrivateWebhooks: a.config.PrivateWebhooks, Mail: a.mailSender(pool),
+		Schedules: schedules, ReconcileDays: a.config.ReconcileDays, NoReindex: !rights.Reindex, LookEvery: a.lookEvery, Clock: a.clock, Now: a.now, Stats: stats, Logger: a.logger,
 		PollOnly: a.pooler() == db.TransactionPooler,
 	})
 	if err != nil {

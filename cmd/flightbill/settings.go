@@ -16,22 +16,26 @@ func (a *app) newSettingsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "settings", Short: "Show the billing settings that the database has", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withPlannedCalendar(cmd.Context(), func(_ *pgxpool.Pool, c billing.Calendar) error {
-				s := db.Settings{Timezone: c.Location.String(), Close: c.Close, BillingStart: c.Start}
+			return a.withPlannedCalendar(cmd.Context(), func(pool *pgxpool.Pool, c billing.Calendar) error {
+				taxBy, err := db.ReadTaxBy(cmd.Context(), pool)
+				if err != nil {
+					return err
+				}
+				s := db.Settings{Timezone: c.Location.String(), Close: c.Close, BillingStart: c.Start, TaxBy: taxBy}
 				if asJSON {
 					return printJSON(a.stdout, map[string]string{
-						"timezone": s.Timezone, "close": string(s.Close), "billing_start": s.BillingStart.String(),
+						"timezone": s.Timezone, "close": string(s.Close), "billing_start": s.BillingStart.String(), "tax_by": string(s.TaxBy),
 					})
 				}
 				return table(a.stdout, []string{"NAME", "VALUE"}, [][]string{
-					{"timezone", s.Timezone}, {"close", string(s.Close)}, {"billing_start", s.BillingStart.String()},
+					{"timezone", s.Timezone}, {"close", string(s.Close)}, {"billing_start", s.BillingStart.String()}, {"tax_by", string(s.TaxBy)},
 				})
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.AddCommand(&cobra.Command{
-		Use: "set NAME=VALUE…", Short: "Change timezone, close or billing_start from the next run on", Args: cobra.MinimumNArgs(1),
+		Use: "set NAME=VALUE…", Short: "Change timezone, close, billing_start or tax_by from the next run on", Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given, err := parseSettings(args)
 			if err != nil {
@@ -66,8 +70,10 @@ func parseSettings(args []string) (db.Settings, error) {
 			given.Close, err = billing.ParseCloseMode(value)
 		case "billing_start":
 			given.BillingStart, err = billing.ParseDate(value)
+		case "tax_by":
+			given.TaxBy, err = db.ParseTaxBy(value)
 		default:
-			err = fmt.Errorf("%q is not a billing setting; they are timezone, close and billing_start", name)
+			err = fmt.Errorf("%q is not a billing setting; they are timezone, close, billing_start and tax_by", name)
 		}
 		if err != nil {
 			return given, err
@@ -78,7 +84,7 @@ func parseSettings(args []string) (db.Settings, error) {
 
 func (a *app) explainChange(before, after db.Settings) {
 	if before == (db.Settings{}) {
-		a.sayf("stored for the first start: timezone %s, close %s, billing_start %s", after.Timezone, after.Close, after.BillingStart)
+		a.sayf("stored for the first start: timezone %s, close %s, billing_start %s, tax_by %s", after.Timezone, after.Close, after.BillingStart, after.TaxBy)
 		return
 	}
 	if before == after {
@@ -93,6 +99,13 @@ func (a *app) explainChange(before, after db.Settings) {
 	}
 	if before.BillingStart != after.BillingStart {
 		a.sayf("billing_start: %s is now %s. Periods before it count as run; a cut-off that is already later stays where it is.", before.BillingStart, after.BillingStart)
+	}
+	switch {
+	case before.TaxBy == after.TaxBy:
+	case after.TaxBy == db.TaxByInvoice:
+		a.sayf("tax_by: line is now invoice. From the next issue on, an invoice's tax is reckoned once for each category and rate, on the sum of its charges; the charges' own taxes are for information. What has been issued stays, and is voided to the cent.")
+	default:
+		a.sayf("tax_by: invoice is now line. From the next issue on, an invoice's tax is the sum of its charges' own, each rounded; on many charges an e-invoice's receiver may refuse that. What has been issued stays, and is voided to the cent.")
 	}
 	a.sayf("Processes that run take this up within a minute; restart those that were given FLIGHTBILL_* values which differ.")
 }

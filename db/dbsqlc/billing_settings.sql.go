@@ -23,25 +23,31 @@ func (q *Queries) BillingSettingsDraftsBefore(ctx context.Context, closesOn bill
 }
 
 const billingSettingsGet = `-- name: BillingSettingsGet :one
-SELECT timezone, close, billing_start FROM flightbill.billing_settings
+SELECT timezone, close, billing_start, tax_by FROM flightbill.billing_settings
 `
 
 type BillingSettingsGetRow struct {
 	Timezone     string
 	Close        string
 	BillingStart billing.Date
+	TaxBy        string
 }
 
 func (q *Queries) BillingSettingsGet(ctx context.Context) (BillingSettingsGetRow, error) {
 	row := q.db.QueryRow(ctx, billingSettingsGet)
 	var i BillingSettingsGetRow
-	err := row.Scan(&i.Timezone, &i.Close, &i.BillingStart)
+	err := row.Scan(
+		&i.Timezone,
+		&i.Close,
+		&i.BillingStart,
+		&i.TaxBy,
+	)
 	return i, err
 }
 
 const billingSettingsInsert = `-- name: BillingSettingsInsert :execrows
-INSERT INTO flightbill.billing_settings (timezone, close, billing_start)
-VALUES ($1, $2, $3)
+INSERT INTO flightbill.billing_settings (timezone, close, billing_start, tax_by)
+VALUES ($1, $2, $3, $4)
 ON CONFLICT DO NOTHING
 `
 
@@ -49,10 +55,16 @@ type BillingSettingsInsertParams struct {
 	Timezone     string
 	Close        string
 	BillingStart billing.Date
+	TaxBy        string
 }
 
 func (q *Queries) BillingSettingsInsert(ctx context.Context, arg BillingSettingsInsertParams) (int64, error) {
-	result, err := q.db.Exec(ctx, billingSettingsInsert, arg.Timezone, arg.Close, arg.BillingStart)
+	result, err := q.db.Exec(ctx, billingSettingsInsert,
+		arg.Timezone,
+		arg.Close,
+		arg.BillingStart,
+		arg.TaxBy,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -60,16 +72,22 @@ func (q *Queries) BillingSettingsInsert(ctx context.Context, arg BillingSettings
 }
 
 const billingSettingsUpdate = `-- name: BillingSettingsUpdate :exec
-UPDATE flightbill.billing_settings SET timezone = $1, close = $2, billing_start = $3
+UPDATE flightbill.billing_settings SET timezone = $1, close = $2, billing_start = $3, tax_by = $4
 `
 
 type BillingSettingsUpdateParams struct {
 	Timezone     string
 	Close        string
 	BillingStart billing.Date
+	TaxBy        string
 }
 
 func (q *Queries) BillingSettingsUpdate(ctx context.Context, arg BillingSettingsUpdateParams) error {
-	_, err := q.db.Exec(ctx, billingSettingsUpdate, arg.Timezone, arg.Close, arg.BillingStart)
+	_, err := q.db.Exec(ctx, billingSettingsUpdate,
+		arg.Timezone,
+		arg.Close,
+		arg.BillingStart,
+		arg.TaxBy,
+	)
 	return err
 }

@@ -14,12 +14,12 @@ import (
 )
 
 const billedFlightCharges = `-- name: BilledFlightCharges :many
-SELECT h.tariff_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.detail, i.currency,
+SELECT h.tariff_id::bigint AS tariff_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.detail, h.tax_category, i.currency,
     c.id AS customer_id, c.code AS customer, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
 FROM flightbill.charges h
 JOIN flightbill.invoices i ON i.id = h.invoice_id
 JOIN flightbill.customers c ON c.id = i.customer_id
-WHERE h.flight_id = $1
+WHERE h.flight_id = $1::text
 ORDER BY h.id
 `
 
@@ -34,6 +34,7 @@ type BilledFlightChargesRow struct {
 	TaxAmount        decimal.Decimal
 	FlownOn          billing.Date
 	Detail           []byte
+	TaxCategory      string
 	Currency         string
 	CustomerID       int64
 	Customer         string
@@ -64,6 +65,7 @@ func (q *Queries) BilledFlightCharges(ctx context.Context, flightID string) ([]B
 			&i.TaxAmount,
 			&i.FlownOn,
 			&i.Detail,
+			&i.TaxCategory,
 			&i.Currency,
 			&i.CustomerID,
 			&i.Customer,

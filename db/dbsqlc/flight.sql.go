@@ -7,6 +7,7 @@ package dbsqlc
 
 import (
 	"context"
+	"time"
 )
 
 const billedFlightStates = `-- name: BilledFlightStates :many
@@ -40,6 +41,25 @@ func (q *Queries) BilledFlightStates(ctx context.Context, flightIds []string) ([
 		return nil, err
 	}
 	return items, nil
+}
+
+const flightCountMoved = `-- name: FlightCountMoved :one
+SELECT count(*) FROM flightbill.flights f
+CROSS JOIN LATERAL (SELECT CASE WHEN f.movement = 'departure' THEN f.departed_at ELSE f.landed_at END) AS m (moved_at)
+WHERE m.moved_at >= $1::timestamptz AND m.moved_at < $2::timestamptz
+`
+
+type FlightCountMovedParams struct {
+	FromTime time.Time
+	ToTime   time.Time
+}
+
+// How many there are.
+func (q *Queries) FlightCountMoved(ctx context.Context, arg FlightCountMovedParams) (int64, error) {
+	row := q.db.QueryRow(ctx, flightCountMoved, arg.FromTime, arg.ToTime)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const flightList = `-- name: FlightList :many
@@ -77,6 +97,53 @@ func (q *Queries) FlightList(ctx context.Context, flightIds []string) ([]Flight,
 			&i.OffBlockAt,
 			&i.Facts,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const flightPageMoved = `-- name: FlightPageMoved :many
+SELECT f.flight_id, m.moved_at::timestamptz AS moved_at
+FROM flightbill.flights f
+CROSS JOIN LATERAL (SELECT CASE WHEN f.movement = 'departure' THEN f.departed_at ELSE f.landed_at END) AS m (moved_at)
+WHERE f.flight_id > $1 AND m.moved_at >= $2::timestamptz AND m.moved_at < $3::timestamptz
+ORDER BY f.flight_id
+LIMIT $4
+`
+
+type FlightPageMovedParams struct {
+	After    string
+	FromTime time.Time
+	ToTime   time.Time
+	Page     int32
+}
+
+type FlightPageMovedRow struct {
+	FlightID string
+	MovedAt  time.Time
+}
+
+// A page of the flights that moved in a time, as billing.Flight.MovedAt has it.
+func (q *Queries) FlightPageMoved(ctx context.Context, arg FlightPageMovedParams) ([]FlightPageMovedRow, error) {
+	rows, err := q.db.Query(ctx, flightPageMoved,
+		arg.After,
+		arg.FromTime,
+		arg.ToTime,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FlightPageMovedRow
+	for rows.Next() {
+		var i FlightPageMovedRow
+		if err := rows.Scan(&i.FlightID, &i.MovedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -15,7 +15,7 @@ import (
 
 const billingCalendarList = `-- name: BillingCalendarList :many
 SELECT customer, closes_on, run_date, due_at, status, coalesce(invoice_id, 0)::bigint AS invoice_id, coalesce(number, '')::text AS number,
-    coalesce(currency, '')::text AS currency, total, coalesce(reason, '')::text AS reason
+    coalesce(currency, '')::text AS currency, coalesce(outside_scope, false)::boolean AS outside_scope, total, coalesce(reason, '')::text AS reason
 FROM flightbill.billing_calendar
 WHERE closes_on BETWEEN $1::date AND $2::date
 ORDER BY customer, closes_on, currency, invoice_id
@@ -27,16 +27,17 @@ type BillingCalendarListParams struct {
 }
 
 type BillingCalendarListRow struct {
-	Customer  string
-	ClosesOn  billing.Date
-	RunDate   billing.Date
-	DueAt     *time.Time
-	Status    string
-	InvoiceID int64
-	Number    string
-	Currency  string
-	Total     decimal.NullDecimal
-	Reason    string
+	Customer     string
+	ClosesOn     billing.Date
+	RunDate      billing.Date
+	DueAt        *time.Time
+	Status       string
+	InvoiceID    int64
+	Number       string
+	Currency     string
+	OutsideScope bool
+	Total        decimal.NullDecimal
+	Reason       string
 }
 
 func (q *Queries) BillingCalendarList(ctx context.Context, arg BillingCalendarListParams) ([]BillingCalendarListRow, error) {
@@ -57,6 +58,7 @@ func (q *Queries) BillingCalendarList(ctx context.Context, arg BillingCalendarLi
 			&i.InvoiceID,
 			&i.Number,
 			&i.Currency,
+			&i.OutsideScope,
 			&i.Total,
 			&i.Reason,
 		); err != nil {
@@ -70,13 +72,196 @@ func (q *Queries) BillingCalendarList(ctx context.Context, arg BillingCalendarLi
 	return items, nil
 }
 
+const documentCharges = `-- name: DocumentCharges :many
+SELECT coalesce(h.flight_id, '')::text AS flight_id, coalesce(h.tariff_id, 0)::bigint AS tariff_id, h.code::text AS code, h.description, h.quantity, h.unit_rate, h.amount,
+    h.tax_category, h.tax_rate, coalesce(h.tax_reason, '')::text AS tax_reason, coalesce(h.unit_code, 'C62')::text AS unit_code,
+    h.flown_on, h.late, (h.origin IS NOT NULL)::boolean AS correction,
+    coalesce(b.facts ->> 'registration', '')::text AS registration, coalesce(b.facts ->> 'callsign', '')::text AS callsign,
+    coalesce(b.facts ->> 'origin', '')::text AS origin, coalesce(b.facts ->> 'destination', '')::text AS destination
+FROM flightbill.charges h
+LEFT JOIN flightbill.billed_flights b ON b.flight_id = h.flight_id
+WHERE h.invoice_id = $1
+ORDER BY h.flown_on, h.flight_id, h.id
+`
+
+type DocumentChargesRow struct {
+	FlightID     string
+	TariffID     int64
+	Code         string
+	Description  string
+	Quantity     decimal.Decimal
+	UnitRate     decimal.Decimal
+	Amount       decimal.Decimal
+	TaxCategory  string
+	TaxRate      decimal.Decimal
+	TaxReason    string
+	UnitCode     string
+	FlownOn      billing.Date
+	Late         bool
+	Correction   bool
+	Registration string
+	Callsign     string
+	Origin       string
+	Destination  string
+}
+
+func (q *Queries) DocumentCharges(ctx context.Context, invoiceID int64) ([]DocumentChargesRow, error) {
+	rows, err := q.db.Query(ctx, documentCharges, invoiceID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DocumentChargesRow
+	for rows.Next() {
+		var i DocumentChargesRow
+		if err := rows.Scan(
+			&i.FlightID,
+			&i.TariffID,
+			&i.Code,
+			&i.Description,
+			&i.Quantity,
+			&i.UnitRate,
+			&i.Amount,
+			&i.TaxCategory,
+			&i.TaxRate,
+			&i.TaxReason,
+			&i.UnitCode,
+			&i.FlownOn,
+			&i.Late,
+			&i.Correction,
+			&i.Registration,
+			&i.Callsign,
+			&i.Origin,
+			&i.Destination,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const documentGet = `-- name: DocumentGet :one
+SELECT i.id, i.number::text AS number, i.kind, i.currency, i.outside_scope, coalesce(i.reason, '')::text AS reason,
+    i.subtotal::numeric AS subtotal, i.tax::numeric AS tax, i.total::numeric AS total,
+    i.issued_at::timestamptz AS issued_at, (i.issued_at AT TIME ZONE z.zone)::date AS issued_on, i.due_on::date AS due_on,
+    coalesce(i.tax_currency, '')::text AS tax_currency, i.tax_currency_rate,
+    c.code AS customer, i.bill_to_name::text AS bill_to_name, coalesce(i.bill_to, '{}')::jsonb AS bill_to,
+    coalesce(to_jsonb(s) - 'logo', '{}')::jsonb AS issuer, s.logo,
+    coalesce(o.number, '')::text AS credits, (o.issued_at AT TIME ZONE z.zone)::date AS credits_issued_on
+FROM flightbill.invoices i
+JOIN flightbill.customers c ON c.id = i.customer_id
+LEFT JOIN flightbill.issuers s ON s.id = i.issuer_id
+LEFT JOIN flightbill.invoices o ON o.id = i.credits_invoice_id
+CROSS JOIN (SELECT coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC') AS zone) AS z
+WHERE i.number = $1::text
+`
+
+type DocumentGetRow struct {
+	ID              int64
+	Number          string
+	Kind            string
+	Currency        string
+	OutsideScope    bool
+	Reason          string
+	Subtotal        decimal.Decimal
+	Tax             decimal.Decimal
+	Total           decimal.Decimal
+	IssuedAt        time.Time
+	IssuedOn        billing.Date
+	DueOn           billing.Date
+	TaxCurrency     string
+	TaxCurrencyRate decimal.NullDecimal
+	Customer        string
+	BillToName      string
+	BillTo          []byte
+	Issuer          []byte
+	Logo            []byte
+	Credits         string
+	CreditsIssuedOn billing.Date
+}
+
+// An issued invoice as its customer gets it.
+func (q *Queries) DocumentGet(ctx context.Context, number string) (DocumentGetRow, error) {
+	row := q.db.QueryRow(ctx, documentGet, number)
+	var i DocumentGetRow
+	err := row.Scan(
+		&i.ID,
+		&i.Number,
+		&i.Kind,
+		&i.Currency,
+		&i.OutsideScope,
+		&i.Reason,
+		&i.Subtotal,
+		&i.Tax,
+		&i.Total,
+		&i.IssuedAt,
+		&i.IssuedOn,
+		&i.DueOn,
+		&i.TaxCurrency,
+		&i.TaxCurrencyRate,
+		&i.Customer,
+		&i.BillToName,
+		&i.BillTo,
+		&i.Issuer,
+		&i.Logo,
+		&i.Credits,
+		&i.CreditsIssuedOn,
+	)
+	return i, err
+}
+
+const documentTaxes = `-- name: DocumentTaxes :many
+SELECT category, rate, base, tax, coalesce(reason, '')::text AS reason
+FROM flightbill.invoice_taxes
+WHERE invoice_id = $1
+ORDER BY category COLLATE "C", rate DESC
+`
+
+type DocumentTaxesRow struct {
+	Category string
+	Rate     decimal.Decimal
+	Base     decimal.Decimal
+	Tax      decimal.Decimal
+	Reason   string
+}
+
+func (q *Queries) DocumentTaxes(ctx context.Context, invoiceID int64) ([]DocumentTaxesRow, error) {
+	rows, err := q.db.Query(ctx, documentTaxes, invoiceID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DocumentTaxesRow
+	for rows.Next() {
+		var i DocumentTaxesRow
+		if err := rows.Scan(
+			&i.Category,
+			&i.Rate,
+			&i.Base,
+			&i.Tax,
+			&i.Reason,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const flightCharges = `-- name: FlightCharges :many
-SELECT h.flight_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.late, h.origin, h.detail,
+SELECT h.flight_id::text AS flight_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.late, h.origin, h.detail,
     i.id AS invoice_id, i.number, i.status, i.currency, c.code AS customer
 FROM flightbill.charges h
 JOIN flightbill.invoices i ON i.id = h.invoice_id
 JOIN flightbill.customers c ON c.id = i.customer_id
-WHERE h.flight_id = $1
+WHERE h.flight_id = $1::text
 ORDER BY h.id
 `
 
@@ -140,10 +325,10 @@ func (q *Queries) FlightCharges(ctx context.Context, flightID string) ([]FlightC
 }
 
 const invoiceCharges = `-- name: InvoiceCharges :many
-SELECT flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin, detail
+SELECT coalesce(flight_id, '')::text AS flight_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late, origin, detail
 FROM flightbill.charges
 WHERE invoice_id = $1
-ORDER BY flown_on, flight_id, id
+ORDER BY flown_on, charges.flight_id, id
 `
 
 type InvoiceChargesRow struct {
@@ -161,6 +346,7 @@ type InvoiceChargesRow struct {
 	Detail      []byte
 }
 
+// Interest has no flight.
 func (q *Queries) InvoiceCharges(ctx context.Context, invoiceID int64) ([]InvoiceChargesRow, error) {
 	rows, err := q.db.Query(ctx, invoiceCharges, invoiceID)
 	if err != nil {
@@ -233,13 +419,15 @@ func (q *Queries) InvoiceEvents(ctx context.Context, invoiceID int64) ([]Invoice
 }
 
 const invoiceGet = `-- name: InvoiceGet :one
-SELECT i.id, i.number, c.code AS customer, coalesce(i.bill_to_name, c.name)::text AS bill_to_name, i.kind, i.closes_on, i.currency, i.status,
-    i.subtotal, i.tax, i.total, i.opened_at, i.issued_at, i.due_on, i.paid_at, i.parked_reason, c.billing_hold,
-    i.reason, o.number AS credits, coalesce(n.number, '')::text AS credited_by
+SELECT i.id, i.number, c.code AS customer, coalesce(i.bill_to_name, c.name)::text AS bill_to_name, i.kind, i.closes_on, i.currency, i.outside_scope, i.status,
+    i.subtotal, i.tax, i.total, coalesce(i.subtotal, s.subtotal)::numeric AS subtotal_so_far, coalesce(i.tax, s.tax)::numeric AS tax_so_far, i.opened_at, i.issued_at, i.due_on, i.paid_at, i.parked_reason, c.billing_hold,
+    i.reason, o.number AS credits, coalesce(n.number, '')::text AS credited_by, b.open
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 LEFT JOIN flightbill.invoices o ON o.id = i.credits_invoice_id
 LEFT JOIN flightbill.invoices n ON n.credits_invoice_id = i.id
+CROSS JOIN LATERAL flightbill.draft_sums(i.id, i.currency) AS s
+LEFT JOIN flightbill.invoice_balances b ON b.invoice_id = i.id
 WHERE i.number = $1::text OR i.id = $2::bigint
 `
 
@@ -249,26 +437,30 @@ type InvoiceGetParams struct {
 }
 
 type InvoiceGetRow struct {
-	ID           int64
-	Number       *string
-	Customer     string
-	BillToName   string
-	Kind         string
-	ClosesOn     billing.Date
-	Currency     string
-	Status       string
-	Subtotal     decimal.NullDecimal
-	Tax          decimal.NullDecimal
-	Total        decimal.NullDecimal
-	OpenedAt     time.Time
-	IssuedAt     *time.Time
-	DueOn        billing.Date
-	PaidAt       *time.Time
-	ParkedReason *string
-	BillingHold  bool
-	Reason       *string
-	Credits      *string
-	CreditedBy   string
+	ID            int64
+	Number        *string
+	Customer      string
+	BillToName    string
+	Kind          string
+	ClosesOn      billing.Date
+	Currency      string
+	OutsideScope  bool
+	Status        string
+	Subtotal      decimal.NullDecimal
+	Tax           decimal.NullDecimal
+	Total         decimal.NullDecimal
+	SubtotalSoFar decimal.Decimal
+	TaxSoFar      decimal.Decimal
+	OpenedAt      time.Time
+	IssuedAt      *time.Time
+	DueOn         billing.Date
+	PaidAt        *time.Time
+	ParkedReason  *string
+	BillingHold   bool
+	Reason        *string
+	Credits       *string
+	CreditedBy    string
+	Open          decimal.NullDecimal
 }
 
 func (q *Queries) InvoiceGet(ctx context.Context, arg InvoiceGetParams) (InvoiceGetRow, error) {
@@ -282,10 +474,13 @@ func (q *Queries) InvoiceGet(ctx context.Context, arg InvoiceGetParams) (Invoice
 		&i.Kind,
 		&i.ClosesOn,
 		&i.Currency,
+		&i.OutsideScope,
 		&i.Status,
 		&i.Subtotal,
 		&i.Tax,
 		&i.Total,
+		&i.SubtotalSoFar,
+		&i.TaxSoFar,
 		&i.OpenedAt,
 		&i.IssuedAt,
 		&i.DueOn,
@@ -295,6 +490,7 @@ func (q *Queries) InvoiceGet(ctx context.Context, arg InvoiceGetParams) (Invoice
 		&i.Reason,
 		&i.Credits,
 		&i.CreditedBy,
+		&i.Open,
 	)
 	return i, err
 }
@@ -366,16 +562,14 @@ func (q *Queries) InvoiceLateFlights(ctx context.Context, invoiceID int64) ([]In
 }
 
 const invoiceList = `-- name: InvoiceList :many
-SELECT i.id, i.number, c.code AS customer, i.kind, i.closes_on, i.currency, i.status,
+SELECT i.id, i.number, c.code AS customer, i.kind, i.closes_on, i.currency, i.outside_scope, i.status,
     coalesce(i.subtotal, s.subtotal)::numeric AS subtotal, coalesce(i.tax, s.tax)::numeric AS tax,
     coalesce(i.total, s.subtotal + s.tax)::numeric AS total,
-    s.lines::bigint AS charges, i.issued_at, i.due_on, i.paid_at
+    s.charges::bigint AS charges, i.issued_at, i.due_on, i.paid_at, b.open
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
-JOIN LATERAL (
-    SELECT count(*) AS lines, coalesce(sum(amount), 0) AS subtotal, coalesce(sum(tax_amount), 0) AS tax
-    FROM flightbill.charges WHERE invoice_id = i.id
-) AS s ON true
+CROSS JOIN LATERAL flightbill.draft_sums(i.id, i.currency) AS s
+LEFT JOIN flightbill.invoice_balances b ON b.invoice_id = i.id
 WHERE ($1::text = '' OR c.code = $1::text)
     AND ($2::text = '' OR i.status = $2::text)
 ORDER BY c.code, i.closes_on NULLS FIRST, i.id
@@ -389,20 +583,22 @@ type InvoiceListParams struct {
 }
 
 type InvoiceListRow struct {
-	ID       int64
-	Number   *string
-	Customer string
-	Kind     string
-	ClosesOn billing.Date
-	Currency string
-	Status   string
-	Subtotal decimal.Decimal
-	Tax      decimal.Decimal
-	Total    decimal.Decimal
-	Charges  int64
-	IssuedAt *time.Time
-	DueOn    billing.Date
-	PaidAt   *time.Time
+	ID           int64
+	Number       *string
+	Customer     string
+	Kind         string
+	ClosesOn     billing.Date
+	Currency     string
+	OutsideScope bool
+	Status       string
+	Subtotal     decimal.Decimal
+	Tax          decimal.Decimal
+	Total        decimal.Decimal
+	Charges      int64
+	IssuedAt     *time.Time
+	DueOn        billing.Date
+	PaidAt       *time.Time
+	Open         decimal.NullDecimal
 }
 
 // A draft's sums are those of its charges so far.
@@ -422,6 +618,7 @@ func (q *Queries) InvoiceList(ctx context.Context, arg InvoiceListParams) ([]Inv
 			&i.Kind,
 			&i.ClosesOn,
 			&i.Currency,
+			&i.OutsideScope,
 			&i.Status,
 			&i.Subtotal,
 			&i.Tax,
@@ -430,6 +627,7 @@ func (q *Queries) InvoiceList(ctx context.Context, arg InvoiceListParams) ([]Inv
 			&i.IssuedAt,
 			&i.DueOn,
 			&i.PaidAt,
+			&i.Open,
 		); err != nil {
 			return nil, err
 		}
@@ -738,8 +936,8 @@ func (q *Queries) InvoicePlanChunks(ctx context.Context, arg InvoicePlanChunksPa
 }
 
 const invoicePreview = `-- name: InvoicePreview :many
-SELECT c.code AS customer, i.id, (CASE WHEN i.closes_on IS NOT NULL AND s.subtotal + s.tax < 0 THEN 'credit_note' ELSE i.kind END)::text AS kind, i.closes_on, i.currency,
-    s.lines::bigint AS charges, s.subtotal::numeric AS subtotal, s.tax::numeric AS tax, (s.subtotal + s.tax)::numeric AS total,
+SELECT c.code AS customer, i.id, (CASE WHEN i.closes_on IS NOT NULL AND s.subtotal + s.tax < 0 THEN 'credit_note' ELSE i.kind END)::text AS kind, i.closes_on, i.currency, i.outside_scope,
+    s.charges::bigint AS charges, s.subtotal::numeric AS subtotal, s.tax::numeric AS tax, (s.subtotal + s.tax)::numeric AS total,
     c.billing_hold AS on_hold, coalesce(i.parked_reason, '')::text AS parked_reason, run.closes_on::date AS run_closes_on
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
@@ -754,10 +952,7 @@ JOIN LATERAL (
     ) AS run (closes_on)
     WHERE run.closes_on <= greatest($2::date, done.cutoff)
 ) AS run ON true
-JOIN LATERAL (
-    SELECT count(*) AS lines, coalesce(sum(amount), 0) AS subtotal, coalesce(sum(tax_amount), 0) AS tax
-    FROM flightbill.charges WHERE invoice_id = i.id
-) AS s ON true
+CROSS JOIN LATERAL flightbill.draft_sums(i.id, i.currency) AS s
 WHERE i.status = 'DRAFT' AND (i.closes_on <= greatest($2::date, done.cutoff) OR i.kind = 'flight')
     AND (run.closes_on IS NOT NULL OR c.billing_hold OR i.parked_at IS NOT NULL)
 ORDER BY run.closes_on, c.code, i.closes_on NULLS FIRST, i.currency, i.id
@@ -774,6 +969,7 @@ type InvoicePreviewRow struct {
 	Kind         string
 	ClosesOn     billing.Date
 	Currency     string
+	OutsideScope bool
 	Charges      int64
 	Subtotal     decimal.Decimal
 	Tax          decimal.Decimal
@@ -802,6 +998,7 @@ func (q *Queries) InvoicePreview(ctx context.Context, arg InvoicePreviewParams) 
 			&i.Kind,
 			&i.ClosesOn,
 			&i.Currency,
+			&i.OutsideScope,
 			&i.Charges,
 			&i.Subtotal,
 			&i.Tax,
@@ -822,7 +1019,7 @@ func (q *Queries) InvoicePreview(ctx context.Context, arg InvoicePreviewParams) 
 
 const invoiceSummary = `-- name: InvoiceSummary :many
 SELECT c.code AS customer, i.status, i.currency, count(*)::bigint AS invoices,
-    sum(coalesce(i.total, (SELECT coalesce(sum(amount + tax_amount), 0) FROM flightbill.charges WHERE invoice_id = i.id)))::numeric AS total
+    sum(coalesce(i.total, (SELECT s.subtotal + s.tax FROM flightbill.draft_sums(i.id, i.currency) AS s)))::numeric AS total
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 GROUP BY c.code, i.status, i.currency

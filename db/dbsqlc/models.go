@@ -43,3 +43,10 @@ type Flight struct {
 	OffBlockAt   *time.Time
 	Facts        []byte
 }
+
+type FlightbillLedgerAccount struct {
+	What        string
+	TaxCategory *string
+	TaxRate     decimal.NullDecimal
+	Account     string
+}

@@ -382,7 +382,7 @@ WITH forged AS (
     SELECT c.id, CASE WHEN jsonb_typeof(c.metadata #> '{waiting,until}') = 'string' THEN (c.metadata #>> '{waiting,until}')::timestamptz END AS until
     FROM flightbill.river_job c
     WHERE c.state = 'cancelled' AND c.finalized_at >= $1::timestamptz AND c.finalized_at IS NOT NULL -- by the index on finalized_at: see enqueue_as_jobs
-        AND (c.kind IN ('ingest_flight', 'consolidate_invoices', 'issue_invoices', 'mark_overdue')) IS TRUE
+        AND (c.kind IN ('ingest_flight', 'consolidate_invoices', 'issue_invoices', 'mark_overdue', 'reconcile_flights')) IS TRUE
         AND NOT c.metadata ? 'cancel_attempted_at' AND c.errors[array_upper(c.errors, 1)] ->> 'error' = 'JobCancelError: job cancelled remotely'
         AND NOT EXISTS ( -- enqueued again meanwhile
             SELECT FROM flightbill.river_job o WHERE o.id <> c.id AND o.unique_key = c.unique_key

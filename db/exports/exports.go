@@ -1,7 +1,7 @@
 // Package exports writes CSV files of what the database has.
 //
 //   - Export writes one Kind: what package imports reads back to the very same rows, and
-//     invoices and charges for ledgers.
+//     invoices, charges and the journal for ledgers.
 //   - Rows go from the server to the file one by one, all of one snapshot: memory stays flat.
 package exports
 
@@ -21,6 +21,7 @@ import (
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/imports"
+	"github.com/flightbill/flightbill/internal/csvcell"
 )
 
 // Kind says what a file holds.
@@ -38,10 +39,11 @@ const (
 	Rates         Kind = "rates"
 	Invoices      Kind = "invoices"
 	Charges       Kind = "charges"
+	Journal       Kind = "journal"
 )
 
 // Kinds are all that there are.
-var Kinds = []Kind{Customers, Tariffs, Aircraft, AircraftTypes, Airports, Flights, Issuer, Rates, Invoices, Charges}
+var Kinds = []Kind{Customers, Tariffs, Aircraft, AircraftTypes, Airports, Flights, Issuer, Rates, Invoices, Charges, Journal}
 
 // Days are the first and the last day that a file is about; no date: no limit.
 type Days struct{ From, To billing.Date }
@@ -187,7 +189,7 @@ type writer struct {
 func (w *writer) write(cells []string) error {
 	for i, cell := range cells {
 		cell = strings.ReplaceAll(cell, "\r\n", "\n") // as it is read, within quotes
-		cells[i] = imports.WriteCell(cell)
+		cells[i] = csvcell.Write(cell)
 	}
 	w.rows++
 	if w.progress != nil && w.rows%progressEvery == 0 {

@@ -76,6 +76,15 @@ var kinds = map[Kind]file{
 			JOIN flightbill.customers c ON c.id = i.customer_id
 			WHERE ` + within("h.flown_on") + ` ORDER BY h.id`,
 	},
+	Journal: {
+		columns: []string{
+			"entry", "day", "entered_at", "document", "customer", "what", "account", "code", "tax_category", "tax_rate", "currency", "debit", "credit",
+		},
+		days: true,
+		rows: `SELECT entry, day::text, ` + instant("entered_at") + `, document, customer, what, account, code, tax_category, tax_rate::text, currency, debit::text, credit::text
+			FROM flightbill.journal
+			WHERE ` + within("day") + ` ORDER BY day, entered_at, entry, debit = 0, what, account, code, tax_category, tax_rate`,
+	},
 }
 
 func columnNames(columns []document.Column) []string {

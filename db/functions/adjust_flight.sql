@@ -27,6 +27,7 @@ DECLARE
     part    record;
     invoice bigint;
     why     text;
+    tax_by  text := (SELECT s.tax_by FROM flightbill.billing_settings s);
 BEGIN
     LOCK TABLE flightbill.billing_run_lock IN ROW SHARE MODE;
     PERFORM set_config('lock_timeout', '1s', true); -- see save_flights
@@ -52,31 +53,46 @@ BEGIN
     END IF;
 
     FOR part IN
-        SELECT l.customer_id, l.closes_on, l.currency, l.closes_on IS NULL AND sum(l.amount + l.tax_amount) < 0 AS credit
-        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
-        GROUP BY l.customer_id, l.closes_on, l.currency
-        ORDER BY l.customer_id, l.closes_on, l.currency
+        SELECT s.customer_id, s.closes_on, s.currency, s.outside,
+            s.closes_on IS NULL AND sum(s.base + flightbill.tax_of(tax_by, s.currency, s.base, s.tax_rate, s.of_lines)) < 0 AS credit
+        FROM (
+            SELECT l.customer_id, l.closes_on, l.currency, l.tax_category = 'outside' AS outside, l.tax_rate, sum(l.amount) AS base, sum(l.tax_amount) AS of_lines
+            FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
+            GROUP BY l.customer_id, l.closes_on, l.currency, l.tax_category, l.tax_rate
+        ) AS s
+        GROUP BY s.customer_id, s.closes_on, s.currency, s.outside
+        ORDER BY s.customer_id, s.closes_on, s.currency, s.outside
     LOOP
         IF part.credit THEN
             SELECT 'flight ' || adjust_flight.flight_id || ' corrected; it was charged on ' || string_agg(DISTINCT i.number, ', ') INTO why
             FROM flightbill.charges c JOIN flightbill.invoices i ON i.id = c.invoice_id
             WHERE c.flight_id = adjust_flight.flight_id AND i.customer_id = part.customer_id AND i.currency = part.currency;
-            INSERT INTO flightbill.invoices AS i (customer_id, kind, currency, opened_at, reason)
-            VALUES (part.customer_id, 'credit_note', part.currency, at, coalesce(why, 'flight ' || adjust_flight.flight_id || ' corrected'))
+            INSERT INTO flightbill.invoices AS i (customer_id, kind, currency, opened_at, reason, outside_scope)
+            VALUES (part.customer_id, 'credit_note', part.currency, at, coalesce(why, 'flight ' || adjust_flight.flight_id || ' corrected'), part.outside)
             RETURNING i.id INTO invoice;
         ELSE
-            invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at);
+            invoice := flightbill.open_draft(part.customer_id, part.closes_on, part.currency, at, part.outside);
         END IF;
         INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount,
-            tax_rate, tax_amount, flown_on, late, origin, detail)
+            tax_rate, tax_amount, flown_on, late, origin, detail, tax_category, tax_reason, unit_code, account)
         SELECT invoice, adjust_flight.flight_id, l.tariff_id, l.code, l.description, l.quantity, l.unit_rate, l.amount,
-            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin, l.detail
-        FROM jsonb_populate_recordset(NULL::flightbill.flight_line, lines) AS l
-        WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on;
+            l.tax_rate, l.tax_amount, l.flown_on, true, adjust_flight.origin, l.detail, l.tax_category,
+            CASE WHEN was.id IS NULL THEN t.tax_reason ELSE was.tax_reason END,
+            CASE WHEN was.id IS NULL THEN flightbill.tariff_unit_code(t) ELSE was.unit_code END,
+            CASE WHEN was.id IS NULL THEN t.account ELSE was.account END
+        FROM ROWS FROM (jsonb_populate_recordset(NULL::flightbill.flight_line, lines)) WITH ORDINALITY AS l
+        LEFT JOIN flightbill.tariffs t ON t.id = l.tariff_id
+        LEFT JOIN LATERAL (
+            SELECT c.id, c.tax_reason, c.unit_code, c.account
+            FROM flightbill.charges c
+            WHERE l.reversed AND c.flight_id = adjust_flight.flight_id AND c.tariff_id = l.tariff_id AND c.tax_category = l.tax_category AND c.tax_rate = l.tax_rate
+            ORDER BY c.id DESC LIMIT 1
+        ) AS was ON true
+        WHERE l.customer_id = part.customer_id AND l.currency = part.currency AND l.closes_on IS NOT DISTINCT FROM part.closes_on
+            AND (l.tax_category = 'outside') = part.outside
+        ORDER BY l.ordinality;
         -- A hold keeps back what the customer is to pay, not what it gets back.
-        IF part.credit THEN
-            PERFORM flightbill.issue_credit_note(invoice, at, today);
-        ELSIF part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM flightbill.customers c WHERE c.id = part.customer_id) THEN
+        IF part.credit OR part.closes_on IS NULL AND NOT (SELECT c.billing_hold FROM flightbill.customers c WHERE c.id = part.customer_id) THEN
             PERFORM flightbill.issue_drafts(ARRAY[invoice], at, today);
         END IF;
     END LOOP;

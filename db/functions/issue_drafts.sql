@@ -1,9 +1,15 @@
--- issue_drafts turns drafts into PENDING invoices: number, totals, due date. A period
--- that comes to less than nothing is a credit note. What has nothing to pay is PAID.
+-- issue_drafts turns drafts into PENDING invoices and credit notes: number, taxes, totals,
+-- due date, and who bills whom. A period that comes to less than nothing is a credit note.
+-- What has nothing to pay is PAID. What voids another document has the negative of its
+-- taxes, whatever the rule is now.
+--
 -- The caller has locked the customers, and then the drafts, in statements before:
 -- a sum taken in the statement that locks misses a charge that was committed
 -- while it waited. A draft without charges is an error: its
 -- totals cannot be null.
+--
+-- Credit notes have a series of their own. What follows CODE- begins with letters: it
+-- cannot be the invoice number of another customer.
 --
 -- It runs with its owner's rights: who calls it needs no right to write numbers and totals.
 -- To call it is the right to issue any draft, on any day.
@@ -16,40 +22,67 @@ CREATE OR REPLACE FUNCTION flightbill.issue_drafts(drafts bigint[], at timestamp
 AS $$
 #variable_conflict use_column
 DECLARE
-    settled bigint[];
+    tax_by     text := (SELECT s.tax_by FROM flightbill.billing_settings s); -- null: by invoice
+    issuer     bigint;
+    declare_in text; -- the currency
+    settled    bigint[];
 BEGIN
+    SELECT s.id, s.tax_currency INTO issuer, declare_in FROM flightbill.issuers s ORDER BY s.id DESC LIMIT 1;
     RETURN QUERY
-    WITH sums AS (
-        SELECT c.invoice_id, count(*) AS lines, sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax
+    WITH sums AS MATERIALIZED (
+        SELECT c.invoice_id, c.tax_category, c.tax_rate, count(*) AS lines, sum(c.amount) AS base, sum(c.tax_amount) AS of_lines,
+            min(c.tax_reason) AS reason, max(c.tax_reason) AS other_reason
         FROM flightbill.charges c
         WHERE c.invoice_id = ANY (drafts)
-        GROUP BY c.invoice_id
+        GROUP BY c.invoice_id, c.tax_category, c.tax_rate
+    ), taxes AS MATERIALIZED (
+        SELECT s.*, coalesce(-o.tax, flightbill.tax_of(tax_by, i.currency, s.base, s.tax_rate, s.of_lines)) AS tax
+        FROM sums s
+        JOIN flightbill.invoices i ON i.id = s.invoice_id
+        LEFT JOIN flightbill.invoice_taxes o ON o.invoice_id = i.credits_invoice_id AND o.category = s.tax_category AND o.rate = s.tax_rate
     ), due AS (
         SELECT d.*, row_number() OVER (PARTITION BY d.customer_id, d.credit ORDER BY d.closes_on NULLS FIRST, d.currency, d.id) AS nth
         FROM (
-            SELECT i.id, i.customer_id, i.closes_on, i.currency, s.lines, s.subtotal, s.tax,
-                i.closes_on IS NOT NULL AND coalesce(s.subtotal + s.tax < 0, false) AS credit
-            FROM flightbill.invoices i LEFT JOIN sums s ON s.invoice_id = i.id
+            SELECT i.id, i.customer_id, i.closes_on, i.currency, i.credits_invoice_id, t.lines, t.subtotal, t.tax,
+                i.kind = 'credit_note' OR i.closes_on IS NOT NULL AND coalesce(t.subtotal + t.tax < 0, false) AS credit
+            FROM flightbill.invoices i
+            LEFT JOIN (SELECT invoice_id, sum(lines)::bigint AS lines, sum(base) AS subtotal, sum(tax) AS tax FROM taxes GROUP BY invoice_id) AS t
+                ON t.invoice_id = i.id
             WHERE i.id = ANY (drafts) AND i.status = 'DRAFT'
         ) AS d
+    ), rates AS (
+        SELECT c.currency, flightbill.currency_rate(c.currency, declare_in, today) AS rate
+        FROM (SELECT DISTINCT currency FROM due) AS c WHERE c.currency <> declare_in
     ), numbers AS (
         UPDATE flightbill.customers c SET invoice_seq = c.invoice_seq + d.invoices, credit_note_seq = c.credit_note_seq + d.credits
         FROM (SELECT customer_id, count(*) FILTER (WHERE NOT credit) AS invoices, count(*) FILTER (WHERE credit) AS credits FROM due GROUP BY customer_id) AS d
         WHERE c.id = d.customer_id
-        RETURNING c.id, c.code, c.name, c.payment_terms_days, c.invoice_seq - d.invoices AS invoices_used, c.credit_note_seq - d.credits AS credits_used
+        RETURNING c.id, c.code, c.name, c.payment_terms_days, c.invoice_seq - d.invoices AS invoices_used, c.credit_note_seq - d.credits AS credits_used,
+            flightbill.bill_to(c) AS bill_to
     ), issued AS (
         UPDATE flightbill.invoices i
         SET status = 'PENDING',
             kind = CASE WHEN due.credit THEN 'credit_note' ELSE i.kind END,
-            reason = CASE WHEN due.credit THEN 'what was taken back is more than what was charged' ELSE i.reason END,
+            reason = CASE WHEN due.credit THEN coalesce(i.reason, 'what was taken back is more than what was charged') ELSE i.reason END,
             number = n.code || CASE WHEN due.credit THEN '-CN' ELSE '-' END || lpad(nr.nr::text, greatest(6, length(nr.nr::text)), '0'),
             subtotal = due.subtotal, tax = due.tax, total = due.subtotal + due.tax,
-            bill_to_name = n.name, issued_at = at, due_on = today + CASE WHEN due.credit THEN 0 ELSE n.payment_terms_days END,
+            bill_to_name = n.name, bill_to = n.bill_to, issuer_id = issuer,
+            tax_currency = CASE WHEN o.id IS NOT NULL THEN o.tax_currency WHEN due.currency <> declare_in THEN declare_in END,
+            tax_currency_rate = CASE WHEN o.id IS NOT NULL THEN o.tax_currency_rate ELSE r.rate END,
+            issued_at = at, due_on = today + CASE WHEN due.credit THEN 0 ELSE n.payment_terms_days END,
             parked_at = NULL, parked_reason = NULL
         FROM due JOIN numbers n ON n.id = due.customer_id
+        LEFT JOIN rates r ON r.currency = due.currency
+        LEFT JOIN flightbill.invoices o ON o.id = due.credits_invoice_id
         CROSS JOIN LATERAL (SELECT due.nth + CASE WHEN due.credit THEN n.credits_used ELSE n.invoices_used END) AS nr (nr)
         WHERE i.id = due.id
         RETURNING i.id, due.lines
+    ), kept AS (
+        INSERT INTO flightbill.invoice_taxes (invoice_id, category, rate, base, tax, reason)
+        SELECT t.invoice_id, t.tax_category, t.tax_rate, t.base, t.tax, CASE WHEN t.reason IS NOT DISTINCT FROM t.other_reason THEN t.reason ELSE (
+            SELECT string_agg(DISTINCT c.tax_reason, '; ') FROM flightbill.charges c
+            WHERE c.invoice_id = t.invoice_id AND c.tax_category = t.tax_category AND c.tax_rate = t.tax_rate) END
+        FROM taxes t JOIN issued ON issued.id = t.invoice_id
     )
     SELECT issued.id, issued.lines FROM issued;
 

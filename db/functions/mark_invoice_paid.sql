@@ -1,35 +1,23 @@
--- mark_invoice_paid marks an invoice paid on a day in the billing zone; none: now.
+-- mark_invoice_paid records that what is open on an invoice was paid on a day in the billing
+-- zone; none: now. Of a credit note, that it was paid out.
 --
 -- It runs with its owner's rights, in all its forms: who may call it needs no others.
 CREATE OR REPLACE FUNCTION flightbill.mark_invoice_paid(invoice_number text, paid_on date DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off
     SET jit = off
 AS $$
+#variable_conflict use_column
 DECLARE
     invoice flightbill.invoices;
-    zone    text;
-    paid    timestamptz;
+    zone    text := coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC');
 BEGIN
-    SELECT timezone INTO zone FROM flightbill.billing_settings;
-    zone := coalesce(zone, 'UTC');
-    -- Where a day's midnight comes twice, Postgres takes the second.
-    paid := coalesce(least(paid_on::timestamp AT TIME ZONE zone, now()), now());
-    SELECT * INTO invoice FROM flightbill.invoices WHERE number = invoice_number FOR UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'invoice % is not known', coalesce(quote_literal(invoice_number), 'NULL')
-            USING ERRCODE = 'no_data_found', HINT = 'Give the number as it stands on the invoice, such as ACME-000123; a draft has none.';
-    END IF;
-    IF paid_on > (now() AT TIME ZONE zone)::date THEN
-        RAISE EXCEPTION 'invoice % cannot be paid on %: that day is still to come in %', invoice_number, paid_on, zone
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received.';
-    END IF;
-    IF paid_on < (invoice.issued_at AT TIME ZONE zone)::date THEN
-        RAISE EXCEPTION 'invoice % cannot be paid on %: it was issued on %', invoice_number, paid_on, (invoice.issued_at AT TIME ZONE zone)::date
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received; look at the year.';
-    END IF;
+    SELECT * INTO invoice FROM flightbill.invoice_to_settle(invoice_number, mark_invoice_paid.paid_on);
     -- A day that a zone left out has its midnight on the next one.
-    IF invoice.status = 'PAID' AND (paid_on IS NULL OR invoice.paid_at = paid OR (invoice.paid_at AT TIME ZONE zone)::date = paid_on) THEN
+    IF invoice.status = 'PAID' AND (mark_invoice_paid.paid_on IS NULL OR (invoice.paid_at AT TIME ZONE zone)::date = mark_invoice_paid.paid_on
+        OR invoice.paid_at = mark_invoice_paid.paid_on::timestamp AT TIME ZONE zone
+        OR EXISTS (SELECT FROM flightbill.payments p WHERE p.invoice_id = invoice.id AND p.kind = 'payment' AND p.paid_on = mark_invoice_paid.paid_on AND p.reverses_id IS NULL)) THEN
         RETURN;
     END IF;
     IF invoice.status NOT IN ('PENDING', 'OVERDUE') THEN
@@ -37,7 +25,9 @@ BEGIN
             invoice.status || CASE WHEN invoice.status = 'PAID' THEN ' since ' || (invoice.paid_at AT TIME ZONE zone)::date ELSE '' END
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a PENDING or OVERDUE invoice can be paid.';
     END IF;
-    UPDATE flightbill.invoices SET status = 'PAID', paid_at = paid WHERE id = invoice.id;
+    INSERT INTO flightbill.payments (invoice_id, kind, amount, paid_on)
+    VALUES (invoice.id, 'payment', flightbill.open_amount(invoice.id), coalesce(mark_invoice_paid.paid_on, (now() AT TIME ZONE zone)::date));
+    PERFORM flightbill.settle_invoice(invoice.id, CASE WHEN mark_invoice_paid.paid_on IS NULL THEN now() END);
 END
 $$;
 REVOKE ALL ON FUNCTION flightbill.mark_invoice_paid(text, date) FROM PUBLIC;

@@ -4,8 +4,9 @@
 -- is as in rebill_invoice.
 -- A credit note that stands for a period is undone by an invoice in the same way.
 --
--- A credit note for an unpaid invoice is settled by it: PAID at once. One for a
--- paid invoice is PENDING, since the amount is owed back, until mark_invoice_paid.
+-- What is open on the original is set off against the credit note: one for an unpaid
+-- invoice is PAID at once. What had been paid stays open on it, and it PENDING: it is the
+-- customer's credit, until it is paid back or set off.
 --
 -- It runs with its owner's rights: who may call it needs no others.
 CREATE OR REPLACE FUNCTION flightbill.void_invoice(invoice_number text, reason text, rebill boolean DEFAULT false, payer text DEFAULT 'billed') RETURNS text
@@ -21,6 +22,7 @@ DECLARE
     today    date := (now() AT TIME ZONE coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC'))::date;
     flights  text[];
     billed_elsewhere text;
+    open     numeric;
 BEGIN
     IF coalesce(btrim(void_invoice.reason), '') = '' THEN
         RAISE EXCEPTION 'invoice % cannot be voided without a reason', coalesce(quote_literal(invoice_number), 'NULL')
@@ -47,7 +49,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call flightbill.rebill_invoice.';
     END IF;
 
-    SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM flightbill.charges c WHERE c.invoice_id = original.id;
+    SELECT array_agg(DISTINCT c.flight_id) INTO flights FROM flightbill.charges c WHERE c.invoice_id = original.id AND c.flight_id IS NOT NULL;
     PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
     IF NOT coalesce(void_invoice.rebill, false) THEN
         SELECT c.flight_id || ' (' || string_agg(DISTINCT coalesce(i.number, 'draft ' || i.id), ', ') || ')' INTO billed_elsewhere
@@ -63,27 +65,26 @@ BEGIN
         END IF;
     END IF;
 
-    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason)
-    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason))
+    INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason, outside_scope)
+    VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason), original.outside_scope)
     RETURNING * INTO note;
-    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail)
-    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail
+    INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail,
+        tax_category, tax_reason, unit_code, account, interest_on, interest_through)
+    SELECT note.id, c.flight_id, c.tariff_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail,
+        c.tax_category, c.tax_reason, c.unit_code, c.account, c.interest_on, c.interest_through
     FROM flightbill.charges c WHERE c.invoice_id = original.id ORDER BY c.id;
-    IF note.kind = 'credit_note' THEN
-        PERFORM flightbill.issue_credit_note(note.id, now(), today);
-    ELSE
-        PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
-    END IF;
+    PERFORM flightbill.issue_drafts(ARRAY[note.id], now(), today);
     UPDATE flightbill.invoices i SET status = 'VOID' WHERE i.id = original.id;
-    IF original.status <> 'PAID' THEN
-        UPDATE flightbill.invoices i SET status = 'PAID', paid_at = now() WHERE i.id = note.id;
+    open := flightbill.open_amount(original.id);
+    IF open <> 0 THEN
+        PERFORM flightbill.set_off_pair(original.id, note.id, open, now());
     END IF;
     SELECT * INTO note FROM flightbill.invoices i WHERE i.id = note.id;
 
     UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
     INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
     SELECT f.id, note.id, original.currency, false FROM unnest(flights) AS f (id);
-    IF void_invoice.rebill THEN
+    IF void_invoice.rebill AND flights IS NOT NULL THEN
         PERFORM flightbill.rebill_invoice(original.number, void_invoice.payer);
     END IF;
     RETURN note.number;

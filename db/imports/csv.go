@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/internal/csvcell"
 )
 
 const (
@@ -213,7 +214,7 @@ func (f *csvFile) next() bool {
 		return f.next()
 	}
 	for i, cell := range record {
-		cell = readCell(cell)
+		cell = csvcell.Read(cell)
 		record[i] = cell
 		if !utf8.ValidString(cell) || strings.IndexByte(cell, 0) >= 0 {
 			f.problemf(f.line, "column %s: %s is not text in UTF-8: save the file as UTF-8", f.header[i], shown(cell))

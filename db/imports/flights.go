@@ -15,6 +15,7 @@ import (
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/internal/csvcell"
 )
 
 // flightColumns are those of the table flights, by name. An empty cell is a
@@ -316,7 +317,7 @@ func (c *flightCopy) addFact(column string) {
 			return
 		}
 	case "distance_km":
-		if isDecimal(cell) { // as it stands, so that it stays exact
+		if csvcell.IsDecimal(cell) { // as it stands, so that it stays exact
 			c.buf = append(c.buf, cell...)
 			return
 		}

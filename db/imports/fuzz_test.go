@@ -17,6 +17,7 @@ import (
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
+	"github.com/flightbill/flightbill/internal/csvcell"
 )
 
 // A file may have as many bytes as are allowed, and no more; so may a row.
@@ -125,7 +126,7 @@ func FuzzDecimal(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, cell string) {
-		if !isDecimal(cell) {
+		if !csvcell.IsDecimal(cell) {
 			return
 		}
 		file := &csvFile{columns: map[string]int{"x": 0}, record: []string{cell}}

@@ -8,6 +8,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/internal/csvcell"
 )
 
 func (f *csvFile) has(column string) bool { return f.columns[column] >= 0 }
@@ -53,7 +54,7 @@ func (f *csvFile) decimal(column, expected string) *decimal.Decimal {
 	if cell == "" {
 		return nil
 	}
-	if !isDecimal(cell) {
+	if !csvcell.IsDecimal(cell) {
 		f.wrong(column, expected)
 		return nil
 	}
@@ -63,15 +64,6 @@ func (f *csvFile) decimal(column, expected string) *decimal.Decimal {
 		return nil
 	}
 	return &d
-}
-
-// isDecimal tells what Go and Postgres read alike, and at once: 1e999999999
-// would be a number too.
-func isDecimal(s string) bool {
-	digits := strings.TrimPrefix(s, "-")
-	whole, fraction, dot := strings.Cut(digits, ".")
-	isDigits := func(s string) bool { return strings.Trim(s, "0123456789") == "" }
-	return len(s) <= 100 && whole != "" && isDigits(whole) && isDigits(fraction) && dot == (fraction != "")
 }
 
 // one returns a cell that holds one code: with a separator in it, it would be no code

@@ -24,12 +24,12 @@ SELECT flightbill.voided_flight_message(@flight_id::text, false)::text AS messag
 -- All lines that a flight has, in the order in which they came. Those of a voided
 -- invoice and of its credit note come to nothing.
 -- name: BilledFlightCharges :many
-SELECT h.tariff_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.detail, i.currency,
+SELECT h.tariff_id::bigint AS tariff_id, h.code, h.description, h.quantity, h.unit_rate, h.amount, h.tax_rate, h.tax_amount, h.flown_on, h.detail, h.tax_category, i.currency,
     c.id AS customer_id, c.code AS customer, c.name, c.billing_frequency, coalesce(c.week_ends_on, 0)::int AS week_ends_on
 FROM flightbill.charges h
 JOIN flightbill.invoices i ON i.id = h.invoice_id
 JOIN flightbill.customers c ON c.id = i.customer_id
-WHERE h.flight_id = @flight_id
+WHERE h.flight_id = @flight_id::text
 ORDER BY h.id;
 
 -- name: FlightAdjust :one

@@ -465,18 +465,18 @@ class Expected:
     def _add_up(self):
         """invoices: (customer, kind, closing, currency) -> Sums, per flight: the same with every flight's invoice in it."""
         self.invoices = {}
-        for billed in self.flights.values():
+        for flight_id, billed in self.flights.items():
             kind = "flight" if billed.closes_on is None else "consolidated"
             for currency in {line.currency for line in billed.lines}:
                 key = billed.customer, kind, billed.closes_on, currency
                 sums = self.invoices.get(key)
                 if sums is None:
-                    sums = self.invoices[key] = Sums()
+                    sums = self.invoices[key] = Sums(currency)
                 sums.flights += 1
                 sums.invoices = sums.flights if kind == "flight" else 1
                 for line in billed.lines:
                     if line.currency == currency:
-                        sums.add(line.amount, line.tax_amount)
+                        sums.add(line, flight_id if kind == "flight" else billed.closes_on)
 
     def grand_total(self):
         totals = collections.Counter()
@@ -499,7 +499,7 @@ class Expected:
                 "status": self.status(key), "invoices": sums.invoices, "flights": sums.flights, "charges": sums.charges,
                 "subtotal": show_money(sums.subtotal, currency), "tax": show_money(sums.tax, currency),
                 "total": show_money(sums.total, currency)})
-            whole = by_customer.setdefault((code, currency), {"issued": 0, "draft": 0, "sums": Sums()})
+            whole = by_customer.setdefault((code, currency), {"issued": 0, "draft": 0, "sums": Sums(currency)})
             whole[self.status(key)] += sums.invoices
             whole["sums"].take(sums)
         result = dict(self.count)
@@ -518,20 +518,39 @@ class Expected:
 
 
 class Sums:
-    __slots__ = ("flights", "invoices", "charges", "subtotal", "tax")
+    """What invoices of one currency come to. Tax is that of each invoice's sum for a category and rate, rounded once;
+    with --tax-by line, the sum of the lines' own."""
+    __slots__ = ("currency", "flights", "invoices", "charges", "subtotal", "groups")
+    tax_by = "invoice"
 
-    def __init__(self):
+    def __init__(self, currency):
+        self.currency = currency
         self.flights = self.invoices = self.charges = 0
-        self.subtotal = self.tax = Fraction(0)
+        self.subtotal = Fraction(0)
+        self.groups = {}  # invoice, category, rate -> amount, the lines' taxes
 
-    def add(self, amount, tax):
+    def add(self, line, invoice, category="standard"):
         self.charges += 1
-        self.subtotal += amount
-        self.tax += tax
+        self.subtotal += line.amount
+        amount, taxes = self.groups.get((invoice, category, line.tax_rate), (0, 0))
+        self.groups[invoice, category, line.tax_rate] = amount + line.amount, taxes + line.tax_amount
 
     def take(self, other):
-        for name in self.__slots__:
+        """Of other invoices."""
+        for name in ("flights", "invoices", "charges", "subtotal"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.groups.update(other.groups)
+
+    def taxes(self):
+        """(category, rate) -> base, tax: of one invoice."""
+        return {(category, rate): (amount, self._tax(rate, amount, taxes)) for (_, category, rate), (amount, taxes) in self.groups.items()}
+
+    def _tax(self, rate, amount, taxes):
+        return taxes if self.tax_by == "line" else round_money(amount * rate, self.currency)
+
+    @property
+    def tax(self):
+        return sum((self._tax(rate, *sums) for (_, _, rate), sums in self.groups.items()), Fraction(0))
 
     @property
     def total(self):
@@ -545,10 +564,12 @@ QUERIES = (
     "SELECT 'invoice', id, number, customer_id, kind, to_char(closes_on, 'YYYY-MM-DD'), currency, status, subtotal, tax,"
     " total, extract(epoch FROM issued_at), to_char(due_on, 'YYYY-MM-DD'), credits_invoice_id, reason FROM flightbill.invoices",
     "SELECT 'flight', flight_id, customer_id, to_char(landed_on, 'YYYY-MM-DD'), revision FROM flightbill.billed_flights",
+    "SELECT 'tax', invoice_id, category, rate, base, tax FROM flightbill.invoice_taxes",
     "SELECT 'void', flight_id, credit_note_id, currency, rebilled_at IS NOT NULL FROM flightbill.voided_flights",
     # Sorted so that one flight's charges come together; in which order the flights come does not matter.
     "SELECT 'charge', id, invoice_id, flight_id, tariff_id, code, quantity, unit_rate, amount, tax_rate, tax_amount,"
-    " to_char(flown_on, 'YYYY-MM-DD'), late::int, coalesce(description, '') <> '', origin FROM flightbill.charges ORDER BY flight_id, id",
+    " to_char(flown_on, 'YYYY-MM-DD'), late::int, coalesce(description, '') <> '', origin, tax_category FROM flightbill.charges"
+    " ORDER BY flight_id, id",
 )
 
 Invoice = collections.namedtuple(
@@ -652,6 +673,7 @@ class Comparison:
         self.flights_on = collections.defaultdict(set)  # invoices.id, but of kind consolidated -> flight ids
         self.voids = collections.defaultdict(dict)      # flight id -> currency -> whether all of it was billed again
         self.voided_on = collections.defaultdict(set)   # credit note's id -> flight ids
+        self.taxes = collections.defaultdict(dict)  # invoices.id -> (category, rate) -> base, tax
         self.voided = {}              # invoices.id -> ids of the credit notes that void it
         self.again = 0                # lines of re-billings and corrections
         self.ledger = set()
@@ -700,9 +722,12 @@ class Comparison:
             issued_on = moment.astimezone(self.zone).date()
         self.invoices[id_] = Invoice(id_, number, self.code_of.get(customer, f"(id {customer})"), kind, day(closes_on),
                                      currency, status, exact(subtotal), exact(tax), exact(total), issued_on, day(due_on), credits, reason)
-        self.sums[id_], self.first[id_] = Sums(), Sums()
+        self.sums[id_], self.first[id_] = Sums(currency), Sums(currency)
         if credits:
             self.voided.setdefault(credits, []).append(id_)
+
+    def read_tax(self, invoice, category, rate, base, tax):
+        self.taxes[invoice][category, exact(rate)] = exact(base), exact(tax)
 
     def read_void(self, flight_id, credit_note, currency, rebilled):
         self.voids[flight_id][currency] = self.voids[flight_id].get(currency, True) and rebilled == "t"
@@ -731,7 +756,7 @@ class Comparison:
         want = self.expected.flights.get(flight_id)
         found, ids, net, again = [], {}, {}, set()
         for (_, id_, invoice_id, _, tariff_id, code, quantity, rate, amount, tax_rate, tax, flown_on, late, described,
-             origin) in rows:
+             origin, category) in rows:
             invoice = self.invoices.get(invoice_id)
             if invoice is None:
                 self.differences.add("charge without an invoice", f"charge {id_} of {flight_id}")
@@ -740,7 +765,7 @@ class Comparison:
             if None in line:
                 self.differences.add("charge", f"charge {id_} of {flight_id}: a number is null")
                 continue
-            self.sums[invoice_id].add(line.amount, line.tax_amount)
+            self.sums[invoice_id].add(line, invoice_id, category)
             if not invoice.closes_on:
                 self.flights_on[invoice_id].add(flight_id)
             if invoice_id in self.voided or invoice.credits:
@@ -755,7 +780,7 @@ class Comparison:
                 continue
             found.append(line)
             sums = self.first[invoice_id]
-            sums.add(line.amount, line.tax_amount)
+            sums.add(line, invoice_id, category)
             if ids.setdefault(invoice.currency, invoice_id) != invoice_id:
                 self.differences.add("flight on two invoices", f"{flight_id}: invoices {ids[invoice.currency]}, {invoice_id}")
                 sums.flights += 1
@@ -857,7 +882,7 @@ class Comparison:
             found = groups.get(key, [])
             if len(found) != want.invoices:
                 self.differences.add("number of invoices", f"{name_of(key)}: {len(found)}, must be {want.invoices}")
-            have = Sums()
+            have = Sums(key[3])
             for invoice in found:
                 have.take(self.first[invoice.id])
             for what in ("flights", "charges"):
@@ -894,10 +919,17 @@ class Comparison:
             return
         if invoice.status not in ("PENDING", "OVERDUE", "PAID", "VOID"):
             self.differences.add("status", f"{label}: unknown status {invoice.status!r}")
-        for what in ("subtotal", "tax", "total"):
-            if getattr(invoice, what) != getattr(sums, what):
-                self.differences.add("invoice and its charges", f"{label}: {what} {show(getattr(invoice, what))}, "
-                                                                f"its charges {show(getattr(sums, what))}")
+        taxes = sums.taxes()
+        if invoice.credits:  # what it takes back is what was taken, however that was rounded
+            taxes = {key: (base, -self.taxes[invoice.credits].get(key, (0, 0))[1]) for key, (base, _) in taxes.items()}
+        tax = sum((tax for _, tax in taxes.values()), Fraction(0))
+        for what, must in (("subtotal", sums.subtotal), ("tax", tax), ("total", sums.subtotal + tax)):
+            if getattr(invoice, what) != must:
+                self.differences.add("invoice and its charges", f"{label}: {what} {show(getattr(invoice, what))}, its charges {show(must)}")
+        if self.taxes[invoice.id] != taxes:
+            texts = ["; ".join(f"{category} {show(rate)} of {show(base)}: {show(tax)}" for (category, rate), (base, tax) in sorted(all_.items()))
+                     for all_ in (self.taxes[invoice.id], taxes)]
+            self.differences.add("invoice and its taxes", f"{label}: has [{texts[0]}], must have [{texts[1]}]")
         customer = self.expected.customers.get(invoice.customer)
         if invoice.issued is None or invoice.due_on is None:
             self.differences.add("due date", f"{label}: issued {invoice.issued}, due {invoice.due_on}")
@@ -1065,6 +1097,16 @@ def self_test():
     equal([end.is_issued(weekly, d(x)) for x in ("2013-01-27", "2013-01-31", "2013-02-03")], [True, True, False], "issued")
     equal([after.is_issued(monthly, d(x)) for x in ("2013-01-31", "2013-02-28")], [True, False], "issued, next_day")
     equal((end.cutoff, after.cutoff), (d("2013-01-31"), d("2013-01-31")), "cut-offs")
+    # 12.33 at 20 % is 2.466: a thousand lines are 2,466.00, and 2,470.00 line by line.
+    line = Line("A", Fraction(1), Fraction("12.33"), Fraction("12.33"), Fraction("0.2"), Fraction("2.47"), "EUR")
+    both, by_line = Sums("EUR"), type("ByLine", (Sums,), {"tax_by": "line"})("EUR")
+    for invoice in ("I1", "I2"):
+        one = Sums("EUR")
+        for _ in range(1000):
+            one.add(line, invoice)
+            by_line.add(line, invoice)
+        both.take(one)
+    equal((show(both.tax), show(both.total), show(by_line.tax)), ("4932.00", "29592.00", "4940.00"), "tax by invoice, and by line")
     new_york = zoneinfo.ZoneInfo("America/New_York")
     equal(instant("2013-07-01T03:59:59Z").astimezone(new_york).date(), d("2013-06-30"), "landing date in the zone")
     self_test_of_corrections(tariff, equal)
@@ -1102,8 +1144,12 @@ def self_test_of_corrections(tariff, equal):
         "charge,4,13,F2,1,RUNWAY,71,2,142,0.20,28.40,2013-01-02,0,t,", "charge,5,17,F2,1,RUNWAY,-71,2,-142,0.20,-28.40,2013-01-02,1,t,correction",
         "charge,6,17,F2,1,RUNWAY,80,3,240,0.20,48.00,2013-01-02,1,t,correction",
         "charge,7,12,F3,1,RUNWAY,71,2,142,0.20,28.40,2013-01-02,0,t,", "charge,8,16,F3,1,RUNWAY,-71,2,-142,0.20,-28.40,2013-01-02,0,t,"]
+    good = [row + ",standard" if row.startswith("charge,") else row for row in good] + [
+        f"tax,{invoice},standard,0.2,{base},{tax}" for invoice, base, tax in (
+            (11, 142, "28.40"), (12, 142, "28.40"), (13, 142, "28.40"), (14, -142, "-28.40"), (15, 213, "42.60"), (16, -142, "-28.40"))]
 
     def differences(rows):
+        rows = sorted(rows, key=lambda row: row.startswith("charge,"))  # as QUERIES has them
         comparison = Comparison(expected, dt.timezone.utc, now)
         return comparison.run(row.split(",") for row in rows).kinds
 
@@ -1118,7 +1164,9 @@ def self_test_of_corrections(tariff, equal):
             ("billed again at the old rate", 16, "71,3,213,0.20,42.60", "71,2,142,0.20,28.40"), ("not marked late", 16, ",1,t", ",0,t"),
             ("without its origin", 16, "rebilled", ""), ("half corrected", 19, "80,3,240,0.20,48.00", "79,3,237,0.20,47.40"),
             ("corrected on an open draft whose run is over", 8, "2013-01-13", "2013-01-06"),
-            ("no flight in voided_flights", 13, "F3", "F2"), ("payer", 6, "15,EACH-000003,1", "15,EACH-000003,2")):
+            ("no flight in voided_flights", 13, "F3", "F2"),
+            ("tax", 24, "28.40", "28.41"), ("rate", 23, "0.2", "0.1"), ("tax taken back", 25, "-28.40", "-28.39"), ("category", 22, "standard", "zero"),
+            ("payer", 6, "15,EACH-000003,1", "15,EACH-000003,2")):
         if was not in good[row]:
             raise AssertionError(f"{what}: {was} is not in {good[row]}")
         changed = list(good)
@@ -1137,6 +1185,7 @@ def arguments():
     parser.add_argument("--flights", metavar="FILE.csv[.gz]")
     parser.add_argument("--customers", metavar="C.csv")
     parser.add_argument("--tariffs", metavar="T.csv")
+    parser.add_argument("--tax-by", choices=("invoice", "line"), default="invoice")
     parser.add_argument("--timezone", default="UTC", type=zoneinfo.ZoneInfo, metavar="ZONE")
     parser.add_argument("--close", choices=("period_end", "next_day"), default="period_end")
     parser.add_argument("--start", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="FLIGHTBILL_BILLING_START")
@@ -1170,6 +1219,7 @@ def main():
         self_test()
         print("OK: self test")
         return 0
+    Sums.tax_by = args.tax_by
     expected = now = Expected()
     try:
         billing_calendar = BillingCalendar(args.close, args.start, args.last_run)

@@ -370,18 +370,27 @@ func (b *books) checkPeriods(id string) {
 	}
 }
 
-// checkInvoices: totals are the sums of charges, and what a run has passed is issued.
+// checkInvoices: totals are the sums of charges, tax that of each rate's sum, and what a run has passed is issued.
 func (b *books) checkInvoices() {
-	sum := map[int64]sums{}
+	type taxed struct {
+		invoice int64
+		rate    string
+	}
+	sum, of := map[int64]sums{}, map[taxed]sums{}
 	flightsOn := map[int64]map[string]bool{}
 	for id, charges := range b.charges {
 		for _, c := range charges {
-			sum[c.InvoiceID] = sum[c.InvoiceID].add(sums{nil, rat(c.Amount), rat(c.Tax)})
+			key := taxed{c.InvoiceID, rat(c.TaxRate).RatString()}
+			of[key] = of[key].add(sums{nil, rat(c.Amount)})
 			if flightsOn[c.InvoiceID] == nil {
 				flightsOn[c.InvoiceID] = map[string]bool{}
 			}
 			flightsOn[c.InvoiceID][id] = true
 		}
+	}
+	for key, s := range of {
+		tax := round(new(big.Rat).Mul(s[1], rat(key.rate)), placesOf(b.invoices[key.invoice].Currency))
+		sum[key.invoice] = sum[key.invoice].add(sums{nil, s[1], tax})
 	}
 	cutoff := b.h.today
 	if b.h.next {

@@ -143,10 +143,7 @@ func priceOf(f facts, pays payer, tariffs []tariff) lines {
 		if replaced || quantity.Sign() == 0 {
 			continue
 		}
-		places := 2
-		if t.Currency == "JPY" {
-			places = 0
-		}
+		places := placesOf(t.Currency)
 		amount := new(big.Rat).Mul(quantity, t.UnitRate.Rat)
 		if t.Minimum != nil && amount.Cmp(t.Minimum.Rat) < 0 {
 			amount = t.Minimum.Rat
@@ -157,6 +154,13 @@ func priceOf(f facts, pays payer, tariffs []tariff) lines {
 		priced[key] = priced[key].add(sums{quantity, amount, tax})
 	}
 	return priced
+}
+
+func placesOf(currency string) int {
+	if currency == "JPY" {
+		return 0
+	}
+	return 2
 }
 
 func applies(t tariff, f facts, customer string) bool {

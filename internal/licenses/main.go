@@ -133,11 +133,19 @@ func licence(dir string) (string, error) {
 		if strings.HasSuffix(name, ".GO") || !strings.HasPrefix(name, "LICENSE") && !strings.HasPrefix(name, "LICENCE") && !strings.HasPrefix(name, "COPYING") && !strings.HasPrefix(name, "NOTICE") {
 			continue
 		}
-		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
-		if err != nil {
-			return "", err
+		files := []string{filepath.Join(dir, entry.Name())}
+		if entry.IsDir() { // of several licences, as REUSE has it
+			if files, err = filepath.Glob(filepath.Join(files[0], "*")); err != nil {
+				return "", err
+			}
 		}
-		texts = append(texts, strings.TrimSpace(strings.ReplaceAll(string(content), "\r\n", "\n")))
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				return "", err
+			}
+			texts = append(texts, strings.TrimSpace(strings.ReplaceAll(string(content), "\r\n", "\n")))
+		}
 	}
 	if len(texts) == 0 {
 		return "", errNone

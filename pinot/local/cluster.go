@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/flightbill/flightbill/internal/javajars"
 	"github.com/flightbill/flightbill/internal/ownfolder"
 )
 
@@ -77,11 +78,11 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 }
 
 func (c *Cluster) start(ctx context.Context) (err error) {
-	if c.java, err = findJava(ctx); err != nil {
-		return err
+	if c.java, err = javajars.Java(ctx, oldestJava); err != nil {
+		return noJava(err)
 	}
-	if c.lib, err = jars(ctx, ownfolder.Cache(), c.options.Logger); err != nil {
-		return err
+	if c.lib, err = jars.Fetch(ctx, ownfolder.Cache(), c.options.Logger); err != nil {
+		return noJava(err)
 	}
 	if c.dir, err = os.MkdirTemp("", "flightbill-pinot-"); err != nil {
 		return err

@@ -5,7 +5,6 @@ package local
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +19,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/flightbill/flightbill/internal/javajars"
 )
 
 // parentEnv makes the test binary a program that starts a cluster, says so, and then does nothing.
@@ -103,7 +103,7 @@ func TestClusterServesWhatIsLoaded(t *testing.T) {
 
 func TestClusterEndsWithAKilledParent(t *testing.T) {
 	t.Parallel()
-	if _, err := findJava(t.Context()); err != nil {
+	if _, err := javajars.Java(t.Context(), oldestJava); err != nil {
 		t.Skip(err)
 	}
 	path, err := os.Executable()
@@ -144,37 +144,9 @@ func TestStartSaysWhatToInstall(t *testing.T) {
 	require.ErrorContains(t, err, "1.8.0_392")
 
 	// Java alone serves once the jars are there.
-	_, err = jars(t.Context(), t.TempDir(), slog.New(slog.DiscardHandler))
-	require.ErrorIs(t, err, ErrNoJava)
+	_, err = jars.Fetch(t.Context(), t.TempDir(), slog.New(slog.DiscardHandler))
+	require.ErrorIs(t, noJava(err), ErrNoJava)
 	require.ErrorContains(t, err, "there is no mvn on PATH")
-}
-
-// Java runs what is in the folder.
-func TestJarsThatOthersMayChangeAreNotUsed(t *testing.T) {
-	t.Parallel()
-	cache, err := filepath.EvalSymlinks(t.TempDir())
-	require.NoError(t, err)
-	sum := sha256.Sum256(slices.Concat(pom, []byte(known)))
-	lib := filepath.Join(cache, fmt.Sprintf("pinot-%s-%x", Version, sum[:4]))
-	require.NoError(t, os.Mkdir(lib, 0o700))
-	got, err := jars(t.Context(), cache, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	require.Equal(t, lib, got, "one's own")
-
-	require.NoError(t, os.Chmod(cache, 0o777))
-	_, err = jars(t.Context(), cache, slog.New(slog.DiscardHandler))
-	require.ErrorContains(t, err, "others may write to folder")
-	require.Equal(t, os.Geteuid() != 0, strings.Contains(err.Error(), "XDG_CACHE_HOME"), "it has no say for root")
-}
-
-func TestJarsThatAreNotTheOnesKnown(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	require.ErrorContains(t, verify(dir), "210 jars are missing, such as HikariCP-java7-2.4.13.jar")
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "HikariCP-java7-2.4.13.jar"), []byte("PK"), 0o600))
-	require.ErrorContains(t, verify(dir), "HikariCP-java7-2.4.13.jar is not the one that this flightbill knows")
-	require.NoError(t, os.Rename(filepath.Join(dir, "HikariCP-java7-2.4.13.jar"), filepath.Join(dir, "another.jar")))
-	require.ErrorContains(t, verify(dir), "another.jar is not the one that this flightbill knows")
 }
 
 func pids(c *Cluster) (all []int) {

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/flightbill/flightbill/internal/javajars"
 )
 
 // Process is one process of a cluster. Its methods are safe to call at once, but what two of them make of each other is
@@ -188,7 +190,7 @@ func (p *Process) log() string { return filepath.Join(p.cluster.dir, p.name+".lo
 
 func (p *Process) logTail() string {
 	content, _ := os.ReadFile(p.log())
-	return tail(string(content))
+	return javajars.Tail(string(content))
 }
 
 // portTaken says whether the process ended because another took its port between our choosing and its using it.

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/flightbill/flightbill/internal/javajars"
 )
 
 // Format is how rows are written.
@@ -166,7 +168,7 @@ func (c *Cluster) do(ctx context.Context, method, url, contentType string, body 
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s", resp.Status, tail(string(text)))
+		return nil, fmt.Errorf("%s: %s", resp.Status, javajars.Tail(string(text)))
 	}
 	return text, nil
 }

@@ -146,20 +146,23 @@ func issueByHand(ctx context.Context, pool *pgxpool.Pool, _, _ int) (seconds flo
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		for _, sql := range []string{
 			`SELECT count(*) FROM (SELECT id FROM invoices WHERE status = 'DRAFT' AND closes_on <= $1 ORDER BY id FOR UPDATE) AS locked`,
-			`WITH sums AS (
-				SELECT c.invoice_id, sum(c.amount) AS subtotal, sum(c.tax_amount) AS tax
+			`WITH sums AS MATERIALIZED (
+				SELECT c.invoice_id, c.tax_category, c.tax_rate, sum(c.amount) AS base, round(sum(c.amount) * c.tax_rate, 2) AS tax
 				FROM charges c JOIN invoices i ON i.id = c.invoice_id
 				WHERE i.status = 'DRAFT' AND i.closes_on <= $1
-				GROUP BY c.invoice_id
+				GROUP BY c.invoice_id, c.tax_category, c.tax_rate
+			), taxes AS (
+				INSERT INTO invoice_taxes (invoice_id, category, rate, base, tax) SELECT * FROM sums
 			), numbers AS (
 				UPDATE customers c SET invoice_seq = c.invoice_seq + 1
 				FROM invoices i
 				WHERE i.customer_id = c.id AND i.status = 'DRAFT' AND i.closes_on <= $1
-				RETURNING i.id, c.code || '-' || lpad(c.invoice_seq::text, 6, '0') AS number, c.name, c.payment_terms_days
+				RETURNING i.id, c.code || '-' || lpad(c.invoice_seq::text, 6, '0') AS number, c.name, c.payment_terms_days,
+					jsonb_build_object('code', c.code, 'name', c.name) AS bill_to
 			)
 			UPDATE invoices i SET status = 'PENDING', number = n.number, subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
-				bill_to_name = n.name, issued_at = now(), due_on = $1::date + n.payment_terms_days
-			FROM sums s JOIN numbers n ON n.id = s.invoice_id
+				bill_to_name = n.name, bill_to = n.bill_to, issued_at = now(), due_on = $1::date + n.payment_terms_days
+			FROM (SELECT invoice_id, sum(base) AS subtotal, sum(tax) AS tax FROM sums GROUP BY invoice_id) AS s JOIN numbers n ON n.id = s.invoice_id
 			WHERE i.id = s.invoice_id`,
 		} {
 			if _, err := tx.Exec(ctx, sql, closingDate); err != nil {

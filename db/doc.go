@@ -10,6 +10,7 @@
 //   - SaveFlights, AdjustFlight and the run functions put queries together into what the
 //     workers do.
 //   - VoidInvoice, Enqueue, ReadInvoice and the like are what commands do and show.
+//   - BankEntries and Journal are what the bank said, and what a ledger is told.
 //   - Flights is the built-in flight source.
 //
 // Its folders are packages of their own: imports loads CSV files, exports writes
@@ -27,7 +28,9 @@
 //	                   one, by its import, SHARE ROW EXCLUSIVE: only those who write there wait
 //	customers          by id
 //	billed_flights     by flight_id
-//	invoices           by id
+//	bank_entries       by an import of the bank's file, SHARE ROW EXCLUSIVE: one at a time; by who
+//	                   books or ignores an entry, its row
+//	invoices           by id; an import books in the order of each entry's first invoice
 //	deliveries         by id
 //	river_job          by id
 //	queue_promises     after a claim, the process's own, and those of killed ones

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -71,6 +72,7 @@ type Invoice struct {
 
 	Charges     []InvoiceCharge
 	LateFlights []LateFlight
+	Payments    []Payment
 	Events      []dbsqlc.InvoiceEventsRow
 }
 
@@ -144,6 +146,9 @@ func ReadInvoice(ctx context.Context, db dbsqlc.DBTX, name string) (*Invoice, er
 	}
 	if invoice.LateFlights, err = readLateFlights(ctx, q, row.ID); err != nil {
 		return nil, fmt.Errorf("read why flights of invoice %s are late: %w", name, err)
+	}
+	if invoice.Payments, err = ListPayments(ctx, db, PaymentFilter{InvoiceID: &row.ID, MaxRows: math.MaxInt32}); err != nil {
+		return nil, err
 	}
 	if invoice.Events, err = q.InvoiceEvents(ctx, row.ID); err != nil {
 		return nil, fmt.Errorf("read the story of invoice %s: %w", name, err)

@@ -26,7 +26,7 @@ import (
 )
 
 // steps is how many migrations there are in all.
-const steps = db.RiverVersion + 15
+const steps = db.RiverVersion + 18
 
 func setupEmpty(t *testing.T) *testBundle {
 	t.Helper()

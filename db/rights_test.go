@@ -23,6 +23,8 @@ airport_codes
 airports
     accountant: SELECT, INSERT, UPDATE, DELETE
     reporter server: SELECT
+bank_entries
+    accountant reporter server: SELECT
 billed_flights
     accountant reporter: SELECT
     server: SELECT, INSERT (flight_id customer_id landed_on facts billed_at declared)
@@ -88,6 +90,11 @@ invoices
 issuers
     accountant: SELECT, INSERT
     reporter server: SELECT
+journal
+    accountant reporter server: SELECT
+ledger_accounts
+    accountant: SELECT, INSERT, UPDATE, DELETE
+    reporter server: SELECT
 overlapping_flights
     accountant reporter server: SELECT
 payments
@@ -123,6 +130,7 @@ webhooks
     reporter: SELECT (id target events created_at stopped_at stopped_reason removed_at active)
     server: SELECT, UPDATE (stopped_at stopped_reason)
 sequence aircraft_id_seq
+sequence bank_entries_id_seq
 sequence changed_tariffs_id_seq
 sequence charges_id_seq
 sequence customer_aircraft_id_seq
@@ -138,14 +146,19 @@ sequence river_job_id_seq
 sequence river_notification_id_seq
 sequence tariffs_id_seq
 sequence webhooks_id_seq
+add_bank_entries(): accountant
 adjust_flight(): accountant server
 airport_form(): accountant reporter server
 airports_have_codes(): of a trigger
 announce_flights(): 
+bank_entries_stay(): of a trigger
+bank_entry_left(): 
+bank_entry_reference(): 
 bill_to(): 
 billing_runs_only_forward(): of a trigger
-charge_interest(): accountant
 billing_runs_tell(): of a trigger
+book_bank_entry(): accountant
+charge_interest(): accountant
 charges_join_drafts_only(): of a trigger
 charges_stay_as_issued(): of a trigger
 check_payment(): 
@@ -156,8 +169,8 @@ complete_flight_jobs(): server
 currency_rate(): 
 customers_keep_numbers(): of a trigger
 deliveries_stay(): of a trigger
-draft_sums(): accountant reporter server
 documents_stay_as_given(): of a trigger
+draft_sums(): accountant reporter server
 end_flight_jobs(): server
 enqueue_as_jobs(): 
 enqueue_deliveries(): 
@@ -174,6 +187,7 @@ flight_processing_queue_insert(): of a trigger
 flight_processing_queue_update(): of a trigger
 gathered_flights_commit(): of a trigger
 hold_flight_jobs(): 
+ignore_bank_entry(): accountant
 invoice_taxes_make_totals(): of a trigger
 invoice_to_settle(): 
 invoices_record_event(): of a trigger
@@ -183,6 +197,7 @@ is_queue_admin(): everybody
 issue_drafts(): server
 issuers_stay(): of a trigger
 mark_invoice_paid(): accountant
+match_bank_entries(): accountant
 minor_units(): accountant reporter server
 open_amount(): 
 open_draft(): server
@@ -196,9 +211,9 @@ refuse_flight_id():
 refuse_removal(): of a trigger
 refuse_replica(): everybody
 refuse_voided_flights(): 
-reverse_payment(): accountant
 remove_documents(): 
 retry_deliveries(): accountant
+reverse_payment(): accountant
 revive_flight_jobs(): 
 river_job_state_in_bitmask(): everybody
 save_flights(): server

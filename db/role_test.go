@@ -87,7 +87,7 @@ func TestEnqueuerHasNothingElse(t *testing.T) {
 func TestDefinersFixTheirSearchPath(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.Equal(t, "adjust_flight airports_have_codes enqueue_flights flight_processing_queue_delete flight_processing_queue_finish flight_processing_queue_insert gathered_flights_commit invoices_record_event is_queue_admin issue_drafts mark_invoice_paid price_book_changed rebill_invoice tariffs_changed tariffs_do_not_overlap unmark_invoice_paid void_invoice", get[string](t, b,
+	require.Equal(t, "add_bank_entries adjust_flight airports_have_codes billing_runs_tell book_bank_entry charge_interest enqueue_flights flight_processing_queue_delete flight_processing_queue_finish flight_processing_queue_insert gathered_flights_commit ignore_bank_entry invoices_record_event invoices_tell is_queue_admin issue_drafts mark_invoice_paid match_bank_entries price_book_changed rebill_invoice record_payment retry_deliveries reverse_payment set_off tariffs_changed tariffs_do_not_overlap unmark_invoice_paid void_invoice write_off_rounding", get[string](t, b,
 		`SELECT string_agg(DISTINCT proname, ' ' ORDER BY proname) FROM pg_proc WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace`))
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_proc
 		WHERE prosecdef AND pronamespace = 'flightbill'::regnamespace AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(proconfig, '{}'))`))

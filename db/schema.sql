@@ -4643,9 +4643,6 @@ GRANT SELECT ON TABLE flightbill.bank_entries TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.bank_entries TO flightbill_accountant;
 
 REVOKE ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) FROM PUBLIC;
-GRANT ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) TO flightbill_accountant;
-GRANT ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) TO flightbill_server;
-GRANT ALL ON FUNCTION flightbill.bank_entry_left(entry flightbill.bank_entries) TO flightbill_reporter;
 
 REVOKE ALL ON FUNCTION flightbill.bank_entry_reference(entry flightbill.bank_entries, nth integer) FROM PUBLIC;
 

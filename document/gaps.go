@@ -50,8 +50,8 @@ func IssuerGaps(i *Issuer, categories []billing.TaxCategory) []Gap {
 		switch category {
 		case billing.TaxExport:
 			g.need("vat_id", i.VATID, "tax_category export (EN 16931, BR-G-02)")
-		case billing.TaxOutside:
-			g.need("legal_id", i.LegalID, "tax_category outside, whose e-invoices have no VAT ids (EN 16931, BR-O-02, BR-CO-26)")
+		case billing.TaxOutside: // on invoices of their own, without VAT ids
+			g.need("legal_id", i.LegalID, "tax_category outside (EN 16931, BR-O-02, BR-CO-26)")
 		default:
 			g.need("vat_id", i.VATID+i.TaxRegistration, "e-invoices with tax, or exempt from it; or tax_registration (EN 16931, BR-S-02, BR-E-02, BR-AE-02, BR-Z-02)")
 		}

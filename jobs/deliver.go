@@ -88,21 +88,21 @@ func notTaken(format string, args ...any) *failure {
 
 // Work makes one try.
 func (w *Deliver) Work(ctx context.Context, job *river.Job[DeliverArgs]) error {
-	delivery, err := w.read(ctx, job)
+	d, err := w.read(ctx, job)
 	if err != nil {
 		return w.databaseFailed(ctx, job, "read", err)
 	}
-	if delivery == nil {
+	if d == nil {
 		return nil // done before, or another job's
 	}
 	trying, cancel := context.WithTimeout(ctx, deliveryTimeout)
 	defer cancel()
-	failure := w.send(trying, job.Args.DeliveryID, delivery)
+	failure := w.send(trying, job.Args.DeliveryID, d)
 	if failure != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err() // River puts the job back as it was
 	}
 	if failure != nil && failure.gone {
-		if err := w.stop(ctx, delivery, failure.reason); err != nil {
+		if err := w.stop(ctx, d, failure.reason); err != nil {
 			return w.databaseFailed(ctx, job, "stop the webhook of", err)
 		}
 	}
@@ -128,12 +128,14 @@ func (w *Deliver) Work(ctx context.Context, job *river.Job[DeliverArgs]) error {
 	if failure != nil {
 		end.LastError = &failure.reason
 	}
-	if err := dbsqlc.New(w.Pool).DeliveryEnd(ctx, end); err != nil {
+	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout) // what is there is not sent again for a stop
+	defer cancel()
+	if err := dbsqlc.New(w.Pool).DeliveryEnd(writing, end); err != nil {
 		return w.databaseFailed(ctx, job, "write what came of", err)
 	}
 	if end.Spent > 0 {
-		w.Stats.delivery(delivery.Kind, end.State)
-		w.log(ctx, job, delivery, end)
+		w.Stats.delivery(d.Kind, end.State)
+		w.log(ctx, d, end)
 	}
 	return result
 }
@@ -156,48 +158,55 @@ func backoff(job *rivertype.JobRow, id string) time.Duration {
 	return pause + pause*time.Duration(hash.Sum32()%1000)/10_000
 }
 
-func (w *Deliver) read(ctx context.Context, job *river.Job[DeliverArgs]) (*dbsqlc.DeliveryGetRow, error) {
-	delivery, err := dbsqlc.New(w.Pool).DeliveryGet(ctx, dbsqlc.DeliveryGetParams{ID: job.Args.DeliveryID, JobID: job.ID})
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil //nolint:nilnil // nothing to do is no error
-	case err != nil:
-		return nil, err
-	case delivery.State != db.DeliveryPending && delivery.State != db.DeliveryFailed:
-		return nil, nil //nolint:nilnil // the same
-	}
-	return &delivery, nil
+// delivery is a message to one receiver, and what a webhook's is signed with.
+type delivery struct {
+	dbsqlc.DeliveryGetRow
+
+	secrets []string
 }
 
-func (w *Deliver) send(ctx context.Context, id string, delivery *dbsqlc.DeliveryGetRow) *failure {
-	if delivery.Kind == db.ByMail {
+// read returns nil where there is nothing to do.
+func (w *Deliver) read(ctx context.Context, job *river.Job[DeliverArgs]) (*delivery, error) {
+	q := dbsqlc.New(w.Pool)
+	row, err := q.DeliveryGet(ctx, dbsqlc.DeliveryGetParams{ID: job.Args.DeliveryID, JobID: job.ID})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil //nolint:nilnil // see above
+	case err != nil:
+		return nil, err
+	case row.State != db.DeliveryPending && row.State != db.DeliveryFailed:
+		return nil, nil //nolint:nilnil // see above
+	}
+	d := &delivery{DeliveryGetRow: row}
+	if row.WebhookID != nil {
+		d.secrets, err = q.WebhookSecrets(ctx, dbsqlc.WebhookSecretsParams{WebhookID: *row.WebhookID, Now: w.Now()})
+	}
+	return d, err
+}
+
+func (w *Deliver) send(ctx context.Context, id string, d *delivery) *failure {
+	if d.Kind == db.ByMail {
 		if w.Mail == nil {
 			return &failure{wait: true, reason: "no mail server is set: set FLIGHTBILL_SMTP_HOST, and restart flightbill serve"}
 		}
-		return w.Mail.send(ctx, id, delivery)
+		return w.Mail.send(ctx, id, d.DeliveryGetRow)
 	}
-	if !delivery.WebhookActive {
-		if delivery.StoppedReason != "" {
-			return &failure{final: true, reason: "the webhook was stopped: " + delivery.StoppedReason}
+	if !d.WebhookActive {
+		if d.StoppedReason != "" {
+			return &failure{final: true, reason: "the webhook was stopped: " + d.StoppedReason}
 		}
 		return &failure{final: true, reason: "the webhook was removed"}
 	}
-	now := w.Now()
-	secrets, err := dbsqlc.New(w.Pool).WebhookSecrets(ctx, dbsqlc.WebhookSecretsParams{WebhookID: *delivery.WebhookID, Now: now})
-	if err != nil {
-		w.database.Met(err)
-		return notTaken("the secrets of the webhook could not be read: %v", err)
-	}
-	return w.Webhooks.send(ctx, message{id: id, url: delivery.Url, at: now, body: delivery.Payload, secrets: secrets})
+	return w.Webhooks.send(ctx, message{id: id, url: d.Url, at: w.Now(), body: d.Payload, secrets: d.secrets})
 }
 
 // stop ends a webhook whose receiver wants no more.
-func (w *Deliver) stop(ctx context.Context, delivery *dbsqlc.DeliveryGetRow, reason string) error {
+func (w *Deliver) stop(ctx context.Context, d *delivery, reason string) error {
 	now := w.Now()
-	stopped, err := dbsqlc.New(w.Pool).WebhookStop(ctx, dbsqlc.WebhookStopParams{ID: *delivery.WebhookID, At: &now, Reason: &reason})
+	stopped, err := dbsqlc.New(w.Pool).WebhookStop(ctx, dbsqlc.WebhookStopParams{ID: *d.WebhookID, At: &now, Reason: &reason})
 	if stopped > 0 {
 		w.Logger.WarnContext(ctx, "a webhook's receiver wants no more: it is told nothing from now on; add the webhook again, if it shall be",
-			"webhook", *delivery.WebhookID, "target", delivery.Target, "reason", reason)
+			"webhook", *d.WebhookID, "target", d.Target, "reason", reason)
 	}
 	return err
 }
@@ -214,11 +223,11 @@ func (w *Deliver) databaseFailed(ctx context.Context, job *river.Job[DeliverArgs
 	return river.JobSnooze(deliveryAgain)
 }
 
-func (w *Deliver) log(ctx context.Context, job *river.Job[DeliverArgs], delivery *dbsqlc.DeliveryGetRow, end dbsqlc.DeliveryEndParams) {
-	what := []any{"delivery", job.Args.DeliveryID, "event", delivery.Event, "kind", delivery.Kind, "target", delivery.Target}
+func (w *Deliver) log(ctx context.Context, d *delivery, end dbsqlc.DeliveryEndParams) {
+	what := []any{"delivery", end.ID, "event", d.Event, "kind", d.Kind, "target", d.Target}
 	switch end.State {
 	case db.DeliveryGivenUp:
-		w.Logger.WarnContext(ctx, "a delivery is given up; once what it says is put right: flightbill deliveries retry "+job.Args.DeliveryID, append(what, "reason", *end.LastError)...)
+		w.Logger.WarnContext(ctx, "a delivery is given up; once what it says is put right: flightbill deliveries retry "+end.ID, append(what, "reason", *end.LastError)...)
 	case db.DeliveryFailed:
 		w.Logger.InfoContext(ctx, "a delivery failed and will be tried again", append(what, "reason", *end.LastError, "next_at", end.NextAt.UTC().Format(time.RFC3339))...)
 	default:

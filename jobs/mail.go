@@ -53,7 +53,7 @@ type mailPayload struct {
 // send makes one try. A refusal for good is the server's own, by a code of 500 and above;
 // all else may be better at the next try: a server that is away, that hangs up, or that does
 // not know the login.
-func (s *MailSender) send(ctx context.Context, id string, delivery *dbsqlc.DeliveryGetRow) *failure {
+func (s *MailSender) send(ctx context.Context, id string, delivery dbsqlc.DeliveryGetRow) *failure {
 	var payload mailPayload
 	if err := json.Unmarshal(delivery.Payload, &payload); err != nil {
 		return &failure{final: true, reason: fmt.Sprintf("what is to be mailed cannot be read: %v", err)}
@@ -108,7 +108,7 @@ func (s *MailSender) hand(ctx context.Context, msg *gomail.Msg) error {
 }
 
 // message is the same at each try, by its id too.
-func (s *MailSender) message(id string, delivery *dbsqlc.DeliveryGetRow, payload mailPayload) (*gomail.Msg, error) {
+func (s *MailSender) message(id string, delivery dbsqlc.DeliveryGetRow, payload mailPayload) (*gomail.Msg, error) {
 	from, err := mail.ParseAddress(payload.From)
 	if err != nil {
 		return nil, fmt.Errorf("the issuer's mail_from %q is no address: %w", payload.From, err)
@@ -144,7 +144,7 @@ type mailText struct{ invoice, creditNote, subject, body string }
 
 var mailWords = map[string]mailText{
 	"en": {"Invoice", "Credit note", "%s %s from %s", "Dear Sir or Madam,\n\nplease find attached: %s %s.\n\nKind regards\n%s\n"},
-	"de": {"Rechnung", "Gutschrift", "%s %s von %s", "Guten Tag,\n\nanbei erhalten Sie: %s %s.\n\nMit freundlichen Grüßen\n%s\n"},
+	"de": {"Rechnung", "Rechnungskorrektur", "%s %s von %s", "Guten Tag,\n\nanbei erhalten Sie: %s %s.\n\nMit freundlichen Grüßen\n%s\n"},
 	"fr": {"Facture", "Avoir", "%s %s de %s", "Madame, Monsieur,\n\nveuillez trouver ci-joint : %s %s.\n\nCordialement,\n%s\n"},
-	"es": {"Factura", "Nota de crédito", "%s %s de %s", "Estimados señores:\n\nAdjuntamos: %s %s.\n\nAtentamente,\n%s\n"},
+	"es": {"Factura", "Factura rectificativa", "%s %s de %s", "Estimados señores:\n\nAdjuntamos: %s %s.\n\nAtentamente,\n%s\n"},
 }

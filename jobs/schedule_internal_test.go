@@ -27,6 +27,27 @@ func TestAtRunTime(t *testing.T) {
 	require.Equal(t, instant(t, "2027-03-27T01:00:00Z"), schedule.Next(at))
 }
 
+// The flights of the days before are reconciled two hours after the run, by a job of that day.
+func TestReconciliationIsScheduled(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("Pacific/Auckland")
+	require.NoError(t, err)
+	book := &db.PriceBook{Calendar: billing.Calendar{Location: zone, Start: billing.NewDate(2026, 1, 1)}}
+	kept := func() *db.PriceBook { return book }
+	for from, want := range map[string]string{
+		"2026-06-10T12:00:00Z": "2026-06-10T15:00:00Z", // midnight there: at 03:00
+		"2026-06-10T14:00:00Z": "2026-06-10T15:00:00Z",
+		"2026-06-10T15:00:00Z": "2026-06-11T15:00:00Z",
+	} {
+		require.Equal(t, instant(t, want), afterRunTime(kept, reconcileAfterRun).Next(instant(t, from)).UTC())
+	}
+	require.Equal(t, "reconcile_flights", ReconcileFlightsArgs{}.Kind())
+	require.True(t, ReconcileFlightsArgs{}.InsertOpts().UniqueOpts.ByArgs)
+	require.Greater(t, (&ReconcileFlights{}).Timeout(nil), 5*time.Minute)
+	now := func() time.Time { return instant(t, "2026-06-10T15:00:00Z") }
+	require.Len(t, periodicJobs(kept, now, time.Minute, true, newHeartbeats()), 1+len(periodicJobs(kept, now, time.Minute, false, newHeartbeats())))
+}
+
 func TestEveryIsAligned(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -339,9 +339,8 @@ WHERE l.amount <> 0;
 
 GRANT SELECT ON flightbill.bank_entries, flightbill.ledger_accounts, flightbill.journal TO flightbill_server, flightbill_reporter, flightbill_accountant;
 GRANT INSERT, UPDATE, DELETE ON flightbill.ledger_accounts TO flightbill_accountant;
-GRANT EXECUTE ON FUNCTION flightbill.add_bank_entries, flightbill.match_bank_entries, flightbill.book_bank_entry, flightbill.ignore_bank_entry,
-    flightbill.bank_entry_left TO flightbill_accountant;
-GRANT EXECUTE ON FUNCTION flightbill.bank_entry_left TO flightbill_server, flightbill_reporter;
+GRANT EXECUTE ON FUNCTION flightbill.add_bank_entries, flightbill.match_bank_entries, flightbill.book_bank_entry, flightbill.ignore_bank_entry
+    TO flightbill_accountant;
 
 -- +goose Down
 SET LOCAL search_path = pg_catalog, pg_temp;

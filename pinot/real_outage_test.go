@@ -37,6 +37,15 @@ func rowOf(id string) pinottest.Rows {
 	return pinottest.CSV(flightsHeader, id+",,UAL,,,1,KEWR,KIAH,,,,")
 }
 
+// requireNoList checks that a list of flights, and their number, are not vouched for.
+func requireNoList(t *testing.T, s *Source) {
+	t.Helper()
+	_, err := s.List(t.Context(), time.Unix(0, 0), time.Now(), "")
+	require.Equal(t, billing.Outage, kindOf(t, err), "%v", err)
+	_, err = s.Count(t.Context(), time.Unix(0, 0), time.Now())
+	require.Equal(t, billing.Outage, kindOf(t, err), "%v", err)
+}
+
 //nolint:paralleltest // see above
 func TestRealServerOutages(t *testing.T) {
 	cluster := pinottest.Outage(t)
@@ -78,6 +87,7 @@ func TestRealServerOutages(t *testing.T) {
 		require.Equal(t, billing.Outage, kindOf(t, err), "%v", err)
 		require.ErrorContains(t, err, "exception 42") // 425 or 427
 	}
+	requireNoList(t, single)
 
 	// Once its session has expired Pinot forgets the server. Where there is no other, there is nobody to ask; where
 	// there is, Pinot vouches for an answer without the other's rows. Nothing in it tells that from an unknown flight.
@@ -97,6 +107,7 @@ func TestRealServerOutages(t *testing.T) {
 		require.ErrorContains(t, err, "it had no server to ask")
 	}
 	require.Equal(t, billing.Outage, kindOf(t, single.Check(ctx)))
+	requireNoList(t, single)
 	for _, id := range []string{"A", "B"} {
 		if _, err := split.Flight(ctx, id); id != missing {
 			require.NoError(t, err)
@@ -112,6 +123,7 @@ func TestRealServerOutages(t *testing.T) {
 
 	// Stopped in order, it is forgotten at once.
 	require.NoError(t, down.Stop(ctx))
+	requireNoList(t, single)
 	for _, err := range all(t, lookup{single, "A"}, lookup{single, "none"}) {
 		require.Equal(t, billing.Outage, kindOf(t, err), "%v", err)
 	}

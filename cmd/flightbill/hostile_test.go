@@ -98,12 +98,18 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 
 	tariffs := filepath.Join(t.TempDir(), "tariffs.csv")
 	require.NoError(t, os.WriteFile(tariffs, []byte(pricedTariffs+`"`+name+`","`+name+`",per_flight,"`+name+`",,any,,,,,,1,,EUR,0,2012-01-01,,`+"\n"), 0o600))
+	statement := filepath.Join(t.TempDir(), "bank.csv")
+	require.NoError(t, os.WriteFile(statement, []byte(`booking_day,amount,currency,reference,payer`+"\n"+`2013-01-10,1,EUR,"`+name+`","`+name+`"`+"\n"), 0o600))
+	flightbill("", "bank", "import", statement)
+	flightbill("", "accounts", "set", "revenue="+name)
 	lists := map[string][]string{
+		"bank import": {statement, "--dry-run"}, "bank list": nil, "accounts": nil, "journal": nil,
 		"consolidate": {"--dry-run", "--run-date", "2013-01-20"}, "invoices list": nil, "invoices show": {"EACH-000001"}, "overlaps": nil,
 		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "settings": nil, "issuer": nil, "customers": nil, "customers check": nil, "migrate status": nil, "migrate grant": {"reporter"},
 		"pinot check": {"W1"}, "price": {"E1"}, "tariffs check": {tariffs},
 		"webhooks list": nil, "deliveries list": nil,
-		"tariffs try": {tariffs, "--from", "2013-01-01", "--to", "2013-01-31"},
+		"tariffs try":   {tariffs, "--from", "2013-01-01", "--to", "2013-01-31"},
+		"payments list": nil, "statement": {"EACH"}, "aging": nil, "interest": {"--dry-run"},
 	}
 	login := "r\x1b[2J'\nFAKE" + pool.Config().ConnConfig.Database
 	quoted := pgx.Identifier{login}.Sanitize()
@@ -121,6 +127,9 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	require.Contains(t, members, memberView{Login: login})
 	status, _ = flightbill("", "migrate", "grant", "reporter", login, "--json")
 	require.Equal(t, exitUsage, status)
+	status, out = flightbill("", "payments", "record", "EACH-000001", "1.00", "--reference", name)
+	require.Equal(t, exitDone, status)
+	require.Contains(t, out, "EACH-000001 is PENDING, 4.00 EUR open")
 	// After the lists that need them as they are, some are changed.
 	status, _ = flightbill("", "void", "EACH-000001", "--reason", name)
 	require.Equal(t, exitDone, status)
@@ -160,6 +169,7 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	for _, args := range [][]string{
 		{hostile}, {"invoices", "show", hostile}, {"invoices", "list", "--customer", hostile}, {"enqueue", hostile}, {"enqueue", "--file", hostile},
 		{"import", "customers", hostile}, {"--" + hostile}, {"settings", "set", hostile}, {"issuer", "set", hostile}, {"issuer", "set", "street=" + hostile}, {"issuer", "set", "logo=@" + hostile}, {"customers", "check", hostile}, {"void", hostile, "--reason", hostile}, {"correct", hostile}, {"price", hostile}, {"price", "E1", "--customer", hostile},
+		{"bank", "import", hostile}, {"bank", "book", hostile, hostile}, {"bank", "book", "1", hostile, hostile}, {"bank", "ignore", "1", "--reason", hostile}, {"accounts", "set", hostile},
 		{"webhooks", "add", hostile}, {"webhooks", "add", "https://" + hostile}, {"webhooks", "rotate", hostile}, {"deliveries", "retry", hostile}, {"deliveries", "list", "--state", hostile},
 		{"migrate", "grant", hostile}, {"migrate", "grant", "reporter", hostile[:40]},
 	} {
@@ -168,6 +178,8 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	flightbill("code,name,billing_frequency\n"+hostile+",,\n", "import", "customers", "-")
 	flightbill(hostile, "enqueue", "--file", "-")
 	flightbill(hostile, "import", "tariffs", "-")
+	flightbill(hostile, "bank", "import", "-")
+	flightbill("<a>"+hostile, "bank", "import", "-")
 	flightbill(hostile, "tariffs", "try", "-", "--from", "2013-01-01", "--to", "2013-01-31")
 }
 

@@ -75,21 +75,22 @@ func (a *app) newInvoicesCommand() *cobra.Command {
 
 // invoiceView is an invoice in a list.
 type invoiceView struct {
-	ID       int64           `json:"id"`
-	Number   *string         `json:"number"`
-	Customer string          `json:"customer"`
-	Kind     string          `json:"kind"`
-	ClosesOn billing.Date    `json:"closes_on"`
-	Status   string          `json:"status"`
-	Charges  int64           `json:"charges"`
-	Currency string          `json:"currency"`
-	Outside  bool            `json:"outside_scope"` // of VAT
-	Subtotal decimal.Decimal `json:"subtotal"`
-	Tax      decimal.Decimal `json:"tax"`
-	Total    decimal.Decimal `json:"total"`
-	IssuedAt *time.Time      `json:"issued_at"`
-	DueOn    billing.Date    `json:"due_on"`
-	PaidAt   *time.Time      `json:"paid_at"`
+	ID       int64            `json:"id"`
+	Number   *string          `json:"number"`
+	Customer string           `json:"customer"`
+	Kind     string           `json:"kind"`
+	ClosesOn billing.Date     `json:"closes_on"`
+	Status   string           `json:"status"`
+	Charges  int64            `json:"charges"`
+	Currency string           `json:"currency"`
+	Outside  bool             `json:"outside_scope"` // of VAT
+	Subtotal decimal.Decimal  `json:"subtotal"`
+	Tax      decimal.Decimal  `json:"tax"`
+	Total    decimal.Decimal  `json:"total"`
+	IssuedAt *time.Time       `json:"issued_at"`
+	DueOn    billing.Date     `json:"due_on"`
+	PaidAt   *time.Time       `json:"paid_at"`
+	Open     *decimal.Decimal `json:"open"` // of a draft: none; below 0: the customer's credit
 }
 
 func (a *app) listInvoices(ctx context.Context, pool *pgxpool.Pool, filter db.InvoiceFilter, asJSON bool) error {
@@ -100,16 +101,20 @@ func (a *app) listInvoices(ctx context.Context, pool *pgxpool.Pool, filter db.In
 	views := make([]invoiceView, len(invoices))
 	rows := make([][]string, len(invoices))
 	for i, v := range invoices {
-		views[i] = invoiceView{v.ID, v.Number, v.Customer, v.Kind, v.ClosesOn, v.Status, v.Charges, v.Currency, v.OutsideScope, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt}
+		views[i] = invoiceView{v.ID, v.Number, v.Customer, v.Kind, v.ClosesOn, v.Status, v.Charges, v.Currency, v.OutsideScope, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, db.DecimalOrNil(v.Open)}
+		open := ""
+		if v.Open.Valid {
+			open = money(v.Open.Decimal, v.Currency)
+		}
 		rows[i] = []string{
 			nameOf(v.Number, v.ID), v.Customer, kindOf(v.Kind, v.OutsideScope), v.ClosesOn.String(), v.Status, count(v.Charges),
-			money(v.Total, v.Currency), v.Currency, v.DueOn.String(),
+			money(v.Total, v.Currency), open, v.Currency, v.DueOn.String(),
 		}
 	}
 	if asJSON {
 		return printJSON(a.stdout, views)
 	}
-	if err := table(a.stdout, []string{"NUMBER", "CUSTOMER", "KIND", "CLOSES ON", "STATUS", ">CHARGES", ">TOTAL", "CURRENCY", "DUE ON"}, rows); err != nil {
+	if err := table(a.stdout, []string{"NUMBER", "CUSTOMER", "KIND", "CLOSES ON", "STATUS", ">CHARGES", ">TOTAL", ">OPEN", "CURRENCY", "DUE ON"}, rows); err != nil {
 		return err
 	}
 	if len(invoices) == int(filter.MaxRows) {
@@ -156,6 +161,8 @@ type invoiceDetail struct {
 	Credits      *string             `json:"credits"`     // of a credit note: the invoice that it voids; or the other way round
 	CreditedBy   string              `json:"credited_by"` // of a voided one: what voids it
 	Reason       *string             `json:"reason"`      // of a credit note, and of what voids one
+	Open         *decimal.Decimal    `json:"open"`        // of a draft: none; below 0: the customer's credit
+	Payments     []paymentView       `json:"payments"`
 	Charges      []chargeView        `json:"charges"`
 	LateFlights  []db.LateFlight     `json:"late_flights"`
 	Events       []eventView         `json:"events"`
@@ -193,7 +200,7 @@ func readInvoice(ctx context.Context, pool *pgxpool.Pool, name string) (*invoice
 	detail := &invoiceDetail{
 		v.ID, v.Number, v.Customer, v.BillToName, v.Kind, v.ClosesOn, v.Status, v.BillingHold && v.Status == "DRAFT", v.ParkedReason,
 		v.Currency, v.OutsideScope, v.Subtotal, v.Tax, v.Total, v.IssuedAt, v.DueOn, v.PaidAt, v.Credits, v.CreditedBy, v.Reason,
-		[]chargeView{}, v.LateFlights, []eventView{}, v.SubtotalSoFar, v.TaxSoFar,
+		db.DecimalOrNil(v.Open), paymentViews(v.Payments), []chargeView{}, v.LateFlights, []eventView{}, v.SubtotalSoFar, v.TaxSoFar,
 	}
 	for _, c := range v.Charges {
 		detail.Charges = append(detail.Charges, chargeView{c.FlightID, c.FlownOn, c.Code, c.Description, c.Quantity, c.UnitRate, c.Amount, c.TaxRate, c.TaxAmount, c.Late, c.Origin, c.Detail})
@@ -269,6 +276,15 @@ func (a *app) showInvoice(ctx context.Context, pool *pgxpool.Pool, name string, 
 		return err
 	}
 	a.sayf("\nSubtotal %s, tax %s, total %s %s", money(v.subtotal, v.Currency), money(v.tax, v.Currency), money(v.subtotal.Add(v.tax), v.Currency), v.Currency)
+	if v.Open != nil {
+		a.sayf("%s", openWords(*v.Open, v.Currency))
+	}
+	if len(v.Payments) > 0 {
+		a.sayf("")
+		if err := a.printPayments(v.Payments); err != nil {
+			return err
+		}
+	}
 	for i, late := range v.LateFlights {
 		if i == 0 {
 			a.sayf("")

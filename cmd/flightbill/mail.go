@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/document/render"
 	"github.com/flightbill/flightbill/jobs"
 )
 
@@ -17,11 +18,9 @@ func (a *app) mailSender(pool *pgxpool.Pool) *jobs.MailSender {
 	}
 	return &jobs.MailSender{
 		Host: c.SMTPHost, Port: c.SMTPPort, User: c.SMTPUser, Password: c.SMTPPassword, Security: jobs.SMTPSecurity(c.SMTPTLS),
-		Render: func(ctx context.Context, number string) (string, []byte, error) { return renderPDF(ctx, pool, number) },
+		Render: func(ctx context.Context, number string) (name string, pdf []byte, err error) {
+			pdf, err = db.GiveDocument(ctx, pool, number, render.PDF, a.now())
+			return number + "." + render.PDF.Ending(), pdf, err
+		},
 	}
-}
-
-// renderPDF makes the PDF of an invoice or credit note.
-func renderPDF(context.Context, *pgxpool.Pool, string) (name string, pdf []byte, err error) {
-	return "", nil, errors.New("invoices are not rendered yet")
 }

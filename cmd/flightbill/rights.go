@@ -18,6 +18,9 @@ var roleOf = map[string]string{
 	"flightbill invoices export": "accountant", "flightbill issuer set": "accountant",
 	"flightbill tariffs check": "accountant", "flightbill tariffs try": "accountant",
 	"flightbill webhooks add": "accountant", "flightbill webhooks rotate": "accountant", "flightbill webhooks remove": "accountant", "flightbill deliveries retry": "accountant",
+	"flightbill payments record": "accountant", "flightbill payments refund": "accountant", "flightbill payments reverse": "accountant",
+	"flightbill payments set-off": "accountant", "flightbill payments write-off": "accountant", "flightbill interest": "accountant",
+	"flightbill bank import": "accountant", "flightbill bank book": "accountant", "flightbill bank ignore": "accountant", "flightbill accounts set": "accountant",
 	"flightbill migrate up": ownerOnly, "flightbill migrate down": ownerOnly, "flightbill migrate grant": ownerOnly,
 	"flightbill settings set": ownerOnly, "flightbill maintain": ownerOnly,
 }

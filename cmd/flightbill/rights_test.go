@@ -130,6 +130,21 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 	require.NoError(t, err)
 	may("accountant", "", "invoices", "unpay", "EACH-000003", "--reason", "why")
 
+	bank := filepath.Join(t.TempDir(), "bank.csv")
+	require.NoError(t, os.WriteFile(bank, []byte("booking_day,amount,currency,reference\n"+time.Now().UTC().Format(time.DateOnly)+",0.01,EUR,thanks\n"+time.Now().UTC().Format(time.DateOnly)+",0.02,EUR,each 000003\n"), 0o600))
+	mayNot("reporter", "accountant", "bank", "import", bank)
+	may("accountant", "2 entries: 1 booked, 1 for you to look at, 0 imported before", "bank", "import", bank)
+	may("accountant", "entry 1 is booked on EACH-000003", "bank", "book", "1", "EACH-000003")
+	mayNot("reporter", "accountant", "bank", "book", "1", "EACH-000003")
+	mayNot("server", "accountant", "bank", "ignore", "1", "--reason", "why")
+	may("accountant", "is 4001, in all of the journal", "accounts", "set", "revenue=4001")
+	mayNot("reporter", "accountant", "accounts", "set", "revenue=4001")
+	for _, kind := range []string{"server", "reporter", "accountant"} {
+		may(kind, "each 000003", "bank", "list")
+		may(kind, "4001", "accounts")
+		may(kind, "payment", "journal")
+	}
+
 	mayNot("reporter", "accountant", "webhooks", "add", "https://example.test/")
 	may("accountant", "secret whsec_", "webhooks", "add", "https://user:password@example.test/")
 	may("accountant", "secret whsec_", "webhooks", "rotate", "1")

@@ -119,8 +119,8 @@ func (a *app) newRootCommand(env func(string) (string, bool)) *cobra.Command {
 	root.AddCommand(
 		a.newDemoCommand(), a.newServeCommand(), a.newMigrateCommand(), a.newImportCommand(), a.newExportCommand(), a.newTariffsCommand(), a.newEnqueueCommand(),
 		a.newConsolidateCommand(), a.newOverdueCommand(), a.newInvoicesCommand(), a.newVoidCommand(), a.newCorrectCommand(), a.newPriceCommand(), a.newOverlapsCommand(),
-		a.newReconcileCommand(), a.newCalendarCommand(), a.newBankCommand(), a.newJournalCommand(), a.newAccountsCommand(),
-		a.newWebhooksCommand(), a.newDeliveriesCommand(),
+		a.newPaymentsCommand(), a.newStatementCommand(), a.newAgingCommand(), a.newInterestCommand(), a.newBankCommand(), a.newJournalCommand(), a.newAccountsCommand(),
+		a.newReconcileCommand(), a.newCalendarCommand(), a.newWebhooksCommand(), a.newDeliveriesCommand(),
 		a.newIssuerCommand(), a.newCustomersCommand(), a.newUnmatchedCommand(), a.newSettingsCommand(), a.newMaintainCommand(), a.newPinotCommand(),
 	)
 	markUsageErrors(root)

@@ -211,12 +211,19 @@ BETA-000001,BETA,'=Beta,consolidated,PENDING,EUR,107.40,21.48,128.88,2026-01-31,
 BETA-000001,1,PENDING,BETA,F1,2026-01-15,LAND,'@Landing,3,35.80,107.40,0.2,21.48,EUR,false,
 ,2,DRAFT,BETA,F1,2026-01-15,LAND,'@Landing,3,35.80,107.40,0.2,21.48,EUR,true,
 `, b.export(exports.Charges, exports.Days{}))
+	b.exec(`SELECT record_payment('BETA-000001', 28.88, '2026-02-10')`)
+	journal := b.export(exports.Journal, exports.Days{})
+	require.Contains(t, journal, "entry,day,entered_at,document,customer,what,account,code,tax_category,tax_rate,currency,debit,credit\n"+
+		"invoice 1,2026-01-31,2026-01-31T23:30:00Z,BETA-000001,BETA,receivable,1200,,,,EUR,128.88,0\n"+
+		"invoice 1,2026-01-31,2026-01-31T23:30:00Z,BETA-000001,BETA,revenue,4000,LAND,,,EUR,0,107.40\n")
+	require.Contains(t, journal, ",BETA-000001,BETA,bank,1000,,,,EUR,28.88,0\n")
 	var february exports.Days
 	day, err := billing.ParseDate("2026-02-01")
 	require.NoError(t, err)
 	february.From = day
 	require.Equal(t, 1, strings.Count(b.export(exports.Invoices, february), "\n"))
 	require.Equal(t, 1, strings.Count(b.export(exports.Charges, february), "\n"))
+	require.Equal(t, 3, strings.Count(b.export(exports.Journal, february), "\n"))
 	_, err = exports.Export(t.Context(), b.reports, "sheep", exports.Days{}, os.Stdout, nil)
 	require.ErrorContains(t, err, `cannot export "sheep"`)
 }

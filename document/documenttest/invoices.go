@@ -41,7 +41,7 @@ func unpriced() map[string]*invoice {
 		"one-rate":       newInvoice(france, ireland).bill(landing, "79", "74.3", "233.123456").bill(parking, "2", "11"),
 		"several-rates":  newInvoice(ireland, germany).bill(landing, "79", "74").bill(passengers, "180", "0", "151").bill(exempt, "70"),
 		"exempt":         newInvoice(germany, spain).bill(exempt, "79", "74"),
-		"exempt-words":   newInvoice(spain, spain2).bill(landing.taxed(billing.TaxExempt, "Operador con tráfico internacional, art. 22 LIVA"), "79"),
+		"exempt-words":   newInvoice(spain, spain2).bill(landing.taxed(billing.TaxExempt, "Navegación aérea, art. 22 LIVA"), "79"),
 		"reverse-charge": newInvoice(france, germany).bill(landing.taxed(billing.TaxReverseCharge, ""), "79", "74"),
 		"reverse-code":   newInvoice(germany, ireland).bill(landing.taxed(billing.TaxReverseCharge, "VATEX-EU-AE"), "79").bill(parking, "3"),
 		"export":         newInvoice(ireland, emirates).bill(landing.taxed(billing.TaxExport, ""), "351"),
@@ -60,7 +60,7 @@ func unpriced() map[string]*invoice {
 		"credit-minimum": newInvoice(ireland, britain).bill(tariff{code: "LANDING", description: "Landing charge", unit: "TNE", rate: "12.5", minimum: "300", tax: "0.23"}, "-2", "-79").credit("GB-AIR-000007", "Landed elsewhere"),
 		"undone-credit":  newInvoice(ireland, germany).bill(landing, "79", "-12").refer("DE-AIR-CN000003", "The credit was a mistake"),
 		"late":           newInvoice(france, spain).bill(landing, "79", "74").late(landing, "66.4"),
-		"yen":            newInvoice(ireland, germany).bill(tariff{code: "LANDING", description: "着陸料", unit: "TNE", rate: "145.67", tax: "0.10"}, "79", "74.3").bill(tariff{code: "PAX", description: "Passenger charge", unit: "C62", rate: "310", tax: "0.10"}, "180").in("JPY"),
+		"yen":            newInvoice(ireland, germany).bill(tariff{code: "LANDING", description: "\u7740\u9678\u6599, landing", unit: "TNE", rate: "145.67", tax: "0.10"}, "79", "74.3").bill(tariff{code: "PAX", description: "Passenger charge", unit: "C62", rate: "310", tax: "0.10"}, "180").in("JPY"),
 		"tax-currency":   newInvoice(britain, france).bill(landing, "79", "74").bill(passengers, "180").taxIn("GBP", "0.85731"),
 		"tax-currency-credit": newInvoice(norway, norway2).bill(landing.at("0.25"), "-79").credit("NO-FLY-000012", "Cancelled").
 			taxIn("NOK", "11.4635"),
@@ -193,7 +193,7 @@ func plain(i document.Issuer) document.Issuer {
 }
 
 func plainParty(i document.Issuer) document.Issuer {
-	i.Street, i.City, i.Postcode = "", "", ""
+	i.Postcode, i.Subdivision = "", ""
 	return i
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/xml"
+	"errors"
 	"io"
 	"regexp"
 	"strings"
@@ -30,7 +31,7 @@ func texts(t require.TestingT, document []byte, name string) []string {
 	decoder := xml.NewDecoder(bytes.NewReader(document))
 	for {
 		token, err := decoder.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return found
 		}
 		require.NoError(t, err)
@@ -95,10 +96,10 @@ func TestNothingKnown(t *testing.T) {
 			assert.NotContains(t, string(b), "schemeID", name)
 		}
 	}
-	assert.Contains(t, einvoice.Missing(&document.Invoice{}), "invoice: a line")
+	assert.Contains(t, einvoice.Missing(&document.Invoice{}), "a line (EN 16931, BR-16)")
 	inv := documenttest.Invoice("tax-currency")
 	inv.TaxCurrencyRate = nil
-	assert.Equal(t, []string{"invoice: a rate of EUR in GBP, in which its tax is declared"}, einvoice.Missing(inv))
+	assert.Equal(t, []string{"the tax in GBP, in which it is declared: no rate was known on 2026-11-30"}, einvoice.Missing(inv))
 	assert.Empty(t, texts(t, written(t, inv, einvoice.UBL), "TaxCurrencyCode"))
 }
 

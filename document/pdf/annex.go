@@ -31,7 +31,7 @@ func (s *sheet) annex() {
 	cells := make([][]line, len(cs))
 	for _, charges := range s.flightsOf() {
 		first := charges[0]
-		id, route := first.FlightID, joined("–", first.Origin, first.Destination)
+		id, route := first.FlightID, s.joined("–", first.Origin, first.Destination)
 		if id == "" { // interest
 			id = first.Description
 		}
@@ -84,7 +84,7 @@ func (s *sheet) edges() {
 	pages := s.pdf.PageCount()
 	count := func(n int) string { return s.decimal(decimal.NewFromInt(int64(n)), 0) }
 	heading := s.short(s.title()+" "+s.inv.Number, width*0.55)
-	sender := s.short(joined(" · ", s.inv.Issuer.Name, s.inv.Issuer.VATID), width*0.42)
+	sender := s.short(s.joined(" · ", s.inv.Issuer.Name, s.inv.Issuer.VATID), width*0.42)
 	footer := s.short(sender, width*0.6)
 	for n := 1; n <= pages; n++ {
 		s.pdf.SetPage(n)

@@ -29,7 +29,7 @@ var printable = sync.OnceValues(func() (map[rune]bool, error) {
 	found := map[rune]bool{}
 	var buffer sfnt.Buffer
 	for r := rune(' '); r <= 0xffff; r++ { // fpdf panics at what is above
-		if !unicode.In(r, unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Common) || !unicode.IsGraphic(r) {
+		if !unicode.In(r, unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Common) || !unicode.IsGraphic(r) || r == unicode.ReplacementChar {
 			continue
 		}
 		has := true

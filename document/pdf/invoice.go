@@ -65,7 +65,7 @@ func (s *sheet) sender() {
 	for _, id := range s.ids(s.inv.Issuer.Party) {
 		add(small, id[0]+" "+id[1])
 	}
-	add(small, joined(" · ", s.inv.Issuer.ContactPhone, s.inv.Issuer.ContactEmail))
+	add(small, s.joined(" · ", s.inv.Issuer.ContactPhone, s.inv.Issuer.ContactEmail))
 	var brandLines []line
 	height := s.logo()
 	if height == 0 {
@@ -116,11 +116,11 @@ func (s *sheet) logo() (height float64) {
 
 // address is where a party is: street, town, country.
 func (s *sheet) address(p document.Party) []string {
-	town := joined(" ", p.Postcode, p.City)
+	town := s.joined(" ", p.Postcode, p.City)
 	if slices.Contains([]string{"AU", "CA", "GB", "IE", "IN", "NZ", "SG", "US", "ZA"}, p.Country) {
-		town = joined(" ", joined(", ", p.City, p.Subdivision), p.Postcode)
+		town = s.joined(" ", s.joined(", ", p.City, p.Subdivision), p.Postcode)
 	} else {
-		town = joined(", ", town, p.Subdivision)
+		town = s.joined(", ", town, p.Subdivision)
 	}
 	lines := []string{p.Street, town}
 	if region, err := language.ParseRegion(p.Country); err == nil {
@@ -135,7 +135,7 @@ func (s *sheet) address(p document.Party) []string {
 func (s *sheet) ids(p document.Party) [][2]string {
 	var ids [][2]string
 	for _, id := range [][2]string{{s.words.vatID, p.VATID}, {s.taxNumber, p.TaxRegistration}, {s.words.legalID, p.LegalID}} {
-		if id[1] != "" {
+		if s.joined("", id[1]) != "" {
 			ids = append(ids, id)
 		}
 	}
@@ -237,7 +237,7 @@ func (s *sheet) lines() {
 		cells := make([][]line, len(cs))
 		put := func(i int, st style, text string) { cells[i] = append(cells[i], s.wrap(st, cs[i].w-gap, text)...) }
 		put(0, body, l.Description)
-		put(0, small, joined(" · ", l.Code, s.howMany(l.Charges), s.marked(l.Correction, false)))
+		put(0, small, s.joined(" · ", l.Code, s.howMany(l.Charges), s.marked(l.Correction, false)))
 		put(1, body, s.decimal(s.signed(l.Quantity), 0))
 		put(2, body, s.unitOf(l.UnitCode))
 		put(3, body, s.decimal(l.UnitRate, digits))
@@ -288,7 +288,7 @@ func (s *sheet) taxName() string {
 
 // totals writes the sums, the tax by category and rate, and why what is not taxed is not.
 func (s *sheet) totals() {
-	const x, amountWidth = 96.0, 34.0
+	const x, amountWidth = 82.0, 34.0
 	cs := []column{{x: x, w: right - x - amountWidth}, {x: right - amountWidth, w: amountWidth, right: true}}
 	sum := func(st style, text, amount string) {
 		cells := [][]line{s.wrap(st, cs[0].w-gap, text), s.wrap(st, cs[1].w-gap, amount)}
@@ -299,7 +299,7 @@ func (s *sheet) totals() {
 	s.y += 2.5
 	sum(body, s.subtotal, s.money(s.signed(s.inv.Subtotal), s.inv.Currency))
 	for _, t := range s.inv.Taxes {
-		text := joined(" ", s.taxName(), s.share(t.Rate))
+		text := s.joined(" ", s.taxName(), s.share(t.Rate))
 		if category := s.categories[t.Category]; category != "" {
 			text += " (" + category + ")"
 		}
@@ -348,11 +348,11 @@ func (s *sheet) why(t document.Tax) string {
 	case isCode && words != "":
 		return words + " (" + t.Reason + ")"
 	case t.Category == billing.TaxReverseCharge && !strings.Contains(t.Reason, s.reasons["AE"]): // the law's own words
-		return joined(". ", s.reasons["AE"], t.Reason)
+		return s.joined(". ", s.reasons["AE"], t.Reason)
 	case t.Reason != "":
 		return t.Reason
 	default:
-		return s.share(t.Rate) + ": " + s.categories[t.Category]
+		return "" // its category stands beside the sum
 	}
 }
 
@@ -377,13 +377,13 @@ func (s *sheet) payment() {
 			{s.account, s.inv.Issuer.AccountName},
 			{s.paymentReference, s.inv.Number},
 		} {
-			if fact[1] != "" {
-				lines = append(lines, s.wrap(body, width-8, fact[0]+":  "+fact[1])...)
+			if value := s.joined("", fact[1]); value != "" {
+				lines = append(lines, s.wrap(body, width-8, fact[0]+":  "+value)...)
 			}
 		}
 	}
 	issuer := s.inv.Issuer
-	if contact := joined(", ", issuer.ContactName, issuer.ContactPhone, issuer.ContactEmail); contact != "" {
+	if contact := s.joined(", ", issuer.ContactName, issuer.ContactPhone, issuer.ContactEmail); contact != "" {
 		lines = append(lines, s.wrap(small, width-8, s.contact+": "+contact)...)
 	}
 	s.y += 4
@@ -403,7 +403,13 @@ func (s *sheet) payment() {
 	}
 }
 
-// joined joins what is not empty.
-func joined(between string, texts ...string) string {
-	return strings.Join(slices.DeleteFunc(texts, func(text string) bool { return text == "" }), between)
+// joined joins what is not empty, as it is printed.
+func (s *sheet) joined(between string, texts ...string) string {
+	var printed []string
+	for _, text := range texts {
+		if text = strings.TrimSpace(s.clean(text)); text != "" {
+			printed = append(printed, text)
+		}
+	}
+	return strings.Join(printed, between)
 }

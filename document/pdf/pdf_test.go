@@ -73,14 +73,19 @@ func example(flights int) *document.Invoice {
 	return inv
 }
 
-// logo draws one: a blue disc, transparent around it.
+// logo draws one: a tail fin in a blue disc, transparent around it.
 func logo() []byte {
-	const size = 160
-	picture := image.NewNRGBA(image.Rect(0, 0, 2*size, size))
-	for x := range 2 * size {
+	const size = 320
+	picture := image.NewNRGBA(image.Rect(0, 0, size, size))
+	for x := range size {
 		for y := range size {
 			dx, dy := x-size/2, y-size/2
-			if dx*dx+dy*dy < size*size/4 || x > size+10 && (y-size/2)*(y-size/2) < (2*size-x)*12 {
+			inDisc := dx*dx+dy*dy < size*size/4
+			inFin := y > 70 && y < 240 && x > 70+(y-70)*2/3 && x < 150+(y-70)/2
+			switch {
+			case inDisc && inFin:
+				picture.Set(x, y, color.NRGBA{255, 255, 255, 255})
+			case inDisc:
 				picture.Set(x, y, color.NRGBA{18, 62, 110, 255})
 			}
 		}
@@ -276,8 +281,8 @@ func TestReasons(t *testing.T) {
 		{billing.TaxExempt, "vatex-eu-148-g", "Exempt: article 148 of Directive 2006/112/EC, services for aircraft used for reward chiefly on international routes (vatex-eu-148-g)"},
 		{billing.TaxExempt, "VATEX-EU-309", "VATEX-EU-309"},
 		{billing.TaxExempt, "Artículo 22", "Artículo 22"},
-		{billing.TaxExport, "", "0%: export"},
-		{billing.TaxOutside, "", "0%: outside the scope of VAT"},
+		{billing.TaxExport, "", "VAT 0% (export) on €2,410.73 | €0.00"},
+		{billing.TaxOutside, "", "VAT 0% (outside the scope of VAT) on €2,410.73 | €0.00"},
 	} {
 		inv := example(1)
 		inv.Taxes[0].Category, inv.Taxes[0].Reason = c.category, c.reason
@@ -300,7 +305,7 @@ func TestLetters(t *testing.T) {
 		"two\nlines\ttabbed":              "two lines tabbed",
 		"\u202ereversed\u200b\u00ad":      "reversed",
 		"\x00\x1b[31mred":                 "  [31mred",
-		"bad \xff bytes":                  "bad \ufffd bytes",
+		"bad \xff bytes":                  "bad ? bytes",
 		`(a\b) \)`:                        `(a\b) \)`,
 		"{nb}":                            "{nb}",
 	} {

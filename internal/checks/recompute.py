@@ -562,18 +562,20 @@ class Sums:
 QUERIES = (
     "SELECT 'customer', id, code, billing_frequency, week_ends_on, payment_terms_days, invoice_seq, credit_note_seq FROM flightbill.customers",
     "SELECT 'invoice', id, number, customer_id, kind, to_char(closes_on, 'YYYY-MM-DD'), currency, status, subtotal, tax,"
-    " total, extract(epoch FROM issued_at), to_char(due_on, 'YYYY-MM-DD'), credits_invoice_id, reason FROM flightbill.invoices",
+    " total, extract(epoch FROM issued_at), to_char(due_on, 'YYYY-MM-DD'), credits_invoice_id, reason, outside_scope FROM flightbill.invoices",
     "SELECT 'flight', flight_id, customer_id, to_char(landed_on, 'YYYY-MM-DD'), revision FROM flightbill.billed_flights",
     "SELECT 'tax', invoice_id, category, rate, base, tax FROM flightbill.invoice_taxes",
     "SELECT 'void', flight_id, credit_note_id, currency, rebilled_at IS NOT NULL FROM flightbill.voided_flights",
+    "SELECT 'interest', id, invoice_id, interest_on, interest_through, code, quantity, unit_rate, amount, tax_rate, tax_amount"
+    " FROM flightbill.charges WHERE flight_id IS NULL",
     # Sorted so that one flight's charges come together; in which order the flights come does not matter.
     "SELECT 'charge', id, invoice_id, flight_id, tariff_id, code, quantity, unit_rate, amount, tax_rate, tax_amount,"
     " to_char(flown_on, 'YYYY-MM-DD'), late::int, coalesce(description, '') <> '', origin, tax_category FROM flightbill.charges"
-    " ORDER BY flight_id, id",
+    " WHERE flight_id IS NOT NULL ORDER BY flight_id, id",
 )
 
 Invoice = collections.namedtuple(
-    "Invoice", "id number customer kind closes_on currency status subtotal tax total issued due_on credits reason")
+    "Invoice", "id number customer kind closes_on currency status subtotal tax total issued due_on credits reason outside")
 
 
 def read_database(url):
@@ -675,6 +677,7 @@ class Comparison:
         self.voided_on = collections.defaultdict(set)   # credit note's id -> flight ids
         self.taxes = collections.defaultdict(dict)  # invoices.id -> (category, rate) -> base, tax
         self.voided = {}              # invoices.id -> ids of the credit notes that void it
+        self.interest = set()         # ids of invoices that have interest on them
         self.again = 0                # lines of re-billings and corrections
         self.ledger = set()
         self.charged = set()
@@ -714,20 +717,34 @@ class Comparison:
                                              f"{(want.frequency, want.week_ends_on, want.terms)}")
 
     def read_invoice(self, id_, number, customer, kind, closes_on, currency, status, subtotal, tax, total, issued, due_on,
-                     credits, reason):
+                     credits, reason, outside="f"):
         issued_on = None
         if issued:
             moment = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(
                 microseconds=int(decimal.Decimal(issued) * 1000000))
             issued_on = moment.astimezone(self.zone).date()
         self.invoices[id_] = Invoice(id_, number, self.code_of.get(customer, f"(id {customer})"), kind, day(closes_on),
-                                     currency, status, exact(subtotal), exact(tax), exact(total), issued_on, day(due_on), credits, reason)
+                                     currency, status, exact(subtotal), exact(tax), exact(total), issued_on, day(due_on), credits, reason, outside)
         self.sums[id_], self.first[id_] = Sums(currency), Sums(currency)
         if credits:
             self.voided.setdefault(credits, []).append(id_)
 
     def read_tax(self, invoice, category, rate, base, tax):
         self.taxes[invoice][category, exact(rate)] = exact(base), exact(tax)
+
+    def read_interest(self, id_, invoice_id, late_invoice, through, code, quantity, rate, amount, tax_rate, tax):
+        """A line without a flight. How it came about only its detail says."""
+        invoice = self.invoices[invoice_id]
+        line = Line(code, exact(quantity), exact(rate), exact(amount), exact(tax_rate), exact(tax), invoice.currency)
+        self.sums[invoice_id].add(line, invoice_id, "outside")
+        self.interest.add(invoice_id)
+        if invoice_id in self.voided or invoice.credits:
+            self.lines_of[invoice_id]["", late_invoice, through, line] += 1
+        late = self.invoices.get(late_invoice)
+        if late is None or late.number == "" or (late.customer, late.currency) != (invoice.customer, invoice.currency):
+            self.differences.add("interest", f"charge {id_}: on an invoice of another customer or currency, {late_invoice}")
+        if line.tax_amount or line.tax_rate or line.amount != line.quantity * line.unit_rate or invoice.outside != "t":
+            self.differences.add("interest", f"charge {id_}: {show(line.amount)}, tax {show(line.tax_amount)}; it is outside VAT")
 
     def read_void(self, flight_id, credit_note, currency, rebilled):
         self.voids[flight_id][currency] = self.voids[flight_id].get(currency, True) and rebilled == "t"
@@ -874,8 +891,8 @@ class Comparison:
             elif not self.sums[invoice.id].charges:
                 self.differences.add("invoice without charges", f"{name_of(key)} {invoice.status}, id {invoice.id}")
             if invoice.closes_on and invoice.status != "VOID":
-                if periods.setdefault(key, invoice.id) != invoice.id:
-                    self.differences.add("two invoices for a period", f"{name_of(key)}: ids {periods[key]}, {invoice.id}")
+                if periods.setdefault((key, invoice.outside), invoice.id) != invoice.id:
+                    self.differences.add("two invoices for a period", f"{name_of(key)}: ids {periods[key, invoice.outside]}, {invoice.id}")
             self.check_one(key, invoice)
             self.check_void(key, invoice)
         for key, want in self.expected.invoices.items():
@@ -909,7 +926,7 @@ class Comparison:
         """What must hold for an invoice by itself, its own charges and its own dates."""
         label = f"{name_of(key)} {invoice.number or 'id ' + invoice.id}"
         sums = self.sums[invoice.id]
-        if not invoice.closes_on and not invoice.credits and len(self.flights_on[invoice.id]) != 1:
+        if not invoice.closes_on and not invoice.credits and len(self.flights_on[invoice.id]) != 1 and invoice.id not in self.interest:
             self.differences.add("invoice", f"{label}: {len(self.flights_on[invoice.id])} flights, must be 1")
         if invoice.status == "DRAFT":
             stray = [n for n in ("number", "subtotal", "tax", "total", "issued", "due_on")
@@ -964,7 +981,7 @@ class Comparison:
                     quantity=-line.quantity, amount=-line.amount, tax_amount=-line.tax_amount)] += times
             if undone != self.lines_of[invoice.id]:
                 self.differences.add("void", f"{label}: the lines of {note.number} are not the negative of its own")
-            flights = {flight_id for flight_id, *_ in self.lines_of[invoice.id]}
+            flights = {flight_id for flight_id, *_ in self.lines_of[invoice.id] if flight_id}
             if flights != self.voided_on[note.id]:
                 self.differences.add("void", f"{label}: {len(flights)} flights, {len(self.voided_on[note.id])} in voided_flights")
 
@@ -1129,7 +1146,7 @@ def self_test_of_corrections(tariff, equal):
     # 2013-01-02 and 2013-01-08, 12:00 UTC.
     early, late = "1357128000", "1357646400"
     good = [
-        "customer,1,EACH,per_flight,,14,3,2", "customer,2,WEEK,weekly,7,30,1,0",
+        "customer,1,EACH,per_flight,,14,4,3", "customer,2,WEEK,weekly,7,30,1,0",
         f"invoice,11,EACH-000001,1,flight,,USD,VOID,142,28.40,170.40,{early},2013-01-16,,",
         f"invoice,12,EACH-000002,1,flight,,USD,VOID,142,28.40,170.40,{early},2013-01-16,,",
         f"invoice,13,WEEK-000001,2,consolidated,2013-01-06,USD,PENDING,142,28.40,170.40,{late},2013-02-07,,",
@@ -1146,7 +1163,11 @@ def self_test_of_corrections(tariff, equal):
         "charge,7,12,F3,1,RUNWAY,71,2,142,0.20,28.40,2013-01-02,0,t,", "charge,8,16,F3,1,RUNWAY,-71,2,-142,0.20,-28.40,2013-01-02,0,t,"]
     good = [row + ",standard" if row.startswith("charge,") else row for row in good] + [
         f"tax,{invoice},standard,0.2,{base},{tax}" for invoice, base, tax in (
-            (11, 142, "28.40"), (12, 142, "28.40"), (13, 142, "28.40"), (14, -142, "-28.40"), (15, 213, "42.60"), (16, -142, "-28.40"))]
+            (11, 142, "28.40"), (12, 142, "28.40"), (13, 142, "28.40"), (14, -142, "-28.40"), (15, 213, "42.60"), (16, -142, "-28.40"))] + [
+        "tax,18,outside,0,1,0", "tax,19,outside,0,-1,0",
+        f"invoice,18,EACH-000004,1,flight,,USD,VOID,1,0,1,{late},2013-01-22,,,t",
+        f"invoice,19,EACH-CN000003,1,credit_note,,USD,PAID,-1,0,-1,{late},2013-01-08,18,waived,t",
+        "interest,9,18,15,2013-01-07,INTEREST,1,1,1,0,0", "interest,10,19,15,2013-01-07,INTEREST,-1,1,-1,0,0"]
 
     def differences(rows):
         rows = sorted(rows, key=lambda row: row.startswith("charge,"))  # as QUERIES has them
@@ -1157,7 +1178,7 @@ def self_test_of_corrections(tariff, equal):
     for what, row, was, becomes in (
             ("void without a credit note", 5, ",11,wrong rate", ",12,wrong rate"), ("a second credit note", 6, "2013-01-22,,", "2013-01-22,11,why"),
             ("credit note without a reason", 5, "wrong rate", ""), ("credit note due later", 5, "2013-01-08", "2013-01-22"),
-            ("credit note number", 7, "CN000002", "CN000003"), ("credit_note_seq", 0, ",14,3,2", ",14,3,3"),
+            ("credit note number", 7, "CN000002", "CN000003"), ("credit_note_seq", 0, ",14,4,3", ",14,4,4"),
             ("credit note in the series of invoices", 5, "EACH-CN000001", "EACH-000004"), ("overdue credit note", 7, "PENDING", "OVERDUE"),
             ("void that is not", 2, "VOID", "PENDING"), ("a line not undone", 15, "-71,2,-142,0.20,-28.40", "-70,2,-140,0.20,-28.00"),
             ("billed again, and not so in the ledger", 12, ",t", ",f"), ("not billed again, and so in the ledger", 13, ",f", ",t"),
@@ -1166,7 +1187,9 @@ def self_test_of_corrections(tariff, equal):
             ("corrected on an open draft whose run is over", 8, "2013-01-13", "2013-01-06"),
             ("no flight in voided_flights", 13, "F3", "F2"),
             ("tax", 24, "28.40", "28.41"), ("rate", 23, "0.2", "0.1"), ("tax taken back", 25, "-28.40", "-28.39"), ("category", 22, "standard", "zero"),
-            ("payer", 6, "15,EACH-000003,1", "15,EACH-000003,2")):
+            ("payer", 6, "15,EACH-000003,1", "15,EACH-000003,2"),
+            ("interest with tax", -2, ",0,0", ",0,1"), ("interest of another", -2, ",18,15,", ",18,13,"), ("interest not undone", -1, "-1,1,-1", "-2,1,-2"),
+            ("interest within VAT", -4, ",,,t", ",,,f")):
         if was not in good[row]:
             raise AssertionError(f"{what}: {was} is not in {good[row]}")
         changed = list(good)

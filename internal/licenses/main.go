@@ -21,7 +21,10 @@ import (
 const file = "THIRD_PARTY_LICENSES"
 
 // others are the folders with the licences of what is no Go module.
-var others = map[string]string{"airportsdata 20260905 (https://pypi.org/project/airportsdata/)": "internal/airports"}
+var others = map[string]string{
+	"airportsdata 20260905 (https://pypi.org/project/airportsdata/)": "internal/airports",
+	"sRGB2014.icc (https://www.color.org/srgbprofiles.xalter)":       "document/pdf/icc",
+}
 
 func main() {
 	write := flag.Bool("write", false, "write the file")
@@ -79,7 +82,8 @@ func text(ctx context.Context) (string, error) {
 is named where what was copied into it has a licence of its own.
 The source of a module of this version is at https://pkg.go.dev/ and its name; of those under the Mozilla Public
 License 2.0 flightbill holds it unchanged, and offers it there. The codes, countries and time zones of airports are those of
-airportsdata, a Python package.
+airportsdata, a Python package; the fonts of PDFs are DejaVu's, and their colour profile is the International Color
+Consortium's.
 
 Not here are the licences of the npm packages in River UI's pages, such as react-dom, headlessui, reactflow and dagrejs:
 the module riverqueue.com/riverui holds these packages bundled, without a list and without their texts. River UI's own
@@ -153,6 +157,7 @@ func licence(dir string) (string, error) {
 	all := strings.Join(texts, "\n\n")
 	for _, known := range []string{
 		"Mozilla Public License", "Apache License", "Permission is hereby granted, free of charge", "Redistribution and use in source and binary forms",
+		"may be copied, distributed, \nembedded, made, used, and sold without restriction",
 	} {
 		if strings.Contains(all, known) {
 			return all, nil

@@ -32,7 +32,7 @@ INSERT INTO currency_rates SELECT 'EUR', 'CHF', day, 0.9371 FROM generate_series
 INSERT INTO customers (code, name, billing_frequency, week_ends_on, payment_terms_days, legal_name, street, city, postcode, country, vat_id,
 		electronic_address, electronic_address_scheme, buyer_reference) VALUES
 	('WEEK', 'Weekly Air', 'weekly', 7, 30, 'Luftreederei Nord GmbH & Co. KG', 'Hafen 2', 'Kiel', '24103', 'DE', 'DE987654321', 'DE987654321', '9930', 'PO 7731'),
-	('EACH', 'Single Air', 'per_flight', NULL, 14, NULL, NULL, 'Lannion', '22300', 'FR', 'FR40303265045', 'FR40303265045', '9957', NULL);
+	('EACH', 'Single Air', 'per_flight', NULL, 14, NULL, 'Route 5', 'Lannion', '22300', 'FR', 'FR40303265045', 'FR40303265045', '9957', NULL);
 INSERT INTO customer_operators SELECT code, id FROM customers;
 INSERT INTO tariffs (code, description, basis, applies_to, unit_rate, minimum, currency, tax_rate, tax_category, tax_reason, valid_from) VALUES
 	('RUNWAY', 'Runway use', 'per_tonne', 'departure', 2.013, 50.00, 'EUR', 0.19, NULL, NULL, '2020-01-01'),

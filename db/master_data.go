@@ -18,9 +18,9 @@ import (
 type CustomerParty struct {
 	document.Party // the buyer reference and the language only where the customer has its own
 
-	BillingFrequency string
-	PaymentTermsDays int
-	BillingHold      bool
+	BillingFrequency string `json:"billing_frequency"`
+	PaymentTermsDays int    `json:"payment_terms_days"`
+	BillingHold      bool   `json:"billing_hold"`
 }
 
 // CustomerParties returns all customers, by code.

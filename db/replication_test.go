@@ -73,6 +73,7 @@ func TestReplicaSession(t *testing.T) {
 		require.Greater(t, version(), before, sql)
 		before = version()
 	}
+	b.exec(t, `INSERT INTO issuers (since, name) VALUES (now(), 'Port')`)
 	for sql, says := range map[string]string{
 		`UPDATE invoices SET total = 1 WHERE number = 'EACH-000001'`: "EACH-000001",
 		`DELETE FROM invoices WHERE number = 'EACH-000001'`:          "EACH-000001",
@@ -80,9 +81,10 @@ func TestReplicaSession(t *testing.T) {
 		`DELETE FROM charges WHERE flight_id = 'F2'`:                 "EACH-000001",
 		`INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
 			SELECT 2, 'F2', id, code, description, 5, 2, 10.00, 0.2, 2.00, '2026-03-04' FROM tariffs`: "EACH-000001",
-		`DELETE FROM billed_flights`: "billed_flights",
-		`DELETE FROM billing_runs`:   "has been run",
-		`TRUNCATE invoices CASCADE`:  "kept for ever",
+		`DELETE FROM billed_flights`:        "billed_flights",
+		`DELETE FROM billing_runs`:          "has been run",
+		`UPDATE issuers SET name = 'Other'`: "a row of issuers stays as it is",
+		`TRUNCATE invoices CASCADE`:         "kept for ever",
 	} {
 		b.requireRefused(t, sql, says)
 	}

@@ -156,7 +156,7 @@ func (a *app) demo(ctx context.Context, onPinot bool) error {
 // demoQueue imports the demo's data, but for flights that are in Pinot, and
 // enqueues the flights.
 func (a *app) demoQueue(ctx context.Context, pool *pgxpool.Pool, onlyInPinot *demoPinot) (source jobs.FlightSource, flights int64, err error) {
-	files := []demoFile{{imports.Customers, "customers.csv"}, {imports.AircraftTypes, "aircraft_types.csv"}, {imports.Tariffs, "tariffs.csv"}}
+	files := []demoFile{{imports.Issuer, "issuer.csv"}, {imports.Customers, "customers.csv"}, {imports.AircraftTypes, "aircraft_types.csv"}, {imports.Tariffs, "tariffs.csv"}}
 	if onlyInPinot == nil {
 		files = append(files, demoFile{imports.Flights, demoFlights})
 	}

@@ -81,7 +81,7 @@ func TestOldFilesKeepTheirSums(t *testing.T) {
 	customers, err := demoData.ReadFile("demodata/customers.csv")
 	require.NoError(t, err)
 	said := runDemoOn(t, fstest.MapFS{
-		"customers.csv": {Data: customers}, "tariffs.csv": {Data: tariffs}, "aircraft_types.csv": {Data: []byte("aircraft_type\n")},
+		"customers.csv": {Data: customers}, "tariffs.csv": {Data: tariffs}, "aircraft_types.csv": {Data: []byte("aircraft_type\n")}, "issuer.csv": {Data: []byte("name\nAirports\n")},
 		demoFlights: {Data: oldFlights(t)},
 	})
 	for _, line := range []string{

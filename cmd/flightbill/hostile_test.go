@@ -71,6 +71,8 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	}
 	name := strings.TrimSuffix(hostile, "\v\x00") + "." // which Postgres can keep
 	exec(`INSERT INTO customers (code, name, billing_frequency, week_ends_on) VALUES ('WEEK', $1, 'weekly', 7), ('EACH', $1, 'per_flight', NULL)`, name)
+	exec(`UPDATE customers SET legal_name = $1, street = $1, country = 'DE', buyer_reference = $1, emails = ARRAY[E'\x1b[2J\u202e@b.example']`, name)
+	exec(`INSERT INTO issuers (since, name, street, country, note, tax_currency, contact_email) VALUES ('2013-01-01', $1, $1, 'DE', $1, 'USD', '@' || $1)`, name)
 	exec(`INSERT INTO customer_operators (operator, customer_id) SELECT code || $1, id FROM customers`, name)
 	exec(`INSERT INTO tariffs (code, description, basis, applies_to, unit_rate, currency, valid_from) VALUES ($1, $1, 'per_flight', 'any', 5, 'EUR', '2012-01-01')`, name)
 	exec(`INSERT INTO flights (flight_id, operator, registration, origin, landed_at, departed_at) VALUES
@@ -103,7 +105,7 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 	lists := map[string][]string{
 		"bank import": {statement, "--dry-run"}, "bank list": nil, "accounts": nil, "journal": nil,
 		"consolidate": {"--dry-run", "--run-date", "2013-01-20"}, "invoices list": nil, "invoices show": {"EACH-000001"}, "overlaps": nil,
-		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "reconcile": {"--from", "2013-01-01", "--to", "2013-01-09"}, "settings": nil, "migrate status": nil, "migrate grant": {"reporter"},
+		"calendar": {"--from", "2013-01-01", "--to", "2013-01-31"}, "unmatched": nil, "reconcile": {"--from", "2013-01-01", "--to", "2013-01-09"}, "settings": nil, "issuer": nil, "customers": nil, "customers check": nil, "migrate status": nil, "migrate grant": {"reporter"},
 		"pinot check": {"W1"}, "price": {"E1"}, "tariffs check": {tariffs},
 		"webhooks list": nil, "deliveries list": nil,
 		"tariffs try":   {tariffs, "--from", "2013-01-01", "--to", "2013-01-31"},
@@ -166,7 +168,7 @@ func TestHostileNamesOnTheTerminal(t *testing.T) {
 
 	for _, args := range [][]string{
 		{hostile}, {"invoices", "show", hostile}, {"invoices", "list", "--customer", hostile}, {"enqueue", hostile}, {"enqueue", "--file", hostile},
-		{"import", "customers", hostile}, {"--" + hostile}, {"settings", "set", hostile}, {"void", hostile, "--reason", hostile}, {"correct", hostile}, {"price", hostile}, {"price", "E1", "--customer", hostile},
+		{"import", "customers", hostile}, {"--" + hostile}, {"settings", "set", hostile}, {"issuer", "set", hostile}, {"issuer", "set", "street=" + hostile}, {"issuer", "set", "logo=@" + hostile}, {"customers", "check", hostile}, {"void", hostile, "--reason", hostile}, {"correct", hostile}, {"price", hostile}, {"price", "E1", "--customer", hostile},
 		{"bank", "import", hostile}, {"bank", "book", hostile, hostile}, {"bank", "book", "1", hostile, hostile}, {"bank", "ignore", "1", "--reason", hostile}, {"accounts", "set", hostile},
 		{"webhooks", "add", hostile}, {"webhooks", "add", "https://" + hostile}, {"webhooks", "rotate", hostile}, {"deliveries", "retry", hostile}, {"deliveries", "list", "--state", hostile},
 		{"migrate", "grant", hostile}, {"migrate", "grant", "reporter", hostile[:40]},

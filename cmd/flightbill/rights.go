@@ -15,8 +15,8 @@ var roleOf = map[string]string{
 	"flightbill reconcile": "server", // that enqueues; a reporter may do the rest
 	"flightbill enqueue":   "enqueuer",
 	"flightbill import":    "accountant", "flightbill void": "accountant", "flightbill correct": "accountant", "flightbill invoices unpay": "accountant",
-	"flightbill invoices export": "accountant",
-	"flightbill tariffs check":   "accountant", "flightbill tariffs try": "accountant",
+	"flightbill invoices export": "accountant", "flightbill issuer set": "accountant",
+	"flightbill tariffs check": "accountant", "flightbill tariffs try": "accountant",
 	"flightbill webhooks add": "accountant", "flightbill webhooks rotate": "accountant", "flightbill webhooks remove": "accountant", "flightbill deliveries retry": "accountant",
 	"flightbill payments record": "accountant", "flightbill payments refund": "accountant", "flightbill payments reverse": "accountant",
 	"flightbill payments set-off": "accountant", "flightbill payments write-off": "accountant", "flightbill interest": "accountant",

@@ -113,6 +113,10 @@ func TestCommandsUnderTheirRoles(t *testing.T) {
 	may("accountant", "%PDF", "invoices", "export", "EACH-000001", "--out", "-")
 	may("reporter", "%PDF", "invoices", "export", "EACH-000001", "--out", "-") // it is kept
 	may("reporter", ",FEE,", "invoices", "export", "EACH-000001", "--out", "-", "--format", "csv")
+	mayNot("reporter", "accountant", "issuer", "set", "name=Port")
+	may("accountant", `name: "" is now "Port"`, "issuer", "set", "name=Port")
+	may("reporter", "Port", "issuer")
+	may("reporter", "EACH", "customers")
 	may("server", "", "consolidate")
 	may("server", "0 invoices", "overdue")
 	may("accountant", "1 changed", "import", "customers", customers)

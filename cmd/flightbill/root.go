@@ -121,7 +121,7 @@ func (a *app) newRootCommand(env func(string) (string, bool)) *cobra.Command {
 		a.newConsolidateCommand(), a.newOverdueCommand(), a.newInvoicesCommand(), a.newVoidCommand(), a.newCorrectCommand(), a.newPriceCommand(), a.newOverlapsCommand(),
 		a.newPaymentsCommand(), a.newStatementCommand(), a.newAgingCommand(), a.newInterestCommand(), a.newBankCommand(), a.newJournalCommand(), a.newAccountsCommand(),
 		a.newReconcileCommand(), a.newCalendarCommand(), a.newWebhooksCommand(), a.newDeliveriesCommand(),
-		a.newUnmatchedCommand(), a.newSettingsCommand(), a.newMaintainCommand(), a.newPinotCommand(),
+		a.newIssuerCommand(), a.newCustomersCommand(), a.newUnmatchedCommand(), a.newSettingsCommand(), a.newMaintainCommand(), a.newPinotCommand(),
 	)
 	markUsageErrors(root)
 	return root

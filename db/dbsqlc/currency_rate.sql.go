@@ -52,19 +52,17 @@ func (q *Queries) CurrencyRateListForImport(ctx context.Context, given []byte) (
 }
 
 const currencyRatePairs = `-- name: CurrencyRatePairs :many
-SELECT currency, in_currency, max(day)::date AS last_day
+SELECT DISTINCT currency, in_currency
 FROM flightbill.currency_rates
-WHERE day <= $1
-GROUP BY currency, in_currency
+WHERE day > CAST($1 AS date) - 8 AND day <= CAST($1 AS date)
 `
 
 type CurrencyRatePairsRow struct {
 	Currency   string
 	InCurrency string
-	LastDay    billing.Date
 }
 
-// Pairs of currencies that have a rate on or before a day.
+// Pairs of currencies that have a rate on a day, as the function currency_rate has it.
 func (q *Queries) CurrencyRatePairs(ctx context.Context, day billing.Date) ([]CurrencyRatePairsRow, error) {
 	rows, err := q.db.Query(ctx, currencyRatePairs, day)
 	if err != nil {
@@ -74,7 +72,7 @@ func (q *Queries) CurrencyRatePairs(ctx context.Context, day billing.Date) ([]Cu
 	var items []CurrencyRatePairsRow
 	for rows.Next() {
 		var i CurrencyRatePairsRow
-		if err := rows.Scan(&i.Currency, &i.InCurrency, &i.LastDay); err != nil {
+		if err := rows.Scan(&i.Currency, &i.InCurrency); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -11,9 +11,8 @@ SELECT r.t ->> 'currency', r.t ->> 'in_currency', CAST(r.t ->> 'day' AS date), C
 FROM (SELECT jsonb_array_elements(@rows::jsonb) AS t) AS r
 ON CONFLICT (currency, in_currency, day) DO UPDATE SET rate = excluded.rate;
 
--- Pairs of currencies that have a rate on or before a day.
+-- Pairs of currencies that have a rate on a day, as the function currency_rate has it.
 -- name: CurrencyRatePairs :many
-SELECT currency, in_currency, max(day)::date AS last_day
+SELECT DISTINCT currency, in_currency
 FROM flightbill.currency_rates
-WHERE day <= @day
-GROUP BY currency, in_currency;
+WHERE day > CAST(@day AS date) - 8 AND day <= CAST(@day AS date);

@@ -747,20 +747,18 @@ BEGIN
 END
 $$;
 
-CREATE TABLE flightbill.currency_rates (
-    currency text NOT NULL COLLATE pg_catalog."C",
-    in_currency text NOT NULL COLLATE pg_catalog."C",
-    day date NOT NULL,
-    rate numeric NOT NULL,
-    CONSTRAINT currency_rates_check CHECK (((in_currency ~ '^[A-Z]{3}$'::text) AND (in_currency <> currency))),
-    CONSTRAINT currency_rates_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT currency_rates_day_check CHECK (isfinite(day)),
-    CONSTRAINT currency_rates_rate_check CHECK (((rate > (0)::numeric) AND (rate < ('1000000000000'::bigint)::numeric)))
-);
-
 CREATE FUNCTION flightbill.currency_rate(currency text, in_currency text, on_day date) RETURNS numeric
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN (SELECT CASE WHEN (r.currency = currency_rate.currency) THEN r.rate ELSE ((1)::numeric / r.rate) END AS "case" FROM flightbill.currency_rates r WHERE (((r.day >= (currency_rate.on_day - 7)) AND (r.day <= currency_rate.on_day)) AND (((r.currency = currency_rate.currency) AND (r.in_currency = currency_rate.in_currency)) OR ((r.currency = currency_rate.in_currency) AND (r.in_currency = currency_rate.currency)))) ORDER BY r.day DESC, (r.currency = currency_rate.currency) DESC LIMIT 1);
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT CASE WHEN r.currency = currency_rate.currency THEN r.rate ELSE 1 / r.rate END
+    FROM flightbill.currency_rates r
+    WHERE r.day BETWEEN on_day - 7 AND on_day
+        AND (r.currency = currency_rate.currency AND r.in_currency = currency_rate.in_currency
+            OR r.currency = currency_rate.in_currency AND r.in_currency = currency_rate.currency)
+    ORDER BY r.day DESC, r.currency = currency_rate.currency DESC
+    LIMIT 1
+$$;
 
 CREATE FUNCTION flightbill.customers_keep_numbers() RETURNS trigger
     LANGUAGE plpgsql
@@ -3250,6 +3248,17 @@ ALTER TABLE flightbill.charges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE flightbill.currency_rates (
+    currency text NOT NULL COLLATE pg_catalog."C",
+    in_currency text NOT NULL COLLATE pg_catalog."C",
+    day date NOT NULL,
+    rate numeric NOT NULL,
+    CONSTRAINT currency_rates_check CHECK (((in_currency ~ '^[A-Z]{3}$'::text) AND (in_currency <> currency))),
+    CONSTRAINT currency_rates_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT currency_rates_day_check CHECK (isfinite(day)),
+    CONSTRAINT currency_rates_rate_check CHECK (((rate > (0)::numeric) AND (rate < ('1000000000000'::bigint)::numeric)))
+);
+
 CREATE TABLE flightbill.customer_aircraft (
     registration text NOT NULL COLLATE pg_catalog."C",
     customer_id bigint NOT NULL,
@@ -4744,10 +4753,6 @@ GRANT ALL ON FUNCTION flightbill.claim_flights(client text, most integer, behind
 REVOKE ALL ON FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], billed text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION flightbill.complete_flight_jobs(job_client text, job_ids bigint[], job_attempts smallint[], job_attempted_at timestamp with time zone[], flight_ids text[], billed text[]) TO flightbill_server;
 
-GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_server;
-GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_reporter;
-GRANT SELECT,INSERT,UPDATE ON TABLE flightbill.currency_rates TO flightbill_accountant;
-
 REVOKE ALL ON FUNCTION flightbill.currency_rate(currency text, in_currency text, on_day date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION flightbill.customers_keep_numbers() FROM PUBLIC;
@@ -5035,6 +5040,10 @@ GRANT SELECT ON TABLE flightbill.voided_flights TO flightbill_accountant;
 GRANT SELECT ON TABLE flightbill.changed_flights TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.changed_flights TO flightbill_reporter;
 GRANT SELECT ON TABLE flightbill.changed_flights TO flightbill_accountant;
+
+GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_server;
+GRANT SELECT ON TABLE flightbill.currency_rates TO flightbill_reporter;
+GRANT SELECT,INSERT,UPDATE ON TABLE flightbill.currency_rates TO flightbill_accountant;
 
 GRANT SELECT ON TABLE flightbill.customer_aircraft TO flightbill_server;
 GRANT SELECT ON TABLE flightbill.customer_aircraft TO flightbill_reporter;

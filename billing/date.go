@@ -49,7 +49,9 @@ func (d Date) AddDays(n int) Date {
 }
 
 // DaysSince returns how many days d is after another.
-func (d Date) DaysSince(other Date) int { return int((d.utc().Unix() - other.utc().Unix()) / (24 * 60 * 60)) }
+func (d Date) DaysSince(other Date) int {
+	return int((d.utc().Unix() - other.utc().Unix()) / (24 * 60 * 60))
+}
 
 // Compare returns -1 where d is before other, 0 on the same day, +1 after.
 func (d Date) Compare(other Date) int {

@@ -98,7 +98,7 @@ func TestInterestPerFlight(t *testing.T) {
 
 	detail, err := db.ReadInvoice(t.Context(), b.pool, "EACH-000003")
 	require.NoError(t, err)
-	require.Equal(t, "", detail.Charges[0].FlightID)
+	require.Empty(t, detail.Charges[0].FlightID)
 	require.Len(t, detail.Charges[0].Detail, 3)
 }
 

@@ -253,7 +253,7 @@ func TestReconcileManyPages(t *testing.T) {
 	b.clock.Set(landed(9, 12))
 	told, result := b.reconcile(t, b.reconciler(), "UTC", march(4), march(4))
 	never, gone := get[int64](t, b, `SELECT count(*) FROM flights WHERE flight_id LIKE '%7f'`), get[int64](t, b, `SELECT count(*) FROM billed_flights WHERE flight_id LIKE '%3c'`)
-	require.EqualValues(t, []int64{never, gone}, []int64{result.Of(jobs.NeverEnqueued), result.Of(jobs.Gone)})
+	require.Equal(t, []int64{never, gone}, []int64{result.Of(jobs.NeverEnqueued), result.Of(jobs.Gone)})
 	require.Len(t, told, int(never+gone))
 	require.Equal(t, get[int64](t, b, `SELECT count(*) FROM flights`), result.InSource)
 	require.Equal(t, result.InSource-never, result.Of(jobs.Billed))

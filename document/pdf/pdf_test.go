@@ -159,7 +159,9 @@ func several() *document.Invoice {
 	correction := inv.Lines[0]
 	correction.Quantity, correction.Amount, correction.Correction, correction.Charges = dec("-78"), dec("-409.50"), true, 1
 	inv.Lines = append(inv.Lines, correction)
-	inv.Charges[6].Correction, inv.Charges[7].Correction = true, true
+	corrected := inv.Charges[6]
+	corrected.Quantity, corrected.Amount, corrected.Correction = correction.Quantity, correction.Amount, true
+	inv.Charges = append(inv.Charges, corrected)
 	inv.Taxes = []document.Tax{
 		{Category: billing.TaxStandard, Rate: dec("0.19"), Base: dec("1228.50"), Tax: dec("233.42")},
 		{Category: billing.TaxExempt, Base: dec("8004.92"), Reason: "VATEX-EU-148-G"},
@@ -204,7 +206,7 @@ func TestLanguages(t *testing.T) {
 			"644 | each | 12.43 | 0% | 8,004.92", "Net total | €9,233.42", "VAT 19% on €1,228.50 | €233.42", "VAT 0% (exempt) on €8,004.92 | €0.00", "Total | €9,466.84",
 			"VAT in GBP, at 1 EUR = 0.8571 GBP: £200.06", "Exempt: article 148 of Directive 2006/112/EC",
 			"Please pay €9,466.84 by 31 December 2026.", "IBAN:  DE89 3704 0044 0532 0130 00", "BIC:  COBADEFFXXX", "Payment reference:  EIN-000123",
-			"1 Nov 2026 | EIN330-20261101-BER-0 | EIN330 | EI-DAA | EIDW–EDDB | LANDING, PAX | 2,410.73", "(correction)", "Page 1 of 1",
+			"1 Nov 2026 | EIN330-20261101-BER-0 | EIN330 | EI-DAA | EIDW–EDDB | LANDING, PAX | 2,410.73", "| LANDING (correction) | −409.50", "Page 1 of 1",
 		},
 		"de": {
 			"Rechnung EIN-000123", "31. Dezember 2026", "Irland", "USt-IdNr. IE9825613N", "312 | t | 5,25 | 19 % | 1.638,00", "| −409,50", "Stück", "Summe netto | 9.233,42 €",

@@ -74,7 +74,7 @@ var idForms = map[string]struct {
 	"0208": {"a Belgian enterprise number of 10 digits", func(id string) bool {
 		return len(id) == 10 && digits(id) && 97-remainder(id[:8], 97) == remainder(id[8:], 100)
 	}},
-	"EM": {"an email address", func(id string) bool { return isEmail(id) }},
+	"EM": {"an email address", isEmail},
 }
 
 // weighted sums the digits from the right, each times its weight, over and over.

@@ -132,7 +132,7 @@ func readLogo(text string) (*[]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("logo: %w", err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	logo, err := io.ReadAll(io.LimitReader(file, document.MaxLogo+1))
 	if err != nil {
 		return nil, fmt.Errorf("logo: %w", err)

@@ -17,6 +17,7 @@ import (
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
+	"github.com/flightbill/flightbill/document"
 	"github.com/flightbill/flightbill/internal/csvcell"
 )
 
@@ -88,6 +89,18 @@ func FuzzFiles(f *testing.F) {
 					kept = slices.AppendSeq(kept, maps.Values(row.cells))
 					_, err := json.Marshal(row.facts)
 					require.NoError(t, err)
+				}
+			case Issuer:
+				for file.next() {
+					for column, value := range file.master(document.IssuerColumns) {
+						if column != "country" { // NA is Namibia
+							kept = append(kept, value)
+						}
+					}
+				}
+			case Rates:
+				for _, row := range readRates(file) {
+					kept = append(kept, row.currency, row.inCurrency, row.rate)
 				}
 			case Flights:
 				source := &flightCopy{file: file, facts: []string{"movement", "on_block_at", factsColumn}}

@@ -140,6 +140,7 @@ sequence goose_db_version_id_seq
 sequence invoice_events_id_seq
 sequence invoices_id_seq
 sequence issuers_id_seq
+sequence ledger_accounts_id_seq
 sequence payments_id_seq
 sequence river_job_id_seq
     server: USAGE

@@ -3600,6 +3600,7 @@ SELECT
     NULL::numeric AS credit;
 
 CREATE TABLE flightbill.ledger_accounts (
+    id bigint NOT NULL,
     what text NOT NULL,
     tax_category text,
     tax_rate numeric,
@@ -3610,6 +3611,15 @@ CREATE TABLE flightbill.ledger_accounts (
     CONSTRAINT ledger_accounts_tax_category_check CHECK ((tax_category = ANY (ARRAY['standard'::text, 'zero'::text, 'exempt'::text, 'reverse_charge'::text, 'export'::text, 'outside'::text]))),
     CONSTRAINT ledger_accounts_tax_rate_check CHECK (((tax_rate >= (0)::numeric) AND (tax_rate <= (1)::numeric))),
     CONSTRAINT ledger_accounts_what_check CHECK ((what = ANY (ARRAY['receivable'::text, 'revenue'::text, 'tax'::text, 'bank'::text, 'interest'::text, 'rounding'::text])))
+);
+
+ALTER TABLE flightbill.ledger_accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME flightbill.ledger_accounts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE VIEW flightbill.overlapping_flights AS
@@ -4106,6 +4116,9 @@ ALTER TABLE ONLY flightbill.issuers
     ADD CONSTRAINT issuers_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY flightbill.ledger_accounts
+    ADD CONSTRAINT ledger_accounts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY flightbill.ledger_accounts
     ADD CONSTRAINT ledger_accounts_what_tax_category_tax_rate_key UNIQUE NULLS NOT DISTINCT (what, tax_category, tax_rate);
 
 ALTER TABLE ONLY flightbill.payments
@@ -4264,21 +4277,21 @@ CREATE OR REPLACE VIEW flightbill.journal AS
                    FROM flightbill.billing_settings) z)
           WHERE (i.status <> 'DRAFT'::text)
         UNION ALL
-         SELECT ('invoice '::text || i.id),
-            ((i.issued_at AT TIME ZONE z.zone))::date AS timezone,
-            i.issued_at,
-            i.number,
+         SELECT ('invoice '::text || i.id) AS entry,
+            ((i.issued_at AT TIME ZONE z.zone))::date AS day,
+            i.issued_at AS entered_at,
+            i.number AS document,
             i.customer_id,
                 CASE
                     WHEN (h.flight_id IS NULL) THEN 'interest'::text
                     ELSE 'revenue'::text
-                END AS "case",
+                END AS what,
             h.account,
             h.code,
-            NULL::text,
-            NULL::numeric,
+            NULL::text AS tax_category,
+            NULL::numeric AS tax_rate,
             i.currency,
-            (- sum(h.amount))
+            (- sum(h.amount)) AS amount
            FROM ((flightbill.invoices i
              CROSS JOIN ( SELECT COALESCE(max(billing_settings.timezone), 'UTC'::text) AS zone
                    FROM flightbill.billing_settings) z)
@@ -4286,34 +4299,34 @@ CREATE OR REPLACE VIEW flightbill.journal AS
           WHERE (i.status <> 'DRAFT'::text)
           GROUP BY i.id, i.issued_at, z.zone, (h.flight_id IS NULL), h.account, h.code
         UNION ALL
-         SELECT ('invoice '::text || i.id),
-            ((i.issued_at AT TIME ZONE z.zone))::date AS timezone,
-            i.issued_at,
-            i.number,
+         SELECT ('invoice '::text || i.id) AS entry,
+            ((i.issued_at AT TIME ZONE z.zone))::date AS day,
+            i.issued_at AS entered_at,
+            i.number AS document,
             i.customer_id,
-            'tax'::text,
-            NULL::text,
-            NULL::text,
-            x.category,
-            x.rate,
+            'tax'::text AS what,
+            (NULL::text COLLATE "C") AS account,
+            (NULL::text COLLATE "C") AS code,
+            x.category AS tax_category,
+            x.rate AS tax_rate,
             i.currency,
-            (- x.tax)
+            (- x.tax) AS amount
            FROM ((flightbill.invoices i
              CROSS JOIN ( SELECT COALESCE(max(billing_settings.timezone), 'UTC'::text) AS zone
                    FROM flightbill.billing_settings) z)
              JOIN flightbill.invoice_taxes x ON ((x.invoice_id = i.id)))
           WHERE (i.status <> 'DRAFT'::text)
         UNION ALL
-         SELECT ('payment '::text || p.id),
-            p.paid_on,
-            p.recorded_at,
-            i.number,
+         SELECT ('payment '::text || p.id) AS entry,
+            p.paid_on AS day,
+            p.recorded_at AS entered_at,
+            i.number AS document,
             i.customer_id,
             side.what,
-            NULL::text,
-            NULL::text,
-            NULL::text,
-            NULL::numeric,
+            (NULL::text COLLATE "C") AS account,
+            (NULL::text COLLATE "C") AS code,
+            NULL::text AS tax_category,
+            NULL::numeric AS tax_rate,
             i.currency,
             side.amount
            FROM ((flightbill.payments p
@@ -4325,16 +4338,16 @@ CREATE OR REPLACE VIEW flightbill.journal AS
                         END,p.amount), ('receivable'::text,(- p.amount))) side(what, amount))
           WHERE (p.kind <> 'set_off'::text)
         UNION ALL
-         SELECT ('payment '::text || p.id),
-            p.paid_on,
-            p.recorded_at,
-            i.number,
+         SELECT ('payment '::text || p.id) AS entry,
+            p.paid_on AS day,
+            p.recorded_at AS entered_at,
+            i.number AS document,
             i.customer_id,
-            'receivable'::text,
-            NULL::text,
-            NULL::text,
-            NULL::text,
-            NULL::numeric,
+            'receivable'::text AS what,
+            (NULL::text COLLATE "C") AS account,
+            (NULL::text COLLATE "C") AS code,
+            NULL::text AS tax_category,
+            NULL::numeric AS tax_rate,
             i.currency,
             side.amount
            FROM ((flightbill.payments p

@@ -200,7 +200,7 @@ func TestBillingRunsNeverMoveBack(t *testing.T) {
 	b.requireRefused(t, `UPDATE billing_runs SET closes_on = closes_on - 1`, "cannot be changed or removed")
 	b.requireRefused(t, `UPDATE billing_runs SET closes_on = closes_on + 1 WHERE closes_on = '2026-03-08'`, "cannot be changed or removed")
 	b.requireRefused(t, `DELETE FROM billing_runs WHERE closes_on = '2026-03-08'`, "cannot be changed or removed")
-	b.requireRefused(t, `TRUNCATE billing_runs`, "cannot be removed")
+	b.requireRefused(t, `TRUNCATE billing_runs CASCADE`, "cannot be removed")
 	b.exec(t, `UPDATE billing_runs SET finished_at = now(), invoices = 3 WHERE closes_on = '2026-03-08'`)
 	b.exec(t, insert("2026-03-09"))
 	require.Equal(t, "2026-03-02 2026-03-08 2026-03-09", get[string](t, b, `SELECT string_agg(closes_on::text, ' ' ORDER BY closes_on) FROM billing_runs`))

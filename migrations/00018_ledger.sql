@@ -30,6 +30,7 @@ CREATE INDEX bank_entries_unmatched_idx ON flightbill.bank_entries (booked_on, i
 
 -- The accounts of the ledger. Of a tariff that has one of its own, a charge keeps it.
 CREATE TABLE flightbill.ledger_accounts (
+    id           bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     what         text    NOT NULL CHECK (what IN ('receivable', 'revenue', 'tax', 'bank', 'interest', 'rounding')),
     tax_category text    CHECK (tax_category IN ('standard', 'zero', 'exempt', 'reverse_charge', 'export', 'outside')),
     tax_rate     numeric CHECK (tax_rate >= 0 AND tax_rate <= 1), -- 0.20 is 20 %
@@ -303,30 +304,32 @@ SELECT l.entry, l.day, l.entered_at, l.document, c.code AS customer, l.what,
     greatest(l.amount, 0) AS debit, greatest(-l.amount, 0) AS credit
 FROM (
     SELECT 'invoice ' || i.id AS entry, (i.issued_at AT TIME ZONE z.zone)::date AS day, i.issued_at AS entered_at, i.number AS document, i.customer_id,
-        'receivable' AS what, NULL::text COLLATE "C" AS account, NULL::text COLLATE "C" AS code, NULL::text AS tax_category, NULL::numeric AS tax_rate, i.currency, i.total AS amount
+        'receivable'::text AS what, NULL::text COLLATE "C" AS account, NULL::text COLLATE "C" AS code, NULL::text AS tax_category, NULL::numeric AS tax_rate, i.currency, i.total AS amount
     FROM flightbill.invoices i CROSS JOIN (SELECT coalesce(max(timezone), 'UTC') AS zone FROM flightbill.billing_settings) AS z
     WHERE i.status <> 'DRAFT'
     UNION ALL
-    SELECT 'invoice ' || i.id, (i.issued_at AT TIME ZONE z.zone)::date, i.issued_at, i.number, i.customer_id,
-        CASE WHEN h.flight_id IS NULL THEN 'interest' ELSE 'revenue' END, h.account, h.code, NULL, NULL, i.currency, -sum(h.amount)
+    SELECT 'invoice ' || i.id AS entry, (i.issued_at AT TIME ZONE z.zone)::date AS day, i.issued_at AS entered_at, i.number AS document, i.customer_id,
+        CASE WHEN h.flight_id IS NULL THEN 'interest' ELSE 'revenue' END AS what, h.account, h.code, NULL::text AS tax_category, NULL::numeric AS tax_rate, i.currency, -sum(h.amount) AS amount
     FROM flightbill.invoices i CROSS JOIN (SELECT coalesce(max(timezone), 'UTC') AS zone FROM flightbill.billing_settings) AS z
     JOIN flightbill.charges h ON h.invoice_id = i.id
     WHERE i.status <> 'DRAFT'
     GROUP BY i.id, i.issued_at, z.zone, h.flight_id IS NULL, h.account, h.code
     UNION ALL
-    SELECT 'invoice ' || i.id, (i.issued_at AT TIME ZONE z.zone)::date, i.issued_at, i.number, i.customer_id,
-        'tax', NULL, NULL, x.category, x.rate, i.currency, -x.tax
+    SELECT 'invoice ' || i.id AS entry, (i.issued_at AT TIME ZONE z.zone)::date AS day, i.issued_at AS entered_at, i.number AS document, i.customer_id,
+        'tax'::text AS what, NULL::text COLLATE "C" AS account, NULL::text COLLATE "C" AS code, x.category AS tax_category, x.rate AS tax_rate, i.currency, -x.tax AS amount
     FROM flightbill.invoices i CROSS JOIN (SELECT coalesce(max(timezone), 'UTC') AS zone FROM flightbill.billing_settings) AS z
     JOIN flightbill.invoice_taxes x ON x.invoice_id = i.id
     WHERE i.status <> 'DRAFT'
     UNION ALL
-    SELECT 'payment ' || p.id, p.paid_on, p.recorded_at, i.number, i.customer_id, side.what, NULL, NULL, NULL, NULL, i.currency, side.amount
+    SELECT 'payment ' || p.id AS entry, p.paid_on AS day, p.recorded_at AS entered_at, i.number AS document, i.customer_id,
+        side.what, NULL::text COLLATE "C" AS account, NULL::text COLLATE "C" AS code, NULL::text AS tax_category, NULL::numeric AS tax_rate, i.currency, side.amount
     FROM flightbill.payments p JOIN flightbill.invoices i ON i.id = p.invoice_id
     CROSS JOIN LATERAL (VALUES (CASE p.kind WHEN 'payment' THEN 'bank' ELSE 'rounding' END, p.amount), ('receivable', -p.amount)) AS side (what, amount)
     WHERE p.kind <> 'set_off'
     UNION ALL
     -- Both documents of a set-off have a row, of opposite amounts: one of them stands for both.
-    SELECT 'payment ' || p.id, p.paid_on, p.recorded_at, i.number, i.customer_id, 'receivable', NULL, NULL, NULL, NULL, i.currency, side.amount
+    SELECT 'payment ' || p.id AS entry, p.paid_on AS day, p.recorded_at AS entered_at, i.number AS document, i.customer_id,
+        'receivable'::text AS what, NULL::text COLLATE "C" AS account, NULL::text COLLATE "C" AS code, NULL::text AS tax_category, NULL::numeric AS tax_rate, i.currency, side.amount
     FROM flightbill.payments p
     CROSS JOIN LATERAL (VALUES (p.invoice_id, -p.amount), (p.other_id, p.amount)) AS side (invoice_id, amount)
     JOIN flightbill.invoices i ON i.id = side.invoice_id

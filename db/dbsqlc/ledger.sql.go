@@ -80,15 +80,22 @@ SELECT what, tax_category, tax_rate, account FROM flightbill.ledger_accounts
 ORDER BY array_position('{receivable,revenue,tax,bank,interest,rounding}'::text[], what), tax_category NULLS FIRST, tax_rate
 `
 
-func (q *Queries) LedgerAccountList(ctx context.Context) ([]FlightbillLedgerAccount, error) {
+type LedgerAccountListRow struct {
+	What        string
+	TaxCategory *string
+	TaxRate     decimal.NullDecimal
+	Account     string
+}
+
+func (q *Queries) LedgerAccountList(ctx context.Context) ([]LedgerAccountListRow, error) {
 	rows, err := q.db.Query(ctx, ledgerAccountList)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []FlightbillLedgerAccount
+	var items []LedgerAccountListRow
 	for rows.Next() {
-		var i FlightbillLedgerAccount
+		var i LedgerAccountListRow
 		if err := rows.Scan(
 			&i.What,
 			&i.TaxCategory,

@@ -43,10 +43,3 @@ type Flight struct {
 	OffBlockAt   *time.Time
 	Facts        []byte
 }
-
-type FlightbillLedgerAccount struct {
-	What        string
-	TaxCategory *string
-	TaxRate     decimal.NullDecimal
-	Account     string
-}

@@ -26,7 +26,7 @@ type Column struct {
 // Read returns what is kept of text, "" where it only says that there is nothing; or,
 // where it cannot be used, what is to be written instead.
 func (c Column) Read(text string) (value, expected string) {
-	if c.Name == "country" {
+	if c.Name == "country" || c.Name == "subdivision" { // NA is Namibia, and Naples
 		text = billing.CleanCountry(text)
 	} else {
 		text = billing.CleanText(text)

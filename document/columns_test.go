@@ -34,6 +34,7 @@ func TestColumnsRead(t *testing.T) {
 		{"country", "ie", "IE"},
 		{"country", "NA", "NA"},
 		{"country", "n/a", ""},
+		{"subdivision", "NA", "NA"}, // Naples
 		{"vat_id", "de 123.456.789", "DE123456789"},
 		{"vat_id", "IE6388047V", "IE6388047V"},
 		{"vat_id", "ATU12345678", "ATU12345678"},
@@ -194,10 +195,10 @@ func TestCheckLogo(t *testing.T) {
 	var asPNG, asJPEG, large bytes.Buffer
 	require.NoError(t, png.Encode(&asPNG, picture(8, 8)))
 	require.NoError(t, jpeg.Encode(&asJPEG, picture(8, 8), nil))
-	require.NoError(t, png.Encode(&large, picture(4001, 1)))
+	require.NoError(t, png.Encode(&large, picture(2001, 2000)))
 	require.NoError(t, document.CheckLogo(asPNG.Bytes()))
 	require.NoError(t, document.CheckLogo(asJPEG.Bytes()))
-	require.ErrorContains(t, document.CheckLogo(large.Bytes()), "4001 × 1 pixels")
+	require.ErrorContains(t, document.CheckLogo(large.Bytes()), "2001 × 2000 pixels")
 	require.ErrorContains(t, document.CheckLogo(asPNG.Bytes()[:40]), "damaged")
 	require.ErrorContains(t, document.CheckLogo([]byte("GIF89a")), "neither PNG nor JPEG")
 	require.ErrorContains(t, document.CheckLogo(nil), "neither PNG nor JPEG")

@@ -41,6 +41,7 @@ func IssuerGaps(i *Issuer, categories []billing.TaxCategory) []Gap {
 		return []Gap{{"name", "who issues the invoices: flightbill issuer set name=… country=…"}}
 	}
 	var g gaps
+	g.need("name", i.Name, "every e-invoice (EN 16931, BR-06)")
 	g.need("country", i.Country, "every e-invoice (EN 16931, BR-09)")
 	if slices.Contains(euCountries, i.Country) {
 		g.need("street", i.Street, addressLaw)

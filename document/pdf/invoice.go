@@ -88,9 +88,9 @@ func (s *sheet) sender() {
 // drawn. It is written anew, as 8 bits of red, green and blue on white: what else files
 // have, transparency and the colours of print, an archive does not take.
 func (s *sheet) logo() (height float64) {
-	const maxWidth, maxHeight, maxPixels = 62.0, 24.0, 4_000_000
+	const maxWidth, maxHeight = 62.0, 24.0
 	config, _, err := image.DecodeConfig(bytes.NewReader(s.inv.Issuer.Logo))
-	if err != nil || config.Width < 1 || config.Height < 1 || config.Width*config.Height > maxPixels {
+	if err != nil || config.Width < 1 || config.Height < 1 || config.Width*config.Height > document.MaxLogoPixels {
 		return 0
 	}
 	picture, _, err := image.Decode(bytes.NewReader(s.inv.Issuer.Logo))
@@ -314,7 +314,7 @@ func (s *sheet) totals() {
 	s.fill(x, s.y, right-x, heightOf(cells)+2, accent)
 	s.cells(cs, cells, s.y+1)
 	s.y += heightOf(cells) + 4
-	if c := s.inv.TaxCurrency; c != "" {
+	if c := s.inv.TaxCurrency; c != "" && !s.inv.OutsideScope {
 		s.paragraph(x+gap/2, s.wrap(small, right-x-gap, s.inOtherCurrency(c)))
 	}
 	s.y++
@@ -332,7 +332,7 @@ func (s *sheet) inOtherCurrency(currency string) string {
 	}
 	digits, _ := billing.MinorUnits(currency)
 	amount := s.signed(s.inv.Tax).Mul(*s.inv.TaxCurrencyRate).Round(digits)
-	rate := fmt.Sprintf(s.inTaxCurrency, s.taxName(), currency, "1"+nbsp+s.inv.Currency, s.decimal(*s.inv.TaxCurrencyRate, 0)+nbsp+currency)
+	rate := fmt.Sprintf(s.inTaxCurrency, s.taxName(), currency, "1"+nbsp+s.inv.Currency, s.decimal(s.inv.TaxCurrencyRate.Round(8), 0)+nbsp+currency)
 	return rate + ": " + s.money(amount, currency)
 }
 

@@ -181,8 +181,9 @@ func (a *again) Read(p []byte) (n int, err error) {
 }
 
 // A statement is never in memory as a whole.
+//
+//nolint:paralleltest // other tests' memory would be counted
 func TestStatementIsStreamed(t *testing.T) {
-	t.Parallel()
 	most := func(entries int) (most uint64) {
 		body := strings.Replace(oneEntry, "</Ntry>", "<NtryDtls><TxDtls><RmtInf><Ustrd>"+strings.Repeat("text ", 60)+"</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>", 1)
 		text := io.MultiReader(strings.NewReader(statementHead), io.LimitReader(&again{part: body}, int64(entries*len(body))), strings.NewReader(statementFoot))

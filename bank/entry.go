@@ -28,7 +28,7 @@ type Entry struct {
 // whenever the bank gives the same entry again.
 func (e Entry) MadeReference() string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{
-		e.Account, e.BookedOn.String(), e.ValueOn.String(), e.Amount.String(), e.Currency, e.Text, e.Payer,
+		e.BookedOn.String(), e.ValueOn.String(), e.Amount.String(), e.Currency, e.Text, e.Payer,
 	}, "\x00")))
 	return "none:" + hex.EncodeToString(sum[:12])
 }

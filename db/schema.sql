@@ -421,6 +421,7 @@ DECLARE
     currency text;
     payment  bigint;
 BEGIN
+    LOCK TABLE flightbill.bank_entries IN ROW EXCLUSIVE MODE; -- what the update takes, before any invoice: see add_bank_entries
     SELECT * INTO entry FROM flightbill.bank_entries b WHERE b.id = entry_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'entry % of the bank is not known', coalesce(entry_id::text, 'NULL')
@@ -1286,6 +1287,7 @@ BEGIN
         RAISE EXCEPTION 'entry % of the bank cannot be ignored without a reason', coalesce(entry_id::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand with the entry.';
     END IF;
+    LOCK TABLE flightbill.bank_entries IN ROW EXCLUSIVE MODE; -- what the update takes, before any invoice: see add_bank_entries
     SELECT * INTO entry FROM flightbill.bank_entries b WHERE b.id = entry_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'entry % of the bank is not known', coalesce(entry_id::text, 'NULL')
@@ -1682,7 +1684,10 @@ DECLARE
     paid  bigint[];
 BEGIN
     LOCK TABLE flightbill.bank_entries IN SHARE ROW EXCLUSIVE MODE;
-    -- As far as goes in the order in which all lock invoices.
+    -- In the order in which all lock invoices.
+    PERFORM FROM flightbill.invoices i
+    WHERE i.number IN (SELECT unnest(b.numbers) FROM flightbill.bank_entries b WHERE b.state = 'unmatched' AND b.reason IS NULL)
+    ORDER BY i.id FOR NO KEY UPDATE;
     FOR entry IN
         SELECT b.* FROM flightbill.bank_entries b
         WHERE b.state = 'unmatched' AND b.reason IS NULL
@@ -1711,9 +1716,12 @@ BEGIN
         END LOOP;
         why := coalesce(why, CASE
             WHEN docs = 0 THEN 'no number of an invoice is found in its text'
-            WHEN entry.bank_reference NOT LIKE 'none:%' AND EXISTS (SELECT FROM flightbill.bank_entries b WHERE b.account = entry.account AND b.bank_reference = entry.bank_reference
-                    AND b.amount = entry.amount AND b.currency = entry.currency AND b.id <> entry.id)
+            WHEN EXISTS (SELECT FROM flightbill.bank_entries b WHERE b.bank_reference = entry.bank_reference AND b.amount = entry.amount AND b.currency = entry.currency AND b.id <> entry.id
+                    AND CASE b.account WHEN entry.account THEN entry.bank_reference NOT LIKE 'none:%' ELSE b.booked_on = entry.booked_on END)
                 THEN 'another entry has the same bank reference and amount: is it the same?'
+            WHEN EXISTS (SELECT FROM flightbill.payments p WHERE p.bank_reference = entry.bank_reference)
+                THEN 'a payment has this bank reference already: is it the same?'
+            WHEN docs < cardinality(entry.numbers) THEN 'a number in it is none of an invoice, or stands there twice'
             WHEN docs = 1 AND entry.amount > total OR docs > 1 AND entry.amount <> total
                 THEN round(entry.amount, greatest(flightbill.minor_units(entry.currency), min_scale(entry.amount))) || ' ' || entry.currency || ' came, and what is open is ' || opens
         END);
@@ -2003,6 +2011,7 @@ CREATE FUNCTION flightbill.retry_deliveries(delivery_ids text[] DEFAULT NULL::te
     AS $$
 DECLARE
     wanted    text[];
+    given_up  text[]; -- of these; their job ends, though River may not have written so yet
     ended     text[]; -- of these, those whose job is over
     unknown   text;
     delivered record;
@@ -2014,13 +2023,15 @@ BEGIN
     END IF;
     wanted := ARRAY(
         SELECT d.id FROM flightbill.deliveries d
-        WHERE CASE WHEN delivery_ids IS NULL THEN d.state IN ('failed', 'given_up') ELSE d.id = ANY (delivery_ids) END
+        WHERE CASE WHEN delivery_ids IS NOT NULL THEN d.id = ANY (delivery_ids) ELSE d.state IN ('failed', 'given_up')
+            AND (d.webhook_id IS NULL OR EXISTS (SELECT FROM flightbill.webhooks w WHERE w.id = d.webhook_id AND w.active)) END
         ORDER BY d.id FOR UPDATE);
     SELECT d.id, d.delivered_at INTO delivered FROM flightbill.deliveries d WHERE d.id = ANY (delivery_ids) AND d.state = 'delivered' LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'delivery % was delivered at %', delivered.id, delivered.delivered_at
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only what was not delivered is tried again.';
     END IF;
+    given_up := ARRAY(SELECT d.id FROM flightbill.deliveries d WHERE d.id = ANY (wanted) AND d.state = 'given_up');
     UPDATE flightbill.deliveries d SET state = 'pending', next_at = now() WHERE d.id = ANY (wanted);
 
     -- A job that waits goes at once; one at work, or next in line, is as good.
@@ -2028,8 +2039,8 @@ BEGIN
     WHERE j.id IN (SELECT d.job_id FROM flightbill.deliveries d WHERE d.id = ANY (wanted)) AND j.kind = 'deliver' AND j.state IN ('scheduled', 'retryable');
     ended := ARRAY(
         SELECT d.id FROM flightbill.deliveries d
-        WHERE d.id = ANY (wanted) AND NOT EXISTS (
-            SELECT FROM flightbill.river_job j WHERE j.id = d.job_id AND j.kind = 'deliver' AND j.state IN ('available', 'running')));
+        WHERE d.id = ANY (wanted) AND (d.id = ANY (given_up) OR NOT EXISTS (
+            SELECT FROM flightbill.river_job j WHERE j.id = d.job_id AND j.kind = 'deliver' AND j.state IN ('available', 'running'))));
     UPDATE flightbill.deliveries d SET job_id = nextval('flightbill.river_job_id_seq') WHERE d.id = ANY (ended);
     PERFORM flightbill.enqueue_deliveries(ended);
     RETURN cardinality(wanted);
@@ -2066,7 +2077,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Record the payment anew.';
     END IF;
     PERFORM FROM flightbill.invoices i
-    WHERE i.id IN (payment.invoice_id, payment.other_id) OR i.credits_invoice_id = payment.invoice_id
+    WHERE i.id IN (payment.invoice_id, payment.other_id) OR i.credits_invoice_id IN (payment.invoice_id, payment.other_id)
     ORDER BY i.id FOR NO KEY UPDATE;
     SELECT * INTO invoice FROM flightbill.invoices i WHERE i.id = payment.invoice_id;
     SELECT p.id INTO reversal FROM flightbill.payments p WHERE p.reverses_id = payment.id;
@@ -2095,12 +2106,15 @@ BEGIN
         VALUES (partner.invoice_id, partner.kind, -partner.amount, today, partner.other_id, partner.id, btrim(reverse_payment.reason));
         PERFORM flightbill.settle_invoice(partner.invoice_id, NULL, btrim(reverse_payment.reason));
     END IF;
-    IF invoice.status = 'VOID' THEN
+    FOR invoice IN
+        SELECT i.* FROM flightbill.invoices i WHERE i.id IN (payment.invoice_id, payment.other_id) AND i.status = 'VOID' ORDER BY i.id
+    LOOP
+        SELECT * INTO note FROM flightbill.invoices i WHERE i.credits_invoice_id = invoice.id;
         rest := flightbill.open_amount(invoice.id);
-        IF sign(rest) = sign(invoice.total) AND sign(flightbill.open_amount(note.id)) = -sign(rest) THEN
+        IF rest <> 0 AND sign(rest) <> -sign(invoice.total) AND sign(flightbill.open_amount(note.id)) = -sign(rest) THEN
             PERFORM flightbill.set_off_pair(invoice.id, note.id, sign(rest) * least(abs(rest), abs(flightbill.open_amount(note.id))));
         END IF;
-    END IF;
+    END LOOP;
     RETURN reversal;
 END
 $$;
@@ -2716,6 +2730,13 @@ BEGIN
         PERFORM flightbill.set_off_pair(original.id, note.id, open, now());
     END IF;
     SELECT * INTO note FROM flightbill.invoices i WHERE i.id = note.id;
+    -- Interest on it that is on a draft still is taken back there.
+    INSERT INTO flightbill.charges (invoice_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail,
+        tax_category, tax_reason, unit_code, account, interest_on, interest_through)
+    SELECT c.invoice_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail,
+        c.tax_category, c.tax_reason, c.unit_code, c.account, c.interest_on, c.interest_through
+    FROM flightbill.charges c JOIN flightbill.invoices d ON d.id = c.invoice_id
+    WHERE c.interest_on = original.id AND d.status = 'DRAFT' AND c.amount > 0 ORDER BY c.id;
 
     UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
     INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)
@@ -4038,7 +4059,7 @@ ALTER TABLE ONLY flightbill.airports
     ADD CONSTRAINT airports_pkey PRIMARY KEY (code);
 
 ALTER TABLE ONLY flightbill.bank_entries
-    ADD CONSTRAINT bank_entries_account_bank_reference_booked_on_amount_curren_key UNIQUE (account, bank_reference, booked_on, amount, currency, nth);
+    ADD CONSTRAINT bank_entries_bank_reference_account_booked_on_amount_curren_key UNIQUE (bank_reference, account, booked_on, amount, currency, nth);
 
 ALTER TABLE ONLY flightbill.bank_entries
     ADD CONSTRAINT bank_entries_pkey PRIMARY KEY (id);

@@ -81,7 +81,7 @@ func (s *MailSender) send(ctx context.Context, id string, delivery dbsqlc.Delive
 
 func (s *MailSender) hand(ctx context.Context, msg *gomail.Msg) error {
 	options := []gomail.Option{
-		gomail.WithPort(s.Port), gomail.WithTimeout(deliveryTimeout),
+		gomail.WithPort(s.Port), gomail.WithTimeout(deliveryTimeout / 3), // it begins anew twice: greeting, login, message
 		gomail.WithTLSConfig(&tls.Config{ServerName: s.Host, RootCAs: s.RootCAs, MinVersion: tls.VersionTLS12}),
 	}
 	switch s.Security {

@@ -107,6 +107,13 @@ BEGIN
         PERFORM flightbill.set_off_pair(original.id, note.id, open, now());
     END IF;
     SELECT * INTO note FROM flightbill.invoices i WHERE i.id = note.id;
+    -- Interest on it that is on a draft still is taken back there.
+    INSERT INTO flightbill.charges (invoice_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, detail,
+        tax_category, tax_reason, unit_code, account, interest_on, interest_through)
+    SELECT c.invoice_id, c.code, c.description, -c.quantity, c.unit_rate, -c.amount, c.tax_rate, -c.tax_amount, c.flown_on, c.detail,
+        c.tax_category, c.tax_reason, c.unit_code, c.account, c.interest_on, c.interest_through
+    FROM flightbill.charges c JOIN flightbill.invoices d ON d.id = c.invoice_id
+    WHERE c.interest_on = original.id AND d.status = 'DRAFT' AND c.amount > 0 ORDER BY c.id;
 
     UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
     INSERT INTO flightbill.voided_flights (flight_id, credit_note_id, currency, rebill)

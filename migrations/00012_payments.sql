@@ -369,7 +369,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Record the payment anew.';
     END IF;
     PERFORM FROM flightbill.invoices i
-    WHERE i.id IN (payment.invoice_id, payment.other_id) OR i.credits_invoice_id = payment.invoice_id
+    WHERE i.id IN (payment.invoice_id, payment.other_id) OR i.credits_invoice_id IN (payment.invoice_id, payment.other_id)
     ORDER BY i.id FOR NO KEY UPDATE;
     SELECT * INTO invoice FROM flightbill.invoices i WHERE i.id = payment.invoice_id;
     SELECT p.id INTO reversal FROM flightbill.payments p WHERE p.reverses_id = payment.id;
@@ -398,12 +398,15 @@ BEGIN
         VALUES (partner.invoice_id, partner.kind, -partner.amount, today, partner.other_id, partner.id, btrim(reverse_payment.reason));
         PERFORM flightbill.settle_invoice(partner.invoice_id, NULL, btrim(reverse_payment.reason));
     END IF;
-    IF invoice.status = 'VOID' THEN
+    FOR invoice IN
+        SELECT i.* FROM flightbill.invoices i WHERE i.id IN (payment.invoice_id, payment.other_id) AND i.status = 'VOID' ORDER BY i.id
+    LOOP
+        SELECT * INTO note FROM flightbill.invoices i WHERE i.credits_invoice_id = invoice.id;
         rest := flightbill.open_amount(invoice.id);
-        IF sign(rest) = sign(invoice.total) AND sign(flightbill.open_amount(note.id)) = -sign(rest) THEN
+        IF rest <> 0 AND sign(rest) <> -sign(invoice.total) AND sign(flightbill.open_amount(note.id)) = -sign(rest) THEN
             PERFORM flightbill.set_off_pair(invoice.id, note.id, sign(rest) * least(abs(rest), abs(flightbill.open_amount(note.id))));
         END IF;
-    END IF;
+    END LOOP;
     RETURN reversal;
 END
 $$;

@@ -23,7 +23,7 @@ CREATE TABLE flightbill.bank_entries (
     file           text    NOT NULL,
     imported_at    timestamptz NOT NULL DEFAULT now(),
     imported_by    text    NOT NULL DEFAULT session_user,
-    UNIQUE (account, bank_reference, booked_on, amount, currency, nth),
+    UNIQUE (bank_reference, account, booked_on, amount, currency, nth),
     CHECK (state <> 'booked' OR payment_ids <> '{}' AND reason IS NULL)
 );
 CREATE INDEX bank_entries_unmatched_idx ON flightbill.bank_entries (booked_on, id) WHERE state = 'unmatched';
@@ -139,7 +139,10 @@ DECLARE
     paid  bigint[];
 BEGIN
     LOCK TABLE flightbill.bank_entries IN SHARE ROW EXCLUSIVE MODE;
-    -- As far as goes in the order in which all lock invoices.
+    -- In the order in which all lock invoices.
+    PERFORM FROM flightbill.invoices i
+    WHERE i.number IN (SELECT unnest(b.numbers) FROM flightbill.bank_entries b WHERE b.state = 'unmatched' AND b.reason IS NULL)
+    ORDER BY i.id FOR NO KEY UPDATE;
     FOR entry IN
         SELECT b.* FROM flightbill.bank_entries b
         WHERE b.state = 'unmatched' AND b.reason IS NULL
@@ -168,9 +171,12 @@ BEGIN
         END LOOP;
         why := coalesce(why, CASE
             WHEN docs = 0 THEN 'no number of an invoice is found in its text'
-            WHEN entry.bank_reference NOT LIKE 'none:%' AND EXISTS (SELECT FROM flightbill.bank_entries b WHERE b.account = entry.account AND b.bank_reference = entry.bank_reference
-                    AND b.amount = entry.amount AND b.currency = entry.currency AND b.id <> entry.id)
+            WHEN EXISTS (SELECT FROM flightbill.bank_entries b WHERE b.bank_reference = entry.bank_reference AND b.amount = entry.amount AND b.currency = entry.currency AND b.id <> entry.id
+                    AND CASE b.account WHEN entry.account THEN entry.bank_reference NOT LIKE 'none:%' ELSE b.booked_on = entry.booked_on END)
                 THEN 'another entry has the same bank reference and amount: is it the same?'
+            WHEN EXISTS (SELECT FROM flightbill.payments p WHERE p.bank_reference = entry.bank_reference)
+                THEN 'a payment has this bank reference already: is it the same?'
+            WHEN docs < cardinality(entry.numbers) THEN 'a number in it is none of an invoice, or stands there twice'
             WHEN docs = 1 AND entry.amount > total OR docs > 1 AND entry.amount <> total
                 THEN round(entry.amount, greatest(flightbill.minor_units(entry.currency), min_scale(entry.amount))) || ' ' || entry.currency || ' came, and what is open is ' || opens
         END);
@@ -213,6 +219,7 @@ DECLARE
     currency text;
     payment  bigint;
 BEGIN
+    LOCK TABLE flightbill.bank_entries IN ROW EXCLUSIVE MODE; -- what the update takes, before any invoice: see add_bank_entries
     SELECT * INTO entry FROM flightbill.bank_entries b WHERE b.id = entry_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'entry % of the bank is not known', coalesce(entry_id::text, 'NULL')
@@ -272,6 +279,7 @@ BEGIN
         RAISE EXCEPTION 'entry % of the bank cannot be ignored without a reason', coalesce(entry_id::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand with the entry.';
     END IF;
+    LOCK TABLE flightbill.bank_entries IN ROW EXCLUSIVE MODE; -- what the update takes, before any invoice: see add_bank_entries
     SELECT * INTO entry FROM flightbill.bank_entries b WHERE b.id = entry_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'entry % of the bank is not known', coalesce(entry_id::text, 'NULL')

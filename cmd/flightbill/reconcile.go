@@ -83,6 +83,9 @@ func (a *app) newReconcileCommand() *cobra.Command {
 				}
 				if o.from.IsZero() {
 					o.from = o.to.AddDays(1 - cmp.Or(a.config.ReconcileDays, defaultReconcileDays))
+					if o.from.Before(calendar.Start) && !o.to.Before(calendar.Start) {
+						o.from = calendar.Start // what moved before is billed elsewhere
+					}
 				}
 				if o.to.Before(o.from) {
 					return usageError{fmt.Errorf("--to %s is before --from %s", o.to, o.from)}

@@ -125,7 +125,8 @@ var printable = regexp.MustCompile(`^[!-~]+$`)
 func (a *app) checkWebhookURL(text string) error {
 	parsed, err := url.Parse(text)
 	switch {
-	case err != nil || parsed.Hostname() == "" || parsed.Scheme != "https" && parsed.Scheme != "http" || !printable.MatchString(text) || len(text) > 2000:
+	case err != nil || parsed.Hostname() == "" || parsed.Scheme != "https" && parsed.Scheme != "http" ||
+		!strings.HasPrefix(text, parsed.Scheme+"://") || !printable.MatchString(text) || len(text) > 2000:
 		return fmt.Errorf("that is no URL such as https://example.com/flightbill, of at most 2,000 letters")
 	case parsed.Scheme == "http" && !a.config.PrivateWebhooks:
 		return fmt.Errorf("the URL is not https; where that is meant, set FLIGHTBILL_WEBHOOK_ALLOW_PRIVATE=true, here and for flightbill serve")

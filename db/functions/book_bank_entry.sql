@@ -15,6 +15,7 @@ DECLARE
     currency text;
     payment  bigint;
 BEGIN
+    LOCK TABLE flightbill.bank_entries IN ROW EXCLUSIVE MODE; -- what the update takes, before any invoice: see add_bank_entries
     SELECT * INTO entry FROM flightbill.bank_entries b WHERE b.id = entry_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'entry % of the bank is not known', coalesce(entry_id::text, 'NULL')

@@ -16,6 +16,7 @@ BEGIN
         RAISE EXCEPTION 'entry % of the bank cannot be ignored without a reason', coalesce(entry_id::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why in a few words: they stand with the entry.';
     END IF;
+    LOCK TABLE flightbill.bank_entries IN ROW EXCLUSIVE MODE; -- what the update takes, before any invoice: see add_bank_entries
     SELECT * INTO entry FROM flightbill.bank_entries b WHERE b.id = entry_id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'entry % of the bank is not known', coalesce(entry_id::text, 'NULL')

@@ -21,7 +21,10 @@ DECLARE
     paid  bigint[];
 BEGIN
     LOCK TABLE flightbill.bank_entries IN SHARE ROW EXCLUSIVE MODE;
-    -- As far as goes in the order in which all lock invoices.
+    -- In the order in which all lock invoices.
+    PERFORM FROM flightbill.invoices i
+    WHERE i.number IN (SELECT unnest(b.numbers) FROM flightbill.bank_entries b WHERE b.state = 'unmatched' AND b.reason IS NULL)
+    ORDER BY i.id FOR NO KEY UPDATE;
     FOR entry IN
         SELECT b.* FROM flightbill.bank_entries b
         WHERE b.state = 'unmatched' AND b.reason IS NULL
@@ -50,9 +53,12 @@ BEGIN
         END LOOP;
         why := coalesce(why, CASE
             WHEN docs = 0 THEN 'no number of an invoice is found in its text'
-            WHEN entry.bank_reference NOT LIKE 'none:%' AND EXISTS (SELECT FROM flightbill.bank_entries b WHERE b.account = entry.account AND b.bank_reference = entry.bank_reference
-                    AND b.amount = entry.amount AND b.currency = entry.currency AND b.id <> entry.id)
+            WHEN EXISTS (SELECT FROM flightbill.bank_entries b WHERE b.bank_reference = entry.bank_reference AND b.amount = entry.amount AND b.currency = entry.currency AND b.id <> entry.id
+                    AND CASE b.account WHEN entry.account THEN entry.bank_reference NOT LIKE 'none:%' ELSE b.booked_on = entry.booked_on END)
                 THEN 'another entry has the same bank reference and amount: is it the same?'
+            WHEN EXISTS (SELECT FROM flightbill.payments p WHERE p.bank_reference = entry.bank_reference)
+                THEN 'a payment has this bank reference already: is it the same?'
+            WHEN docs < cardinality(entry.numbers) THEN 'a number in it is none of an invoice, or stands there twice'
             WHEN docs = 1 AND entry.amount > total OR docs > 1 AND entry.amount <> total
                 THEN round(entry.amount, greatest(flightbill.minor_units(entry.currency), min_scale(entry.amount))) || ' ' || entry.currency || ' came, and what is open is ' || opens
         END);

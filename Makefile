@@ -82,7 +82,7 @@ test/race: ## Run the tests with the race detector
 
 .PHONY: test/stock
 test/stock: ## Run the tests that use Postgres on the one that Debian's package makes, with its defaults
-	internal/checks/stock-postgres -o max_prepared_transactions=10 go test -p 2 -parallel 2 -timeout 20m -skip '^TestDemo' $$(go list ./db/... | grep -v /db/embedded) ./jobs/... ./cmd/...
+	internal/checks/stock-postgres -o max_connections=400 -o max_prepared_transactions=10 go test -p 2 -timeout 20m -skip '^TestDemo' $$(go list ./db/... | grep -v /db/embedded) ./jobs/... ./cmd/...
 
 .PHONY: tidy
 tidy: ## Bring go.mod and go.sum up to date

@@ -20,12 +20,12 @@ import (
 	"github.com/flightbill/flightbill/pinot/pinottest"
 )
 
-// The real cluster's Java is in a time zone that nobody would take for UTC. A short session makes it soon notice that a
-// process is gone.
+// The real cluster's Java is in a time zone that nobody would take for UTC. A session lasts for three times a query, so
+// that a server that is frozen for one is never taken for gone, and no longer, since a test waits for its end.
 func TestMain(m *testing.M) {
 	pinottest.Main(m, local.Options{
 		Brokers: 2, Servers: 2, TimeZone: "America/St_Johns",
-		SessionTimeout: 4 * time.Second, QueryTimeout: 4 * time.Second,
+		SessionTimeout: 12 * time.Second, QueryTimeout: 4 * time.Second,
 	})
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"os"
 	"testing"
 
@@ -18,10 +17,6 @@ func TestMain(m *testing.M) {
 			mainWithClock(clock)
 		}
 		main()
-	}
-	// Most tests wait for a server or for River, not for the processor.
-	if err := flag.Set("test.parallel", "6"); err != nil {
-		panic(err)
 	}
 	dbtest.Main(m, dbtest.Migrate)
 }

@@ -161,7 +161,7 @@ func issueByHand(ctx context.Context, pool *pgxpool.Pool, _, _ int) (seconds flo
 					jsonb_build_object('code', c.code, 'name', c.name) AS bill_to
 			)
 			UPDATE invoices i SET status = 'PENDING', number = n.number, subtotal = s.subtotal, tax = s.tax, total = s.subtotal + s.tax,
-				bill_to_name = n.name, bill_to = n.bill_to, issued_at = now(), due_on = $1::date + n.payment_terms_days
+				bill_to_name = n.name, bill_to = n.bill_to, issued_at = now(), issued_on = $1::date, due_on = $1::date + n.payment_terms_days
 			FROM (SELECT invoice_id, sum(base) AS subtotal, sum(tax) AS tax FROM sums GROUP BY invoice_id) AS s JOIN numbers n ON n.id = s.invoice_id
 			WHERE i.id = s.invoice_id`,
 		} {

@@ -88,8 +88,8 @@ func makePending(ctx context.Context, pool *pgxpool.Pool, invoices, due int) err
 			return err
 		}
 		_, err := tx.Exec(ctx, `
-			INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, opened_at, issued_at, due_on)
-			SELECT 'AIR-' || n, 1 + n % 100, 'flight', 'EUR', 'PENDING', 100, 20, 120, 'Airline', issued - interval '1 day', issued,
+			INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, opened_at, issued_at, issued_on, due_on)
+			SELECT 'AIR-' || n, 1 + n % 100, 'flight', 'EUR', 'PENDING', 100, 20, 120, 'Airline', issued - interval '1 day', issued, issued::date,
 				-- spreads the due ones evenly over the table
 				CASE WHEN n::bigint * $2 % $1 < $2 THEN $3::date - 1 - n % 30 ELSE $3::date + n % 30 END
 			FROM generate_series(1, $1::int) AS n, (SELECT $3::timestamptz - interval '45 days') AS t (issued)`, invoices, due, overdueOn)

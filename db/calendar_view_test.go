@@ -123,7 +123,7 @@ func TestCalendarViewStatus(t *testing.T) {
 	change(`UPDATE invoices SET parked_at = NULL, parked_reason = NULL`, "held")
 	change(`UPDATE customers SET billing_hold = false, held_through = (SELECT max(closes_on) FROM billing_runs) WHERE code = 'YESTERDAY'`, "due")
 	change(`UPDATE customers SET held_through = held_through - 1 WHERE code = 'YESTERDAY'`, "missed")
-	change(`UPDATE invoices SET status = 'PENDING', number = 'YESTERDAY-000001', subtotal = 10, tax = 2, total = 12, bill_to_name = 'Y', issued_at = now(), due_on = now()::date`, "issued")
+	change(`UPDATE invoices SET status = 'PENDING', number = 'YESTERDAY-000001', subtotal = 10, tax = 2, total = 12, bill_to_name = 'Y', issued_at = now(), issued_on = now()::date, due_on = now()::date`, "issued")
 	require.Equal(t, "T-8 empty, T-1 issued YESTERDAY-000001 EUR 12, T+6 open", b.calendarOf(t, "YESTERDAY"))
 
 	// A changed frequency keeps the dates that have invoices.

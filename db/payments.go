@@ -97,7 +97,7 @@ type StatementLine struct {
 
 // ReadStatement reads a customer's statement of account of some days, with both of them, by
 // currency.
-func ReadStatement(ctx context.Context, pool *pgxpool.Pool, calendar billing.Calendar, customer string, from, to billing.Date) ([]Statement, error) {
+func ReadStatement(ctx context.Context, pool *pgxpool.Pool, customer string, from, to billing.Date) ([]Statement, error) {
 	var statements []Statement
 	at := map[string]int{}
 	of := func(currency string) *Statement {
@@ -113,8 +113,8 @@ func ReadStatement(ctx context.Context, pool *pgxpool.Pool, calendar billing.Cal
 		if _, err := ReadCustomer(ctx, tx, customer); err != nil {
 			return err
 		}
-		q, zone := dbsqlc.New(tx), calendar.Location.String()
-		opening, err := q.StatementOpening(ctx, dbsqlc.StatementOpeningParams{Customer: customer, Day: from, Zone: zone})
+		q := dbsqlc.New(tx)
+		opening, err := q.StatementOpening(ctx, dbsqlc.StatementOpeningParams{Customer: customer, Day: from})
 		if err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func ReadStatement(ctx context.Context, pool *pgxpool.Pool, calendar billing.Cal
 			s := of(row.Currency)
 			s.Opening, s.Closing = row.Balance, row.Balance
 		}
-		lines, err := q.StatementLines(ctx, dbsqlc.StatementLinesParams{Customer: customer, FromDate: from, ToDate: to, Zone: zone})
+		lines, err := q.StatementLines(ctx, dbsqlc.StatementLinesParams{Customer: customer, FromDate: from, ToDate: to})
 		if err != nil {
 			return err
 		}
@@ -144,13 +144,13 @@ func ReadStatement(ctx context.Context, pool *pgxpool.Pool, calendar billing.Cal
 type Aging = dbsqlc.AgingListRow
 
 // ListAging lists what was open at the end of a day; no customer: of all.
-func ListAging(ctx context.Context, db dbsqlc.DBTX, calendar billing.Calendar, day billing.Date, customer string) ([]Aging, error) {
+func ListAging(ctx context.Context, db dbsqlc.DBTX, day billing.Date, customer string) ([]Aging, error) {
 	if customer != "" {
 		if _, err := ReadCustomer(ctx, db, customer); err != nil {
 			return nil, err
 		}
 	}
-	rows, err := dbsqlc.New(db).AgingList(ctx, dbsqlc.AgingListParams{Day: day, Zone: calendar.Location.String(), Customer: customer})
+	rows, err := dbsqlc.New(db).AgingList(ctx, dbsqlc.AgingListParams{Day: day, Customer: customer})
 	if err != nil {
 		return nil, fmt.Errorf("read what was open on %s: %w", day, err)
 	}

@@ -58,7 +58,7 @@ func TestIssuedInvoiceStays(t *testing.T) {
 	values := map[string]string{
 		"number": "'EACH-000002'", "customer_id": "customer_id - 1", "kind": "'credit_note'", "closes_on": "'2026-03-08'", "currency": "'USD'",
 		"subtotal": "subtotal + 1, total = total + 1", "tax": "tax + 1, total = total + 1", "total": "total + 1, tax = tax + 1", "bill_to_name": "'Other'",
-		"opened_at": "now()", "issued_at": "now()", "due_on": "due_on + 1", "parked_at": "now()", "parked_by_run": "'2026-03-08'", "parked_reason": "'none'",
+		"opened_at": "now()", "issued_at": "now()", "issued_on": "issued_on + 1", "due_on": "due_on + 1", "parked_at": "now()", "parked_by_run": "'2026-03-08'", "parked_reason": "'none'",
 		"id": "DEFAULT", "status": "'DRAFT'", "paid_at": "", "credits_invoice_id": "1", "reason": "'why'",
 		"outside_scope": "true", "issuer_id": "1", "bill_to": "'{}'", "tax_currency": "'USD'", "tax_currency_rate": "2",
 	}

@@ -607,6 +607,7 @@ CREATE TABLE flightbill.invoices (
     tax_currency_rate numeric,
     opened_at timestamp with time zone DEFAULT now() NOT NULL,
     issued_at timestamp with time zone,
+    issued_on date,
     due_on date,
     paid_at timestamp with time zone,
     parked_at timestamp with time zone,
@@ -625,8 +626,8 @@ END),
     CONSTRAINT invoices_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT invoices_draft_has_no_number CHECK (
 CASE
-    WHEN (status = 'DRAFT'::text) THEN (num_nonnulls(number, subtotal, tax, total, bill_to_name, issuer_id, bill_to, tax_currency, tax_currency_rate, issued_at, due_on, paid_at) = 0)
-    ELSE ((num_nulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on) = 0) AND (total = (subtotal + tax)) AND (parked_at IS NULL))
+    WHEN (status = 'DRAFT'::text) THEN (num_nonnulls(number, subtotal, tax, total, bill_to_name, issuer_id, bill_to, tax_currency, tax_currency_rate, issued_at, issued_on, due_on, paid_at) = 0)
+    ELSE ((num_nulls(number, subtotal, tax, total, bill_to_name, issued_at, issued_on, due_on) = 0) AND (total = (subtotal + tax)) AND (parked_at IS NULL))
 END),
     CONSTRAINT invoices_kind_check CHECK ((kind = ANY (ARRAY['flight'::text, 'consolidated'::text, 'credit_note'::text]))),
     CONSTRAINT invoices_paid_at_exactly_when_paid CHECK ((((status = 'PAID'::text) = (paid_at IS NOT NULL)) OR (status = 'VOID'::text))),
@@ -1346,8 +1347,8 @@ BEGIN
         RAISE EXCEPTION 'invoice % cannot be paid on %: that day is still to come in %', invoice_number, paid_on, zone
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received.';
     END IF;
-    IF paid_on < (invoice.issued_at AT TIME ZONE zone)::date THEN
-        RAISE EXCEPTION 'invoice % cannot be paid on %: it was issued on %', invoice_number, paid_on, (invoice.issued_at AT TIME ZONE zone)::date
+    IF paid_on < invoice.issued_on THEN
+        RAISE EXCEPTION 'invoice % cannot be paid on %: it was issued on %', invoice_number, paid_on, invoice.issued_on
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the day on which the payment was received; look at the year.';
     END IF;
     RETURN invoice;
@@ -1464,7 +1465,7 @@ BEGIN
             json_build_object('number', n.number, 'customer', c.code, 'kind', n.kind,
                 'status', CASE e.event WHEN 'invoice.issued' THEN 'PENDING' ELSE n.status END, 'currency', n.currency,
                 'subtotal', n.subtotal::text, 'tax', n.tax::text, 'total', n.total::text,
-                'issued_on', (n.issued_at AT TIME ZONE zone)::date, 'due_on', CASE WHEN n.kind <> 'credit_note' THEN n.due_on END, 'closes_on', n.closes_on,
+                'issued_on', n.issued_on, 'due_on', CASE WHEN n.kind <> 'credit_note' THEN n.due_on END, 'closes_on', n.closes_on,
                 'paid_on', CASE e.event WHEN 'invoice.paid' THEN (n.paid_at AT TIME ZONE zone)::date END,
                 'credits', (SELECT v.number FROM flightbill.invoices v WHERE v.id = n.credits_invoice_id),
                 'voided_by', CASE e.event WHEN 'invoice.voided' THEN (SELECT v.number FROM flightbill.invoices v WHERE v.credits_invoice_id = n.id) END) AS data
@@ -1559,7 +1560,7 @@ BEGIN
             bill_to_name = n.name, bill_to = n.bill_to, issuer_id = issuer,
             tax_currency = CASE WHEN o.id IS NOT NULL THEN o.tax_currency WHEN due.currency <> declare_in THEN declare_in END,
             tax_currency_rate = CASE WHEN o.id IS NOT NULL THEN o.tax_currency_rate ELSE r.rate END,
-            issued_at = at, due_on = today + CASE WHEN due.credit THEN 0 ELSE n.payment_terms_days END,
+            issued_at = at, issued_on = today, due_on = today + CASE WHEN due.credit THEN 0 ELSE n.payment_terms_days END,
             parked_at = NULL, parked_reason = NULL
         FROM due JOIN numbers n ON n.id = due.customer_id
         LEFT JOIN rates r ON r.currency = due.currency
@@ -1674,7 +1675,6 @@ CREATE FUNCTION flightbill.match_bank_entries() RETURNS void
     AS $$
 #variable_conflict use_column
 DECLARE
-    zone  text := coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC');
     entry flightbill.bank_entries;
     doc   record;
     docs  integer;
@@ -1700,7 +1700,7 @@ BEGIN
         why := NULL;
         paid := '{}';
         FOR doc IN
-            SELECT i.number, i.currency, i.status, i.total, (i.issued_at AT TIME ZONE zone)::date AS issued_on, flightbill.open_amount(i.id) AS open
+            SELECT i.number, i.currency, i.status, i.total, i.issued_on, flightbill.open_amount(i.id) AS open
             FROM flightbill.invoices i WHERE i.number = ANY (entry.numbers) ORDER BY array_position(entry.numbers, i.number)
         LOOP
             docs := docs + 1;
@@ -2695,7 +2695,7 @@ BEGIN
     END IF;
     IF original.status = 'VOID' THEN
         SELECT * INTO note FROM flightbill.invoices i WHERE i.credits_invoice_id = original.id;
-        RAISE EXCEPTION 'invoice % is VOID already, by % of %', invoice_number, note.number, note.issued_at::date
+        RAISE EXCEPTION 'invoice % is VOID already, by % of %', invoice_number, note.number, note.issued_on
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call flightbill.rebill_invoice.';
     END IF;
 
@@ -4282,7 +4282,7 @@ CREATE OR REPLACE VIEW flightbill.journal AS
     GREATEST(l.amount, (0)::numeric) AS debit,
     GREATEST((- l.amount), (0)::numeric) AS credit
    FROM (((( SELECT ('invoice '::text || i.id) AS entry,
-            ((i.issued_at AT TIME ZONE z.zone))::date AS day,
+            i.issued_on AS day,
             i.issued_at AS entered_at,
             i.number AS document,
             i.customer_id,
@@ -4293,13 +4293,11 @@ CREATE OR REPLACE VIEW flightbill.journal AS
             NULL::numeric AS tax_rate,
             i.currency,
             i.total AS amount
-           FROM (flightbill.invoices i
-             CROSS JOIN ( SELECT COALESCE(max(billing_settings.timezone), 'UTC'::text) AS zone
-                   FROM flightbill.billing_settings) z)
+           FROM flightbill.invoices i
           WHERE (i.status <> 'DRAFT'::text)
         UNION ALL
          SELECT ('invoice '::text || i.id) AS entry,
-            ((i.issued_at AT TIME ZONE z.zone))::date AS day,
+            i.issued_on AS day,
             i.issued_at AS entered_at,
             i.number AS document,
             i.customer_id,
@@ -4313,15 +4311,13 @@ CREATE OR REPLACE VIEW flightbill.journal AS
             NULL::numeric AS tax_rate,
             i.currency,
             (- sum(h.amount)) AS amount
-           FROM ((flightbill.invoices i
-             CROSS JOIN ( SELECT COALESCE(max(billing_settings.timezone), 'UTC'::text) AS zone
-                   FROM flightbill.billing_settings) z)
+           FROM (flightbill.invoices i
              JOIN flightbill.charges h ON ((h.invoice_id = i.id)))
           WHERE (i.status <> 'DRAFT'::text)
-          GROUP BY i.id, i.issued_at, z.zone, (h.flight_id IS NULL), h.account, h.code
+          GROUP BY i.id, (h.flight_id IS NULL), h.account, h.code
         UNION ALL
          SELECT ('invoice '::text || i.id) AS entry,
-            ((i.issued_at AT TIME ZONE z.zone))::date AS day,
+            i.issued_on AS day,
             i.issued_at AS entered_at,
             i.number AS document,
             i.customer_id,
@@ -4332,9 +4328,7 @@ CREATE OR REPLACE VIEW flightbill.journal AS
             x.rate AS tax_rate,
             i.currency,
             (- x.tax) AS amount
-           FROM ((flightbill.invoices i
-             CROSS JOIN ( SELECT COALESCE(max(billing_settings.timezone), 'UTC'::text) AS zone
-                   FROM flightbill.billing_settings) z)
+           FROM (flightbill.invoices i
              JOIN flightbill.invoice_taxes x ON ((x.invoice_id = i.id)))
           WHERE (i.status <> 'DRAFT'::text)
         UNION ALL

@@ -1,12 +1,14 @@
 package db_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
+	"github.com/flightbill/flightbill/db"
 )
 
 // Postgres and Go have each a zone database of their own. They must agree on
@@ -62,8 +64,8 @@ func TestMarkInvoicePaidOnOddDays(t *testing.T) {
 			loc, err := time.LoadLocation(zone)
 			require.NoError(t, err)
 			b.exec(t, `UPDATE billing_settings SET timezone = $1`, zone)
-			b.exec(t, `INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, issued_at, due_on)
-				SELECT 'ODD-000001', id, 'flight', 'EUR', 'PENDING', 1, 0, 1, 'Odd Air', $1::date, $1::date + 30 FROM customers ORDER BY id LIMIT 1`, c.issued)
+			b.exec(t, `INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, issued_at, issued_on, due_on)
+				SELECT 'ODD-000001', id, 'flight', 'EUR', 'PENDING', 1, 0, 1, 'Odd Air', $1::date, $1::date, $1::date + 30 FROM customers ORDER BY id LIMIT 1`, c.issued)
 			for range 2 {
 				b.exec(t, `SELECT mark_invoice_paid('ODD-000001', $1::text::date)`, c.day)
 				paid := get[time.Time](t, b, `SELECT paid_at FROM invoices WHERE number = 'ODD-000001'`)
@@ -74,4 +76,22 @@ func TestMarkInvoicePaidOnOddDays(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A document keeps its date, and stands on it in the books, where the billing zone changes later.
+func TestDateOfADocumentStays(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	number := b.invoice(t, "EACH", "EUR", "100", "2026-01-31") // at noon
+	dates := func() string {
+		d, err := db.ReadDocument(t.Context(), b.pool, number)
+		require.NoError(t, err)
+		return fmt.Sprint(d.IssuedOn, " ", get[string](t, b, `SELECT string_agg(DISTINCT day::text, ' ') FROM journal`))
+	}
+	require.Equal(t, "2026-01-31 2026-01-31", dates())
+	b.exec(t, `UPDATE billing_settings SET timezone = 'Pacific/Auckland'`) // where it was past midnight
+	require.Equal(t, "2026-01-31 2026-01-31", dates())
+	aged, err := db.ListAging(t.Context(), b.pool, billing.NewDate(2026, time.January, 31), "EACH")
+	require.NoError(t, err)
+	require.Len(t, aged, 1)
 }

@@ -20,8 +20,8 @@ func TestOverdueInWindows(t *testing.T) {
 	t.Cleanup(pool.Close)
 	_, err = pool.Exec(t.Context(), `
 		INSERT INTO customers (code, name, billing_frequency, payment_terms_days) VALUES ('EACH', 'Single Air', 'per_flight', 14);
-		INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, issued_at, due_on)
-		SELECT n, c.id, 'flight', 'EUR', 'PENDING', 1, 0, 1, 'Single Air', '2026-02-01', due::date
+		INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, issued_at, issued_on, due_on)
+		SELECT n, c.id, 'flight', 'EUR', 'PENDING', 1, 0, 1, 'Single Air', '2026-02-01', '2026-02-01', due::date
 		FROM customers c, (VALUES ('A', '2026-03-03'), ('B', '2026-03-01'), ('C', '2026-03-03'), ('D', '2026-03-02'), ('E', '2026-03-03'), ('F', '2026-03-01'),
 			('TODAY', '2026-03-04')) AS i (n, due)`)
 	require.NoError(t, err)

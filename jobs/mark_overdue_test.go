@@ -18,8 +18,8 @@ import (
 // on one day.
 func (b *testBundle) issued(t *testing.T, status string, dueOn billing.Date, numbers ...string) {
 	t.Helper()
-	b.exec(t, `INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, issued_at, due_on, paid_at)
-		SELECT n, id, 'flight', 'EUR', $1, 1, 0, 1, 'Single Air', $2::date - 14, $2, CASE WHEN $1 = 'PAID' THEN $2::date END
+	b.exec(t, `INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, issued_at, issued_on, due_on, paid_at)
+		SELECT n, id, 'flight', 'EUR', $1, 1, 0, 1, 'Single Air', $2::date - 14, $2::date - 14, $2, CASE WHEN $1 = 'PAID' THEN $2::date END
 		FROM customers, unnest($3::text[]) AS n WHERE code = 'EACH'`, status, dueOn, numbers)
 }
 

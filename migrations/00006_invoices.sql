@@ -32,7 +32,8 @@ CREATE TABLE flightbill.invoices (
     tax_currency_rate numeric,                 -- what one unit of currency was worth in it at issue; null: no rate was known
     opened_at     timestamptz NOT NULL DEFAULT now(),
     issued_at     timestamptz,
-    due_on        date,                        -- local date of issue + payment terms; of a credit note, of issue
+    issued_on     date,                        -- the day of issued_at in the billing zone of that time: the document's date
+    due_on        date,                        -- issued_on + payment terms; of a credit note, issued_on
     paid_at       timestamptz,
     parked_at     timestamptz,                 -- a run could not issue this draft
     parked_reason text,
@@ -46,8 +47,8 @@ CREATE TABLE flightbill.invoices (
     CHECK ((parked_at IS NULL) = (parked_reason IS NULL)),
     CONSTRAINT invoices_draft_has_no_number CHECK (
         CASE WHEN status = 'DRAFT'
-            THEN num_nonnulls(number, subtotal, tax, total, bill_to_name, issuer_id, bill_to, tax_currency, tax_currency_rate, issued_at, due_on, paid_at) = 0
-            ELSE num_nulls(number, subtotal, tax, total, bill_to_name, issued_at, due_on) = 0
+            THEN num_nonnulls(number, subtotal, tax, total, bill_to_name, issuer_id, bill_to, tax_currency, tax_currency_rate, issued_at, issued_on, due_on, paid_at) = 0
+            ELSE num_nulls(number, subtotal, tax, total, bill_to_name, issued_at, issued_on, due_on) = 0
                 AND total = subtotal + tax AND parked_at IS NULL
         END),
     CONSTRAINT invoices_paid_at_exactly_when_paid CHECK ((status = 'PAID') = (paid_at IS NOT NULL) OR status = 'VOID')

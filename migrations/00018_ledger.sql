@@ -129,7 +129,6 @@ CREATE OR REPLACE FUNCTION flightbill.match_bank_entries() RETURNS void
 AS $$
 #variable_conflict use_column
 DECLARE
-    zone  text := coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC');
     entry flightbill.bank_entries;
     doc   record;
     docs  integer;
@@ -155,7 +154,7 @@ BEGIN
         why := NULL;
         paid := '{}';
         FOR doc IN
-            SELECT i.number, i.currency, i.status, i.total, (i.issued_at AT TIME ZONE zone)::date AS issued_on, flightbill.open_amount(i.id) AS open
+            SELECT i.number, i.currency, i.status, i.total, i.issued_on, flightbill.open_amount(i.id) AS open
             FROM flightbill.invoices i WHERE i.number = ANY (entry.numbers) ORDER BY array_position(entry.numbers, i.number)
         LOOP
             docs := docs + 1;
@@ -311,21 +310,21 @@ SELECT l.entry, l.day, l.entered_at, l.document, c.code AS customer, l.what,
     coalesce(l.account, t.account, a.account) AS account, l.code, l.tax_category, l.tax_rate, l.currency,
     greatest(l.amount, 0) AS debit, greatest(-l.amount, 0) AS credit
 FROM (
-    SELECT 'invoice ' || i.id AS entry, (i.issued_at AT TIME ZONE z.zone)::date AS day, i.issued_at AS entered_at, i.number AS document, i.customer_id,
+    SELECT 'invoice ' || i.id AS entry, i.issued_on AS day, i.issued_at AS entered_at, i.number AS document, i.customer_id,
         'receivable'::text AS what, NULL::text COLLATE "C" AS account, NULL::text COLLATE "C" AS code, NULL::text AS tax_category, NULL::numeric AS tax_rate, i.currency, i.total AS amount
-    FROM flightbill.invoices i CROSS JOIN (SELECT coalesce(max(timezone), 'UTC') AS zone FROM flightbill.billing_settings) AS z
+    FROM flightbill.invoices i
     WHERE i.status <> 'DRAFT'
     UNION ALL
-    SELECT 'invoice ' || i.id AS entry, (i.issued_at AT TIME ZONE z.zone)::date AS day, i.issued_at AS entered_at, i.number AS document, i.customer_id,
+    SELECT 'invoice ' || i.id AS entry, i.issued_on AS day, i.issued_at AS entered_at, i.number AS document, i.customer_id,
         CASE WHEN h.flight_id IS NULL THEN 'interest' ELSE 'revenue' END AS what, h.account, h.code, NULL::text AS tax_category, NULL::numeric AS tax_rate, i.currency, -sum(h.amount) AS amount
-    FROM flightbill.invoices i CROSS JOIN (SELECT coalesce(max(timezone), 'UTC') AS zone FROM flightbill.billing_settings) AS z
+    FROM flightbill.invoices i
     JOIN flightbill.charges h ON h.invoice_id = i.id
     WHERE i.status <> 'DRAFT'
-    GROUP BY i.id, i.issued_at, z.zone, h.flight_id IS NULL, h.account, h.code
+    GROUP BY i.id, h.flight_id IS NULL, h.account, h.code
     UNION ALL
-    SELECT 'invoice ' || i.id AS entry, (i.issued_at AT TIME ZONE z.zone)::date AS day, i.issued_at AS entered_at, i.number AS document, i.customer_id,
+    SELECT 'invoice ' || i.id AS entry, i.issued_on AS day, i.issued_at AS entered_at, i.number AS document, i.customer_id,
         'tax'::text AS what, NULL::text COLLATE "C" AS account, NULL::text COLLATE "C" AS code, x.category AS tax_category, x.rate AS tax_rate, i.currency, -x.tax AS amount
-    FROM flightbill.invoices i CROSS JOIN (SELECT coalesce(max(timezone), 'UTC') AS zone FROM flightbill.billing_settings) AS z
+    FROM flightbill.invoices i
     JOIN flightbill.invoice_taxes x ON x.invoice_id = i.id
     WHERE i.status <> 'DRAFT'
     UNION ALL

@@ -36,7 +36,7 @@ func (a *app) newAgingCommand() *cobra.Command {
 				if day.IsZero() {
 					day = billing.DateOf(a.now(), calendar.Location)
 				}
-				ages, err := db.ListAging(cmd.Context(), pool, calendar, day, customer)
+				ages, err := db.ListAging(cmd.Context(), pool, day, customer)
 				if err != nil {
 					return err
 				}

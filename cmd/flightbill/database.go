@@ -47,7 +47,7 @@ func (a *app) openDatabase(ctx context.Context) (pool *pgxpool.Pool, closeDB fun
 		}
 	}
 	opts := db.Options{
-		MaxConns: int32(a.config.Workers + spareConnections), QueryTimeout: a.queryTimeout, Pooler: a.pooler(), //nolint:gosec // at most 10,000 workers
+		MaxConns: int32(a.config.Workers + a.config.DeliveryWorkers + spareConnections), QueryTimeout: a.queryTimeout, Pooler: a.pooler(), //nolint:gosec // at most 10,000 workers
 	}
 	if file := a.config.DatabaseFile; file != "" {
 		opts.ReadURL = func() (string, error) { return readSecret(file) }

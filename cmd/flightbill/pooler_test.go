@@ -32,8 +32,8 @@ func TestServeThroughPgBouncer(t *testing.T) {
 		CREATE TRIGGER a_test BEFORE UPDATE ON invoices FOR EACH ROW WHEN (NEW.status <> 'OVERDUE') EXECUTE FUNCTION public.read_committed()`)
 	require.NoError(t, err)
 	_, err = pool.Exec(t.Context(), `
-		INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, issued_at, due_on)
-			SELECT 'OLD-1', id, 'flight', 'EUR', 'PENDING', 1, 0, 1, name, now() - '40 days'::interval, current_date - 10 FROM customers;
+		INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, issued_at, issued_on, due_on)
+			SELECT 'OLD-1', id, 'flight', 'EUR', 'PENDING', 1, 0, 1, name, now() - '40 days'::interval, current_date - 40, current_date - 10 FROM customers;
 		WITH c AS (INSERT INTO customers (code, name, billing_frequency, week_ends_on) VALUES ('WEEK', 'Weekly', 'weekly', 7) RETURNING id),
 			i AS (INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT id, 'consolidated', current_date - 3, 'EUR' FROM c RETURNING *),
 			b AS (INSERT INTO billed_flights SELECT 'W1', id, current_date - 4, '{}', now() FROM c)

@@ -47,7 +47,7 @@ func (a *app) newStatementCommand() *cobra.Command {
 				if last.IsZero() {
 					last = max2(first, billing.DateOf(a.now(), calendar.Location))
 				}
-				statements, err := db.ReadStatement(cmd.Context(), pool, calendar, args[0], first, last)
+				statements, err := db.ReadStatement(cmd.Context(), pool, args[0], first, last)
 				if err != nil {
 					return err
 				}

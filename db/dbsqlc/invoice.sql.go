@@ -147,16 +147,15 @@ func (q *Queries) DocumentCharges(ctx context.Context, invoiceID int64) ([]Docum
 const documentGet = `-- name: DocumentGet :one
 SELECT i.id, i.number::text AS number, i.kind, i.currency, i.outside_scope, coalesce(i.reason, '')::text AS reason,
     i.subtotal::numeric AS subtotal, i.tax::numeric AS tax, i.total::numeric AS total,
-    i.issued_at::timestamptz AS issued_at, (i.issued_at AT TIME ZONE z.zone)::date AS issued_on, i.due_on::date AS due_on,
+    i.issued_at::timestamptz AS issued_at, i.issued_on::date AS issued_on, i.due_on::date AS due_on,
     coalesce(i.tax_currency, '')::text AS tax_currency, i.tax_currency_rate,
     c.code AS customer, i.bill_to_name::text AS bill_to_name, coalesce(i.bill_to, '{}')::jsonb AS bill_to,
     coalesce(to_jsonb(s) - 'logo', '{}')::jsonb AS issuer, s.logo,
-    coalesce(o.number, '')::text AS credits, (o.issued_at AT TIME ZONE z.zone)::date AS credits_issued_on
+    coalesce(o.number, '')::text AS credits, o.issued_on AS credits_issued_on
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 LEFT JOIN flightbill.issuers s ON s.id = i.issuer_id
 LEFT JOIN flightbill.invoices o ON o.id = i.credits_invoice_id
-CROSS JOIN (SELECT coalesce((SELECT timezone FROM flightbill.billing_settings), 'UTC') AS zone) AS z
 WHERE i.number = $1::text
 `
 

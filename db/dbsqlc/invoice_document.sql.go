@@ -74,10 +74,9 @@ const invoiceNumbers = `-- name: InvoiceNumbers :many
 SELECT i.number::text
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
-CROSS JOIN (SELECT coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC') AS zone) AS local
 WHERE i.status <> 'DRAFT' AND ($1::text = '' OR c.code = $1::text)
-    AND ($2::date IS NULL OR i.issued_at >= ($2::date)::timestamp AT TIME ZONE zone)
-    AND ($3::date IS NULL OR i.issued_at < ($3::date + 1)::timestamp AT TIME ZONE zone)
+    AND ($2::date IS NULL OR i.issued_on >= $2::date)
+    AND ($3::date IS NULL OR i.issued_on <= $3::date)
 ORDER BY i.issued_at, i.number
 `
 

@@ -28,7 +28,7 @@ FROM (
     FROM flightbill.invoices i
     JOIN flightbill.customers c ON c.id = i.customer_id
     CROSS JOIN (SELECT $1::date AS day) AS d
-    WHERE i.status <> 'DRAFT' AND (i.issued_at AT TIME ZONE $2::text)::date <= d.day AND ($3::text = '' OR c.code = $3::text)
+    WHERE i.status <> 'DRAFT' AND i.issued_on <= d.day AND ($2::text = '' OR c.code = $2::text)
 ) AS o
 WHERE o.open <> 0
 GROUP BY o.customer, o.currency
@@ -37,7 +37,6 @@ ORDER BY o.customer, o.currency
 
 type AgingListParams struct {
 	Day      billing.Date
-	Zone     string
 	Customer string
 }
 
@@ -55,7 +54,7 @@ type AgingListRow struct {
 
 // What was open at the end of a day, by how long it was past due then.
 func (q *Queries) AgingList(ctx context.Context, arg AgingListParams) ([]AgingListRow, error) {
-	rows, err := q.db.Query(ctx, agingList, arg.Day, arg.Zone, arg.Customer)
+	rows, err := q.db.Query(ctx, agingList, arg.Day, arg.Customer)
 	if err != nil {
 		return nil, err
 	}
@@ -348,22 +347,21 @@ func (q *Queries) PaymentWriteOff(ctx context.Context, arg PaymentWriteOffParams
 const statementLines = `-- name: StatementLines :many
 SELECT l.currency::text AS currency, l.day::date AS day, l.what::text AS what, l.number::text AS number, l.due_on::date AS due_on, l.reference::text AS reference, l.amount::numeric AS amount
 FROM (
-    SELECT i.currency, (i.issued_at AT TIME ZONE $1::text)::date AS day, 1 AS nth, i.id, CASE WHEN i.kind = 'credit_note' THEN 'credit note' ELSE 'invoice' END AS what,
+    SELECT i.currency, i.issued_on AS day, 1 AS nth, i.id, CASE WHEN i.kind = 'credit_note' THEN 'credit note' ELSE 'invoice' END AS what,
         i.number, i.due_on, coalesce(i.reason, '') AS reason, i.total AS amount
     FROM flightbill.invoices i JOIN flightbill.customers c ON c.id = i.customer_id
-    WHERE c.code = $2 AND i.status <> 'DRAFT'
+    WHERE c.code = $1 AND i.status <> 'DRAFT'
     UNION ALL
     SELECT i.currency, p.paid_on, 2, p.id, CASE WHEN p.reverses_id IS NOT NULL THEN p.kind || ' taken back' ELSE p.kind END, i.number, NULL,
         coalesce(p.reason, p.reference, ''), -p.amount
     FROM flightbill.payments p JOIN flightbill.invoices i ON i.id = p.invoice_id JOIN flightbill.customers c ON c.id = i.customer_id
-    WHERE c.code = $2 AND p.kind <> 'set_off'
+    WHERE c.code = $1 AND p.kind <> 'set_off'
 ) AS l (currency, day, nth, id, what, number, due_on, reference, amount)
-WHERE l.day BETWEEN $3::date AND $4::date
+WHERE l.day BETWEEN $2::date AND $3::date
 ORDER BY l.currency, l.day, l.nth, l.id
 `
 
 type StatementLinesParams struct {
-	Zone     string
 	Customer string
 	FromDate billing.Date
 	ToDate   billing.Date
@@ -382,12 +380,7 @@ type StatementLinesRow struct {
 // A customer's documents and payments, in the order of their days. A set-off moves nothing
 // between it and who bills.
 func (q *Queries) StatementLines(ctx context.Context, arg StatementLinesParams) ([]StatementLinesRow, error) {
-	rows, err := q.db.Query(ctx, statementLines,
-		arg.Zone,
-		arg.Customer,
-		arg.FromDate,
-		arg.ToDate,
-	)
+	rows, err := q.db.Query(ctx, statementLines, arg.Customer, arg.FromDate, arg.ToDate)
 	if err != nil {
 		return nil, err
 	}
@@ -419,7 +412,7 @@ SELECT i.currency, (sum(i.total) - sum(p.paid))::numeric AS balance
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 CROSS JOIN LATERAL (SELECT coalesce(sum(p.amount), 0) AS paid FROM flightbill.payments p WHERE p.invoice_id = i.id AND p.paid_on < $1::date) AS p
-WHERE c.code = $2 AND i.status <> 'DRAFT' AND (i.issued_at AT TIME ZONE $3::text)::date < $1::date
+WHERE c.code = $2 AND i.status <> 'DRAFT' AND i.issued_on < $1::date
 GROUP BY i.currency
 ORDER BY i.currency
 `
@@ -427,7 +420,6 @@ ORDER BY i.currency
 type StatementOpeningParams struct {
 	Day      billing.Date
 	Customer string
-	Zone     string
 }
 
 type StatementOpeningRow struct {
@@ -437,7 +429,7 @@ type StatementOpeningRow struct {
 
 // What a customer owed before a day, by currency.
 func (q *Queries) StatementOpening(ctx context.Context, arg StatementOpeningParams) ([]StatementOpeningRow, error) {
-	rows, err := q.db.Query(ctx, statementOpening, arg.Day, arg.Customer, arg.Zone)
+	rows, err := q.db.Query(ctx, statementOpening, arg.Day, arg.Customer)
 	if err != nil {
 		return nil, err
 	}

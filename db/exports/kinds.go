@@ -53,24 +53,25 @@ var kinds = map[Kind]file{
 	},
 	Invoices: {
 		columns: []string{
-			"number", "customer", "bill_to_name", "kind", "status", "currency", "subtotal", "tax", "total", "closes_on", "issued_at", "due_on", "paid_at", "credits", "reason",
+			"number", "customer", "bill_to_name", "kind", "status", "currency", "subtotal", "tax", "total", "closes_on", "issued_at", "issued_on", "due_on", "paid_at", "credits", "reason",
 		},
 		days: true,
 		rows: `SELECT i.number, c.code, i.bill_to_name, i.kind, i.status, i.currency, i.subtotal::text, i.tax::text, i.total::text, i.closes_on::text,
-			` + instant("i.issued_at") + `, i.due_on::text, ` + instant("i.paid_at") + `, o.number, i.reason
+			` + instant("i.issued_at") + `, i.issued_on::text, i.due_on::text, ` + instant("i.paid_at") + `, o.number, i.reason
 			FROM flightbill.invoices i
 			JOIN flightbill.customers c ON c.id = i.customer_id
 			LEFT JOIN flightbill.invoices o ON o.id = i.credits_invoice_id
-			WHERE i.number IS NOT NULL AND ` + within(localDay("i.issued_at")) + ` ORDER BY i.issued_at, i.id`,
+			WHERE i.number IS NOT NULL AND ` + within("i.issued_on") + ` ORDER BY i.issued_at, i.id`,
 	},
 	Charges: {
 		columns: []string{
 			"invoice", "invoice_id", "invoice_status", "customer", "flight_id", "flown_on", "code", "description", "quantity", "unit_rate", "amount", "tax_rate", "tax_amount",
-			"currency", "late", "origin",
+			"currency", "late", "origin", "tax_category", "tax_reason", "unit_code", "account",
 		},
 		days: true,
 		rows: `SELECT i.number, i.id::text, i.status, c.code, h.flight_id, h.flown_on::text, h.code, h.description, h.quantity::text, h.unit_rate::text, h.amount::text,
-			h.tax_rate::text, h.tax_amount::text, i.currency, h.late::text, h.origin
+			h.tax_rate::text, h.tax_amount::text, i.currency, h.late::text, h.origin,
+			h.tax_category, h.tax_reason, h.unit_code, h.account
 			FROM flightbill.charges h
 			JOIN flightbill.invoices i ON i.id = h.invoice_id
 			JOIN flightbill.customers c ON c.id = i.customer_id

@@ -25,7 +25,7 @@ BEGIN
             json_build_object('number', n.number, 'customer', c.code, 'kind', n.kind,
                 'status', CASE e.event WHEN 'invoice.issued' THEN 'PENDING' ELSE n.status END, 'currency', n.currency,
                 'subtotal', n.subtotal::text, 'tax', n.tax::text, 'total', n.total::text,
-                'issued_on', (n.issued_at AT TIME ZONE zone)::date, 'due_on', CASE WHEN n.kind <> 'credit_note' THEN n.due_on END, 'closes_on', n.closes_on,
+                'issued_on', n.issued_on, 'due_on', CASE WHEN n.kind <> 'credit_note' THEN n.due_on END, 'closes_on', n.closes_on,
                 'paid_on', CASE e.event WHEN 'invoice.paid' THEN (n.paid_at AT TIME ZONE zone)::date END,
                 'credits', (SELECT v.number FROM flightbill.invoices v WHERE v.id = n.credits_invoice_id),
                 'voided_by', CASE e.event WHEN 'invoice.voided' THEN (SELECT v.number FROM flightbill.invoices v WHERE v.credits_invoice_id = n.id) END) AS data

@@ -69,7 +69,7 @@ BEGIN
             bill_to_name = n.name, bill_to = n.bill_to, issuer_id = issuer,
             tax_currency = CASE WHEN o.id IS NOT NULL THEN o.tax_currency WHEN due.currency <> declare_in THEN declare_in END,
             tax_currency_rate = CASE WHEN o.id IS NOT NULL THEN o.tax_currency_rate ELSE r.rate END,
-            issued_at = at, due_on = today + CASE WHEN due.credit THEN 0 ELSE n.payment_terms_days END,
+            issued_at = at, issued_on = today, due_on = today + CASE WHEN due.credit THEN 0 ELSE n.payment_terms_days END,
             parked_at = NULL, parked_reason = NULL
         FROM due JOIN numbers n ON n.id = due.customer_id
         LEFT JOIN rates r ON r.currency = due.currency

@@ -11,7 +11,6 @@ CREATE OR REPLACE FUNCTION flightbill.match_bank_entries() RETURNS void
 AS $$
 #variable_conflict use_column
 DECLARE
-    zone  text := coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC');
     entry flightbill.bank_entries;
     doc   record;
     docs  integer;
@@ -37,7 +36,7 @@ BEGIN
         why := NULL;
         paid := '{}';
         FOR doc IN
-            SELECT i.number, i.currency, i.status, i.total, (i.issued_at AT TIME ZONE zone)::date AS issued_on, flightbill.open_amount(i.id) AS open
+            SELECT i.number, i.currency, i.status, i.total, i.issued_on, flightbill.open_amount(i.id) AS open
             FROM flightbill.invoices i WHERE i.number = ANY (entry.numbers) ORDER BY array_position(entry.numbers, i.number)
         LOOP
             docs := docs + 1;

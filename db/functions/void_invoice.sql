@@ -45,7 +45,7 @@ BEGIN
     END IF;
     IF original.status = 'VOID' THEN
         SELECT * INTO note FROM flightbill.invoices i WHERE i.credits_invoice_id = original.id;
-        RAISE EXCEPTION 'invoice % is VOID already, by % of %', invoice_number, note.number, note.issued_at::date
+        RAISE EXCEPTION 'invoice % is VOID already, by % of %', invoice_number, note.number, note.issued_on
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'To have its flights billed again, call flightbill.rebill_invoice.';
     END IF;
 

@@ -20,8 +20,7 @@ SELECT flightbill.remove_documents((@retention::text)::interval);
 SELECT i.number::text
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
-CROSS JOIN (SELECT coalesce((SELECT s.timezone FROM flightbill.billing_settings s), 'UTC') AS zone) AS local
 WHERE i.status <> 'DRAFT' AND (@customer::text = '' OR c.code = @customer::text)
-    AND (sqlc.narg(from_day)::date IS NULL OR i.issued_at >= (sqlc.narg(from_day)::date)::timestamp AT TIME ZONE zone)
-    AND (sqlc.narg(to_day)::date IS NULL OR i.issued_at < (sqlc.narg(to_day)::date + 1)::timestamp AT TIME ZONE zone)
+    AND (sqlc.narg(from_day)::date IS NULL OR i.issued_on >= sqlc.narg(from_day)::date)
+    AND (sqlc.narg(to_day)::date IS NULL OR i.issued_on <= sqlc.narg(to_day)::date)
 ORDER BY i.issued_at, i.number;

@@ -31,7 +31,7 @@ SELECT i.currency, (sum(i.total) - sum(p.paid))::numeric AS balance
 FROM flightbill.invoices i
 JOIN flightbill.customers c ON c.id = i.customer_id
 CROSS JOIN LATERAL (SELECT coalesce(sum(p.amount), 0) AS paid FROM flightbill.payments p WHERE p.invoice_id = i.id AND p.paid_on < @day::date) AS p
-WHERE c.code = @customer AND i.status <> 'DRAFT' AND (i.issued_at AT TIME ZONE @zone::text)::date < @day::date
+WHERE c.code = @customer AND i.status <> 'DRAFT' AND i.issued_on < @day::date
 GROUP BY i.currency
 ORDER BY i.currency;
 
@@ -40,7 +40,7 @@ ORDER BY i.currency;
 -- name: StatementLines :many
 SELECT l.currency::text AS currency, l.day::date AS day, l.what::text AS what, l.number::text AS number, l.due_on::date AS due_on, l.reference::text AS reference, l.amount::numeric AS amount
 FROM (
-    SELECT i.currency, (i.issued_at AT TIME ZONE @zone::text)::date AS day, 1 AS nth, i.id, CASE WHEN i.kind = 'credit_note' THEN 'credit note' ELSE 'invoice' END AS what,
+    SELECT i.currency, i.issued_on AS day, 1 AS nth, i.id, CASE WHEN i.kind = 'credit_note' THEN 'credit note' ELSE 'invoice' END AS what,
         i.number, i.due_on, coalesce(i.reason, '') AS reason, i.total AS amount
     FROM flightbill.invoices i JOIN flightbill.customers c ON c.id = i.customer_id
     WHERE c.code = @customer AND i.status <> 'DRAFT'
@@ -69,7 +69,7 @@ FROM (
     FROM flightbill.invoices i
     JOIN flightbill.customers c ON c.id = i.customer_id
     CROSS JOIN (SELECT @day::date AS day) AS d
-    WHERE i.status <> 'DRAFT' AND (i.issued_at AT TIME ZONE @zone::text)::date <= d.day AND (@customer::text = '' OR c.code = @customer::text)
+    WHERE i.status <> 'DRAFT' AND i.issued_on <= d.day AND (@customer::text = '' OR c.code = @customer::text)
 ) AS o
 WHERE o.open <> 0
 GROUP BY o.customer, o.currency

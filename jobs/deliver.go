@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,6 +31,9 @@ const (
 	// deliveryPause is how long a delivery waits that could not be tried: no mail server is
 	// set. It spends no try.
 	deliveryPause = time.Hour
+	// silentPause is how long a webhook is left alone that gave no answer in deliveryTimeout.
+	// Meanwhile the workers are others'; what waits for it spends no try.
+	silentPause = time.Minute
 	// deliveryAgain is how long it waits where the database has failed.
 	deliveryAgain = 15 * time.Second
 	// maxRetryAfter is the longest that a receiver may ask to be left alone for.
@@ -71,6 +75,7 @@ type Deliver struct {
 	Logger   *slog.Logger
 
 	database *database // nil in tests of the worker alone
+	silent   sync.Map  // webhook's id: until when it is left alone, a time.Time
 }
 
 // failure is why a delivery was not taken.
@@ -78,7 +83,7 @@ type failure struct {
 	reason string
 	final  bool          // no other try would be
 	gone   bool          // the receiver wants no more of anything
-	wait   bool          // it was no try: something is not set up
+	wait   time.Duration // it was no try; the next one is after this
 	after  time.Duration // the receiver wants no try before; 0: it has not said
 }
 
@@ -101,6 +106,9 @@ func (w *Deliver) Work(ctx context.Context, job *river.Job[DeliverArgs]) error {
 	if failure != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err() // River puts the job back as it was
 	}
+	if failure != nil && trying.Err() != nil && d.WebhookID != nil {
+		w.silent.Store(*d.WebhookID, w.Now().Add(silentPause))
+	}
 	if failure != nil && failure.gone {
 		if err := w.stop(ctx, d, failure.reason); err != nil {
 			return w.databaseFailed(ctx, job, "stop the webhook of", err)
@@ -113,10 +121,10 @@ func (w *Deliver) Work(ctx context.Context, job *river.Job[DeliverArgs]) error {
 	switch {
 	case failure == nil:
 		end.State, end.DeliveredAt = db.Delivered, &now
-	case failure.wait:
-		next := now.Add(deliveryPause)
-		end.State, end.Spent, end.NextAt = db.DeliveryPending, 0, &next
-		result = river.JobSnooze(deliveryPause)
+	case failure.wait > 0:
+		next := now.Add(failure.wait)
+		end.State, end.Spent, end.NextAt = d.State, 0, &next
+		result = river.JobSnooze(failure.wait)
 	case failure.final || job.Attempt > len(deliveryBackoff()):
 		end.State = db.DeliveryGivenUp
 	default:
@@ -187,7 +195,7 @@ func (w *Deliver) read(ctx context.Context, job *river.Job[DeliverArgs]) (*deliv
 func (w *Deliver) send(ctx context.Context, id string, d *delivery) *failure {
 	if d.Kind == db.ByMail {
 		if w.Mail == nil {
-			return &failure{wait: true, reason: "no mail server is set: set FLIGHTBILL_SMTP_HOST, and restart flightbill serve"}
+			return &failure{wait: deliveryPause, reason: "no mail server is set: set FLIGHTBILL_SMTP_HOST, and restart flightbill serve"}
 		}
 		return w.Mail.send(ctx, id, d.DeliveryGetRow)
 	}
@@ -196,6 +204,11 @@ func (w *Deliver) send(ctx context.Context, id string, d *delivery) *failure {
 			return &failure{final: true, reason: "the webhook was stopped: " + d.StoppedReason}
 		}
 		return &failure{final: true, reason: "the webhook was removed"}
+	}
+	if until, found := w.silent.Load(*d.WebhookID); found {
+		if pause := until.(time.Time).Sub(w.Now()); pause > 0 {
+			return &failure{wait: pause, reason: "not tried yet: another message had no answer; the next try is after a minute's pause"}
+		}
 	}
 	return w.Webhooks.send(ctx, message{id: id, url: d.Url, at: w.Now(), body: d.Payload, secrets: d.secrets})
 }

@@ -134,6 +134,29 @@ func TestSlowReceiverHoldsUpNoBilling(t *testing.T) {
 	slow.answers(func(received) int { return http.StatusOK })
 }
 
+// Many messages for a receiver that never answers hold up another one for one try, not for
+// one each.
+func TestSilentReceiverIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	silent, quick := newReceiver(t), newReceiver(t)
+	silent.answers(func(received) int { return 0 })
+	b.webhook(t, silent.url, "invoice.issued")
+	b.webhook(t, quick.url, "invoice.paid")
+	for n := range 4 {
+		b.billed(t, fmt.Sprint("E", n), "EACH", landed(4, 9))
+	}
+	b.exec(t, `SELECT mark_invoice_paid('EACH-000001')`)
+	b.start(t, privateWebhooks, func(c *jobs.Config) { c.DeliveryWorkers = 1 })
+	began := time.Now()
+	eventually(t, "the other one is told", func() bool { return len(quick.all()) == 1 })
+	require.Less(t, time.Since(began), 30*time.Second)
+	require.Len(t, silent.all(), 1)
+	require.Equal(t, "failed 1, pending 0, pending 0, pending 0", get[string](t, b,
+		`SELECT string_agg(state || ' ' || attempts, ', ' ORDER BY attempts DESC) FROM deliveries WHERE event = 'invoice.issued'`))
+	silent.answers(func(received) int { return http.StatusOK })
+}
+
 // A process is killed between the request and its end: the message goes out again, under
 // the same id.
 func TestDeliveredAgainAfterAKill(t *testing.T) {

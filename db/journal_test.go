@@ -24,7 +24,7 @@ func (b *testBundle) document(t *testing.T, customer, currency, day string, line
 		b.exec(t, `INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, account)
 			SELECT (SELECT max(id) FROM invoices), 'D' || (SELECT count(*) - 1 FROM billed_flights), (SELECT min(id) FROM tariffs), $1, $1, 1, 1, $3::text::numeric, $4::text::numeric, $5::text::numeric, '2026-01-01', nullif($2, '')`, line...)
 	}
-	b.exec(t, `SELECT issue_drafts(ARRAY[(SELECT max(id) FROM invoices)], ($1 || ' 12:00Z')::timestamptz, $1::date)`, day)
+	b.exec(t, `SELECT issue_drafts(ARRAY[(SELECT max(id) FROM invoices)], at, (at AT TIME ZONE timezone)::date) FROM billing_settings, (SELECT ($1 || ' 12:00Z')::timestamptz) AS t (at)`, day)
 	return get[string](t, b, `SELECT number FROM invoices ORDER BY id DESC LIMIT 1`)
 }
 

@@ -147,20 +147,20 @@ func TestDocumentsByRole(t *testing.T) {
 	}
 }
 
-// The days are those of issue, in the billing zone.
+// The days are those of issue, in the billing zone of that time.
 func TestListNumbers(t *testing.T) {
 	t.Parallel()
 	b := setupInvoices(t)
 	b.exec(t, voidInvoice)
-	b.exec(t, `UPDATE billing_settings SET timezone = 'Pacific/Kiritimati'`) // 14 hours ahead: 4 March 12:00 UTC is the 5th
+	b.exec(t, `UPDATE billing_settings SET timezone = 'Pacific/Kiritimati'`) // since: 14 hours ahead, where 4 March 12:00 UTC is the 5th
 	list := func(customer string, from, to billing.Date) []string {
 		numbers, err := db.ListNumbers(t.Context(), b.pool, customer, from, to)
 		require.NoError(t, err)
 		return numbers
 	}
-	none, fourth, fifth := billing.Date{}, billing.NewDate(2026, 3, 4), billing.NewDate(2026, 3, 5)
+	none, third, fourth := billing.Date{}, billing.NewDate(2026, 3, 3), billing.NewDate(2026, 3, 4)
 	require.Equal(t, []string{"EACH-000001", "EACH-CN000001"}, list("", none, none), "no draft")
-	require.Equal(t, []string{"EACH-000001"}, list("EACH", fifth, fifth))
-	require.Empty(t, list("EACH", none, fourth))
+	require.Equal(t, []string{"EACH-000001"}, list("EACH", fourth, fourth))
+	require.Empty(t, list("EACH", none, third))
 	require.Empty(t, list("WEEK", none, none))
 }

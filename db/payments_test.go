@@ -21,7 +21,7 @@ func (b *testBundle) invoice(t *testing.T, customer, currency, amount, day strin
 	b.exec(t, `INSERT INTO billed_flights SELECT $2, id, '2020-03-04', '{}', now() FROM customers WHERE code = $1`, customer, flight)
 	b.exec(t, `INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
 		SELECT $1, $3, id, code, description, 1, $2::numeric, $2::numeric, 0, 0, '2020-03-04' FROM tariffs`, id, amount, flight)
-	b.exec(t, `SELECT issue_drafts(ARRAY[$1::bigint], $2::date + time '12:00' AT TIME ZONE 'UTC', $2::date)`, id, day)
+	b.exec(t, `SELECT issue_drafts(ARRAY[$1::bigint], at, (at AT TIME ZONE timezone)::date) FROM billing_settings, (SELECT $2::date + time '12:00' AT TIME ZONE 'UTC') AS t (at)`, id, day)
 	return get[string](t, b, `SELECT number FROM invoices WHERE id = $1`, id)
 }
 

@@ -245,7 +245,7 @@ func TestMarkInvoicePaid(t *testing.T) {
 		`NULL`:                        {"P0002", "invoice NULL is not known"},
 		`'EACH-000001', '9999-01-01'`: {invalidParameter, "that day is still to come in Pacific/Auckland"},
 		`'EACH-000001', 'infinity'`:   {invalidParameter, "still to come"},
-		`'EACH-000001', '2016-03-05'`: {invalidParameter, "it was issued on 2026-03-05"},
+		`'EACH-000001', '2016-03-05'`: {invalidParameter, "it was issued on 2026-03-04"},
 		`'EACH-000001', '-infinity'`:  {invalidParameter, "it was issued on"},
 		`'EACH-000001', (now() AT TIME ZONE 'Pacific/Auckland')::date + 1`: {invalidParameter, "still to come"},
 	} {

@@ -203,13 +203,13 @@ func TestExportedLedgers(t *testing.T) {
 		INSERT INTO charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on, late)
 		SELECT i.id, 'F1', 1, 'LAND', '@Landing', 3, 35.80, 107.40, 0.2, 21.48, '2026-01-15', i.id = 2 FROM invoices i ORDER BY i.id;
 		UPDATE invoices SET number = 'BETA-000001', status = 'PENDING', subtotal = 107.40, tax = 21.48, total = 128.88, bill_to_name = '=Beta',
-			issued_at = '2026-01-31T23:30:00Z', issued_on = '2026-02-01', due_on = '2026-03-02' WHERE id = 1`)
+			issued_at = '2026-01-31T23:30:00Z', issued_on = '2026-01-31', due_on = '2026-03-02' WHERE id = 1`)
 	require.Equal(t, `number,customer,bill_to_name,kind,status,currency,subtotal,tax,total,closes_on,issued_at,issued_on,due_on,paid_at,credits,reason
-BETA-000001,BETA,'=Beta,consolidated,PENDING,EUR,107.40,21.48,128.88,2026-01-31,2026-01-31T23:30:00Z,2026-02-01,2026-03-02,,,
+BETA-000001,BETA,'=Beta,consolidated,PENDING,EUR,107.40,21.48,128.88,2026-01-31,2026-01-31T23:30:00Z,2026-01-31,2026-03-02,,,
 `, b.export(exports.Invoices, exports.Days{}))
-	require.Equal(t, `invoice,invoice_id,invoice_status,customer,flight_id,flown_on,code,description,quantity,unit_rate,amount,tax_rate,tax_amount,currency,late,origin
-BETA-000001,1,PENDING,BETA,F1,2026-01-15,LAND,'@Landing,3,35.80,107.40,0.2,21.48,EUR,false,
-,2,DRAFT,BETA,F1,2026-01-15,LAND,'@Landing,3,35.80,107.40,0.2,21.48,EUR,true,
+	require.Equal(t, `invoice,invoice_id,invoice_status,customer,flight_id,flown_on,code,description,quantity,unit_rate,amount,tax_rate,tax_amount,currency,late,origin,tax_category,tax_reason,unit_code,account
+BETA-000001,1,PENDING,BETA,F1,2026-01-15,LAND,'@Landing,3,35.80,107.40,0.2,21.48,EUR,false,,standard,,,
+,2,DRAFT,BETA,F1,2026-01-15,LAND,'@Landing,3,35.80,107.40,0.2,21.48,EUR,true,,standard,,,
 `, b.export(exports.Charges, exports.Days{}))
 	b.exec(`SELECT record_payment('BETA-000001', 28.88, '2026-02-10')`)
 	journal := b.export(exports.Journal, exports.Days{})

@@ -75,7 +75,9 @@ type Deliver struct {
 	Logger   *slog.Logger
 
 	database *database // nil in tests of the worker alone
-	silent   sync.Map  // webhook's id: until when it is left alone, a time.Time
+
+	mu     sync.Mutex
+	silent map[int64]time.Time // webhooks that gave no answer: until when they are left alone
 }
 
 // failure is why a delivery was not taken.
@@ -107,7 +109,7 @@ func (w *Deliver) Work(ctx context.Context, job *river.Job[DeliverArgs]) error {
 		return ctx.Err() // River puts the job back as it was
 	}
 	if failure != nil && trying.Err() != nil && d.WebhookID != nil {
-		w.silent.Store(*d.WebhookID, w.Now().Add(silentPause))
+		w.leaveAlone(*d.WebhookID)
 	}
 	if failure != nil && failure.gone {
 		if err := w.stop(ctx, d, failure.reason); err != nil {
@@ -205,12 +207,26 @@ func (w *Deliver) send(ctx context.Context, id string, d *delivery) *failure {
 		}
 		return &failure{final: true, reason: "the webhook was removed"}
 	}
-	if until, found := w.silent.Load(*d.WebhookID); found {
-		if pause := until.(time.Time).Sub(w.Now()); pause > 0 {
-			return &failure{wait: pause, reason: "not tried yet: another message had no answer; the next try is after a minute's pause"}
-		}
+	if pause := w.pause(*d.WebhookID); pause > 0 {
+		return &failure{wait: pause, reason: "not tried yet: another message had no answer; the next try is after a minute's pause"}
 	}
 	return w.Webhooks.send(ctx, message{id: id, url: d.Url, at: w.Now(), body: d.Payload, secrets: d.secrets})
+}
+
+func (w *Deliver) leaveAlone(webhook int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.silent == nil {
+		w.silent = map[int64]time.Time{}
+	}
+	w.silent[webhook] = w.Now().Add(silentPause)
+}
+
+// pause is for how long a webhook is to be left alone.
+func (w *Deliver) pause(webhook int64) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.silent[webhook].Sub(w.Now())
 }
 
 // stop ends a webhook whose receiver wants no more.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"github.com/flightbill/flightbill/db"
@@ -76,6 +77,9 @@ func (a *app) run(ctx context.Context, args []string, env func(string) (string, 
 		err = fmt.Errorf("%w; where DATABASE_URL leads to a pooler whose pool_mode is transaction, set FLIGHTBILL_DATABASE_POOLER=transaction", err)
 	}
 	a.complain(err.Error())
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Hint != "" && !strings.Contains(err.Error(), refused.Hint) {
+		fmt.Fprintln(a.stderr, refused.Hint) // what to do
+	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintln(a.stderr, "Run 'flightbill --help' for usage.")
 		return exitUsage

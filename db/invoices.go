@@ -20,6 +20,11 @@ type InvoiceFilter = dbsqlc.InvoiceListParams
 
 // ListInvoices lists invoices. A draft's sums are those of its charges so far.
 func ListInvoices(ctx context.Context, db dbsqlc.DBTX, filter InvoiceFilter) ([]dbsqlc.InvoiceListRow, error) {
+	if filter.Customer != "" {
+		if _, err := ReadCustomer(ctx, db, filter.Customer); err != nil {
+			return nil, err
+		}
+	}
 	invoices, err := dbsqlc.New(db).InvoiceList(ctx, filter)
 	if err != nil {
 		return nil, fmt.Errorf("list invoices: %w", err)

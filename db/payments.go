@@ -20,6 +20,11 @@ type PaymentFilter = dbsqlc.PaymentListParams
 
 // ListPayments lists payments in the order of their days.
 func ListPayments(ctx context.Context, db dbsqlc.DBTX, filter PaymentFilter) ([]Payment, error) {
+	if filter.Customer != "" {
+		if _, err := ReadCustomer(ctx, db, filter.Customer); err != nil {
+			return nil, err
+		}
+	}
 	payments, err := dbsqlc.New(db).PaymentList(ctx, filter)
 	if err != nil {
 		return nil, fmt.Errorf("list payments: %w", err)

@@ -24,7 +24,7 @@ var reasonWords = map[billing.Reason]string{
 	billing.ReasonNotOffBlock:     "still on its stand",
 	billing.ReasonNoCustomer:      "no customer pays for it",
 	billing.ReasonNoTariff:        "no tariff applies",
-	billing.ReasonMissingFact:     "a fact is missing that a tariff needs (of aircraft whose type is not known, mostly)",
+	billing.ReasonMissingFact:     "a fact is missing that a tariff needs: 'flightbill price FLIGHT_ID' names it",
 	billing.ReasonUnusableFacts:   "facts that cannot be right",
 }
 

@@ -12,7 +12,7 @@ import (
 func TestOutcomesAddUpAFlightThatWaitsWhateverItsState(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, [][]string{
-		{"cancelled", "705", "a fact is missing that a tariff needs (of aircraft whose type is not known, mostly)"},
+		{"cancelled", "705", "a fact is missing that a tariff needs: 'flightbill price FLIGHT_ID' names it"},
 		{"waiting", "3", "not in the flight source yet"},
 		{"waiting", "85", "not landed yet"},
 	}, outcomes([]db.QueueState{

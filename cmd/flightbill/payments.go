@@ -130,7 +130,7 @@ func daysFlags(from, to string) (first, last billing.Date, err error) {
 func amountArgument(text string) (decimal.Decimal, error) {
 	amount, err := decimal.NewFromString(text)
 	if err != nil || !amount.IsPositive() || len(text) > 40 {
-		return amount, usageError{fmt.Errorf("amount %q: write a number above 0, such as 170.40", text)}
+		return amount, usageError{fmt.Errorf("amount %q: write a number above 0, such as 1170.40, with no commas", text)}
 	}
 	return amount, nil
 }

@@ -76,10 +76,12 @@ func (a *app) run(ctx context.Context, args []string, env func(string) (string, 
 	if db.LostStatement(err) {
 		err = fmt.Errorf("%w; where DATABASE_URL leads to a pooler whose pool_mode is transaction, set FLIGHTBILL_DATABASE_POOLER=transaction", err)
 	}
-	a.complain(err.Error())
-	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Hint != "" && !strings.Contains(err.Error(), refused.Hint) {
-		fmt.Fprintln(a.stderr, refused.Hint) // what to do
+	text := err.Error()
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Hint != "" && !strings.Contains(text, refused.Hint) {
+		// It says all that there is to say: what happened, and what to do.
+		text = strings.ReplaceAll(text, refused.Error(), refused.Message) + "\n" + refused.Hint
 	}
+	a.complain(text)
 	if _, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintln(a.stderr, "Run 'flightbill --help' for usage.")
 		return exitUsage

@@ -28,7 +28,7 @@ const tellAgain = time.Minute
 // nothing has failed for a while.
 type database struct {
 	pool   *pgxpool.Pool
-	back   func(context.Context) // called as it comes back
+	back   chan struct{} // has one to take as it comes back
 	beats  *heartbeats
 	logger *slog.Logger
 
@@ -46,7 +46,7 @@ type database struct {
 }
 
 func newDatabase(pool *pgxpool.Pool, beats *heartbeats, logger *slog.Logger) *database {
-	d := &database{pool: pool, beats: beats, logger: logger, back: func(context.Context) {}}
+	d := &database{pool: pool, beats: beats, logger: logger, back: make(chan struct{}, 1)}
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	return d
 }
@@ -93,11 +93,14 @@ func (d *database) askUntilBack(met error) {
 		}
 		d.pause(probeInterval)
 	}
-	d.back(d.ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.open = false
 	close(d.closes)
+	select {
+	case d.back <- struct{}{}:
+	default:
+	}
 	if d.outage != nil {
 		nth, back := d.met, time.Now()
 		d.done.Go(func() { d.tellBack(nth, back) })

@@ -25,8 +25,6 @@ type fitnessWatch struct {
 	clock  *db.Clock
 	books  *db.PriceBooks
 	every  time.Duration
-	begin  func(context.Context) error // begins to work
-	end    func(context.Context) error // stops at once what is being done
 	beats  *heartbeats
 	logger *slog.Logger
 
@@ -49,19 +47,20 @@ func newFitnessWatch(cfg Config, books *db.PriceBooks, beats *heartbeats, logger
 	return w
 }
 
-// Start begins to work, unless something is wrong, and to look, until Stop.
-func (w *fitnessWatch) Start(ctx context.Context) error {
+// Start begins to work, unless something is wrong, and to look, until Stop: at what goes
+// wrong it ends at once what is being done, and begins again once it is right.
+func (w *fitnessWatch) Start(ctx context.Context, begin, end func(context.Context) error) error {
 	if err := w.look(ctx); err != nil && !db.Unfit(err) {
 		return err
 	}
 	working := w.Wrong() == nil
 	if working {
-		if err := w.begin(ctx); err != nil {
+		if err := begin(ctx); err != nil {
 			return err
 		}
 	}
 	ctx, w.stop = context.WithCancel(ctx)
-	w.done.Go(func() { w.keepLooking(ctx, working) })
+	w.done.Go(func() { w.keepLooking(ctx, working, begin, end) })
 	return nil
 }
 
@@ -73,7 +72,7 @@ func (w *fitnessWatch) Stop() {
 	}
 }
 
-func (w *fitnessWatch) keepLooking(ctx context.Context, working bool) {
+func (w *fitnessWatch) keepLooking(ctx context.Context, working bool, begin, end func(context.Context) error) {
 	ticker := time.NewTicker(w.every)
 	defer ticker.Stop()
 	defer w.beats.end(fitnessBeat)
@@ -96,9 +95,9 @@ func (w *fitnessWatch) keepLooking(ctx context.Context, working bool) {
 		case right == working:
 			continue
 		case right:
-			err = w.begin(context.WithoutCancel(ctx))
+			err = begin(context.WithoutCancel(ctx))
 		default:
-			err = w.end(context.WithoutCancel(ctx))
+			err = end(context.WithoutCancel(ctx))
 			working = false // whatever is left of it, begin sees to
 		}
 		if err != nil {

@@ -55,6 +55,7 @@ func (h *housekeeper) Start(ctx context.Context) {
 	ctx, h.stop = context.WithCancel(ctx)
 	h.done.Go(func() { h.repeat(ctx, houseBeat, "the housekeeping", housekeepingInterval, h.keepHouse) })
 	h.done.Go(func() { h.repeat(ctx, sweepBeat, "the sweep of flights that are due", sweepInterval, h.sweep) })
+	h.done.Go(func() { h.takeUp(ctx) })
 }
 
 // Stop ends it, and gives back what the workers have left running.
@@ -182,12 +183,19 @@ func (h *housekeeper) undoForgedCancels(ctx context.Context) {
 	}
 }
 
-// takeUp gives back what could not be while the database was away, before River rescues
-// it, which spends an attempt.
+// takeUp gives back what could not be while the database was away, as soon as it is back:
+// River's rescuer, which comes later, spends an attempt.
 func (h *housekeeper) takeUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
-	defer cancel()
-	h.giveBackOrphans(ctx, orphanAge)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.database.back:
+		}
+		bounded, cancel := context.WithTimeout(ctx, finishTimeout)
+		h.giveBackOrphans(bounded, orphanAge)
+		cancel()
+	}
 }
 
 func (h *housekeeper) warn(ctx context.Context, what string, err error) {

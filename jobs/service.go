@@ -185,19 +185,16 @@ func New(cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
-	service := &Service{
+	return &Service{
 		client: client, log: log, books: books, breaker: breaker, database: database, slots: slots, beats: beats, fitness: fitness,
 		housekeeper: &housekeeper{
 			client: client.ID(), pool: cfg.Pool, books: books, queue: queue, database: database, slots: slots, beats: beats,
 			wait: cfg.FlightWait, outage: breaker.Outage, source: cfg.Source.Name(), now: fitness.now, logger: ingestion,
 		},
+		resumer:  &resumer{client: client, pool: cfg.Pool, beats: beats, logger: ingestion},
 		webhooks: webhooks, mails: cfg.Mail != nil,
 		stopTime: cmp.Or(cfg.StopTime, stopTime),
-	}
-	service.resumer = &resumer{client: client, pool: cfg.Pool, beats: beats, logger: ingestion}
-	database.back = service.housekeeper.takeUp
-	fitness.begin, fitness.end = service.begin, service.stopNow
-	return service, nil
+	}, nil
 }
 
 func (c Config) reindexed() []string {
@@ -266,7 +263,7 @@ func (s *Service) Stuck(ctx context.Context) error {
 func (s *Service) Start(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	s.breaker.Start()
-	if err := s.fitness.Start(ctx); err != nil {
+	if err := s.fitness.Start(ctx, s.begin, s.stopNow); err != nil {
 		s.endWatching()
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 	"unicode/utf16"
@@ -95,18 +94,20 @@ func table(w io.Writer, headings []string, rows [][]string) error {
 		headings[i], right[i] = strings.CutPrefix(h, ">")
 		widths[i] = max(widths[i], len(headings[i]))
 	}
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range append([][]string{headings}, rows...) {
-		cells := make([]string, len(row))
+		var line strings.Builder
 		for i, cell := range row {
-			cells[i] = cell
-			if right[i] {
-				cells[i] = strings.Repeat(" ", widths[i]-len([]rune(cell))) + cell
+			width := widths[i]
+			if !right[i] {
+				width = -width
 			}
+			fmt.Fprintf(&line, "%*s  ", width, cell)
 		}
-		fmt.Fprintln(tw, strings.TrimRight(strings.Join(cells, "\t"), "\t "))
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " ")); err != nil {
+			return err
+		}
 	}
-	return tw.Flush()
+	return nil
 }
 
 // tableWithLines is a table with lines below each row.

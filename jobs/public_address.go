@@ -28,15 +28,15 @@ func prefixes(texts ...string) []netip.Prefix {
 	return parsed
 }
 
-// public reports whether an address is anybody's on the internet, however it is written.
-func public(address netip.Addr) bool {
+// Public reports whether an address is anybody's on the internet, however it is written.
+func Public(address netip.Addr) bool {
 	address = address.Unmap().WithZone("")
 	bytes := address.As16()
 	switch {
 	case nat64.Contains(address):
-		return public(netip.AddrFrom4([4]byte(bytes[12:])))
+		return Public(netip.AddrFrom4([4]byte(bytes[12:])))
 	case sixTo4.Contains(address):
-		return public(netip.AddrFrom4([4]byte(bytes[2:6])))
+		return Public(netip.AddrFrom4([4]byte(bytes[2:6])))
 	case address.Is6() && !unicast.Contains(address):
 		return false
 	}
@@ -52,7 +52,7 @@ func public(address netip.Addr) bool {
 // name was said to lead to before.
 func refusePrivate(_, address string, _ syscall.RawConn) error {
 	parsed, err := netip.ParseAddrPort(address)
-	if err != nil || !public(parsed.Addr()) {
+	if err != nil || !Public(parsed.Addr()) {
 		return fmt.Errorf("%s is no public address; FLIGHTBILL_WEBHOOK_ALLOW_PRIVATE=true allows it", address)
 	}
 	return nil

@@ -18,7 +18,7 @@ func TestPublicAddresses(t *testing.T) {
 		"64:ff9b::127.0.0.1": false, "64:ff9b::10.0.0.1": false, "64:ff9b:1::8.8.8.8": false, "2002:7f00:1::1": false, "2002:a00:1::": false, "2001::1": false, "2001:db8::1": false,
 		"3fff::1": false, "100::1": false, "fc00::1": false, "fd12:3456::1": false, "fe80::1": false, "fe80::1%eth0": false, "fec0::1": false, "ff02::1": false, "5f00::1": false,
 	} {
-		require.Equal(t, want, public(netip.MustParseAddr(address)), address)
+		require.Equal(t, want, Public(netip.MustParseAddr(address)), address)
 	}
 	require.NoError(t, refusePrivate("tcp4", "8.8.8.8:443", nil))
 	require.ErrorContains(t, refusePrivate("tcp6", "[fe80::1%eth0]:443", nil), "[fe80::1%eth0]:443 is no public address")

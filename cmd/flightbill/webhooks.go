@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flightbill/flightbill/db"
+	"github.com/flightbill/flightbill/jobs"
 )
 
 // maxKeep is the longest that a secret may sign beside its successor.
@@ -130,6 +132,9 @@ func (a *app) checkWebhookURL(text string) error {
 		return fmt.Errorf("that is no URL such as https://example.com/flightbill, of at most 2,000 letters")
 	case parsed.Scheme == "http" && !a.config.PrivateWebhooks:
 		return fmt.Errorf("the URL is not https; where that is meant, set FLIGHTBILL_WEBHOOK_ALLOW_PRIVATE=true, here and for flightbill serve")
+	}
+	if address, err := netip.ParseAddr(parsed.Hostname()); !a.config.PrivateWebhooks && (parsed.Hostname() == "localhost" || err == nil && !jobs.Public(address)) {
+		return fmt.Errorf("%s is no public address; where that is meant, set FLIGHTBILL_WEBHOOK_ALLOW_PRIVATE=true, here and for flightbill serve", parsed.Hostname())
 	}
 	return nil
 }

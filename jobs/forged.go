@@ -47,9 +47,18 @@ func (g *cancelGuard) Work(ctx context.Context, job *rivertype.JobRow, work func
 	}
 	guarded, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
+	timed, end := guarded, func() {}
+	if deadline, ok := ctx.Deadline(); ok {
+		timed, end = context.WithDeadline(guarded, deadline)
+	}
+	defer end()
 	working := g.slots.working // of now: a restart has another
-	defer context.AfterFunc(ctx, func() { cancel(g.cause(ctx, guarded, working, job.ID)) })()
-	return work(guarded)
+	defer context.AfterFunc(ctx, func() {
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) { // else its time is over, and no process stops
+			cancel(g.cause(ctx, guarded, working, job.ID))
+		}
+	})()
+	return work(timed)
 }
 
 // cause returns why a job is to end whose context has ended, once it is.

@@ -38,3 +38,34 @@ func TestForgedCancelEndsWithItsWork(t *testing.T) {
 	})
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+// A job whose time is over is no job of a process that stops: it has failed, and is told of. A forged
+// notice gives it no more time, either.
+func TestGuardedJobsHaveTheirTime(t *testing.T) {
+	t.Parallel()
+	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	beats := newHeartbeats()
+	guard := &cancelGuard{pool: pool, slots: newSlots(beats), beats: beats}
+	for name, cause := range map[string]error{"its time is over": nil, "and a notice was forged": rivertype.ErrJobCancelledRemotely} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			ctx, end := context.WithTimeout(ctx, 200*time.Millisecond)
+			defer end()
+			require.NoError(t, guard.Work(ctx, &rivertype.JobRow{ID: 1, Kind: MarkOverdueArgs{}.Kind()}, func(guarded context.Context) error {
+				if cause != nil {
+					cancel(cause)
+				}
+				select {
+				case <-guarded.Done():
+				case <-time.After(10 * time.Second):
+				}
+				require.Equal(t, context.DeadlineExceeded, guarded.Err())
+				require.False(t, stopping(guarded, context.DeadlineExceeded))
+				return nil
+			}))
+		})
+	}
+}

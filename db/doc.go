@@ -27,10 +27,12 @@
 //	tariffs, aircraft, aircraft_types, airports
 //	                   one, by its import, SHARE ROW EXCLUSIVE: only those who write there wait
 //	customers          by id
-//	billed_flights     by flight_id
+//	billed_flights     by flight_id; then voided_flights, their rows of these
 //	bank_entries       by an import of the bank's file, SHARE ROW EXCLUSIVE: one at a time; by who
 //	                   books or ignores an entry, its row
-//	invoices           by id; an import books in the order of each entry's first invoice
+//	invoices           by id. One that is voided, or billed again, is locked before its flights: who has
+//	                   flights locked waits for drafts, and for no issued invoice
+//	payments           an entry of a bank's file waits for who books the same one
 //	deliveries         by id
 //	river_job          by id
 //	queue_promises     after a claim, the process's own, and those of killed ones

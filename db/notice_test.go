@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/flightbill/flightbill/db"
 )
 
 // heard counts the notices of new flights since it was last called.
@@ -124,10 +126,18 @@ func TestEnqueueInTwoPhases(t *testing.T) {
 		require.NoError(t, err, sql)
 		b.exec(t, `COMMIT PREPARED '`+name+`'`)
 	}
+	_, _, err := db.AddWebhook(t.Context(), b.pool, "https://example.test/", db.WebhookEvents()) // deliveries have notices too
+	require.NoError(t, err)
+	b.save(t, nil, b.priced(t, db.NewPriceBooks(b.pool), "E1", "EACH"), db.Billed)
+	require.Equal(t, 1, b.heard(t, listener))
+	clerk := b.session(t, `BEGIN`, `SET LOCAL flightbill.notify = 'off'`, `SELECT flightbill.mark_invoice_paid('EACH-000001')`)
+	_, err = clerk.Exec(t.Context(), `PREPARE TRANSACTION '`+name+`'`)
+	require.NoError(t, err)
+	b.exec(t, `COMMIT PREPARED '`+name+`'`)
 	require.Zero(t, b.heard(t, listener))
 	require.Equal(t, 1001, get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'available'`))
 
 	app := b.session(t, `BEGIN`, `INSERT INTO flightbill.flight_processing_queue (flight_id) VALUES ('G1')`)
-	_, err := app.Exec(t.Context(), `PREPARE TRANSACTION '`+name+`'`)
+	_, err = app.Exec(t.Context(), `PREPARE TRANSACTION '`+name+`'`)
 	requireSQLError(t, err, "0A000", "NOTIFY") // else this test would prove nothing
 }

@@ -105,3 +105,19 @@ func TestSaveOfVoidedFlightClearsNoJobs(t *testing.T) {
 	b.save(t, nil, bill, db.Voided)
 	require.Equal(t, " available 0 1", b.queue(t))
 }
+
+// Flights are asked for anew, for another payer, while one of them is being billed again:
+// neither waits for the other.
+func TestRebillMeetsAFlightThatIsRebilled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.save(t, nil, b.priced(t, db.NewPriceBooks(b.pool), "F1", "EACH"), db.Billed)
+	b.exec(t, voidToRebill)
+	worker := b.begin(t, `UPDATE billed_flights SET revision = revision + 1`) // as adjust_flight begins
+	clerk := b.execMeanwhile(t, `SELECT rebill_invoice('EACH-000001', 'register')`)
+	_, err := worker.Exec(t.Context(), `UPDATE voided_flights SET rebilled_at = now()`)
+	require.NoError(t, err)
+	require.NoError(t, worker.Commit(t.Context()))
+	_, err = clerk()
+	requireSQLError(t, err, "55000", "the flights of invoice EACH-000001 have been sent to be billed again already")
+}

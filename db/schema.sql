@@ -1023,7 +1023,7 @@ CREATE FUNCTION flightbill.enqueue_deliveries(delivery_ids text[]) RETURNS void
     INSERT INTO flightbill.river_job (id, kind, args, queue, priority, max_attempts, scheduled_at, state, metadata)
     SELECT d.job_id, 'deliver', jsonb_build_object('delivery_id', d.id), 'deliveries', 1, 25, now(), 'available', '{}'
     FROM flightbill.deliveries d WHERE d.id = ANY (delivery_ids);
-    SELECT pg_notify('flightbill.river_insert', '{"queue": "deliveries"}');
+    SELECT pg_notify('flightbill.river_insert', '{"queue": "deliveries"}') WHERE current_setting('flightbill.notify', true) IS DISTINCT FROM 'off';
 $$;
 
 CREATE FUNCTION flightbill.enqueue_flights(flight_ids text[], priority bigint DEFAULT 1, process_after timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(enqueued bigint, revived bigint, already_queued bigint, already_billed bigint, refused bigint)
@@ -1691,9 +1691,8 @@ BEGIN
     FOR entry IN
         SELECT b.* FROM flightbill.bank_entries b
         WHERE b.state = 'unmatched' AND b.reason IS NULL
-        ORDER BY (SELECT min(i.id) FROM flightbill.invoices i WHERE i.number = ANY (b.numbers)), b.id
+        ORDER BY b.id
     LOOP
-        PERFORM FROM flightbill.invoices i WHERE i.number = ANY (entry.numbers) ORDER BY i.id FOR NO KEY UPDATE;
         docs := 0;
         total := 0;
         opens := NULL;
@@ -1851,6 +1850,10 @@ BEGIN
         RAISE EXCEPTION 'invoice % is % and its flights are billed', invoice_number, original.status
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: flightbill.void_invoice has its flights billed again with rebill => true.';
     END IF;
+    -- Before voided_flights, as a re-billing that is at work takes them.
+    PERFORM FROM flightbill.billed_flights b
+    WHERE b.flight_id IN (SELECT v.flight_id FROM flightbill.voided_flights v JOIN flightbill.invoices c ON c.id = v.credit_note_id WHERE c.credits_invoice_id = original.id)
+    ORDER BY b.flight_id FOR UPDATE;
     WITH asked AS (
         UPDATE flightbill.voided_flights v SET rebill = true, payer = rebill_invoice.payer
         WHERE v.credit_note_id = (SELECT c.id FROM flightbill.invoices c WHERE c.credits_invoice_id = original.id)
@@ -1862,7 +1865,6 @@ BEGIN
         RAISE EXCEPTION 'the flights of invoice % have been sent to be billed again already', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'flight_processing_queue shows those that wait, and why; enqueue what was taken back; or give another payer.';
     END IF;
-    PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
     UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
     PERFORM FROM flightbill.enqueue_flights(flights);
     RETURN cardinality(flights);
@@ -2036,7 +2038,12 @@ BEGIN
 
     -- A job that waits goes at once; one at work, or next in line, is as good.
     UPDATE flightbill.river_job j SET state = 'available', scheduled_at = now()
-    WHERE j.id IN (SELECT d.job_id FROM flightbill.deliveries d WHERE d.id = ANY (wanted)) AND j.kind = 'deliver' AND j.state IN ('scheduled', 'retryable');
+    FROM (
+        SELECT w.id FROM flightbill.river_job w
+        WHERE w.id IN (SELECT d.job_id FROM flightbill.deliveries d WHERE d.id = ANY (wanted)) AND w.kind = 'deliver' AND w.state IN ('scheduled', 'retryable')
+        ORDER BY w.id FOR UPDATE
+    ) AS waits
+    WHERE j.id = waits.id;
     ended := ARRAY(
         SELECT d.id FROM flightbill.deliveries d
         WHERE d.id = ANY (wanted) AND (d.id = ANY (given_up) OR NOT EXISTS (

@@ -103,7 +103,11 @@ func (h *housekeeper) keepHouse(ctx context.Context) {
 	h.giveBackOrphans(ctx, orphanAge)
 
 	h.undoForgedCancels(ctx)
-	h.warn(ctx, "the queue's row could not be kept alive", q.QueueKeepAlive(ctx))
+	stranded, err := q.DeliveryGiveUpStranded(ctx)
+	h.warn(ctx, "deliveries whose jobs were cancelled could not be looked for", err)
+	if stranded > 0 {
+		h.logger.WarnContext(ctx, "deliveries are given up, since somebody has cancelled or deleted their jobs; flightbill deliveries retry has them tried again", "deliveries", stranded)
+	}
 	h.lookForOverdue(ctx)
 	h.warn(ctx, "it could not be noted why flights wait", h.tellOutage(ctx, h.outage()))
 }

@@ -157,6 +157,10 @@ BEGIN
         RAISE EXCEPTION 'invoice % is % and its flights are billed', invoice_number, original.status
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Void it first: flightbill.void_invoice has its flights billed again with rebill => true.';
     END IF;
+    -- Before voided_flights, as a re-billing that is at work takes them.
+    PERFORM FROM flightbill.billed_flights b
+    WHERE b.flight_id IN (SELECT v.flight_id FROM flightbill.voided_flights v JOIN flightbill.invoices c ON c.id = v.credit_note_id WHERE c.credits_invoice_id = original.id)
+    ORDER BY b.flight_id FOR UPDATE;
     WITH asked AS (
         UPDATE flightbill.voided_flights v SET rebill = true, payer = rebill_invoice.payer
         WHERE v.credit_note_id = (SELECT c.id FROM flightbill.invoices c WHERE c.credits_invoice_id = original.id)
@@ -168,7 +172,6 @@ BEGIN
         RAISE EXCEPTION 'the flights of invoice % have been sent to be billed again already', invoice_number
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'flight_processing_queue shows those that wait, and why; enqueue what was taken back; or give another payer.';
     END IF;
-    PERFORM FROM flightbill.billed_flights b WHERE b.flight_id = ANY (flights) ORDER BY b.flight_id FOR UPDATE;
     UPDATE flightbill.billed_flights b SET revision = b.revision + 1 WHERE b.flight_id = ANY (flights);
     PERFORM FROM flightbill.enqueue_flights(flights);
     RETURN cardinality(flights);

@@ -81,7 +81,7 @@ AS $$
     INSERT INTO flightbill.river_job (id, kind, args, queue, priority, max_attempts, scheduled_at, state, metadata)
     SELECT d.job_id, 'deliver', jsonb_build_object('delivery_id', d.id), 'deliveries', 1, 25, now(), 'available', '{}'
     FROM flightbill.deliveries d WHERE d.id = ANY (delivery_ids);
-    SELECT pg_notify('flightbill.river_insert', '{"queue": "deliveries"}');
+    SELECT pg_notify('flightbill.river_insert', '{"queue": "deliveries"}') WHERE current_setting('flightbill.notify', true) IS DISTINCT FROM 'off';
 $$;
 REVOKE ALL ON FUNCTION flightbill.enqueue_deliveries FROM PUBLIC;
 -- +goose StatementEnd
@@ -123,7 +123,12 @@ BEGIN
 
     -- A job that waits goes at once; one at work, or next in line, is as good.
     UPDATE flightbill.river_job j SET state = 'available', scheduled_at = now()
-    WHERE j.id IN (SELECT d.job_id FROM flightbill.deliveries d WHERE d.id = ANY (wanted)) AND j.kind = 'deliver' AND j.state IN ('scheduled', 'retryable');
+    FROM (
+        SELECT w.id FROM flightbill.river_job w
+        WHERE w.id IN (SELECT d.job_id FROM flightbill.deliveries d WHERE d.id = ANY (wanted)) AND w.kind = 'deliver' AND w.state IN ('scheduled', 'retryable')
+        ORDER BY w.id FOR UPDATE
+    ) AS waits
+    WHERE j.id = waits.id;
     ended := ARRAY(
         SELECT d.id FROM flightbill.deliveries d
         WHERE d.id = ANY (wanted) AND (d.id = ANY (given_up) OR NOT EXISTS (

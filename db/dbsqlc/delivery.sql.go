@@ -116,6 +116,30 @@ func (q *Queries) DeliveryGet(ctx context.Context, arg DeliveryGetParams) (Deliv
 	return i, err
 }
 
+const deliveryGiveUpStranded = `-- name: DeliveryGiveUpStranded :execrows
+WITH stranded AS MATERIALIZED (
+    SELECT d.id, d.job_id FROM flightbill.deliveries d
+    WHERE d.state IN ('pending', 'failed') AND NOT EXISTS (
+        SELECT FROM flightbill.river_job j
+        WHERE j.id = d.job_id AND j.kind = 'deliver'
+            AND (j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled') OR j.state = 'cancelled' AND NOT j.metadata ? 'cancel_attempted_at'))
+    ORDER BY d.id
+)
+UPDATE flightbill.deliveries d SET state = 'given_up', next_at = NULL, last_error = 'its job was cancelled or deleted'
+FROM stranded s
+WHERE d.id = s.id AND d.job_id = s.job_id AND d.state IN ('pending', 'failed')
+`
+
+// Deliveries whose job somebody has cancelled or deleted: nobody works them any more. One
+// whose cancel was forged goes back. The job id is the fence against a retry meanwhile.
+func (q *Queries) DeliveryGiveUpStranded(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, deliveryGiveUpStranded)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deliveryList = `-- name: DeliveryList :many
 SELECT d.id, d.kind, d.event, i.number AS invoice, d.closes_on, d.target, d.state, d.attempts, d.last_error, d.created_at, d.next_at, d.delivered_at
 FROM flightbill.deliveries d LEFT JOIN flightbill.invoices i ON i.id = d.invoice_id
@@ -190,8 +214,10 @@ func (q *Queries) DeliveryRetry(ctx context.Context, ids []string) (int64, error
 
 const deliveryWakeMail = `-- name: DeliveryWakeMail :exec
 UPDATE flightbill.river_job SET state = 'available', scheduled_at = now()
-WHERE kind = 'deliver' AND state = 'scheduled'
-    AND id IN (SELECT job_id FROM flightbill.deliveries WHERE kind = 'mail' AND state = 'pending')
+WHERE id IN (
+    SELECT j.id FROM flightbill.river_job j JOIN flightbill.deliveries d ON d.job_id = j.id
+    WHERE d.kind = 'mail' AND d.state = 'pending' AND j.kind = 'deliver' AND j.state = 'scheduled'
+    ORDER BY j.id FOR UPDATE OF j SKIP LOCKED)
 `
 
 // A process that can send mail has what waits for one tried at once.

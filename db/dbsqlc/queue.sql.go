@@ -272,17 +272,6 @@ func (q *Queries) QueueJobHolder(ctx context.Context, arg QueueJobHolderParams) 
 	return i, err
 }
 
-const queueKeepAlive = `-- name: QueueKeepAlive :exec
-UPDATE flightbill.river_queue SET updated_at = now() WHERE name = 'flights' AND updated_at < now() - interval '10 minutes'
-`
-
-// River's cleaner deletes the row of a queue that nobody has touched for a day, and an
-// operator's pause with it.
-func (q *Queries) QueueKeepAlive(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, queueKeepAlive)
-	return err
-}
-
 const queueLeads = `-- name: QueueLeads :one
 SELECT EXISTS (SELECT FROM flightbill.river_leader
     WHERE leader_id = $1 AND expires_at > now() AND elected_at < now() - make_interval(secs => $2::float8))
@@ -382,7 +371,7 @@ WITH forged AS (
     SELECT c.id, CASE WHEN jsonb_typeof(c.metadata #> '{waiting,until}') = 'string' THEN (c.metadata #>> '{waiting,until}')::timestamptz END AS until
     FROM flightbill.river_job c
     WHERE c.state = 'cancelled' AND c.finalized_at >= $1::timestamptz AND c.finalized_at IS NOT NULL -- by the index on finalized_at: see enqueue_as_jobs
-        AND (c.kind IN ('ingest_flight', 'consolidate_invoices', 'issue_invoices', 'mark_overdue', 'reconcile_flights')) IS TRUE
+        AND (c.kind IN ('ingest_flight', 'consolidate_invoices', 'issue_invoices', 'mark_overdue', 'reconcile_flights', 'deliver')) IS TRUE
         AND NOT c.metadata ? 'cancel_attempted_at' AND c.errors[array_upper(c.errors, 1)] ->> 'error' = 'JobCancelError: job cancelled remotely'
         AND NOT EXISTS ( -- enqueued again meanwhile
             SELECT FROM flightbill.river_job o WHERE o.id <> c.id AND o.unique_key = c.unique_key

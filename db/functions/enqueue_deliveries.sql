@@ -8,6 +8,6 @@ AS $$
     INSERT INTO flightbill.river_job (id, kind, args, queue, priority, max_attempts, scheduled_at, state, metadata)
     SELECT d.job_id, 'deliver', jsonb_build_object('delivery_id', d.id), 'deliveries', 1, 25, now(), 'available', '{}'
     FROM flightbill.deliveries d WHERE d.id = ANY (delivery_ids);
-    SELECT pg_notify('flightbill.river_insert', '{"queue": "deliveries"}');
+    SELECT pg_notify('flightbill.river_insert', '{"queue": "deliveries"}') WHERE current_setting('flightbill.notify', true) IS DISTINCT FROM 'off';
 $$;
 REVOKE ALL ON FUNCTION flightbill.enqueue_deliveries FROM PUBLIC;

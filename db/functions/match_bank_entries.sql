@@ -27,9 +27,8 @@ BEGIN
     FOR entry IN
         SELECT b.* FROM flightbill.bank_entries b
         WHERE b.state = 'unmatched' AND b.reason IS NULL
-        ORDER BY (SELECT min(i.id) FROM flightbill.invoices i WHERE i.number = ANY (b.numbers)), b.id
+        ORDER BY b.id
     LOOP
-        PERFORM FROM flightbill.invoices i WHERE i.number = ANY (entry.numbers) ORDER BY i.id FOR NO KEY UPDATE;
         docs := 0;
         total := 0;
         opens := NULL;

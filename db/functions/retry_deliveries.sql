@@ -34,7 +34,12 @@ BEGIN
 
     -- A job that waits goes at once; one at work, or next in line, is as good.
     UPDATE flightbill.river_job j SET state = 'available', scheduled_at = now()
-    WHERE j.id IN (SELECT d.job_id FROM flightbill.deliveries d WHERE d.id = ANY (wanted)) AND j.kind = 'deliver' AND j.state IN ('scheduled', 'retryable');
+    FROM (
+        SELECT w.id FROM flightbill.river_job w
+        WHERE w.id IN (SELECT d.job_id FROM flightbill.deliveries d WHERE d.id = ANY (wanted)) AND w.kind = 'deliver' AND w.state IN ('scheduled', 'retryable')
+        ORDER BY w.id FOR UPDATE
+    ) AS waits
+    WHERE j.id = waits.id;
     ended := ARRAY(
         SELECT d.id FROM flightbill.deliveries d
         WHERE d.id = ANY (wanted) AND (d.id = ANY (given_up) OR NOT EXISTS (

@@ -24,8 +24,25 @@ SELECT flightbill.retry_deliveries(sqlc.narg(ids)::text[])::bigint AS deliveries
 -- A process that can send mail has what waits for one tried at once.
 -- name: DeliveryWakeMail :exec
 UPDATE flightbill.river_job SET state = 'available', scheduled_at = now()
-WHERE kind = 'deliver' AND state = 'scheduled'
-    AND id IN (SELECT job_id FROM flightbill.deliveries WHERE kind = 'mail' AND state = 'pending');
+WHERE id IN (
+    SELECT j.id FROM flightbill.river_job j JOIN flightbill.deliveries d ON d.job_id = j.id
+    WHERE d.kind = 'mail' AND d.state = 'pending' AND j.kind = 'deliver' AND j.state = 'scheduled'
+    ORDER BY j.id FOR UPDATE OF j SKIP LOCKED);
+
+-- Deliveries whose job somebody has cancelled or deleted: nobody works them any more. One
+-- whose cancel was forged goes back. The job id is the fence against a retry meanwhile.
+-- name: DeliveryGiveUpStranded :execrows
+WITH stranded AS MATERIALIZED (
+    SELECT d.id, d.job_id FROM flightbill.deliveries d
+    WHERE d.state IN ('pending', 'failed') AND NOT EXISTS (
+        SELECT FROM flightbill.river_job j
+        WHERE j.id = d.job_id AND j.kind = 'deliver'
+            AND (j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled') OR j.state = 'cancelled' AND NOT j.metadata ? 'cancel_attempted_at'))
+    ORDER BY d.id
+)
+UPDATE flightbill.deliveries d SET state = 'given_up', next_at = NULL, last_error = 'its job was cancelled or deleted'
+FROM stranded s
+WHERE d.id = s.id AND d.job_id = s.job_id AND d.state IN ('pending', 'failed');
 
 -- For /metrics.
 -- name: DeliveryCountOpen :many

@@ -116,11 +116,6 @@ WITH due AS (
 )
 SELECT (SELECT count(*) FROM due)::bigint AS due, (SELECT count(*) FROM notice)::bigint AS notices;
 
--- River's cleaner deletes the row of a queue that nobody has touched for a day, and an
--- operator's pause with it.
--- name: QueueKeepAlive :exec
-UPDATE flightbill.river_queue SET updated_at = now() WHERE name = 'flights' AND updated_at < now() - interval '10 minutes';
-
 -- Whether a client of River's has cancelled a job.
 -- name: QueueIsCancelled :one
 SELECT EXISTS (SELECT FROM flightbill.river_job WHERE id = @id AND metadata ? 'cancel_attempted_at');
@@ -141,7 +136,7 @@ WITH forged AS (
     SELECT c.id, CASE WHEN jsonb_typeof(c.metadata #> '{waiting,until}') = 'string' THEN (c.metadata #>> '{waiting,until}')::timestamptz END AS until
     FROM flightbill.river_job c
     WHERE c.state = 'cancelled' AND c.finalized_at >= @since::timestamptz AND c.finalized_at IS NOT NULL -- by the index on finalized_at: see enqueue_as_jobs
-        AND (c.kind IN ('ingest_flight', 'consolidate_invoices', 'issue_invoices', 'mark_overdue', 'reconcile_flights')) IS TRUE
+        AND (c.kind IN ('ingest_flight', 'consolidate_invoices', 'issue_invoices', 'mark_overdue', 'reconcile_flights', 'deliver')) IS TRUE
         AND NOT c.metadata ? 'cancel_attempted_at' AND c.errors[array_upper(c.errors, 1)] ->> 'error' = 'JobCancelError: job cancelled remotely'
         AND NOT EXISTS ( -- enqueued again meanwhile
             SELECT FROM flightbill.river_job o WHERE o.id <> c.id AND o.unique_key = c.unique_key

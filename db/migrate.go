@@ -98,15 +98,11 @@ func MigrateDown(ctx context.Context, pool *pgxpool.Pool, loseInvoices bool) (*M
 // MigrationStatus lists every step of this binary and whether the database has
 // it. It changes nothing.
 func MigrationStatus(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
-	provider, err := newProvider(pool)
+	river, provider, err := newMigrators(pool)
 	if err != nil {
 		return nil, err
 	}
 	defer provider.Close()
-	river, err := newRiverMigrator(pool)
-	if err != nil {
-		return nil, err
-	}
 	found, err := lookAround(ctx, pool)
 	if err != nil {
 		return nil, err
@@ -175,15 +171,11 @@ func withMigrations(
 		return fmt.Errorf("connect to migrate: %w", err)
 	}
 	defer pool.Close()
-	provider, err := newProvider(pool)
+	river, provider, err := newMigrators(pool)
 	if err != nil {
 		return err
 	}
 	defer provider.Close()
-	river, err := newRiverMigrator(pool)
-	if err != nil {
-		return err
-	}
 	found, err := lookAround(ctx, pool)
 	if err != nil {
 		return err
@@ -261,22 +253,19 @@ func lockMigrations(ctx context.Context, pool *pgxpool.Pool, provider *goose.Pro
 	return unlock, nil
 }
 
-func newProvider(pool *pgxpool.Pool) (*goose.Provider, error) {
+// newMigrators returns River's, and goose's, which is to be closed.
+func newMigrators(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], *goose.Provider, error) {
+	// River logs each step at info; the caller reports them itself.
+	river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: Schema, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, nil, fmt.Errorf("prepare River's migrations: %w", err)
+	}
 	sqlDB := stdlib.OpenDBFromPool(pool)
 	provider, err := goose.NewProvider(goose.DialectPostgres, sqlDB, migrations.FS,
 		goose.WithTableName(gooseTable), goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		_ = sqlDB.Close()
-		return nil, fmt.Errorf("read the migrations: %w", err)
+		return nil, nil, fmt.Errorf("read the migrations: %w", err)
 	}
-	return provider, nil
-}
-
-func newRiverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
-	// River logs each step at info; the caller reports them itself.
-	river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: Schema, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, fmt.Errorf("prepare River's migrations: %w", err)
-	}
-	return river, nil
+	return river, provider, nil
 }

@@ -12,10 +12,7 @@ import (
 )
 
 // LedgerFlight is a billed flight as it is in the ledger.
-type LedgerFlight struct{ row dbsqlc.TrialFlightPageRow }
-
-// ID returns the flight's id.
-func (f *LedgerFlight) ID() string { return f.row.FlightID }
+type LedgerFlight = dbsqlc.TrialFlightPageRow
 
 // CountLedger counts the billed flights that moved from one day to another. Those whose
 // invoice was voided and that were not billed again are left out.
@@ -29,15 +26,11 @@ func CountLedger(ctx context.Context, db dbsqlc.DBTX, from, to billing.Date) (in
 
 // LedgerPage returns the next of them after an id.
 func LedgerPage(ctx context.Context, db dbsqlc.DBTX, after string, from, to billing.Date, most int) ([]LedgerFlight, error) {
-	rows, err := dbsqlc.New(db).TrialFlightPage(ctx, dbsqlc.TrialFlightPageParams{
+	flights, err := dbsqlc.New(db).TrialFlightPage(ctx, dbsqlc.TrialFlightPageParams{
 		After: after, FromDate: from, ToDate: to, Page: int32(most), //nolint:gosec // a page is small
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the ledger after flight %q: %w", after, err)
-	}
-	flights := make([]LedgerFlight, len(rows))
-	for i, row := range rows {
-		flights[i] = LedgerFlight{row}
 	}
 	return flights, nil
 }
@@ -47,10 +40,10 @@ func LedgerPage(ctx context.Context, db dbsqlc.DBTX, after string, from, to bill
 func (p *PriceBooks) LedgerCases(ctx context.Context, book *PriceBook, page []LedgerFlight) ([]billing.Case, error) {
 	flights := make([]billing.Flight, len(page))
 	for i, f := range page {
-		if err := json.Unmarshal(f.row.Facts, &flights[i]); err != nil {
-			return nil, fmt.Errorf("read the facts of flight %s in the ledger: %w", f.row.FlightID, err)
+		if err := json.Unmarshal(f.Facts, &flights[i]); err != nil {
+			return nil, fmt.Errorf("read the facts of flight %s in the ledger: %w", f.FlightID, err)
 		}
-		flights[i].ID = f.row.FlightID
+		flights[i].ID = f.FlightID
 	}
 	if err := p.Learn(ctx, book, flights); err != nil {
 		return nil, err
@@ -62,8 +55,8 @@ func (p *PriceBooks) LedgerCases(ctx context.Context, book *PriceBook, page []Le
 			return nil, err
 		}
 		var declared map[string]billing.Declared
-		if err := json.Unmarshal(f.row.Declared, &declared); err != nil {
-			return nil, fmt.Errorf("read the declared facts of flight %s in the ledger: %w", f.row.FlightID, err)
+		if err := json.Unmarshal(f.Declared, &declared); err != nil {
+			return nil, fmt.Errorf("read the declared facts of flight %s in the ledger: %w", f.FlightID, err)
 		}
 		known := maps.Clone(declared)
 		for _, now := range []map[string]billing.Declared{c.Aircraft, c.AircraftType} {
@@ -74,7 +67,7 @@ func (p *PriceBooks) LedgerCases(ctx context.Context, book *PriceBook, page []Le
 			}
 		}
 		c.Aircraft, c.AircraftType, c.First = known, nil, slices.Collect(maps.Keys(declared))
-		c.MovedOn, c.Customer = f.row.LandedOn, billing.Customer{ID: f.row.CustomerID, Code: f.row.Customer}
+		c.MovedOn, c.Customer = f.LandedOn, billing.Customer{ID: f.CustomerID, Code: f.Customer}
 		cases[i] = c
 	}
 	return cases, nil

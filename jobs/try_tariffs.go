@@ -102,7 +102,7 @@ func (t *Trial) read(ctx context.Context, from, to billing.Date, pages chan<- []
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		after = page[len(page)-1].ID()
+		after = page[len(page)-1].FlightID
 		done += int64(len(page))
 		progress(done)
 	}

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"syscall"
 	"time"
 
@@ -12,8 +13,5 @@ func limitSilence(conn syscall.RawConn, limit time.Duration) error {
 	controlErr := conn.Control(func(fd uintptr) {
 		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(limit.Milliseconds()))
 	})
-	if controlErr != nil {
-		return controlErr
-	}
-	return err
+	return cmp.Or(controlErr, err)
 }

@@ -2,6 +2,7 @@ package db
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -103,15 +104,13 @@ func ChangeIssuer(ctx context.Context, pool *pgxpool.Pool, change IssuerChange, 
 }
 
 func (c IssuerChange) onto(before *IssuerVersion, now time.Time) *IssuerVersion {
-	after := IssuerVersion{Since: now, Cells: map[string]string{"language": "en"}}
+	after := IssuerVersion{Since: now, Cells: map[string]string{}}
 	if before != nil {
 		maps.Copy(after.Cells, before.Cells)
 		after.Logo = before.Logo
 	}
 	maps.Copy(after.Cells, c.Cells)
-	if after.Cells["language"] == "" {
-		after.Cells["language"] = "en"
-	}
+	after.Cells["language"] = cmp.Or(after.Cells["language"], "en")
 	maps.DeleteFunc(after.Cells, func(_, cell string) bool { return cell == "" })
 	if c.Logo != nil {
 		after.Logo = nil

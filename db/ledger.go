@@ -83,10 +83,7 @@ func LedgerAccounts(ctx context.Context, pool *pgxpool.Pool) ([]LedgerAccount, e
 	}
 	accounts := make([]LedgerAccount, len(rows))
 	for i, row := range rows {
-		accounts[i] = LedgerAccount{What: row.What, Account: row.Account, TaxRate: row.TaxRate.Decimal}
-		if row.TaxCategory != nil {
-			accounts[i].TaxCategory = *row.TaxCategory
-		}
+		accounts[i] = LedgerAccount{What: row.What, TaxCategory: text(row.TaxCategory), TaxRate: row.TaxRate.Decimal, Account: row.Account}
 	}
 	return accounts, nil
 }

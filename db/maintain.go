@@ -24,12 +24,9 @@ func Maintain(ctx context.Context, pool *pgxpool.Pool, indexes []string, tell fu
 	if err := awaitOthers(ctx, conn, tell); err != nil {
 		return err
 	}
-	rows, err := conn.Query(ctx, `
+	rows, _ := conn.Query(ctx, `
 		SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 		WHERE i.indrelid = 'flightbill.river_job'::regclass AND NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' ORDER BY 1`)
-	if err != nil {
-		return fmt.Errorf("look for what is left of earlier runs: %w", err)
-	}
 	left, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return fmt.Errorf("look for what is left of earlier runs: %w", err)

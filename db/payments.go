@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -104,12 +105,10 @@ type StatementLine struct {
 // currency.
 func ReadStatement(ctx context.Context, pool *pgxpool.Pool, customer string, from, to billing.Date) ([]Statement, error) {
 	var statements []Statement
-	at := map[string]int{}
 	of := func(currency string) *Statement {
-		i, known := at[currency]
-		if !known {
+		i := slices.IndexFunc(statements, func(s Statement) bool { return s.Currency == currency })
+		if i < 0 {
 			i = len(statements)
-			at[currency] = i
 			statements = append(statements, Statement{Currency: currency})
 		}
 		return &statements[i]

@@ -284,8 +284,7 @@ func tariffOf(row *dbsqlc.TariffListRow) billing.Tariff {
 		t.Of = row.Of
 	}
 	if row.Decimals != nil {
-		n := int32(*row.Decimals)
-		t.Decimals = &n
+		t.Decimals = new(int32(*row.Decimals))
 	}
 	var err error
 	if t.When, err = billing.ParseWhen(row.When); err != nil {

@@ -119,11 +119,8 @@ func grantRole(ctx context.Context, tx pgx.Tx, role Role, login string) (warning
 // RoleMembers lists the logins that have a role, however they came by it, but for
 // superusers.
 func RoleMembers(ctx context.Context, pool *pgxpool.Pool, role Role) ([]string, error) {
-	rows, err := pool.Query(ctx, `
+	rows, _ := pool.Query(ctx, `
 		SELECT rolname FROM pg_roles WHERE rolcanlogin AND NOT rolsuper AND pg_has_role(oid, $1::name, 'USAGE') ORDER BY rolname`, role.InDatabase())
-	if err != nil {
-		return nil, fmt.Errorf("list who has %s: %w", role.InDatabase(), err)
-	}
 	members, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return nil, fmt.Errorf("list who has %s: %w", role.InDatabase(), err)

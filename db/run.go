@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,12 +133,9 @@ func (c Chunk) Cursor() Cursor {
 // transaction, and moves the cursor on. done means that none were left. Drafts
 // that cannot be issued are found by halving and parked; all others are out.
 func IssueChunk(ctx context.Context, pool *pgxpool.Pool, run Run, cursor *Cursor, maxDrafts int32, now time.Time, today billing.Date) (issued Issued, done bool, err error) {
-	last := cursor.lastCustomerID
-	if last == 0 {
-		last = math.MaxInt64
-	}
 	rows, err := dbsqlc.New(pool).InvoiceNextDue(ctx, dbsqlc.InvoiceNextDueParams{
-		ClosesOn: run.ClosesOn, AfterCustomerID: cursor.customerID, AfterID: cursor.invoiceID, LastCustomerID: last, MaxRows: maxDrafts,
+		ClosesOn: run.ClosesOn, AfterCustomerID: cursor.customerID, AfterID: cursor.invoiceID,
+		LastCustomerID: cmp.Or(cursor.lastCustomerID, math.MaxInt64), MaxRows: maxDrafts,
 	})
 	if err != nil {
 		return issued, false, fmt.Errorf("list the drafts due on %s: %w", run.ClosesOn, err)

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,15 +123,7 @@ func PlannedCalendar(ctx context.Context, pool *pgxpool.Pool, given Settings, no
 
 // withDefaults fills in what was not given at the first start.
 func (s Settings) withDefaults(now time.Time) (Settings, error) {
-	if s.Timezone == "" {
-		s.Timezone = "UTC"
-	}
-	if s.Close == "" {
-		s.Close = billing.PeriodEnd
-	}
-	if s.TaxBy == "" {
-		s.TaxBy = TaxByInvoice
-	}
+	s = s.over(Settings{Timezone: "UTC", Close: billing.PeriodEnd, TaxBy: TaxByInvoice})
 	calendar, err := s.Calendar()
 	if err == nil && s.BillingStart.IsZero() {
 		s.BillingStart = billing.DateOf(now, calendar.Location)
@@ -140,19 +133,12 @@ func (s Settings) withDefaults(now time.Time) (Settings, error) {
 
 // over is what of s is given, and the rest of others.
 func (s Settings) over(others Settings) Settings {
-	if s.Timezone == "" {
-		s.Timezone = others.Timezone
+	return Settings{
+		Timezone:     cmp.Or(s.Timezone, others.Timezone),
+		Close:        cmp.Or(s.Close, others.Close),
+		BillingStart: cmp.Or(s.BillingStart, others.BillingStart),
+		TaxBy:        cmp.Or(s.TaxBy, others.TaxBy),
 	}
-	if s.Close == "" {
-		s.Close = others.Close
-	}
-	if s.BillingStart.IsZero() {
-		s.BillingStart = others.BillingStart
-	}
-	if s.TaxBy == "" {
-		s.TaxBy = others.TaxBy
-	}
-	return s
 }
 
 // ChangeSettings stores what was given and keeps the rest; before the first start

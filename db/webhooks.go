@@ -19,14 +19,11 @@ func WebhookEvents() []string {
 	return []string{"invoice.issued", "invoice.overdue", "invoice.paid", "invoice.voided", "run.finished"}
 }
 
-// secretPrefix begins a secret, as Standard Webhooks has it.
-const secretPrefix = "whsec_"
-
-// newWebhookSecret makes one of 32 bytes.
+// newWebhookSecret makes one of 32 bytes, written as Standard Webhooks has it.
 func newWebhookSecret() string {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // which never fails
-	return secretPrefix + base64.StdEncoding.EncodeToString(key)
+	return "whsec_" + base64.StdEncoding.EncodeToString(key)
 }
 
 // AddWebhook has the events told to a URL, and returns the secret that they are signed

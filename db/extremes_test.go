@@ -24,8 +24,6 @@ func TestEnqueueOddArrays(t *testing.T) {
 	}
 	require.Empty(t, b.queue(t))
 	for sql, want := range map[string]int64{
-		`SELECT enqueued FROM enqueue_flights(NULL)`:                                 0,
-		`SELECT enqueued FROM enqueue_flights('{}')`:                                 0,
 		`SELECT enqueued FROM enqueue_flights(ARRAY[['M1', 'M2'], ['M3', 'M1']])`:    3,
 		`SELECT enqueued FROM enqueue_flights('[5:6]={L1,L2}'::text[])`:              2,
 		`SELECT enqueued FROM enqueue_flights(array_fill('S'::text, ARRAY[100000]))`: 1,

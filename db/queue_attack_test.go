@@ -17,8 +17,7 @@ import (
 
 // What an application's login tries on others. Each comes to the error that is named, or to
 // nothing; of others' flights none is changed, nothing of them is told but what the view
-// shows, and no lock is held that would stop anybody. TestEnqueuerHasNothingElse asks for
-// every right.
+// shows, and no lock is held that would stop anybody. TestRights asks for every right.
 func TestEnqueuerAttacks(t *testing.T) {
 	t.Parallel()
 	b := setupInvoices(t)

@@ -42,48 +42,6 @@ func (b *testBundle) roleCalled(t *testing.T, prefix string) (name, login string
 	return name, address.String()
 }
 
-func TestEnqueuerMay(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	app := b.session(t, `SET ROLE flightbill_enqueuer`,
-		`INSERT INTO flightbill.flight_processing_queue (flight_id, priority) VALUES ('F1', 2), ('F2', 3)`,
-		`SELECT FROM flightbill.enqueue_flights(ARRAY['F3', 'F4'])`,
-		`DELETE FROM flightbill.flight_processing_queue WHERE flight_id IN ('F2', 'F4')`)
-	b.setState(t, "F1", "cancelled")
-	_, err := app.Exec(t.Context(), `INSERT INTO flightbill.flight_processing_queue (flight_id) SELECT flight_id FROM flightbill.flight_processing_queue WHERE state = 'cancelled'`)
-	require.NoError(t, err, "revive")
-	var seen string
-	require.NoError(t, app.QueryRow(t.Context(), `SELECT string_agg(flight_id || ' ' || state, ', ' ORDER BY flight_id) FROM flightbill.flight_processing_queue`).Scan(&seen))
-	require.Equal(t, "F1 available, F3 available", seen)
-}
-
-// Whatever is added to the schema: nothing but the view and enqueue_flights is
-// open to the role, and nothing that changes data to everybody.
-func TestEnqueuerHasNothingElse(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	require.Equal(t, "flight_processing_queue", get[string](t, b, `
-		SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
-		WHERE relnamespace = 'flightbill'::regnamespace AND relkind IN ('r', 'v', 'm', 'p', 'f')
-			AND (has_table_privilege('flightbill_enqueuer', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
-				OR has_any_column_privilege('flightbill_enqueuer', oid, 'SELECT, INSERT, UPDATE, REFERENCES'))`))
-	require.Equal(t, "DELETE, INSERT, SELECT", get[string](t, b, `
-		SELECT string_agg(p, ', ' ORDER BY p) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS p
-		WHERE has_table_privilege('flightbill_enqueuer', 'flightbill.flight_processing_queue', p)`))
-	require.Zero(t, get[int](t, b, `SELECT count(*) FROM pg_sequences
-		WHERE has_sequence_privilege('flightbill_enqueuer', format('%I.%I', schemaname, sequencename), 'USAGE, SELECT, UPDATE')`))
-	require.False(t, get[bool](t, b, `SELECT bool_or(rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls) FROM pg_roles
-		WHERE rolname = 'flightbill_enqueuer'`))
-
-	// A trigger's function cannot be called; an extension's are its own affair.
-	const callable = `
-		SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc p
-		WHERE pronamespace = 'flightbill'::regnamespace AND prorettype <> 'trigger'::regtype AND has_function_privilege($1, oid, 'EXECUTE')
-			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')`
-	require.Equal(t, "clean_text code_form enqueue_flights fact_form is_queue_admin queued_flight refuse_replica river_job_state_in_bitmask week_minutes when_facts when_is_readable", get[string](t, b, callable, "flightbill_enqueuer"))
-	require.Equal(t, "clean_text code_form fact_form is_queue_admin queued_flight refuse_replica river_job_state_in_bitmask week_minutes when_facts when_is_readable", get[string](t, b, callable, "public"))
-}
-
 func TestDefinersFixTheirSearchPath(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

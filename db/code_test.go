@@ -3,6 +3,7 @@ package db_test
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
@@ -20,19 +21,15 @@ func TestCodesAreTheSameInSQL(t *testing.T) {
 	for _, r := range "\ufeff\ufb00\uff0d\uff21\U0001F6EB" {
 		texts = append(texts, string(r)+"a"+string(r), string(r))
 	}
-	rows, err := b.pool.Query(t.Context(), `SELECT t, clean_text(t), code_form(t) FROM unnest($1::text[]) AS t`, texts)
-	require.NoError(t, err)
-	defer rows.Close()
-	n := 0
-	for rows.Next() {
-		var text, clean, form string
-		require.NoError(t, rows.Scan(&text, &clean, &form))
+	rows, _ := b.pool.Query(t.Context(), `SELECT t, clean_text(t), code_form(t) FROM unnest($1::text[]) AS t`, texts)
+	var text, clean, form string
+	read, err := pgx.ForEachRow(rows, []any{&text, &clean, &form}, func() error {
 		require.Equal(t, billing.CleanText(text), clean, "%q", text)
 		require.Equal(t, billing.CodeForm(text), form, "%q", text)
-		n++
-	}
-	require.NoError(t, rows.Err())
-	require.Len(t, texts, n)
+		return nil
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, len(texts), read.RowsAffected())
 }
 
 // Whatever way text comes in: the database does not keep what is compared differently

@@ -89,8 +89,7 @@ func TestJournal(t *testing.T) {
 	require.NoError(t, db.SetLedgerAccounts(t.Context(), b.pool, []db.LedgerAccount{own}))
 	require.Contains(t, get[string](t, b, journalLines), "tax 3800 standard 0.2 EUR C28.00")
 
-	day, err := billing.ParseDate("2026-03-06")
-	require.NoError(t, err)
+	day := billing.NewDate(2026, 3, 6)
 	rows, err := db.Journal(t.Context(), b.pool, day, day, 10)
 	require.NoError(t, err)
 	require.Len(t, rows, 4, "the payment, and what was issued at noon in UTC")

@@ -2,7 +2,6 @@ package db_test
 
 import (
 	"context"
-	"net/url"
 	"testing"
 	"time"
 
@@ -21,16 +20,12 @@ func TestStrangersHoldNoLocks(t *testing.T) {
 	reader, login := b.role(t)
 	b.exec(t, `GRANT USAGE ON SCHEMA flightbill TO `+reader)
 	b.exec(t, `GRANT SELECT ON ALL TABLES IN SCHEMA flightbill TO `+reader)
-	stranger, err := url.Parse(login)
-	require.NoError(t, err)
-	stranger.User = url.UserPassword(reader+"_none", "secret")
-	b.exec(t, `CREATE ROLE `+reader+`_none LOGIN PASSWORD 'secret'`)
-	t.Cleanup(func() { _, _ = b.pool.Exec(context.WithoutCancel(t.Context()), `DROP ROLE `+reader+`_none`) })
+	_, stranger := b.roleCalled(t, "none")
 
 	tables := get[[]string](t, b, `SELECT array_agg(oid::regclass::text ORDER BY relname) FROM pg_class WHERE relnamespace = 'flightbill'::regnamespace AND relkind = 'r'`)
 	require.Contains(t, tables, "billing_run_lock")
 	require.Contains(t, tables, "goose_db_version")
-	for who, address := range map[string]string{"a reader": login, "a stranger": stranger.String()} {
+	for who, address := range map[string]string{"a reader": login, "a stranger": stranger} {
 		conn, err := pgx.Connect(t.Context(), address)
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = conn.Close(context.Background()) })
@@ -74,17 +69,11 @@ func TestMigrationsWaitForEachOther(t *testing.T) {
 	pid := other.Conn().PgConn().PID()
 	b.exec(t, `BEGIN; LOCK TABLE goose_db_version IN ACCESS SHARE MODE; LOCK TABLE goose_db_version IN ROW EXCLUSIVE MODE; COMMIT`)
 
-	migrated := make(chan error, 1)
-	go func() {
-		_, err := db.MigrateUp(context.WithoutCancel(t.Context()), b.pool)
-		migrated <- err
-	}()
-	eventually(t, "it waits", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'goose_db_version'::regclass`) == 1
-	})
+	migrated := meanwhile(t, b, func() ([]db.Migration, error) { return db.MigrateUp(t.Context(), b.pool) })
 	require.ErrorIs(t, db.CheckSchema(t.Context(), b.pool), db.ErrSchemaTooOld)
 	b.exec(t, `SELECT pg_terminate_backend($1)`, int(pid))
-	require.NoError(t, <-migrated)
+	_, err = migrated()
+	require.NoError(t, err)
 	require.NoError(t, db.CheckSchema(t.Context(), b.pool))
 }
 

@@ -325,8 +325,7 @@ func TestSchemaTooOld(t *testing.T) {
 // db/schema.sql shows the database as the migrations make it.
 func TestSchemaFile(t *testing.T) {
 	t.Parallel()
-	b := &testBundle{url: dbtest.URL(t)}
-	b.pool = open(t, b.url, 1)
+	b := setupUnstarted(t)
 	if major := get[string](t, b, `SELECT split_part(current_setting('server_version'), '.', 1)`); major != schema.Major {
 		t.Skipf("the file comes from Postgres %s, this server is %s: set FLIGHTBILL_TEST_POSTGRES=%s", schema.Major, major, schema.Major)
 	}
@@ -345,8 +344,7 @@ func TestSchemaFile(t *testing.T) {
 // The database as the server itself writes it down, for pg_dump, is read again as the same.
 func TestSchemaIsReadAgain(t *testing.T) {
 	t.Parallel()
-	b, loaded := setup(t), &testBundle{url: dbtest.EmptyURL(t)}
-	loaded.pool = open(t, loaded.url, 1)
+	b, loaded := setup(t), setupEmpty(t)
 	file, err := os.ReadFile("schema.sql")
 	require.NoError(t, err)
 	conn, err := loaded.pool.Acquire(t.Context())

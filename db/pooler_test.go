@@ -18,8 +18,7 @@ var alterRole = regexp.MustCompile(`ALTER ROLE [^;]*`)
 // clients before.
 func TestOpenThroughPgBouncer(t *testing.T) {
 	t.Parallel()
-	direct := &testBundle{url: dbtest.URL(t)}
-	direct.pool = open(t, direct.url, 1)
+	direct := setupUnstarted(t)
 	for _, mode := range []string{"transaction", "session"} {
 		bouncer := dbtest.StartPgBouncer(t, direct.url, mode, 1)
 		_, err := db.Open(t.Context(), bouncer.URL, db.Options{})

@@ -85,22 +85,13 @@ func TestBankEntryBookedBesideAnImport(t *testing.T) {
 	b.exec(t, `SELECT match_bank_entries()`)
 	id := get[int64](t, b, `SELECT id FROM bank_entries`)
 
-	tx, err := b.pool.Begin(t.Context())
-	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), `SELECT add_bank_entries('statement', '[{"account": "X", "bank_reference": "R2", "booked_on": "2024-02-01", "amount": 20, "currency": "EUR",
+	tx := b.begin(t, `SELECT add_bank_entries('statement', '[{"account": "X", "bank_reference": "R2", "booked_on": "2024-02-01", "amount": 20, "currency": "EUR",
 		"nth": 1, "text": "T", "payer": "", "numbers": ["EACH-000001"]}]')`)
-	require.NoError(t, err)
-	booked := make(chan error, 1)
-	go func() {
-		_, err := b.pool.Exec(t.Context(), `SELECT book_bank_entry($1, 'EACH-000001')`, id)
-		booked <- err
-	}()
-	eventually(t, "the booking waits", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 1
-	})
-	_, err = tx.Exec(t.Context(), `SELECT match_bank_entries()`)
+	booked := b.execMeanwhile(t, `SELECT book_bank_entry($1, 'EACH-000001')`, id)
+	_, err := tx.Exec(t.Context(), `SELECT match_bank_entries()`)
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit(t.Context()))
-	require.NoError(t, <-booked)
+	_, err = booked()
+	require.NoError(t, err)
 	require.Equal(t, "EACH-000001 PENDING 70.00", b.accounts(t))
 }

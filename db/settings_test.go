@@ -20,7 +20,7 @@ const (
 func setupUnstarted(t *testing.T) *testBundle {
 	t.Helper()
 	url := dbtest.URL(t)
-	return &testBundle{url: url, pool: open(t, url, 4)}
+	return &testBundle{url: url, pool: open(t, url, 8)}
 }
 
 func TestSettingsFirstStart(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
@@ -21,8 +22,7 @@ func TestPostgresKnowsTheZonesAsGoDoes(t *testing.T) {
 		"UTC", "Europe/London", "Europe/Berlin", "Europe/Dublin", "America/New_York", "America/Havana", "America/Sao_Paulo",
 		"America/St_Johns", "Pacific/Apia", "Pacific/Kwajalein", "Pacific/Auckland", "Australia/Lord_Howe", "Asia/Kathmandu",
 	} {
-		loc, err := time.LoadLocation(name)
-		require.NoError(t, err)
+		loc := location(t, name)
 		// Half-hours of ten years from 2027 on, and of the days that never were.
 		for _, from := range []time.Time{
 			time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2011, 12, 29, 0, 0, 0, 0, time.UTC), time.Date(1993, 8, 20, 0, 0, 0, 0, time.UTC),
@@ -31,18 +31,16 @@ func TestPostgresKnowsTheZonesAsGoDoes(t *testing.T) {
 			if from.Year() == 2027 {
 				until = from.AddDate(10, 0, 0)
 			}
-			rows, err := b.pool.Query(t.Context(), `SELECT i, to_char(i AT TIME ZONE $1, 'YYYY-MM-DD HH24:MI') FROM generate_series($2::timestamptz, $3, interval '30 minutes') AS i`, name, from, until)
-			require.NoError(t, err)
-			for rows.Next() {
-				var at time.Time
-				var local string
-				require.NoError(t, rows.Scan(&at, &local))
+			rows, _ := b.pool.Query(t.Context(), `SELECT i, to_char(i AT TIME ZONE $1, 'YYYY-MM-DD HH24:MI') FROM generate_series($2::timestamptz, $3, interval '30 minutes') AS i`, name, from, until)
+			var at time.Time
+			var local string
+			_, err := pgx.ForEachRow(rows, []any{&at, &local}, func() error {
 				if got := at.In(loc).Format("2006-01-02 15:04"); got != local {
-					rows.Close()
-					t.Fatalf("%s: at %s Postgres has %s, Go %s: their zone databases differ", name, at.UTC(), local, got)
+					return fmt.Errorf("%s: at %s Postgres has %s, Go %s: their zone databases differ", name, at.UTC(), local, got)
 				}
-			}
-			require.NoError(t, rows.Err())
+				return nil
+			})
+			require.NoError(t, err)
 		}
 	}
 }
@@ -61,8 +59,6 @@ func TestMarkInvoicePaidOnOddDays(t *testing.T) {
 		t.Run(zone, func(t *testing.T) {
 			t.Parallel()
 			b := setupInvoices(t)
-			loc, err := time.LoadLocation(zone)
-			require.NoError(t, err)
 			b.exec(t, `UPDATE billing_settings SET timezone = $1`, zone)
 			b.exec(t, `INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, issued_at, issued_on, due_on)
 				SELECT 'ODD-000001', id, 'flight', 'EUR', 'PENDING', 1, 0, 1, 'Odd Air', $1::date, $1::date, $1::date + 30 FROM customers ORDER BY id LIMIT 1`, c.issued)
@@ -72,7 +68,7 @@ func TestMarkInvoicePaidOnOddDays(t *testing.T) {
 				require.Equal(t, c.paidAt, paid.UTC().Format(time.RFC3339))
 				day, err := billing.ParseDate(c.day)
 				require.NoError(t, err)
-				require.Equal(t, day.Start(loc).UTC(), paid.UTC(), "the first instant of the day")
+				require.Equal(t, day.Start(location(t, zone)).UTC(), paid.UTC(), "the first instant of the day")
 			}
 		})
 	}

@@ -117,6 +117,15 @@ func TestPriceBooksBeforeTheFirstStart(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// books returns a keeper of price books, and its first.
+func (b *testBundle) books(t *testing.T) (*db.PriceBooks, *db.PriceBook) {
+	t.Helper()
+	books := db.NewPriceBooks(b.pool)
+	book, err := books.Current(t.Context())
+	require.NoError(t, err)
+	return books, book
+}
+
 // landed is when the flights of these tests landed.
 var landed = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
@@ -128,61 +137,54 @@ func TestPriceBooksCustomer(t *testing.T) {
 	for _, few := range []bool{true, false} {
 		t.Run(fmt.Sprintf("few=%v", few), func(t *testing.T) {
 			t.Parallel()
-			testPriceBooksCustomer(t, few)
+			b := setup(t)
+			b.exec(t, `INSERT INTO customer_aircraft SELECT 'EI-ABC', id FROM customers WHERE code = 'MON'`)
+			if !few {
+				b.exec(t, manyOperators)
+			}
+			books, book := b.books(t)
+			payer := func(book *db.PriceBook, registration, operator string) (string, error) {
+				t.Helper()
+				customer, known, err := books.Customer(t.Context(), book, billing.Flight{ID: "F1", LandedAt: &landed, Registration: registration, Operator: operator})
+				require.Equal(t, known, customer.Code != "")
+				return customer.Code + " " + string(customer.Frequency), err
+			}
+			expect := func(book *db.PriceBook, registration, operator, want string) {
+				t.Helper()
+				code, err := payer(book, registration, operator)
+				require.NoError(t, err)
+				require.Equal(t, want, code)
+			}
+			expect(book, "", "WEEK", "WEEK weekly")
+			expect(book, "EI-ABC", "WEEK", "MON monthly") // the aircraft comes first
+			expect(book, "EI-XYZ", "WEEK", "WEEK weekly")
+			expect(book, "EI-XYZ", "MON", "MON monthly") // whose aircraft is known to have no payer of its own
+			expect(book, "EI-ABC", "MON", "MON monthly")
+			expect(book, "EI-ABC", "NOBODY", "MON monthly")
+			expect(book, "EI-XYZ", "NOBODY", " ")
+			expect(book, "", "NOBODY", " ")
+
+			// The book is old: what it knows, it goes on saying, and a save will refuse
+			// it; what it would have to ask for, the caller learns that it is old.
+			b.exec(t, `UPDATE customers SET billing_frequency = 'per_flight', week_ends_on = NULL WHERE code = 'WEEK'`)
+			expect(book, "", "WEEK", "WEEK weekly")
+			_, err := payer(book, "EI-NEW", "WEEK")
+			require.Equal(t, !few, db.BookChanged(err), err)
+			_, err = payer(book, "EI-NEW", "WEEK")
+			require.Equal(t, !few, db.BookChanged(err), "an answer of another version is not kept")
+			book, err = books.Refresh(t.Context())
+			require.NoError(t, err)
+			expect(book, "", "WEEK", "WEEK per_flight")
+
+			// That nobody pays is remembered, too: until there is another book.
+			expect(book, "", "NOBODY", " ")
+			b.exec(t, `INSERT INTO customer_operators SELECT 'NOBODY', id FROM customers WHERE code = 'MON'`)
+			expect(book, "", "NOBODY", " ")
+			book, err = books.Refresh(t.Context())
+			require.NoError(t, err)
+			expect(book, "", "NOBODY", "MON monthly")
 		})
 	}
-}
-
-func testPriceBooksCustomer(t *testing.T, few bool) {
-	t.Helper()
-	b := setup(t)
-	b.exec(t, `INSERT INTO customer_aircraft SELECT 'EI-ABC', id FROM customers WHERE code = 'MON'`)
-	if !few {
-		b.exec(t, manyOperators)
-	}
-	books := db.NewPriceBooks(b.pool)
-	book, err := books.Current(t.Context())
-	require.NoError(t, err)
-	payer := func(book *db.PriceBook, registration, operator string) (string, error) {
-		t.Helper()
-		customer, known, err := books.Customer(t.Context(), book, billing.Flight{ID: "F1", LandedAt: &landed, Registration: registration, Operator: operator})
-		require.Equal(t, known, customer.Code != "")
-		return customer.Code + " " + string(customer.Frequency), err
-	}
-	expect := func(book *db.PriceBook, registration, operator, want string) {
-		t.Helper()
-		code, err := payer(book, registration, operator)
-		require.NoError(t, err)
-		require.Equal(t, want, code)
-	}
-	expect(book, "", "WEEK", "WEEK weekly")
-	expect(book, "EI-ABC", "WEEK", "MON monthly") // the aircraft comes first
-	expect(book, "EI-XYZ", "WEEK", "WEEK weekly")
-	expect(book, "EI-XYZ", "MON", "MON monthly") // whose aircraft is known to have no payer of its own
-	expect(book, "EI-ABC", "MON", "MON monthly")
-	expect(book, "EI-ABC", "NOBODY", "MON monthly")
-	expect(book, "EI-XYZ", "NOBODY", " ")
-	expect(book, "", "NOBODY", " ")
-
-	// The book is old: what it knows, it goes on saying, and a save will refuse
-	// it; what it would have to ask for, the caller learns that it is old.
-	b.exec(t, `UPDATE customers SET billing_frequency = 'per_flight', week_ends_on = NULL WHERE code = 'WEEK'`)
-	expect(book, "", "WEEK", "WEEK weekly")
-	_, err = payer(book, "EI-NEW", "WEEK")
-	require.Equal(t, !few, db.BookChanged(err), err)
-	_, err = payer(book, "EI-NEW", "WEEK")
-	require.Equal(t, !few, db.BookChanged(err), "an answer of another version is not kept")
-	book, err = books.Refresh(t.Context())
-	require.NoError(t, err)
-	expect(book, "", "WEEK", "WEEK per_flight")
-
-	// That nobody pays is remembered, too: until there is another book.
-	expect(book, "", "NOBODY", " ")
-	b.exec(t, `INSERT INTO customer_operators SELECT 'NOBODY', id FROM customers WHERE code = 'MON'`)
-	expect(book, "", "NOBODY", " ")
-	book, err = books.Refresh(t.Context())
-	require.NoError(t, err)
-	expect(book, "", "NOBODY", "MON monthly")
 }
 
 // Where they are few, nobody asks who pays; where they are many, a new book of the
@@ -191,9 +193,7 @@ func TestPriceBooksCustomersRead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, `INSERT INTO customer_aircraft SELECT 'EI-ABC', id FROM customers WHERE code = 'MON'`)
-	books := db.NewPriceBooks(b.pool)
-	book, err := books.Current(t.Context())
-	require.NoError(t, err)
+	books, book := b.books(t)
 	payer := func(registration, operator string) string {
 		t.Helper()
 		customer, known, err := books.Customer(t.Context(), book, billing.Flight{ID: "F1", LandedAt: &landed, Registration: registration, Operator: operator})
@@ -209,7 +209,7 @@ func TestPriceBooksCustomersRead(t *testing.T) {
 	b.exec(t, back)
 
 	b.exec(t, manyOperators)
-	book, err = books.Refresh(t.Context())
+	book, err := books.Refresh(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, week, payer("EI-NEW", "WEEK"))
 	_, err = db.BeginRun(t.Context(), b.pool, book.Calendar, billing.NewDate(2026, 3, 8), db.ByHand, testNow)
@@ -230,9 +230,7 @@ func TestPriceBooksLearn(t *testing.T) {
 	b := setup(t)
 	b.exec(t, `INSERT INTO customer_aircraft SELECT 'EI-ABC', id FROM customers WHERE code = 'MON'`)
 	b.exec(t, manyOperators)
-	books := db.NewPriceBooks(b.pool)
-	book, err := books.Current(t.Context())
-	require.NoError(t, err)
+	books, book := b.books(t)
 	learn := func(flights ...billing.Flight) error { return books.Learn(t.Context(), book, flights) }
 	require.NoError(t, learn())
 	require.NoError(t, learn(
@@ -273,9 +271,7 @@ func TestPriceBooksCustomerOnADay(t *testing.T) {
 			if !few {
 				b.exec(t, manyOperators)
 			}
-			books := db.NewPriceBooks(b.pool)
-			book, err := books.Current(t.Context())
-			require.NoError(t, err)
+			books, book := b.books(t)
 			for _, e := range []struct{ landed, payer string }{
 				{"2026-03-04T22:59:59Z", "MON"}, {"2026-03-04T23:00:00Z", "WEEK"}, {"2026-03-06T22:59:59Z", "WEEK"},
 				{"2026-03-06T23:00:00Z", ""}, {"2026-03-07T23:00:00Z", "EACH"}, {"2036-03-07T23:00:00Z", "EACH"},

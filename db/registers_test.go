@@ -56,9 +56,7 @@ func TestPriceBooksCase(t *testing.T) {
 			b.exec(t, `INSERT INTO aircraft_types (aircraft_type, mtow_kg, facts) VALUES ('A320', 78000, '{"seats": 180}'), ('A321', NULL, '{"seats": 220}')`)
 			b.exec(t, `DELETE FROM airports`)
 			b.exec(t, `INSERT INTO airports (code, other_codes, country, timezone) VALUES ('EGLL', '{LHR}', 'GB', 'Europe/London'), ('EIDW', '{DUB}', NULL, NULL)`)
-			books := db.NewPriceBooks(b.pool)
-			book, err := books.Current(t.Context())
-			require.NoError(t, err)
+			books, book := b.books(t)
 			expect := func(f billing.Flight, at, want string) {
 				t.Helper()
 				moved, err := time.Parse(time.RFC3339, at)
@@ -90,9 +88,7 @@ func TestAirportWithAZoneThatIsNotHere(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.exec(t, `ALTER TABLE airports DROP CONSTRAINT airports_timezone_check; UPDATE airports SET timezone = 'Mars/Olympus' WHERE code = 'EGLL'`)
-	books := db.NewPriceBooks(b.pool)
-	book, err := books.Current(t.Context())
-	require.NoError(t, err)
+	books, book := b.books(t)
 	c, err := books.Case(t.Context(), book, billing.Flight{ID: "F1", LandedAt: &landed, Origin: "EGLL", Destination: "EIDW"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, &billing.Airport{Code: "EGLL", Country: "GB"}, c.Origin)
@@ -106,9 +102,7 @@ func TestPriceBooksLearnRegisters(t *testing.T) {
 	b := setup(t)
 	b.exec(t, manyAircraft)
 	b.exec(t, `INSERT INTO aircraft (registration, mtow_kg) VALUES ('EI-ABC', 73500)`)
-	books := db.NewPriceBooks(b.pool)
-	book, err := books.Current(t.Context())
-	require.NoError(t, err)
+	books, book := b.books(t)
 	flight := func(registration, origin string) billing.Flight {
 		return billing.Flight{ID: "F1", LandedAt: &landed, Registration: registration, Origin: origin}
 	}
@@ -118,7 +112,7 @@ func TestPriceBooksLearnRegisters(t *testing.T) {
 		_, err := books.Case(t.Context(), book, f, nil)
 		require.NoError(t, err)
 	}
-	_, err = books.Case(t.Context(), book, flight("EI-XYZ", "EIDW"), nil)
+	_, err := books.Case(t.Context(), book, flight("EI-XYZ", "EIDW"), nil)
 	require.ErrorContains(t, err, "look up aircraft and airports of flight F1")
 	require.ErrorContains(t, books.Learn(t.Context(), book, []billing.Flight{flight("EI-ABC", "EIDW"), flight("EI-XYZ", "EIDW"), flight("EI-ZZZ", "EIDW")}),
 		"look up aircraft and airports of 2 flights")
@@ -161,8 +155,7 @@ func TestTariffThatCannotBeRead(t *testing.T) {
 	b := setup(t)
 	b.exec(t, `ALTER TABLE tariffs DISABLE TRIGGER USER; ALTER TABLE tariffs DROP CONSTRAINT tariffs_when_check`)
 	b.exec(t, `INSERT INTO tariffs (code, basis, airport, applies_to, unit_rate, currency, valid_from, "when") VALUES ('X', 'per_flight', 'LHR', 'arrival', 1, 'EUR', '2020-01-01', 'noise~A')`)
-	book, err := db.NewPriceBooks(b.pool).Current(t.Context())
-	require.NoError(t, err)
+	_, book := b.books(t)
 	mass := int64(70500)
 	price := func(destination string) error {
 		_, err := billing.Price(billing.Case{

@@ -39,8 +39,7 @@ func TestWebhooksAreChecked(t *testing.T) {
 		`'ftp://example.test/', '{run.finished}'`, `'https://', '{run.finished}'`, `E'https://example.test/\n', '{run.finished}'`, `'https://example.test/', '{}'`,
 		`'https://example.test/', '{run.finished,NULL}'`, `'https://example.test/', '{run.started}'`, `'https://' || repeat('x', 2000), '{run.finished}'`,
 	} {
-		_, err := b.pool.Exec(t.Context(), `INSERT INTO webhooks (url, events) VALUES (`+values+`)`)
-		requireSQLError(t, err, "23514", "webhooks_")
+		b.requireSQLError(t, `INSERT INTO webhooks (url, events) VALUES (`+values+`)`, "23514", "webhooks_")
 	}
 	for url, target := range map[string]string{
 		"https://example.test/a/b": "https://example.test/a/b", "https://user:pass@example.test:8443/a?token=1": "https://example.test:8443/a", "http://token@example.test#f": "http://example.test",
@@ -53,6 +52,6 @@ func TestWebhooksAreChecked(t *testing.T) {
 		_, err := b.pool.Exec(t.Context(), `INSERT INTO webhook_secrets SELECT max(id), $1, NULL FROM webhooks`, secret)
 		requireSQLError(t, err, code)
 	}
-	_, err := b.pool.Exec(t.Context(), `INSERT INTO webhook_secrets SELECT min(id), 'whsec_' || repeat('B', 43) || '=', NULL FROM webhooks`)
-	requireSQLError(t, err, "23505", "webhook_secrets_one_current")
+	b.requireSQLError(t, `INSERT INTO webhook_secrets SELECT min(id), 'whsec_' || repeat('B', 43) || '=', NULL FROM webhooks`,
+		"23505", "webhook_secrets_one_current")
 }

@@ -54,8 +54,8 @@ func TestInterest(t *testing.T) {
 	require.Empty(t, b.interest(t, "WEEK", "2025-02-28"))
 	_, err := b.pool.Exec(t.Context(), chargeInterest, "NOBODY", "2025-02-28")
 	requireSQLError(t, err, "P0002", "customer 'NOBODY' is not known")
-	_, err = b.pool.Exec(t.Context(), `SELECT charge_interest('WEEK', '2025-02-28', now(), '2025-02-28')`)
-	requireSQLError(t, err, invalidParameter, "interest through 2025-02-28 cannot be charged on 2025-02-28", "a day that is over")
+	b.requireSQLError(t, `SELECT charge_interest('WEEK', '2025-02-28', now(), '2025-02-28')`,
+		invalidParameter, "interest through 2025-02-28 cannot be charged on 2025-02-28", "a day that is over")
 }
 
 func TestInterestIsRoundedOnce(t *testing.T) {

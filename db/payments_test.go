@@ -41,9 +41,7 @@ func (b *testBundle) refuses(t *testing.T, calls map[string][]string) {
 	t.Helper()
 	before := b.all(t) + b.payments(t)
 	for call, parts := range calls {
-		_, err := b.pool.Exec(t.Context(), `SELECT `+call)
-		require.Error(t, err, call)
-		requireSQLError(t, err, parts[0], parts[1:]...)
+		b.requireSQLError(t, `SELECT `+call, parts[0], parts[1:]...)
 	}
 	require.Equal(t, before, b.all(t)+b.payments(t), "bad input changes nothing")
 }
@@ -112,10 +110,7 @@ func TestBankReferenceIsBookedOnce(t *testing.T) {
 	})
 	// At the same moment, of another invoice.
 	other := b.begin(t, `SELECT record_payment('EACH-000002', 5.00, '2024-03-20', 'r', 'B2')`)
-	loser := meanwhile(t, b, func() (any, error) {
-		_, err := b.pool.Exec(t.Context(), `SELECT record_payment('EACH-000001', 5.00, '2024-03-20', 'r', 'B2')`)
-		return nil, err
-	})
+	loser := b.execMeanwhile(t, `SELECT record_payment('EACH-000001', 5.00, '2024-03-20', 'r', 'B2')`)
 	require.NoError(t, other.Commit(t.Context()))
 	_, err = loser()
 	requireSQLError(t, err, "23505", "is of payment", "EACH-000002")
@@ -183,8 +178,7 @@ func TestSetOff(t *testing.T) {
 	require.Contains(t, b.accounts(t), "EACH-000002 PAID 0.00, EACH-000003 PENDING 100.00, EACH-CN000001 PAID 0.00")
 	require.Contains(t, get[string](t, b, `SELECT note FROM invoice_events WHERE invoice_id = 2 AND to_status = 'PAID'`), "set against EACH-CN000001, settled on ")
 	require.Equal(t, "0.00", get[string](t, b, `SELECT sum(amount)::text FROM payments WHERE kind = 'set_off'`))
-	_, err := b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid('EACH-000002', 'why')`)
-	requireSQLError(t, err, "55000", "EACH-000002 is PAID without a payment", "reverse_payment")
+	b.requireSQLError(t, `SELECT unmark_invoice_paid('EACH-000002', 'why')`, "55000", "EACH-000002 is PAID without a payment", "reverse_payment")
 }
 
 func TestWriteOffRounding(t *testing.T) {
@@ -205,8 +199,7 @@ func TestWriteOffRounding(t *testing.T) {
 		_, err = b.pool.Exec(t.Context(), `SELECT write_off_rounding($1, 'why')`, number)
 		requireSQLError(t, err, "55000", "is open on invoice "+number)
 	}
-	_, err := b.pool.Exec(t.Context(), `SELECT write_off_rounding('EACH-000001', '')`)
-	requireSQLError(t, err, invalidParameter, "without a reason")
+	b.requireSQLError(t, `SELECT write_off_rounding('EACH-000001', '')`, invalidParameter, "without a reason")
 	require.Contains(t, get[string](t, b, `SELECT note FROM invoice_events WHERE invoice_id = 1 AND to_status = 'PAID'`), "rest of 1.00 written off (bank charges)")
 	b.exec(t, `SELECT reverse_payment((SELECT min(id) FROM payments WHERE kind = 'rounding'), 'he paid after all')`)
 	require.Contains(t, b.accounts(t), "EACH-000001 PENDING 1.00")
@@ -311,10 +304,7 @@ func TestPaymentsMeet(t *testing.T) {
 				requireSQLError(t, err, c.fails, "could not serialize")
 			} else {
 				first := b.begin(t, c.first)
-				second := meanwhile(t, b, func() (any, error) {
-					_, err := b.pool.Exec(t.Context(), c.second)
-					return nil, err
-				})
+				second := b.execMeanwhile(t, c.second)
 				require.NoError(t, first.Commit(t.Context()))
 				if _, err := second(); c.fails == "" {
 					require.NoError(t, err)
@@ -394,7 +384,6 @@ func TestStatementAndAgingByHand(t *testing.T) {
 
 func testCalendar(t *testing.T, b *testBundle) billing.Calendar {
 	t.Helper()
-	book, err := db.NewPriceBooks(b.pool).Current(t.Context())
-	require.NoError(t, err)
+	_, book := b.books(t)
 	return book.Calendar
 }

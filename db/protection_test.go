@@ -42,9 +42,15 @@ func (b *testBundle) issue(t *testing.T, invoice int) {
 
 func (b *testBundle) requireRefused(t *testing.T, sql string, parts ...string) {
 	t.Helper()
+	b.requireSQLError(t, sql, raised, parts...)
+}
+
+// requireSQLError runs a statement and checks what it is refused with.
+func (b *testBundle) requireSQLError(t *testing.T, sql, code string, parts ...string) {
+	t.Helper()
 	_, err := b.pool.Exec(t.Context(), sql)
 	require.Error(t, err, sql)
-	requireSQLError(t, err, raised, parts...)
+	requireSQLError(t, err, code, parts...)
 }
 
 func TestIssuedInvoiceStays(t *testing.T) {
@@ -70,8 +76,7 @@ func TestIssuedInvoiceStays(t *testing.T) {
 		}
 	}
 	b.requireRefused(t, `DELETE FROM invoices WHERE number = 'EACH-000001'`, "cannot be deleted", "credit note")
-	_, err := b.pool.Exec(t.Context(), `UPDATE invoices SET paid_at = now() WHERE number = 'EACH-000001'`)
-	require.ErrorContains(t, err, "invoices_paid_at_exactly_when_paid")
+	b.requireSQLError(t, `UPDATE invoices SET paid_at = now() WHERE number = 'EACH-000001'`, checkViolation, "invoices_paid_at_exactly_when_paid")
 	require.Equal(t, before, get[string](t, b, whole))
 }
 
@@ -114,10 +119,8 @@ func TestInvoiceStatusChanges(t *testing.T) {
 	for _, to := range []string{"OVERDUE", "PAID", "VOID"} {
 		b.requireRefused(t, `UPDATE invoices SET status = '`+to+`' WHERE id = 1`, "draft 1 is DRAFT")
 	}
-	_, err := b.pool.Exec(t.Context(), `UPDATE invoices SET status = 'PENDING' WHERE id = 1`)
-	require.ErrorContains(t, err, "invoices_draft_has_no_number")
-	_, err = b.pool.Exec(t.Context(), `UPDATE invoices SET status = 'SENT' WHERE id = 2`)
-	require.ErrorContains(t, err, "invoices_status_check")
+	b.requireSQLError(t, `UPDATE invoices SET status = 'PENDING' WHERE id = 1`, checkViolation, "invoices_draft_has_no_number")
+	b.requireSQLError(t, `UPDATE invoices SET status = 'SENT' WHERE id = 2`, checkViolation, "invoices_status_check")
 }
 
 func TestChargesOfAnIssuedInvoiceStay(t *testing.T) {
@@ -143,10 +146,8 @@ func TestChargesOfAnIssuedInvoiceStay(t *testing.T) {
 // transaction, and commits that.
 func (b *testBundle) issueBehind(t *testing.T, first pgx.Tx) {
 	t.Helper()
-	book, err := db.NewPriceBooks(b.pool).Current(t.Context())
-	require.NoError(t, err)
 	closesOn := billing.NewDate(2026, 3, 8)
-	began, err := db.BeginRun(t.Context(), b.pool, book.Calendar, closesOn, db.ByHand, testNow)
+	began, err := db.BeginRun(t.Context(), b.pool, testCalendar(t, b), closesOn, db.ByHand, testNow)
 	require.NoError(t, err)
 	require.True(t, began)
 	run := meanwhile(t, b, func() (db.Issued, error) {
@@ -215,11 +216,9 @@ func TestOneInvoicePerPeriod(t *testing.T) {
 	t.Parallel()
 	b := setupInvoices(t)
 	const another = `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, kind, closes_on, currency FROM invoices WHERE id = 1`
-	_, err := b.pool.Exec(t.Context(), another)
-	require.ErrorContains(t, err, "invoices_one_per_period")
+	b.requireSQLError(t, another, "23505", "invoices_one_per_period")
 	b.issue(t, 1)
-	_, err = b.pool.Exec(t.Context(), another)
-	require.ErrorContains(t, err, "invoices_one_per_period")
+	b.requireSQLError(t, another, "23505", "invoices_one_per_period")
 	b.exec(t, `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, kind, closes_on, 'USD' FROM invoices WHERE id = 1`)
 	b.exec(t, `INSERT INTO invoices (customer_id, kind, currency) SELECT customer_id, 'flight', currency FROM invoices WHERE id = 2`)
 	b.exec(t, `SELECT void_invoice('WEEK-000001', 'why')`)
@@ -230,18 +229,15 @@ func TestMarkInvoicePaid(t *testing.T) {
 	t.Parallel()
 	b := setupInvoices(t)
 	b.exec(t, `UPDATE billing_settings SET timezone = 'Pacific/Auckland'`)
-	for call, parts := range map[string][]string{
-		`'EACH-000009'`:               {"P0002", "invoice 'EACH-000009' is not known", "a draft has none"},
-		`NULL`:                        {"P0002", "invoice NULL is not known"},
-		`'EACH-000001', '9999-01-01'`: {invalidParameter, "that day is still to come in Pacific/Auckland"},
-		`'EACH-000001', 'infinity'`:   {invalidParameter, "still to come"},
-		`'EACH-000001', '2016-03-05'`: {invalidParameter, "it was issued on 2026-03-04"},
-		`'EACH-000001', '-infinity'`:  {invalidParameter, "it was issued on"},
-		`'EACH-000001', (now() AT TIME ZONE 'Pacific/Auckland')::date + 1`: {invalidParameter, "still to come"},
-	} {
-		_, err := b.pool.Exec(t.Context(), `SELECT mark_invoice_paid(`+call+`)`)
-		requireSQLError(t, err, parts[0], parts[1:]...)
-	}
+	b.refuses(t, map[string][]string{
+		`mark_invoice_paid('EACH-000009')`:                                                    {"P0002", "invoice 'EACH-000009' is not known", "a draft has none"},
+		`mark_invoice_paid(NULL)`:                                                             {"P0002", "invoice NULL is not known"},
+		`mark_invoice_paid('EACH-000001', '9999-01-01')`:                                      {invalidParameter, "that day is still to come in Pacific/Auckland"},
+		`mark_invoice_paid('EACH-000001', 'infinity')`:                                        {invalidParameter, "still to come"},
+		`mark_invoice_paid('EACH-000001', '2016-03-05')`:                                      {invalidParameter, "it was issued on 2026-03-04"},
+		`mark_invoice_paid('EACH-000001', '-infinity')`:                                       {invalidParameter, "it was issued on"},
+		`mark_invoice_paid('EACH-000001', (now() AT TIME ZONE 'Pacific/Auckland')::date + 1)`: {invalidParameter, "still to come"},
+	})
 	const paid = `SELECT paid_at::text FROM invoices WHERE id = 2 AND status = 'PAID'`
 	for range 2 { // the second time changes nothing
 		b.exec(t, `SELECT mark_invoice_paid('EACH-000001', '2026-03-05')`)
@@ -249,8 +245,8 @@ func TestMarkInvoicePaid(t *testing.T) {
 	}
 	b.exec(t, `SELECT mark_invoice_paid('EACH-000001')`)
 	require.Equal(t, "2026-03-04 11:00:00+00", get[string](t, b, paid))
-	_, err := b.pool.Exec(t.Context(), `SELECT mark_invoice_paid('EACH-000001', '2026-03-06')`)
-	requireSQLError(t, err, "55000", "invoice EACH-000001 is PAID since 2026-03-05 and cannot be marked paid")
+	b.requireSQLError(t, `SELECT mark_invoice_paid('EACH-000001', '2026-03-06')`,
+		"55000", "invoice EACH-000001 is PAID since 2026-03-05 and cannot be marked paid")
 	require.Equal(t, 3, get[int](t, b, `SELECT count(*) FROM invoice_events WHERE invoice_id = 2`))
 
 	// Paid without a date is paid today; to say which day that was is no other payment.
@@ -259,8 +255,8 @@ func TestMarkInvoicePaid(t *testing.T) {
 	b.exec(t, `SELECT mark_invoice_paid('WEEK-000001')`)
 	b.exec(t, `SELECT mark_invoice_paid('WEEK-000001', (paid_at AT TIME ZONE 'Pacific/Auckland')::date) FROM invoices WHERE id = 1`)
 	b.exec(t, `SELECT void_invoice('WEEK-000001', 'why')`)
-	_, err = b.pool.Exec(t.Context(), `SELECT mark_invoice_paid('WEEK-000001')`)
-	requireSQLError(t, err, "55000", "invoice WEEK-000001 is VOID and cannot be marked paid", "Only a PENDING or OVERDUE invoice can be paid.")
+	b.requireSQLError(t, `SELECT mark_invoice_paid('WEEK-000001')`,
+		"55000", "invoice WEEK-000001 is VOID and cannot be marked paid", "Only a PENDING or OVERDUE invoice can be paid.")
 }
 
 // A payment that was marked by mistake is taken back, with a reason; and nothing is owed
@@ -270,18 +266,13 @@ func TestUnmarkInvoicePaid(t *testing.T) {
 	b := setupInvoices(t)
 	b.exec(t, `UPDATE invoices SET status = 'OVERDUE' WHERE number = 'EACH-000001'`)
 	b.exec(t, `SELECT mark_invoice_paid('EACH-000001', '2026-03-06')`)
-	before := b.all(t)
-	for call, parts := range map[string][]string{
-		`'EACH-000009', 'why'`: {"P0002", "invoice 'EACH-000009' is not known", "a draft has none"},
-		`NULL, 'why'`:          {"P0002", "invoice NULL is not known"},
-		`'EACH-000001', ' '`:   {invalidParameter, "cannot be taken back without a reason"},
-		`'EACH-000001', NULL`:  {invalidParameter, "cannot be taken back without a reason"},
-	} {
-		_, err := b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid(`+call+`)`)
-		requireSQLError(t, err, parts[0], parts[1:]...)
-	}
+	b.refuses(t, map[string][]string{
+		`unmark_invoice_paid('EACH-000009', 'why')`: {"P0002", "invoice 'EACH-000009' is not known", "a draft has none"},
+		`unmark_invoice_paid(NULL, 'why')`:          {"P0002", "invoice NULL is not known"},
+		`unmark_invoice_paid('EACH-000001', ' ')`:   {invalidParameter, "cannot be taken back without a reason"},
+		`unmark_invoice_paid('EACH-000001', NULL)`:  {invalidParameter, "cannot be taken back without a reason"},
+	})
 	b.requireRefused(t, `UPDATE invoices SET status = 'PENDING', paid_at = NULL WHERE number = 'EACH-000001'`, "EACH-000001 is PAID", "reverse_payment")
-	require.Equal(t, before, b.all(t))
 
 	payments, _ := b.role(t)
 	b.exec(t, `GRANT USAGE ON SCHEMA flightbill TO `+payments+`; GRANT SELECT, UPDATE (status, paid_at) ON invoices TO `+payments)
@@ -293,24 +284,16 @@ func TestUnmarkInvoicePaid(t *testing.T) {
 	b.exec(t, `UPDATE invoices SET status = 'OVERDUE' WHERE number = 'EACH-000001'`) // as the next run does
 	require.Equal(t, ">DRAFT; DRAFT>PENDING; PENDING>OVERDUE; OVERDUE>PAID paid on 2026-03-06; PAID>PENDING payment of 2026-03-06 taken back: another customer's payment; PENDING>OVERDUE",
 		get[string](t, b, `SELECT string_agg(coalesce(from_status, '') || '>' || to_status || coalesce(' ' || note, ''), '; ' ORDER BY id) FROM invoice_events WHERE invoice_id = 2`))
-	_, err = b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid('EACH-000001', 'why')`)
-	requireSQLError(t, err, "55000", "invoice EACH-000001 is OVERDUE and has no payment to take back")
+	b.requireSQLError(t, `SELECT unmark_invoice_paid('EACH-000001', 'why')`, "55000", "invoice EACH-000001 is OVERDUE and has no payment to take back")
 	b.exec(t, `SELECT void_invoice('EACH-000001', 'sent to the wrong customer')`)
 	require.Equal(t, "EACH-000001 VOID, EACH-CN000001 PAID", get[string](t, b, `SELECT string_agg(number || ' ' || status, ', ' ORDER BY number) FROM invoices WHERE status <> 'DRAFT'`))
-	_, err = b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid('EACH-CN000001', 'why')`)
-	requireSQLError(t, err, "55000", "invoice EACH-CN000001 is PAID without a payment", "set against the document that it voids")
-	_, err = b.pool.Exec(t.Context(), `SELECT unmark_invoice_paid('EACH-000001', 'why')`)
-	requireSQLError(t, err, "55000", "invoice EACH-000001 is VOID and has no payment to take back")
+	b.requireSQLError(t, `SELECT unmark_invoice_paid('EACH-CN000001', 'why')`,
+		"55000", "invoice EACH-CN000001 is PAID without a payment", "set against the document that it voids")
+	b.requireSQLError(t, `SELECT unmark_invoice_paid('EACH-000001', 'why')`, "55000", "invoice EACH-000001 is VOID and has no payment to take back")
 
 	// Nothing of it stays for the session.
-	session := b.session(t)
 	b.issue(t, 1)
-	_, err = session.Exec(t.Context(), `SELECT mark_invoice_paid('WEEK-000001')`)
-	require.NoError(t, err)
-	_, err = session.Exec(t.Context(), `SELECT unmark_invoice_paid('WEEK-000001', 'why')`)
-	require.NoError(t, err)
-	_, err = session.Exec(t.Context(), `SELECT mark_invoice_paid('WEEK-000001')`)
-	require.NoError(t, err)
+	session := b.session(t, `SELECT mark_invoice_paid('WEEK-000001')`, `SELECT unmark_invoice_paid('WEEK-000001', 'why')`, `SELECT mark_invoice_paid('WEEK-000001')`)
 	_, err = session.Exec(t.Context(), `UPDATE invoices SET status = 'PENDING', paid_at = NULL WHERE number = 'WEEK-000001'`)
 	require.ErrorContains(t, err, "WEEK-000001 is PAID")
 }
@@ -328,10 +311,10 @@ func TestNumbersOfACustomerStayItsOwn(t *testing.T) {
 	b.requireRefused(t, `UPDATE customers SET invoice_seq = 0 WHERE code = 'EACH'`, "customer EACH has been given invoice numbers up to 1")
 	b.exec(t, `UPDATE customers SET name = 'Renamed', code = code, invoice_seq = invoice_seq + 1 WHERE code = 'EACH'`)
 
-	_, err := b.pool.Exec(t.Context(), `INSERT INTO customers (code, name, billing_frequency) VALUES ('eAcH', 'Other', 'per_flight')`)
-	requireSQLError(t, err, "23505", "customers_code_once_in_any_case")
+	b.requireSQLError(t, `INSERT INTO customers (code, name, billing_frequency) VALUES ('eAcH', 'Other', 'per_flight')`,
+		"23505", "customers_code_once_in_any_case")
 
 	replicated := b.session(t, `SET session_replication_role = replica`)
-	_, err = replicated.Exec(t.Context(), `UPDATE customers SET code = 'OLD' WHERE code = 'EACH'`)
+	_, err := replicated.Exec(t.Context(), `UPDATE customers SET code = 'OLD' WHERE code = 'EACH'`)
 	requireSQLError(t, err, raised, "customer EACH has issued invoices")
 }

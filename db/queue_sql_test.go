@@ -83,12 +83,10 @@ func TestQueueRefusesBadIDs(t *testing.T) {
 		requireSQLError(t, err, invalidParameter, "cannot be enqueued", hint)
 	}
 	for _, bad := range []string{`VALUES ('F1', 0, NULL)`, `VALUES ('F1', 5, NULL)`, `VALUES ('F1', 1, 'infinity')`, `VALUES ('F1', 1, '-infinity')`} {
-		_, err := b.pool.Exec(t.Context(), `INSERT INTO flight_processing_queue (flight_id, priority, process_after) `+bad)
-		requireSQLError(t, err, invalidParameter, "flight F1 cannot be enqueued")
+		b.requireSQLError(t, `INSERT INTO flight_processing_queue (flight_id, priority, process_after) `+bad, invalidParameter, "flight F1 cannot be enqueued")
 	}
 	for _, bad := range []string{"0::smallint", "5::smallint", "NULL", "process_after => 'infinity'"} {
-		_, err := b.pool.Exec(t.Context(), `SELECT enqueue_flights(ARRAY['F1'], `+bad+`)`)
-		requireSQLError(t, err, invalidParameter, "flights cannot be enqueued")
+		b.requireSQLError(t, `SELECT enqueue_flights(ARRAY['F1'], `+bad+`)`, invalidParameter, "flights cannot be enqueued")
 	}
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM river_job`), "nothing of a refused statement is enqueued")
 
@@ -263,8 +261,7 @@ func TestQueueInsertMany(t *testing.T) {
 	t.Run("a bad one", func(t *testing.T) {
 		t.Parallel()
 		b := setupMany(t)
-		_, err := b.pool.Exec(t.Context(), thousand+` UNION ALL SELECT 'F;'`)
-		requireSQLError(t, err, invalidParameter, "flight id 'F;' cannot be enqueued", "A flight id is")
+		b.requireSQLError(t, thousand+` UNION ALL SELECT 'F;'`, invalidParameter, "flight id 'F;' cannot be enqueued", "A flight id is")
 		requireQueue(t, b, "3 3 available cancelled 3 0 0 0")
 	})
 	// Another transaction enqueues all of them at the same moment, in the other

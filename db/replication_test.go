@@ -59,8 +59,7 @@ func TestReplicaSession(t *testing.T) {
 		`INSERT INTO flight_processing_queue (flight_id) VALUES ('F3')`,
 		`INSERT INTO flight_processing_queue (flight_id) SELECT 'F' || n FROM generate_series(3, 200) AS n`,
 	} {
-		_, err := b.pool.Exec(t.Context(), sql)
-		requireSQLError(t, err, "0A000", "enqueues nothing where session_replication_role is replica", "flightbill.enqueue_flights")
+		b.requireSQLError(t, sql, "0A000", "enqueues nothing where session_replication_role is replica", "flightbill.enqueue_flights")
 	}
 	b.exec(t, `SELECT enqueue_flights(ARRAY['F3'])`)
 	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM flight_processing_queue`))

@@ -31,8 +31,7 @@ func TestEnqueueTakesAnyInteger(t *testing.T) {
 	}
 	require.Equal(t, 3, get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE process_after = '2030-01-02 03:04:05Z'`))
 	for _, bad := range []string{"5", "0", "99999", "9999999999", "NULL::int"} {
-		_, err := b.pool.Exec(t.Context(), `SELECT enqueue_flights(ARRAY['BAD'], `+bad+`)`)
-		requireSQLError(t, err, invalidParameter, "flights cannot be enqueued with priority", "1 (first) to 4 (last)")
+		b.requireSQLError(t, `SELECT enqueue_flights(ARRAY['BAD'], `+bad+`)`, invalidParameter, "flights cannot be enqueued with priority", "1 (first) to 4 (last)")
 	}
 }
 
@@ -108,8 +107,8 @@ func TestMarkInvoicePaidTakesDaysAndInstants(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{`''`, `'yes'`, `'2026-02-30'`, `'2026-03-06 25:00'`} {
-		_, err := b.pool.Exec(t.Context(), `SELECT mark_invoice_paid('EACH-000001', `+bad+`)`)
-		requireSQLError(t, err, invalidParameter, "invoice 'EACH-000001' cannot be paid on "+bad+": that is no day", "such as 2026-11-23")
+		b.requireSQLError(t, `SELECT mark_invoice_paid('EACH-000001', `+bad+`)`,
+			invalidParameter, "invoice 'EACH-000001' cannot be paid on "+bad+": that is no day", "such as 2026-11-23")
 	}
 }
 

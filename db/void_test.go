@@ -55,28 +55,18 @@ func TestVoidInvoiceRefusals(t *testing.T) {
 	t.Parallel()
 	b := setupInvoices(t)
 	b.exec(t, voidInvoice)
-	before := b.all(t)
-	for call, parts := range map[string][]string{
-		`'EACH-000009', 'why'`:       {"P0002", "invoice 'EACH-000009' is not known", "a draft has none"},
-		`'1', 'why'`:                 {"P0002", "is not known", "a draft has none"},
-		`NULL, 'why'`:                {"P0002", "invoice NULL is not known"},
-		`'EACH-000001', ' '`:         {invalidParameter, "cannot be voided without a reason"},
-		`'EACH-000001', NULL`:        {invalidParameter, "cannot be voided without a reason"},
-		`'EACH-000001', 'why'`:       {"55000", "invoice EACH-000001 is VOID already, by EACH-CN000001"},
-		`'EACH-000001', 'why', true`: {"55000", "is VOID already", "rebill_invoice"},
-		`'EACH-CN000001', 'why'`:     {"55000", "is a credit note and cannot be voided"},
-	} {
-		_, err := b.pool.Exec(t.Context(), `SELECT void_invoice(`+call+`)`)
-		requireSQLError(t, err, parts[0], parts[1:]...)
-	}
-	for call, parts := range map[string][]string{
-		`'EACH-000009'`:   {"P0002", "is not known"},
-		`'EACH-CN000001'`: {"55000", "is PAID and its flights are billed"},
-	} {
-		_, err := b.pool.Exec(t.Context(), `SELECT rebill_invoice(`+call+`)`)
-		requireSQLError(t, err, parts[0], parts[1:]...)
-	}
-	require.Equal(t, before, b.all(t))
+	b.refuses(t, map[string][]string{
+		`void_invoice('EACH-000009', 'why')`:       {"P0002", "invoice 'EACH-000009' is not known", "a draft has none"},
+		`void_invoice('1', 'why')`:                 {"P0002", "is not known", "a draft has none"},
+		`void_invoice(NULL, 'why')`:                {"P0002", "invoice NULL is not known"},
+		`void_invoice('EACH-000001', ' ')`:         {invalidParameter, "cannot be voided without a reason"},
+		`void_invoice('EACH-000001', NULL)`:        {invalidParameter, "cannot be voided without a reason"},
+		`void_invoice('EACH-000001', 'why')`:       {"55000", "invoice EACH-000001 is VOID already, by EACH-CN000001"},
+		`void_invoice('EACH-000001', 'why', true)`: {"55000", "is VOID already", "rebill_invoice"},
+		`void_invoice('EACH-CN000001', 'why')`:     {"55000", "is a credit note and cannot be voided"},
+		`rebill_invoice('EACH-000009')`:            {"P0002", "is not known"},
+		`rebill_invoice('EACH-CN000001')`:          {"55000", "is PAID and its flights are billed"},
+	})
 	b.requireRefused(t, `DELETE FROM voided_flights`, "kept for ever")
 }
 
@@ -86,8 +76,7 @@ func TestRebillAnotherPayer(t *testing.T) {
 	b := setupInvoices(t)
 	b.exec(t, voidInvoice)
 	b.exec(t, `SELECT rebill_invoice('EACH-000001')`)
-	_, err := b.pool.Exec(t.Context(), `SELECT rebill_invoice('EACH-000001')`)
-	requireSQLError(t, err, "55000", "sent to be billed again already", "another payer")
+	b.requireSQLError(t, `SELECT rebill_invoice('EACH-000001')`, "55000", "sent to be billed again already", "another payer")
 	require.Equal(t, 1, get[int](t, b, `SELECT rebill_invoice('EACH-000001', 'register')`))
 	require.Equal(t, "register", get[string](t, b, `SELECT payer FROM voided_flights WHERE flight_id = 'F2'`))
 	require.Equal(t, "F2 available 0 1", b.queue(t))
@@ -258,8 +247,7 @@ func TestEnqueueOfVoidedFlights(t *testing.T) {
 	const marked = `SELECT string_agg(flight_id || ' ' || j.state || ' ' || j.metadata - 'enqueued_by' - 'said', ', ') FROM flight_processing_queue q JOIN river_job j ON j.id = job_id WHERE flight_id = 'F2'`
 	require.Equal(t, 1, get[int](t, b, `SELECT rebill_invoice('EACH-000001')`))
 	require.Equal(t, `F2 available {"billed_before": true}`, get[string](t, b, marked))
-	_, err := b.pool.Exec(t.Context(), `SELECT rebill_invoice('EACH-000001')`)
-	requireSQLError(t, err, "55000", "have been sent to be billed again already")
+	b.requireSQLError(t, `SELECT rebill_invoice('EACH-000001')`, "55000", "have been sent to be billed again already")
 	require.Zero(t, b.enqueue(t, "F2"), "it is queued")
 	b.exec(t, `DELETE FROM flight_processing_queue WHERE flight_id = 'F2'`)
 	require.EqualValues(t, 1, b.enqueue(t, "F2"))

@@ -2,8 +2,6 @@ package jobs
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -57,11 +55,4 @@ func TestLastWait(t *testing.T) {
 			}
 		})
 	}
-}
-
-// The text by which lastWait knows a cancelled attempt is River's.
-func TestCancelPrefixIsRivers(t *testing.T) {
-	t.Parallel()
-	err := fmt.Errorf("%w", rivertype.JobCancel(errors.New("no")))
-	require.Equal(t, "JobCancelError: no", err.Error())
 }

@@ -3,7 +3,6 @@ package jobs_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -208,9 +207,7 @@ func TestLockedCustomerHoldsUpItsOwnFlights(t *testing.T) {
 	for i := range 200 {
 		b.flight(t, fmt.Sprintf("F%d", i), []string{"WEEK", "MON", "EACH", "HELD"}[i%4], landed(4, 9))
 	}
-	holder := b.begin(t)
-	_, err := holder.Exec(t.Context(), `SELECT FROM customers WHERE code = 'EACH' FOR UPDATE`)
-	require.NoError(t, err)
+	holder := b.begin(t, `SELECT FROM customers WHERE code = 'EACH' FOR UPDATE`)
 	b.exec(t, `SELECT enqueue_flights(array_agg(flight_id)) FROM flights`)
 	b.start(t, workers(1))
 	began := time.Now()
@@ -439,9 +436,7 @@ func TestDueFlightsAreSweptPastALock(t *testing.T) {
 	b := setup(t)
 	b.landed(t, 1, 2)
 	b.exec(t, `INSERT INTO flight_processing_queue (flight_id, process_after) VALUES ('F1', now() + interval '1 second'), ('F2', now() + interval '1 second')`)
-	holder := b.begin(t)
-	_, err := holder.Exec(t.Context(), `SELECT FROM river_job WHERE args ->> 'flight_id' = 'F1' FOR UPDATE`)
-	require.NoError(t, err)
+	holder := b.begin(t, `SELECT FROM river_job WHERE args ->> 'flight_id' = 'F1' FOR UPDATE`)
 	b.start(t)
 	b.waitForBilled(t, 1)
 	require.Equal(t, "F2", get[string](t, b, `SELECT flight_id FROM billed_flights`))
@@ -562,8 +557,8 @@ func TestSitesTriggerFailsItsFlightAlone(t *testing.T) {
 	b.enqueueMany(t, 1, flights, 1)
 	b.exec(t, `CREATE FUNCTION site_audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit VALUES (NEW.flight_id); RETURN NEW; END $$`)
 	b.exec(t, `CREATE TRIGGER site_audit BEFORE INSERT ON charges FOR EACH ROW WHEN (NEW.flight_id = 'F133') EXECUTE FUNCTION site_audit()`)
-	source, said := &recordingSource{}, &log{}
-	b.start(t, source.record, func(c *jobs.Config) { c.Logger = slog.New(slog.NewTextHandler(said, nil)) })
+	source, said := &recordingSource{}, &jobs.LogBuffer{}
+	b.start(t, source.record, said.Record)
 	b.waitForBilled(t, flights-1)
 	const bad = `FROM flight_processing_queue WHERE flight_id = 'F133' AND attempts >= 1 AND details LIKE '%relation "audit" does not exist%'`
 	b.waitFor(t, "it is tried again at River's intervals", 1, `SELECT count(*) `+bad)
@@ -583,8 +578,8 @@ func TestFunctionMissingAtTheRightVersion(t *testing.T) {
 	b.landed(t, 1, flights)
 	b.exec(t, `ALTER FUNCTION save_flights RENAME TO save_flights_gone`)
 	b.enqueueMany(t, 1, flights, 1)
-	source, said := &recordingSource{}, &log{}
-	b.start(t, source.record, func(c *jobs.Config) { c.Logger = slog.New(slog.NewTextHandler(said, nil)) })
+	source, said := &recordingSource{}, &jobs.LogBuffer{}
+	b.start(t, source.record, said.Record)
 	b.waitFor(t, "each has failed", flights, `SELECT count(*) FROM flight_processing_queue WHERE attempts >= 1 AND details LIKE '%function flightbill.save_flights%does not exist%'`)
 	for id, n := range source.times() {
 		require.LessOrEqual(t, n, 6, "%s was asked for %d times: at each attempt together, and at most once apart", id, n)

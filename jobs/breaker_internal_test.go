@@ -1,11 +1,9 @@
 package jobs
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -57,31 +55,13 @@ func (s *probeStub) set(probe, read error) {
 
 var errAway = billing.SourceDown("stub", "is away", errors.New("connection refused"))
 
-// testLog may be read while it is written.
-type testLog struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *testLog) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(line)
-}
-
-func (l *testLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 // testBreaker has two flights in line.
-func testBreaker(t *testing.T) (*breaker, *probeStub, *testLog) {
+func testBreaker(t *testing.T) (*breaker, *probeStub, *LogBuffer) {
 	t.Helper()
-	log := &testLog{}
+	log := &LogBuffer{}
 	source := &probeStub{}
 	b := newBreaker(source, func(context.Context, int32) ([]string, error) { return []string{"F1", "F2"}, nil },
-		func(context.Context) (int64, error) { return 7, nil }, newHeartbeats(), slog.New(slog.NewTextHandler(log, nil)))
+		func(context.Context) (int64, error) { return 7, nil }, newHeartbeats(), log.Logger())
 	t.Cleanup(b.Stop)
 	return b, source, log
 }
@@ -119,9 +99,9 @@ func TestBreakerClosesOnceAFlightIsRead(t *testing.T) {
 		require.True(t, b.Closed())
 		require.Nil(t, b.Outage())
 		pass(steadyTime)
-		require.Equal(t, 1, strings.Count(log.String(), "flight source is away"), log)
-		require.Equal(t, 1, strings.Count(log.String(), "flight source is back"), log)
-		require.Equal(t, 2, strings.Count(log.String(), "flights_waiting=7"), log)
+		require.Equal(t, 1, log.Count("flight source is away"), log)
+		require.Equal(t, 1, log.Count("flight source is back"), log)
+		require.Equal(t, 2, log.Count("flights_waiting=7"), log)
 		probes := source.probes
 		pass(time.Minute)
 		require.Equal(t, probes, source.probes, "nothing is probed without a reason")
@@ -165,12 +145,12 @@ func TestBreakerOfASourceThatFlaps(t *testing.T) {
 			require.True(t, b.Closed())
 			pass(steadyTime / 2)
 		}
-		require.Equal(t, 1, strings.Count(log.String(), "flight source is away"), log)
-		require.Zero(t, strings.Count(log.String(), "flight source is back"), log)
+		require.Equal(t, 1, log.Count("flight source is away"), log)
+		require.Zero(t, log.Count("flight source is back"), log)
 		pass(steadyTime)
-		require.Equal(t, 1, strings.Count(log.String(), "flight source is back"), log)
+		require.Equal(t, 1, log.Count("flight source is back"), log)
 		goAway(t, b, source)
-		require.Equal(t, 2, strings.Count(log.String(), "flight source is away"), log)
+		require.Equal(t, 2, log.Count("flight source is away"), log)
 	})
 }
 
@@ -192,7 +172,7 @@ func TestBreakerDoubtsTheProbe(t *testing.T) {
 		require.True(t, b.Met(t.Context(), time.Now(), errAway))
 		synctest.Wait() // until it has been logged
 		require.ErrorIs(t, b.Outage().Err, errAway)
-		require.Equal(t, 1, strings.Count(log.String(), "flight source is away"), log)
+		require.Equal(t, 1, log.Count("flight source is away"), log)
 	})
 }
 
@@ -272,14 +252,14 @@ func TestBreakerOfAQuota(t *testing.T) {
 		}
 		require.Zero(t, source.probes)
 		require.Empty(t, source.asked)
-		require.Equal(t, 1, strings.Count(log.String(), "level=WARN"), log)
+		require.Equal(t, 1, log.Count("level=WARN"), log)
 		require.Contains(t, log.String(), "its quota is used up")
 		require.Contains(t, log.String(), "cause=quota")
 		pass(time.Minute)
 		require.NotContains(t, log.String(), "source is back", "no flight has been read")
 		b.Answered()
 		pass(steadyTime)
-		require.Equal(t, 1, strings.Count(log.String(), "flight source is back"), log)
+		require.Equal(t, 1, log.Count("flight source is back"), log)
 		require.True(t, b.Met(t.Context(), time.Now(), errQuota))
 		pass(time.Second)
 		require.True(t, b.Closed(), "and the pause begins anew")
@@ -309,7 +289,7 @@ func TestBreakerOfAMisfit(t *testing.T) {
 		require.True(t, b.Outage().Misfit())
 		pass(10 * time.Minute)
 		require.Less(t, source.probes, 50)
-		require.Equal(t, 1, strings.Count(log.String(), "level=ERROR"), log)
+		require.Equal(t, 1, log.Count("level=ERROR"), log)
 		require.Contains(t, log.String(), "cause=configuration")
 		source.set(nil, nil)
 		pass(misfitInterval)
@@ -333,8 +313,8 @@ func TestBreakerTellsEachCause(t *testing.T) {
 			source.set(errAway, nil)
 			pass(probeInterval)
 		}
-		require.Equal(t, 1, strings.Count(log.String(), "flight source is away"), log)
-		require.Equal(t, 1, strings.Count(log.String(), "still gone, for another cause"), log)
+		require.Equal(t, 1, log.Count("flight source is away"), log)
+		require.Equal(t, 1, log.Count("still gone, for another cause"), log)
 		require.Contains(t, log.String(), "exception 305")
 	})
 }
@@ -349,7 +329,7 @@ func TestBreakerTellsOfAMisfit(t *testing.T) {
 		synctest.Wait()
 		source.set(errors.New("PINOT_COLUMNS: column operator does not fit"), nil)
 		pass(3 * probeInterval)
-		require.Equal(t, 1, strings.Count(log.String(), "level=ERROR"), log)
+		require.Equal(t, 1, log.Count("level=ERROR"), log)
 		require.Contains(t, log.String(), "does not fit its settings")
 		require.Contains(t, log.String(), "PINOT_COLUMNS: column operator")
 		require.False(t, b.Closed())

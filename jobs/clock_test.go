@@ -1,10 +1,6 @@
 package jobs_test
 
 import (
-	"bytes"
-	"log/slog"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -42,24 +38,6 @@ func (m *machine) use(every time.Duration) func(*jobs.Config) {
 	}
 }
 
-// log is a log to be read while it is written.
-type log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 // While its clock is wrong a process takes nothing and leads nothing, says so once, and
 // works again when it is right.
 func TestWrongClock(t *testing.T) {
@@ -68,9 +46,9 @@ func TestWrongClock(t *testing.T) {
 	b.landed(t, 1, 3)
 	var m machine
 	m.set(40 * 24 * time.Hour)
-	said := &log{}
+	said := &jobs.LogBuffer{}
 	service := b.start(t, m.use(20*time.Millisecond), func(c *jobs.Config) {
-		c.Schedules, c.Logger = jobs.InsertSchedules, slog.New(slog.NewTextHandler(said, nil))
+		c.Schedules, c.Logger = jobs.InsertSchedules, said.Logger()
 	})
 	require.ErrorContains(t, service.Unfit(), "40.0 days ahead of the database's")
 	require.ErrorIs(t, service.Unfit(), db.ErrClock)
@@ -99,8 +77,8 @@ func TestWrongClock(t *testing.T) {
 	m.set(-4 * time.Second)
 	b.waitForBilled(t, 2)
 	require.NoError(t, service.Unfit())
-	require.Equal(t, 2, strings.Count(said.String(), "takes no flights and leads nothing until the clock is put right"), said)
-	require.Equal(t, 2, strings.Count(said.String(), "the clock is put right: this process works"), said)
+	require.Equal(t, 2, said.Count("takes no flights and leads nothing until the clock is put right"), said)
+	require.Equal(t, 2, said.Count("the clock is put right: this process works"), said)
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM billed_flights WHERE abs(extract(epoch FROM billed_at - now())) > 60`), "the database's clock")
 }
 
@@ -115,9 +93,7 @@ func TestClockJumpsAtWork(t *testing.T) {
 	b.enqueue(t, "F1")
 	<-source.entered
 	m.set(40 * 24 * time.Hour)
-	eventually(t, "it goes back", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'available' AND attempt = 0 AND scheduled_at <= now()`) == 1
-	})
+	b.waitFor(t, "it goes back", 1, `SELECT count(*) FROM river_job WHERE state = 'available' AND attempt = 0 AND scheduled_at <= now()`)
 	require.Error(t, service.Unfit())
 	close(source.let)
 }
@@ -128,19 +104,14 @@ func TestRunLooksAtTheClock(t *testing.T) {
 	b := setup(t)
 	var m machine
 	service := b.start(t, m.use(time.Hour), func(c *jobs.Config) { c.Schedules = jobs.WorkSchedules; c.LookEvery = time.Hour })
-	finished := func() int {
-		return get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'completed' AND kind IN ('consolidate_invoices', 'mark_overdue')`)
-	}
-	eventually(t, "what was missed is done", func() bool { return finished() == 2 })
+	b.waitFor(t, "what was missed is done", 2, `SELECT count(*) FROM river_job WHERE state = 'completed' AND kind IN ('consolidate_invoices', 'mark_overdue')`)
 	ran := get[string](t, b, `SELECT string_agg(b::text, ',') FROM billing_runs b`)
 
 	m.set(40 * 24 * time.Hour)
 	_, err := service.Client().Insert(t.Context(), jobs.ConsolidateInvoicesArgs{RunDate: march(8)}, nil)
 	require.NoError(t, err)
 	eventually(t, "it notices", func() bool { return service.Unfit() != nil })
-	eventually(t, "the job goes back", func() bool {
-		return get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'consolidate_invoices' AND state = 'available' AND attempt = 0 AND scheduled_at <= now()`) == 1
-	})
+	b.waitFor(t, "the job goes back", 1, `SELECT count(*) FROM river_job WHERE kind = 'consolidate_invoices' AND state = 'available' AND attempt = 0 AND scheduled_at <= now()`)
 	require.Equal(t, ran, get[string](t, b, `SELECT string_agg(b::text, ',') FROM billing_runs b`))
 }
 
@@ -154,8 +125,6 @@ func TestRiverGoesByTheClock(t *testing.T) {
 		b.start(t, m.use(time.Hour), func(c *jobs.Config) { c.Batch, c.Workers = batch, 1 })
 		m.set(2 * time.Hour)
 		b.enqueueMany(t, 1, 20, 1)
-		eventually(t, "they wait", func() bool {
-			return get[int](t, b, `SELECT count(*) FROM river_job WHERE state = 'scheduled' AND scheduled_at > now() + interval '1 hour'`) == 20
-		})
+		b.waitFor(t, "they wait", 20, `SELECT count(*) FROM river_job WHERE state = 'scheduled' AND scheduled_at > now() + interval '1 hour'`)
 	}
 }

@@ -147,7 +147,7 @@ func TestRunTwiceAtOnce(t *testing.T) {
 	var errs [3]error
 	var all sync.WaitGroup
 	for i := range results {
-		pool := b.second(t)
+		pool := jobs.OpenPool(t, b.pool.Config().ConnString())
 		c := &jobs.Consolidator{Pool: pool, Books: db.NewPriceBooks(pool), Now: b.clock.Now, Logger: b.logger}
 		all.Go(func() { results[i], errs[i] = c.Run(context.Background(), march(10), db.ByHand, nil) })
 	}

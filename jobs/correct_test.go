@@ -67,9 +67,7 @@ func TestCorrectToLess(t *testing.T) {
 	require.Equal(t, "issued WEEK-CN000001 -50.40", get[string](t, b, `SELECT string_agg(concat_ws(' ', status, number, total), ', ') FROM billing_calendar WHERE customer = 'WEEK' AND closes_on = '2026-03-15'`))
 	_, err := b.owner.Exec(t.Context(), `INSERT INTO invoices (customer_id, kind, closes_on, currency) SELECT customer_id, 'consolidated', closes_on, currency FROM invoices WHERE kind = 'credit_note'`)
 	require.ErrorContains(t, err, "invoices_one_per_period")
-	marked, err := jobs.Overdue(t.Context(), b.pool, march(8).AddDays(1000))
-	require.NoError(t, err)
-	require.EqualValues(t, 1, marked)
+	require.EqualValues(t, 1, b.markOverdue(t, march(8).AddDays(1000)))
 	require.Equal(t, "WEEK-000001", b.overdue(t))
 
 	// A customer billed per flight gets a credit note, on hold or not.
@@ -220,9 +218,7 @@ func TestCorrectMeetsOthers(t *testing.T) {
 
 	// A void is under way.
 	b.exec(t, `UPDATE flights SET mtow_kg = 90000`)
-	void := b.begin(t)
-	_, err = void.Exec(t.Context(), `SELECT void_invoice('EACH-000001', 'why', true)`)
-	require.NoError(t, err)
+	void := b.begin(t, `SELECT void_invoice('EACH-000001', 'why', true)`)
 	second = inBackground(func() (jobs.Correction, error) { return b.corrector().Correct(context.Background(), "E1") })
 	eventually(t, "the correction waits", waits)
 	require.NoError(t, void.Commit(t.Context()))
@@ -256,11 +252,8 @@ func TestCorrectMeetsARun(t *testing.T) {
 	b.billed(t, "W1", "WEEK", landed(4, 9))
 	b.run(t, march(8))
 	b.exec(t, `UPDATE flights SET mtow_kg = 80000`)
-	run := b.begin(t)
-	_, err := run.Exec(t.Context(), `LOCK TABLE billing_run_lock IN EXCLUSIVE MODE`)
-	require.NoError(t, err)
-	_, err = run.Exec(t.Context(), `INSERT INTO billing_runs (closes_on, run_date, due_at, trigger, started_at, finished_at) VALUES ('2026-03-15', '2026-03-15', now(), 'manual', now(), now())`)
-	require.NoError(t, err)
+	run := b.begin(t, `LOCK TABLE billing_run_lock IN EXCLUSIVE MODE`,
+		`INSERT INTO billing_runs (closes_on, run_date, due_at, trigger, started_at, finished_at) VALUES ('2026-03-15', '2026-03-15', now(), 'manual', now(), now())`)
 	correction := inBackground(func() (jobs.Correction, error) { return b.corrector().Correct(context.Background(), "W1") })
 	b.waitForRunLock(t, 1, "RowShareLock")
 	require.NoError(t, run.Commit(t.Context()))

@@ -2,7 +2,6 @@ package jobs_test
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -73,10 +72,10 @@ func TestDatabaseOutage(t *testing.T) {
 				b.exec(t, `CREATE SEQUENCE saves; GRANT USAGE ON SEQUENCE saves TO PUBLIC; ALTER DATABASE `+this+` SET temp_file_limit = 0`)
 				b.pool.Reset()
 			}
-			log := &logBuffer{}
+			log := &jobs.LogBuffer{}
 			service := b.start(t, func(c *jobs.Config) {
 				c.Source = landedSource{at: b.clock.Now().Add(-time.Hour)} // else its outages are told, too
-				c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))
+				c.Logger = log.Logger()
 			})
 			b.enqueueMany(t, 1, 1, 1)
 			b.waitForBilled(t, 1)
@@ -92,8 +91,8 @@ func TestDatabaseOutage(t *testing.T) {
 			require.Equal(t, c.reason, db.AwayReason(service.DatabaseOutage().Err))
 			requireOneLine := func() {
 				t.Helper()
-				require.Equal(t, 1, log.count("database is away: flights wait, and no attempt is spent"), log.text())
-				require.Equal(t, 1, log.count("level=WARN")+log.count("level=ERROR"), log.text())
+				require.Equal(t, 1, log.Count("database is away: flights wait, and no attempt is spent"), log.String())
+				require.Equal(t, 1, log.Count("level=WARN")+log.Count("level=ERROR"), log.String())
 			}
 			requireOneLine()
 			if name == "full" {
@@ -103,7 +102,7 @@ func TestDatabaseOutage(t *testing.T) {
 			}
 			sql(c.end)
 			eventually(t, "connections work", func() bool { return b.pool.Ping(context.Background()) == nil })
-			eventually(t, "its end is told", func() bool { return log.count("database is back") == 1 })
+			eventually(t, "its end is told", func() bool { return log.Count("database is back") == 1 })
 			require.Nil(t, service.DatabaseOutage())
 			b.enqueueMany(t, 51, 100, 1)
 			b.waitForBilled(t, 100)

@@ -9,7 +9,6 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbtest"
 )
 
@@ -17,14 +16,12 @@ import (
 // whatever a restart begins beside it.
 func TestForgedCancelEndsWithItsWork(t *testing.T) {
 	t.Parallel()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+	pool := OpenPool(t, dbtest.URL(t))
 	beats := newHeartbeats()
 	slots := newSlots(beats)
 	guard := &cancelGuard{pool: pool, slots: slots, beats: beats}
 	ctx, cancel := context.WithCancelCause(t.Context())
-	err = guard.Work(ctx, &rivertype.JobRow{ID: 1, Kind: MarkOverdueArgs{}.Kind()}, func(guarded context.Context) error {
+	err := guard.Work(ctx, &rivertype.JobRow{ID: 1, Kind: MarkOverdueArgs{}.Kind()}, func(guarded context.Context) error {
 		stopWorking := slots.stopWorking
 		slots.open()
 		cancel(rivertype.ErrJobCancelledRemotely)

@@ -2,7 +2,6 @@ package jobs_test
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -53,8 +52,8 @@ func TestForgedCancelsEndNothing(t *testing.T) {
 			b := setup(t)
 			const flights = 300
 			b.landed(t, 1, flights)
-			log := &logBuffer{}
-			b.start(t, func(c *jobs.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+			log := &jobs.LogBuffer{}
+			b.start(t, log.Record)
 			end := b.flood(t, sql)
 			for n := 1; n <= 20; n++ { // each is River's own
 				b.enqueueMany(t, n, n, 1)
@@ -64,7 +63,7 @@ func TestForgedCancelsEndNothing(t *testing.T) {
 			b.waitForBilled(t, flights)
 			end()
 			require.Zero(t, get[int](t, b, `SELECT count(*) FROM river_job WHERE state <> 'completed' OR attempt <> 1 OR errors <> '{}'`))
-			require.LessOrEqual(t, log.count("cancelled remotely"), 1, "River says so of each notice")
+			require.LessOrEqual(t, log.Count("cancelled remotely"), 1, "River says so of each notice")
 		})
 	}
 }
@@ -157,9 +156,9 @@ func TestForgedNotices(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.landed(t, 1, 20)
-	log := &logBuffer{}
+	log := &jobs.LogBuffer{}
 	b.start(t, func(c *jobs.Config) {
-		c.Logger = slog.New(slog.NewTextHandler(log, nil))
+		c.Logger = log.Logger()
 		c.Schedules, c.LookEvery = jobs.WorkSchedules, time.Second
 	})
 	end := b.flood(t, `SELECT pg_notify('flightbill.' || channel, payload)
@@ -174,7 +173,7 @@ func TestForgedNotices(t *testing.T) {
 	time.Sleep(3 * time.Second)
 	end()
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'ingest_flight' AND (state <> 'completed' OR attempt <> 1)`))
-	require.LessOrEqual(t, strings.Count(log.text(), "\n"), 40)
+	require.LessOrEqual(t, strings.Count(log.String(), "\n"), 40)
 	b.clock.Set(time.Date(2026, 3, 8, 1, 0, 0, 0, time.UTC))
 	b.waitFor(t, "a leader works", 1, `SELECT count(*) FROM billing_runs WHERE closes_on = '2026-03-08' AND finished_at IS NOT NULL`)
 }

@@ -91,10 +91,8 @@ func (s *heldSource) Flights(ctx context.Context, ids []string) (map[string]bill
 // stop of River's fetch, and another's leadership none of the look for runs.
 func TestSignsOfLifeOfAService(t *testing.T) {
 	t.Parallel()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	_, err = db.EnsureSettings(t.Context(), pool, db.Settings{BillingStart: billing.NewDate(2026, 3, 3)}, time.Now())
+	pool := OpenPool(t, dbtest.URL(t))
+	_, err := db.EnsureSettings(t.Context(), pool, db.Settings{BillingStart: billing.NewDate(2026, 3, 3)}, time.Now())
 	require.NoError(t, err)
 	source := &heldSource{db.NewFlights(pool), make(chan struct{}, 1), make(chan struct{})}
 	service, err := New(Config{

@@ -31,15 +31,6 @@ func (b *testBundle) chunkJobs(t *testing.T) string {
 		FROM (SELECT state, count(*) AS n FROM river_job WHERE kind = 'issue_invoices' GROUP BY state) AS counts`)
 }
 
-// second is a pool of another process on the same database.
-func (b *testBundle) second(t *testing.T) *pgxpool.Pool {
-	t.Helper()
-	pool, err := db.Open(t.Context(), b.pool.Config().ConnString(), db.Options{SearchPath: db.Schema, MaxConns: 15})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	return pool
-}
-
 // requireAllButOne checks that of so many drafts of the test's customers one is
 // parked and all others were issued once.
 func (b *testBundle) requireAllButOne(t *testing.T, drafts int) {
@@ -63,11 +54,9 @@ func TestLargeRunIsShared(t *testing.T) {
 	b.issued(t, "PENDING", march(2), "OLD")
 	b.run(t, march(7))
 	b.clock.Set(landed(8, 1))
-	chunks := b.begin(t) // every chunk waits for this
-	_, err := chunks.Exec(t.Context(), `LOCK TABLE customers IN EXCLUSIVE MODE`)
-	require.NoError(t, err)
+	chunks := b.begin(t, `LOCK TABLE customers IN EXCLUSIVE MODE`) // every chunk waits for this
 
-	pool := b.second(t)
+	pool := jobs.OpenPool(t, b.pool.Config().ConnString())
 	b.start(t, schedules(jobs.WorkSchedules))
 	b.start(t, schedules(jobs.WorkSchedules), func(c *jobs.Config) { c.Pool, c.Source = pool, db.NewFlights(pool) })
 	eventually(t, "both are at work", func() bool { return b.chunkJobs(t) == "running 4" })

@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/db"
 	"github.com/flightbill/flightbill/db/dbsqlc"
 	"github.com/flightbill/flightbill/db/dbtest"
 )
@@ -15,10 +14,8 @@ import (
 // A window ends among invoices due on one day, and the last is full.
 func TestOverdueInWindows(t *testing.T) {
 	t.Parallel()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	_, err = pool.Exec(t.Context(), `
+	pool := OpenPool(t, dbtest.URL(t))
+	_, err := pool.Exec(t.Context(), `
 		INSERT INTO customers (code, name, billing_frequency, payment_terms_days) VALUES ('EACH', 'Single Air', 'per_flight', 14);
 		INSERT INTO invoices (number, customer_id, kind, currency, status, subtotal, tax, total, bill_to_name, issued_at, issued_on, due_on)
 		SELECT n, c.id, 'flight', 'EUR', 'PENDING', 1, 0, 1, 'Single Air', '2026-02-01', '2026-02-01', due::date

@@ -28,6 +28,14 @@ func (b *testBundle) overdue(t *testing.T) string {
 	return get[string](t, b, `SELECT coalesce(string_agg(number, ' ' ORDER BY number), '') FROM invoices WHERE status = 'OVERDUE'`)
 }
 
+// markOverdue marks what was due before a day, and returns how many that are.
+func (b *testBundle) markOverdue(t *testing.T, today billing.Date) int64 {
+	t.Helper()
+	marked, err := jobs.Overdue(t.Context(), b.pool, today)
+	require.NoError(t, err)
+	return marked
+}
+
 // An invoice is overdue from the day after it was due, as the clocks of the
 // billing zone show it.
 func TestMarkOverdueByLocalDay(t *testing.T) {
@@ -71,16 +79,12 @@ func TestOverdueInBatches(t *testing.T) {
 	}
 	before := others()
 
-	marked, err := jobs.Overdue(t.Context(), b.pool, march(4))
-	require.NoError(t, err)
-	require.EqualValues(t, many, marked)
+	require.EqualValues(t, many, b.markOverdue(t, march(4)))
 	require.Equal(t, many, get[int](t, b, `SELECT count(*) FROM invoice_events WHERE from_status = 'PENDING' AND to_status = 'OVERDUE'`))
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM invoices WHERE status = 'PENDING'`))
 	require.Equal(t, before, others(), "paid, void and draft ones are left alone")
 
-	marked, err = jobs.Overdue(t.Context(), b.pool, march(4))
-	require.NoError(t, err)
-	require.Zero(t, marked)
+	require.Zero(t, b.markOverdue(t, march(4)))
 }
 
 // Whichever of the two has the invoice first, a payment wins.
@@ -90,9 +94,7 @@ func TestOverdueAndPaidAtOnce(t *testing.T) {
 	b.issued(t, "PENDING", march(1), "FIRST", "SECOND", "THIRD")
 
 	// The payment has it: the run passes it by and does the rest.
-	payment := b.begin(t)
-	_, err := payment.Exec(t.Context(), `SELECT mark_invoice_paid('FIRST')`)
-	require.NoError(t, err)
+	payment := b.begin(t, `SELECT mark_invoice_paid('FIRST')`)
 	patient, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	marked, err := jobs.Overdue(patient, b.pool, march(4))
@@ -119,8 +121,6 @@ func TestOverdueAndPaidAtOnce(t *testing.T) {
 	require.Equal(t, "FIRST PENDING>PAID, FOURTH PENDING>OVERDUE, FOURTH OVERDUE>PAID, SECOND PENDING>OVERDUE, THIRD PENDING>OVERDUE",
 		get[string](t, b, `SELECT string_agg(number || ' ' || from_status || '>' || to_status, ', ' ORDER BY number, e.id)
 			FROM invoice_events e JOIN invoices i ON i.id = invoice_id WHERE from_status IS NOT NULL`))
-	marked, err = jobs.Overdue(t.Context(), b.pool, march(4))
-	require.NoError(t, err)
-	require.Zero(t, marked)
+	require.Zero(t, b.markOverdue(t, march(4)))
 	require.Equal(t, "PAID PAID", get[string](t, b, `SELECT string_agg(status, ' ') FROM invoices WHERE number IN ('FIRST', 'FOURTH')`))
 }

@@ -1,14 +1,10 @@
 package jobs_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -52,35 +48,11 @@ func (s *awaySource) Probe(ctx context.Context) error {
 	return s.answer(ctx, nil)
 }
 
-// logBuffer may be written to and read at once.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) count(text string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Count(b.buf.String(), text)
-}
-
-func (b *logBuffer) text() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-func startAway(t *testing.T, b *testBundle, source jobs.FlightSource, change ...func(*jobs.Config)) (*jobs.Service, *logBuffer) {
+func startAway(t *testing.T, b *testBundle, source jobs.FlightSource, change ...func(*jobs.Config)) (*jobs.Service, *jobs.LogBuffer) {
 	t.Helper()
-	log := &logBuffer{}
+	log := &jobs.LogBuffer{}
 	service := b.start(t, append(change, func(c *jobs.Config) {
-		c.Source, c.Logger = source, slog.New(slog.NewTextHandler(log, nil))
+		c.Source, c.Logger = source, log.Logger()
 	})...)
 	return service, log
 }
@@ -122,9 +94,9 @@ func TestOutage(t *testing.T) {
 	b.exec(t, `DELETE FROM flight_processing_queue`)
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT max(attempt) FROM river_job WHERE kind = 'ingest_flight'`), "no attempt was spent")
 	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM river_job WHERE errors IS NOT NULL`))
-	require.Equal(t, 1, log.count("flight source is away"))
-	eventually(t, "it is told", func() bool { return log.count("flight source is back") == 1 })
-	require.Equal(t, 2, log.count("flights_waiting=59"), "told when it is away, and when it is back: all that wait")
+	require.Equal(t, 1, log.Count("flight source is away"))
+	eventually(t, "it is told", func() bool { return log.Count("flight source is back") == 1 })
+	require.Equal(t, 2, log.Count("flights_waiting=59"), "told when it is away, and when it is back: all that wait")
 }
 
 // A source that goes away under a batch: its flights go back with the reason, none has
@@ -175,7 +147,7 @@ func TestOneUnreadableFlightHoldsUpNoOther(t *testing.T) {
 	b.waitFor(t, "it is put back", 1, `SELECT count(*) FROM flight_processing_queue WHERE flight_id = 'F7' AND reason = 'source_down' AND attempts = 0 AND state = 'scheduled'`)
 	require.Less(t, time.Since(began), 10*time.Second, "the others have not waited with it")
 	require.Nil(t, service.Outage())
-	require.Zero(t, log.count("flight source is"))
+	require.Zero(t, log.Count("flight source is"))
 }
 
 // Flights in hand are read once the source is back, where that is soon.
@@ -203,7 +175,7 @@ func TestServiceStopsDuringAnOutage(t *testing.T) {
 	service, log := startAway(t, b, source)
 	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
 	require.Zero(t, source.total(), "before a flight is read")
-	eventually(t, "it is told how many wait", func() bool { return log.count("flights_waiting=1") == 1 })
+	eventually(t, "it is told how many wait", func() bool { return log.Count("flights_waiting=1") == 1 })
 	b.waitFor(t, "a worker waits with the flight", 1, `SELECT count(*) FROM river_job WHERE state = 'running'`)
 	stopping := time.Now()
 	require.NoError(t, service.Stop(context.Background()))
@@ -223,11 +195,9 @@ func TestMisfitWhileFlightsWait(t *testing.T) {
 	b.enqueueMany(t, 1, 30, 1)
 	service, log := startAway(t, b, source)
 	eventually(t, "it is found out", func() bool { return service.Outage() != nil && service.Outage().Misfit() })
-	eventually(t, "each flight shows it", func() bool {
-		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'source_down' AND details LIKE '%PINOT_TOKEN: broker a answers%'`) == 30
-	})
+	b.waitFor(t, "each flight shows it", 30, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'source_down' AND details LIKE '%PINOT_TOKEN: broker a answers%'`)
 	require.Less(t, source.probed.Load(), int64(10), "it is probed slowly")
-	require.Equal(t, 1, log.count("level=ERROR"))
+	require.Equal(t, 1, log.Count("level=ERROR"))
 	source.misfit.Store(nil)
 	b.waitForBilled(t, 30)
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT max(attempt) FROM river_job`))
@@ -242,17 +212,15 @@ func TestMissingFlightsAreToldOf(t *testing.T) {
 		b.enqueue(t, fmt.Sprintf("late%d", i))
 	}
 	first := b.start(t)
-	eventually(t, "all wait", func() bool {
-		return get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'flight_unknown'`) == 12
-	})
+	b.waitFor(t, "all wait", 12, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'flight_unknown'`)
 	require.Zero(t, first.Overdue())
 	since := time.Now().Add(-13 * time.Hour).UTC()
 	b.exec(t, `UPDATE river_job SET metadata = jsonb_set(metadata, '{waiting,since}', to_jsonb($1::timestamptz))`, since)
-	log := &logBuffer{}
-	service := b.start(t, func(c *jobs.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	log := &jobs.LogBuffer{}
+	service := b.start(t, log.Record)
 	eventually(t, "they are told of", func() bool {
-		return log.count("flights are missing in the flight source") == 1 && log.count("flights=12") == 1 &&
-			log.count("first_given_up_at="+since.Add(24*time.Hour).Format(time.RFC3339)) == 1
+		return log.Count("flights are missing in the flight source") == 1 && log.Count("flights=12") == 1 &&
+			log.Count("first_given_up_at="+since.Add(24*time.Hour).Format(time.RFC3339)) == 1
 	})
 	require.EqualValues(t, 12, service.Overdue())
 	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled'`))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -72,8 +71,8 @@ func TestPinotOutages(t *testing.T) {
 	}
 
 	b.exec(t, `SELECT enqueue_flights(array_agg('P' || n)) FROM generate_series(0, $1::int - 1) AS n`, flights)
-	log := &logBuffer{}
-	service := b.start(t, func(c *jobs.Config) { c.Source, c.Logger = source, slog.New(slog.NewTextHandler(log, nil)) })
+	log := &jobs.LogBuffer{}
+	service := b.start(t, func(c *jobs.Config) { c.Source, c.Logger = source, log.Logger() })
 	billed := func() int { return get[int](t, b, `SELECT count(*) FROM billed_flights`) }
 	waitFor := func(what string, holds func() bool) {
 		t.Helper()
@@ -107,7 +106,7 @@ func TestPinotOutages(t *testing.T) {
 		before := billed()
 		waitFor("flights are billed before: "+step.what, func() bool { return billed() >= before+100 })
 		require.Less(t, billed(), flights-100, "the queue must last: %s", step.what)
-		told := log.count("flight source is away")
+		told := log.Count("flight source is away")
 		step.away()
 		waitFor(step.what+": the outage is seen", func() bool { return service.Outage() != nil })
 		atRest := billed()
@@ -118,10 +117,10 @@ func TestPinotOutages(t *testing.T) {
 		require.Less(t, time.Since(back), 30*time.Second, step.what)
 		// Twice where Pinot gives up a killed server, answers without it, and then
 		// with exceptions while that comes back.
-		require.LessOrEqual(t, log.count("flight source is away")-told, 2, "an outage is told of once: %s", step.what)
+		require.LessOrEqual(t, log.Count("flight source is away")-told, 2, "an outage is told of once: %s", step.what)
 	}
 	waitFor("every flight is billed", func() bool { return billed() == flights })
-	waitFor("each outage is told to be over", func() bool { return log.count("flight source is back") == log.count("flight source is away") })
+	waitFor("each outage is told to be over", func() bool { return log.Count("flight source is back") == log.Count("flight source is away") })
 	require.Equal(t, flights, get[int](t, b, `SELECT count(*) FROM charges`), "once")
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'ingest_flight' AND (attempt > 1 OR errors IS NOT NULL)`),
 		"no attempt was spent")
@@ -164,8 +163,8 @@ func TestPinotQuota(t *testing.T) {
 			"rows":[%s]},"exceptions":[],"numServersQueried":1,"numServersResponded":1}`, strings.Join(rows, ","))
 	}))
 	t.Cleanup(broker.Close)
-	log := &logBuffer{}
-	logger := slog.New(slog.NewTextHandler(log, nil))
+	log := &jobs.LogBuffer{}
+	logger := log.Logger()
 	source, err := pinot.New(pinot.Config{Brokers: []string{broker.URL}, Logger: logger})
 	require.NoError(t, err)
 	t.Cleanup(source.Close)
@@ -180,7 +179,7 @@ func TestPinotQuota(t *testing.T) {
 	require.LessOrEqual(t, answered, flights/10, "most are batches")
 	require.LessOrEqual(t, refused, answered)
 	require.NotZero(t, service.Pause())
-	require.LessOrEqual(t, log.count("level=WARN"), 2)
-	require.Equal(t, 1, log.count("query quota is used up: it is asked less often"))
+	require.LessOrEqual(t, log.Count("level=WARN"), 2)
+	require.Equal(t, 1, log.Count("query quota is used up: it is asked less often"))
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT max(attempt) FROM river_job`))
 }

@@ -106,7 +106,7 @@ func TestValidFlightIDAgreesWithSQL(t *testing.T) {
 func TestOneNoticeATransaction(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	heard := b.notices(t)
+	heard := b.notices(t, jobs.FlightsQueue)
 	end := (pgx.Tx).Commit
 	rollback := (pgx.Tx).Rollback
 
@@ -136,17 +136,16 @@ func TestOneNoticeATransaction(t *testing.T) {
 				PERFORM enqueue_flights(ARRAY['I2']);
 			END $$`, end, 1, 2011},
 	} {
-		tx := b.begin(t)
-		_, err := tx.Exec(t.Context(), c.sql)
-		require.NoError(t, err, c.name)
+		tx := b.begin(t, c.sql)
 		require.NoError(t, c.end(tx, t.Context()), c.name)
 		require.Equal(t, c.notices, heard(), c.name)
 		require.Equal(t, c.jobs, get[int](t, b, `SELECT count(*) FROM river_job`), c.name)
 	}
 }
 
-// notices listens to the notices of new flights; heard counts those since it was called.
-func (b *testBundle) notices(t *testing.T) (heard func() int) {
+// notices listens to the notices of new jobs, all of one queue; heard counts those since it
+// was called.
+func (b *testBundle) notices(t *testing.T, queue string) (heard func() int) {
 	t.Helper()
 	listener, err := pgx.Connect(t.Context(), b.pool.Config().ConnString())
 	require.NoError(t, err)
@@ -161,7 +160,7 @@ func (b *testBundle) notices(t *testing.T) (heard func() int) {
 			if notice.Payload == "end" {
 				return notices
 			}
-			require.JSONEq(t, `{"queue": "`+jobs.FlightsQueue+`"}`, notice.Payload)
+			require.JSONEq(t, `{"queue": "`+queue+`"}`, notice.Payload)
 			notices++
 		}
 	}
@@ -177,7 +176,7 @@ func TestBusyProcessNeedsNoNotices(t *testing.T) {
 	b.enqueueMany(t, 1, queued, 1)
 	b.start(t, workers(2))
 	b.waitFor(t, "it has promised to look", 1, `SELECT count(*) FROM queue_promises WHERE until > now()`)
-	heard := b.notices(t)
+	heard := b.notices(t, jobs.FlightsQueue)
 	for n := 1; n <= singles; n++ {
 		b.enqueue(t, fmt.Sprintf("F%d", queued+n))
 	}
@@ -199,10 +198,8 @@ func TestPromiseIsOverBeforeTheCommit(t *testing.T) {
 	b.enqueueMany(t, 1, 3000, 1)
 	b.start(t, workers(2))
 	b.waitFor(t, "it has promised to look", 1, `SELECT count(*) FROM queue_promises WHERE until > now()`)
-	heard := b.notices(t)
-	tx := b.begin(t)
-	_, err := tx.Exec(t.Context(), `INSERT INTO flight_processing_queue (flight_id) VALUES ('F3001')`)
-	require.NoError(t, err)
+	heard := b.notices(t, jobs.FlightsQueue)
+	tx := b.begin(t, `INSERT INTO flight_processing_queue (flight_id) VALUES ('F3001')`)
 	b.waitForBilled(t, 3000)
 	b.waitFor(t, "the promise is withdrawn", 0, `SELECT count(*) FROM queue_promises WHERE until > now()`)
 	require.NoError(t, tx.Commit(t.Context()))

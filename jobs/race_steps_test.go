@@ -17,9 +17,7 @@ func (b *testBundle) pauseAt(t *testing.T, event string) (release func()) {
 	t.Helper()
 	b.exec(t, `CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$`)
 	b.exec(t, event+` FOR EACH ROW EXECUTE FUNCTION pause()`)
-	tx := b.begin(t)
-	_, err := tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock(1)`)
-	require.NoError(t, err)
+	tx := b.begin(t, `SELECT pg_advisory_xact_lock(1)`)
 	return func() { require.NoError(t, tx.Rollback(context.Background())) }
 }
 

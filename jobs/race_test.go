@@ -11,12 +11,17 @@ import (
 	"github.com/flightbill/flightbill/jobs"
 )
 
-// begin opens a transaction that is rolled back with the test where it is still open.
-func (b *testBundle) begin(t *testing.T) pgx.Tx {
+// begin opens a transaction and does statements in it. It is rolled back with the test
+// where it is still open.
+func (b *testBundle) begin(t *testing.T, statements ...string) pgx.Tx {
 	t.Helper()
 	tx, err := b.owner.Begin(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	for _, sql := range statements {
+		_, err := tx.Exec(t.Context(), sql)
+		require.NoError(t, err, sql)
+	}
 	return tx
 }
 
@@ -60,9 +65,7 @@ func TestRunWaitsForAHold(t *testing.T) {
 	b.billed(t, "W1", "WEEK", landed(4, 9))
 	b.billed(t, "H1", "HELD", landed(4, 9))
 	b.run(t, march(7))
-	hold := b.begin(t)
-	_, err := hold.Exec(t.Context(), `UPDATE customers SET billing_hold = true WHERE code = 'WEEK'`)
-	require.NoError(t, err)
+	hold := b.begin(t, `UPDATE customers SET billing_hold = true WHERE code = 'WEEK'`)
 	run := inBackground(func() ([]jobs.RunResult, error) {
 		return b.consolidator().Run(context.Background(), march(8), db.ByHand, nil)
 	})

@@ -2,7 +2,6 @@ package jobs_test
 
 import (
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -15,13 +14,13 @@ import (
 	"github.com/flightbill/flightbill/jobs"
 )
 
-func (b *testBundle) reconcileWorker(source jobs.FlightSource) (*jobs.ReconcileFlights, *logBuffer) {
-	logs := &logBuffer{}
+func (b *testBundle) reconcileWorker(source jobs.FlightSource) (*jobs.ReconcileFlights, *jobs.LogBuffer) {
+	logs := &jobs.LogBuffer{}
 	r := b.reconciler()
 	if source != nil {
 		r.Source = source
 	}
-	return &jobs.ReconcileFlights{Reconciler: r, Books: db.NewPriceBooks(b.pool), Days: 7, Stats: b.stats, Logger: slog.New(slog.NewTextHandler(logs, nil))}, logs
+	return &jobs.ReconcileFlights{Reconciler: r, Books: db.NewPriceBooks(b.pool), Days: 7, Stats: b.stats, Logger: logs.Logger()}, logs
 }
 
 func reconcileJob(day billing.Date) *river.Job[jobs.ReconcileFlightsArgs] {
@@ -36,7 +35,7 @@ func TestReconcileFlightsDaily(t *testing.T) {
 	b.fates(t)
 	worker, logs := b.reconcileWorker(nil)
 	require.NoError(t, worker.Work(t.Context(), reconcileJob(march(9))))
-	said := logs.text()
+	said := logs.String()
 	require.Contains(t, said, "WARN")
 	require.Contains(t, said, "from=2026-03-03 to=2026-03-08 flights=12 billed=2 waiting=4 cancelled=2 voided=1 never_enqueued=2 unusable_id=0 moved=3 gone=1 ambiguous=0")
 	require.Contains(t, said, "NEVER")
@@ -73,17 +72,17 @@ func TestReconcileFlightsWaitsForTheSource(t *testing.T) {
 	var snooze *river.JobSnoozeError
 	require.ErrorAs(t, worker.Work(t.Context(), reconcileJob(march(5))), &snooze)
 	require.Equal(t, 5*time.Minute, snooze.Duration)
-	require.NotContains(t, logs.text(), "WARN")
+	require.NotContains(t, logs.String(), "WARN")
 	require.Zero(t, b.stats.Snapshot().Scheduled["reconcile_flights"].Failed)
 
 	worker, logs = b.reconcileWorker(nil)
 	b.clock.Set(landed(6, 0))
 	require.NoError(t, worker.Work(t.Context(), reconcileJob(march(5))))
-	require.Contains(t, logs.text(), "the job of another day is to")
+	require.Contains(t, logs.String(), "the job of another day is to")
 	require.NoError(t, worker.Work(t.Context(), reconcileJob(march(3))), "no day since the billing start")
 
 	b.exec(t, `DELETE FROM flights`)
 	require.NoError(t, worker.Work(t.Context(), reconcileJob(march(6))))
-	require.Contains(t, logs.text(), "flightbill has all that the flight source has")
-	require.NotContains(t, logs.text(), "WARN")
+	require.Contains(t, logs.String(), "flightbill has all that the flight source has")
+	require.NotContains(t, logs.String(), "WARN")
 }

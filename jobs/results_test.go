@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -62,11 +63,7 @@ func TestWriteResultsWhereItCannot(t *testing.T) {
 
 func filesIn(t *testing.T, folder string) []string {
 	t.Helper()
-	entries, err := os.ReadDir(folder)
+	names, err := fs.Glob(os.DirFS(folder), "*")
 	require.NoError(t, err)
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
 	return names
 }

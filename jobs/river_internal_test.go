@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,10 +25,8 @@ import (
 // that does otherwise fails here.
 func TestEndsAreRivers(t *testing.T) {
 	t.Parallel()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	_, err = pool.Exec(t.Context(), `WITH c AS (INSERT INTO customers (code, name, billing_frequency) VALUES ('EACH', 'Each Air', 'per_flight') RETURNING id)
+	pool := OpenPool(t, dbtest.URL(t))
+	_, err := pool.Exec(t.Context(), `WITH c AS (INSERT INTO customers (code, name, billing_frequency) VALUES ('EACH', 'Each Air', 'per_flight') RETURNING id)
 		INSERT INTO billed_flights (flight_id, customer_id, landed_on, facts, billed_at) SELECT 'F1', id, '2026-03-04', '{}', now() FROM c`) // else it is not completed
 	require.NoError(t, err)
 
@@ -174,44 +171,25 @@ func jobColumns(t *testing.T, pool *pgxpool.Pool, id int64, v *verdict) map[stri
 func TestRiverReindexes(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{}, Config{NoReindex: true}.reindexed(), "nil would be River's own")
-	pool, err := db.Open(t.Context(), dbtest.As(t, dbtest.URL(t), "flightbill_server"), db.Options{SearchPath: db.Schema})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+	pool := OpenPool(t, dbtest.As(t, dbtest.URL(t), "flightbill_server"))
 	rights, err := db.ReadRights(t.Context(), pool)
 	require.NoError(t, err)
 
-	var said lockedBuffer
+	var said LogBuffer
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.WorkFunc(func(context.Context, *river.Job[IngestFlightArgs]) error { return nil }))
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Schema: db.Schema, Workers: workers, Queues: map[string]river.QueueConfig{"idle": {MaxWorkers: 1}}, Logger: slog.New(slog.NewTextHandler(&said, nil)),
+		Schema: db.Schema, Workers: workers, Queues: map[string]river.QueueConfig{"idle": {MaxWorkers: 1}}, Logger: said.Logger(),
 		ReindexerIndexNames: Config{NoReindex: !rights.Reindex}.reindexed(), ReindexerSchedule: river.PeriodicInterval(time.Second),
 	})
 	require.NoError(t, err)
 	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
 	t.Cleanup(func() { require.NoError(t, client.Stop(context.WithoutCancel(t.Context()))) })
 	if rights.Reindex {
-		require.Eventually(t, func() bool { return strings.Count(said.String(), "Initiated reindex") >= len(IndexNames()) }, 30*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return said.Count("Initiated reindex") >= len(IndexNames()) }, 30*time.Second, 10*time.Millisecond)
 	} else {
 		require.Never(t, func() bool { return strings.Contains(said.String(), "reindex") }, 3*time.Second, 50*time.Millisecond)
 	}
 	require.NotContains(t, said.String(), "Error reindexing")
 	require.NotContains(t, said.String(), "do not exist")
-}
-
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

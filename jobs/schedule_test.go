@@ -150,7 +150,7 @@ func TestScheduleOfTwoServices(t *testing.T) {
 	b.clock.Set(landed(8, 1))
 	first := b.startWithMarker(t, schedules(jobs.WorkSchedules))
 	eventually(t, "the first leads", func() bool { return b.markers(t) == 1 })
-	pool := b.second(t)
+	pool := jobs.OpenPool(t, b.pool.Config().ConnString())
 	b.startWithMarker(t, schedules(jobs.WorkSchedules), func(c *jobs.Config) { c.Pool, c.Source = pool, db.NewFlights(pool) })
 	eventually(t, "the run is done", func() bool { return b.runJobs(t) == "2026-03-08 completed 1" })
 	done := b.runs(t)

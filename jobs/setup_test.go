@@ -3,7 +3,7 @@ package jobs_test
 import (
 	"context"
 	"log/slog"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,22 +28,11 @@ type testBundle struct {
 	logger *slog.Logger
 }
 
-type testClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
+type testClock struct{ now atomic.Pointer[time.Time] }
 
-func (c *testClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
+func (c *testClock) Now() time.Time { return *c.now.Load() }
 
-func (c *testClock) Set(t time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = t
-}
+func (c *testClock) Set(t time.Time) { c.now.Store(&t) }
 
 // Customers: WEEK weekly to Sunday, MON monthly, EACH per flight, HELD per
 // flight and on hold; each flies under its own code. Every departure costs
@@ -58,25 +47,17 @@ VALUES ('RUNWAY', 'Runway use', 'per_tonne', NULL, 'departure', 2.00, 10.00, 'EU
 
 func setup(t *testing.T) *testBundle {
 	t.Helper()
-	b := &testBundle{url: dbtest.URL(t), stats: jobs.NewStats(), logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
-	b.owner = open(t, b.url)
-	b.pool = open(t, dbtest.As(t, b.url, "flightbill_server"))
-	b.clerk = open(t, dbtest.As(t, b.url, "flightbill_accountant"))
+	b := &testBundle{url: dbtest.URL(t), clock: &testClock{}, stats: jobs.NewStats(), logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	b.owner = jobs.OpenPool(t, b.url)
+	b.pool = jobs.OpenPool(t, dbtest.As(t, b.url, "flightbill_server"))
+	b.clerk = jobs.OpenPool(t, dbtest.As(t, b.url, "flightbill_accountant"))
 	b.exec(t, testCustomers)
 
 	// A Wednesday; the first run date is the day before.
-	b.clock = &testClock{now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
+	b.clock.Set(landed(4, 12))
 	_, err := db.EnsureSettings(t.Context(), b.pool, db.Settings{BillingStart: billing.NewDate(2026, 3, 3)}, b.clock.Now())
 	require.NoError(t, err)
 	return b
-}
-
-func open(t *testing.T, url string) *pgxpool.Pool {
-	t.Helper()
-	pool, err := db.Open(t.Context(), url, db.Options{SearchPath: db.Schema, MaxConns: 20})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	return pool
 }
 
 // service makes a service, and does not start it.

@@ -222,10 +222,8 @@ func TestDifferingRowsAreLookedAtAgain(t *testing.T) {
 			}
 			b.exec(t, `UPDATE river_job SET metadata = jsonb_set(metadata, '{waiting,differ_since}', to_jsonb($1::timestamptz))`, time.Now().Add(-10*time.Minute))
 			b.pass(t, w, time.Minute)
-			eventually(t, "it is given up", func() bool {
-				return get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled' AND reason = 'flight_ambiguous'
-					AND last_error LIKE 'flight F1 has 2 differing rows%(waited 10m0s for it)'`) == 1
-			})
+			b.waitFor(t, "it is given up", 1, `SELECT count(*) FROM flight_processing_queue WHERE state = 'cancelled' AND reason = 'flight_ambiguous'
+				AND last_error LIKE 'flight F1 has 2 differing rows%(waited 10m0s for it)'`)
 		})
 	}
 }

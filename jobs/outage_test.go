@@ -106,8 +106,7 @@ func TestOutageUnderABatch(t *testing.T) {
 	b := setup(t)
 	source := b.awaySource()
 	const flights = 20
-	b.landed(t, 1, flights)
-	b.enqueueMany(t, 1, flights, 1)
+	b.lineUp(t, flights)
 	source.before = func(ctx context.Context, ids []string) error {
 		if len(ids) > 1 {
 			source.away.Store(true)
@@ -139,8 +138,7 @@ func TestOneUnreadableFlightHoldsUpNoOther(t *testing.T) {
 		}
 		return nil
 	}
-	b.landed(t, 1, 30)
-	b.enqueueMany(t, 1, 30, 1)
+	b.lineUp(t, 30)
 	began := time.Now()
 	service, log := startAway(t, b, source)
 	b.waitForBilled(t, 29)
@@ -191,8 +189,7 @@ func TestMisfitWhileFlightsWait(t *testing.T) {
 	source := b.awaySource()
 	wrong := billing.SourceMisfit("test", errors.New("PINOT_TOKEN: broker a answers with HTTP status 401"))
 	source.misfit.Store(&wrong)
-	b.landed(t, 1, 30)
-	b.enqueueMany(t, 1, 30, 1)
+	b.lineUp(t, 30)
 	service, log := startAway(t, b, source)
 	eventually(t, "it is found out", func() bool { return service.Outage() != nil && service.Outage().Misfit() })
 	b.waitFor(t, "each flight shows it", 30, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'source_down' AND details LIKE '%PINOT_TOKEN: broker a answers%'`)

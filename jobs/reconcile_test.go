@@ -202,17 +202,18 @@ func TestReconcileInAnOutage(t *testing.T) {
 	b.billed(t, "B", "EACH", landed(4, 9))
 	b.exec(t, `DELETE FROM flights WHERE flight_id = 'B'`)
 	b.clock.Set(landed(9, 12))
-	away := billing.SourceDown("stub", "is away", errors.New("gone fishing"))
 	for name, source := range map[string]jobs.FlightSource{
 		"on the second page": &changingSource{FlightSource: db.NewFlights(b.pool), listed: func(page int) error {
 			if page == 0 {
 				return nil
 			}
-			return away
+			return errAway
 		}},
-		"on the second look": &recordingSource{FlightSource: db.NewFlights(b.pool), before: func(context.Context, []string) error { return away }},
-		"of one flight":      oneAway{db.NewFlights(b.pool), away},
-		"out of order":       unordered{db.NewFlights(b.pool)},
+		"on the second look": &recordingSource{FlightSource: db.NewFlights(b.pool), before: func(context.Context, []string) error { return errAway }},
+		"of one flight": &recordingSource{FlightSource: db.NewFlights(b.pool), after: func(answers map[string]billing.Answer) {
+			answers["B"] = billing.Answer{Err: errAway}
+		}},
+		"out of order": unordered{db.NewFlights(b.pool)},
 	} {
 		r := &jobs.Reconciler{Pool: b.pool, Source: source, Now: b.clock.Now}
 		_, err := r.Run(t.Context(), billing.Calendar{Location: time.UTC}, march(4), march(4), func(f jobs.Reconciled) error {
@@ -223,16 +224,6 @@ func TestReconcileInAnOutage(t *testing.T) {
 		require.True(t, ok, "%s: %v", name, err)
 		require.Equal(t, billing.Outage, failure.Kind, name)
 	}
-}
-
-type oneAway struct {
-	jobs.FlightSource
-
-	err error
-}
-
-func (s oneAway) Flights(_ context.Context, ids []string) (map[string]billing.Answer, error) {
-	return map[string]billing.Answer{ids[0]: {Err: s.err}}, nil
 }
 
 type unordered struct{ jobs.FlightSource }

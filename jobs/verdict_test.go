@@ -10,8 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
-	"github.com/flightbill/flightbill/db"
-	"github.com/flightbill/flightbill/jobs"
 )
 
 // waitingState is what a waiting flight's job says.
@@ -175,47 +173,33 @@ func TestWaitGoesOn(t *testing.T) {
 	}
 }
 
-// replacedRows is the table flights, with more rows than one for each.
-type replacedRows struct {
-	jobs.FlightSource
-
-	rows atomic.Int64
-}
-
-func (s *replacedRows) Flights(ctx context.Context, ids []string) (map[string]billing.Answer, error) {
-	n := s.rows.Load()
-	if n < 2 {
-		return s.FlightSource.Flights(ctx, ids)
-	}
-	answers := map[string]billing.Answer{}
-	for _, id := range ids {
-		answers[id] = billing.Answer{Err: billing.AmbiguousFlight(id, int(n))}
-	}
-	return answers, nil
-}
-
 // A table that is about to replace a row has two for a while. That wait is its own, and
 // over after minutes.
 func TestDifferingRowsAreLookedAtAgain(t *testing.T) {
 	t.Parallel()
-	const differ = `SELECT (metadata #>> '{waiting,differ_since}')::timestamptz FROM river_job`
+	const since = `SELECT (metadata #>> '{waiting,differ_since}')::timestamptz FROM river_job`
 	for name, replaced := range map[string]bool{"one is replaced": true, "both stay": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			source := &replacedRows{FlightSource: db.NewFlights(b.pool)}
-			b.start(t, func(c *jobs.Config) { c.Source = source })
+			var differ atomic.Bool
+			source := &recordingSource{after: func(answers map[string]billing.Answer) {
+				if differ.Load() {
+					answers["F1"] = billing.Answer{Err: billing.AmbiguousFlight("F1", 2)}
+				}
+			}}
+			b.start(t, source.record)
 			b.enqueue(t, "F1")
 			w := b.waiting(t, waitingState{})
-			source.rows.Store(2)
+			differ.Store(true)
 			w = b.pass(t, w, 20*time.Hour)
 			w = b.waiting(t, w)
 			require.Equal(t, "flight_ambiguous", get[string](t, b, `SELECT reason FROM flight_processing_queue`))
-			require.WithinDuration(t, time.Now(), get[time.Time](t, b, differ), time.Minute, "not since it was unknown")
+			require.WithinDuration(t, time.Now(), get[time.Time](t, b, since), time.Minute, "not since it was unknown")
 			require.Zero(t, get[int](t, b, `SELECT attempt FROM river_job`))
 			if replaced {
 				b.flight(t, "F1", "WEEK", landed(4, 9))
-				source.rows.Store(1)
+				differ.Store(false)
 				b.pass(t, w, time.Minute)
 				eventually(t, "it is billed", func() bool { return get[int](t, b, `SELECT count(*) FROM billed_flights`) == 1 })
 				return

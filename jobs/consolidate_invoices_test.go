@@ -2,7 +2,6 @@ package jobs_test
 
 import (
 	"context"
-	"sync"
 	"testing"
 	"time"
 
@@ -143,19 +142,17 @@ func TestRunTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.manyDrafts(t, 600, march(4), march(8), march(10))
-	var results [3][]jobs.RunResult
-	var errs [3]error
-	var all sync.WaitGroup
-	for i := range results {
+	var all [3]<-chan answer[[]jobs.RunResult]
+	for i := range all {
 		pool := jobs.OpenPool(t, b.pool.Config().ConnString())
 		c := &jobs.Consolidator{Pool: pool, Books: db.NewPriceBooks(pool), Now: b.clock.Now, Logger: b.logger}
-		all.Go(func() { results[i], errs[i] = c.Run(context.Background(), march(10), db.ByHand, nil) })
+		all[i] = inBackground(func() ([]jobs.RunResult, error) { return c.Run(context.Background(), march(10), db.ByHand, nil) })
 	}
-	all.Wait()
-	require.Equal(t, [3]error{}, errs)
 	finished := map[billing.Date]int{}
-	for _, rs := range results {
-		for _, r := range rs {
+	for _, run := range all {
+		results := <-run
+		require.NoError(t, results.err)
+		for _, r := range results.value {
 			finished[r.ClosesOn]++
 		}
 	}

@@ -56,12 +56,7 @@ func TestIngestFlightRefusals(t *testing.T) {
 	b.enqueue(t, "NOBODY1", "MASS1", "MASS2", "MASS3", "EPOCH1", "EARLY1", "OLD1", "NOWHERE1", "GOOD1")
 	b.waitFor(t, "all flights have been tried", 0, `SELECT count(*) FROM flight_processing_queue WHERE reason IS NULL`)
 
-	rows, err := b.pool.Query(t.Context(), `SELECT flight_id, state || ' ' || reason || ': ' || details FROM flight_processing_queue`)
-	require.NoError(t, err)
-	found := map[string]string{}
-	var id, text string
-	_, err = pgx.ForEachRow(rows, []any{&id, &text}, func() error { found[id] = text; return nil })
-	require.NoError(t, err)
+	found := get[map[string]string](t, b, `SELECT jsonb_object_agg(flight_id, state || ' ' || reason || ': ' || details) FROM flight_processing_queue`)
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM flight_processing_queue WHERE last_error ~ 'WEEK' OR last_error NOT LIKE 'flight ' || flight_id || '%'`))
 	require.Contains(t, found["OLD1"], "WEEK", "that is a detail")
 	for id, want := range map[string]string{

@@ -17,11 +17,14 @@ import (
 	"github.com/flightbill/flightbill/jobs"
 )
 
-// refuseFaulty makes the draft of customer D0007 one that cannot be issued.
-func (b *testBundle) refuseFaulty(t *testing.T) {
+// oneFaulty adds drafts that close on 8 March, as manyDrafts does, of which that of customer
+// D0007 cannot be issued. All runs before are done.
+func (b *testBundle) oneFaulty(t *testing.T, drafts int) {
 	t.Helper()
+	b.manyDrafts(t, drafts, march(8))
 	b.exec(t, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no tax number'; END $$;
 		CREATE TRIGGER refuse BEFORE UPDATE ON invoices FOR EACH ROW WHEN (NEW.status = 'PENDING' AND NEW.number LIKE 'D0007-%') EXECUTE FUNCTION refuse()`)
+	b.run(t, march(7))
 }
 
 // chunkJobs counts the chunks' jobs by state.
@@ -49,10 +52,8 @@ func TestLargeRunIsShared(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const drafts = 3_900
-	b.manyDrafts(t, drafts, march(8))
-	b.refuseFaulty(t)
+	b.oneFaulty(t, drafts)
 	b.issued(t, "PENDING", march(2), "OLD")
-	b.run(t, march(7))
 	b.clock.Set(landed(8, 1))
 	chunks := b.begin(t, `LOCK TABLE customers IN EXCLUSIVE MODE`) // every chunk waits for this
 
@@ -81,9 +82,7 @@ func TestLargeRunShowsWhatItParked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const drafts = 2_100
-	b.manyDrafts(t, drafts, march(8))
-	b.refuseFaulty(t)
-	b.run(t, march(7))
+	b.oneFaulty(t, drafts)
 	b.clock.Set(landed(8, 1))
 	b.start(t, schedules(jobs.WorkSchedules))
 	eventually(t, "the run is done", func() bool { return b.runJobs(t) == "2026-03-08 completed 1" })
@@ -117,9 +116,7 @@ func TestLargeRunLosesChunks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const drafts = 3_900
-	b.manyDrafts(t, drafts, march(8))
-	b.refuseFaulty(t)
-	b.run(t, march(7))
+	b.oneFaulty(t, drafts)
 	service := b.start(t, schedules(jobs.WorkSchedules))
 	require.NoError(t, service.Client().QueuePause(t.Context(), jobs.IssuingQueue, nil))
 	b.clock.Set(landed(8, 1))
@@ -172,9 +169,7 @@ func TestRunCutOffAnywhere(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			const drafts = 12
-			b.manyDrafts(t, drafts, march(8))
-			b.refuseFaulty(t)
-			b.run(t, march(7))
+			b.oneFaulty(t, drafts)
 			book, err := db.NewPriceBooks(b.pool).Current(t.Context())
 			require.NoError(t, err)
 			if name == "chunk" {

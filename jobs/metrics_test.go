@@ -24,31 +24,29 @@ func (sourceState) Overdue() int64         { return 7 }
 // scrape returns the gauges and counters of a scrape, by name and label.
 func (b *testBundle) scrape(t *testing.T) map[string]float64 {
 	t.Helper()
-	return b.scrapeOf(t, sourceState{})
+	return b.metrics(t, sourceState{})()
 }
 
-func (b *testBundle) scrapeOf(t *testing.T, source jobs.SourceState) map[string]float64 {
+// metrics returns the scrapes of one process.
+func (b *testBundle) metrics(t *testing.T, source jobs.SourceState) (scrape func() map[string]float64) {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, source)))
-	return gaugesOf(t, registry)
-}
-
-func gaugesOf(t *testing.T, registry prometheus.Gatherer) map[string]float64 {
-	t.Helper()
-	families, err := registry.Gather()
-	require.NoError(t, err)
-	values := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			name := f.GetName()
-			for _, l := range m.GetLabel() {
-				name += " " + l.GetValue()
+	return func() map[string]float64 {
+		families, err := registry.Gather()
+		require.NoError(t, err)
+		values := map[string]float64{}
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				name := f.GetName()
+				for _, l := range m.GetLabel() {
+					name += " " + l.GetValue()
+				}
+				values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			}
-			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
+		return values
 	}
-	return values
 }
 
 func TestMetricsOfRuns(t *testing.T) {
@@ -98,14 +96,14 @@ func TestMetricsOfTheSource(t *testing.T) {
 		}
 		return names, sum
 	}
-	g := b.scrapeOf(t, sourceState{})
+	g := b.scrape(t)
 	names, sum := causes(g)
 	require.Len(t, names, len(billing.Causes()))
 	require.Zero(t, sum)
 	require.InDelta(t, 1, g["flightbill_flight_source_up"], 0)
 	require.InDelta(t, 7, g["flightbill_flights_overdue_in_source"], 0)
 
-	g = b.scrapeOf(t, sourceState{&jobs.Outage{Since: time.Now(), Cause: billing.CauseQuota}, 250 * time.Millisecond})
+	g = b.metrics(t, sourceState{&jobs.Outage{Since: time.Now(), Cause: billing.CauseQuota}, 250 * time.Millisecond})()
 	names, sum = causes(g)
 	require.Len(t, names, len(billing.Causes()))
 	require.InDelta(t, 1, sum, 0)
@@ -129,12 +127,10 @@ func TestMetricsOfUnmatchedCodes(t *testing.T) {
 	require.Equal(t, "flights airport EGLL 2 2026-03-04, flights airport EIDW 2 2026-03-04, flights operator NOBODY 1 2026-03-04", get[string](t, b,
 		`SELECT string_agg(concat_ws(' ', found_in, kind, code, flights, last_seen), ', ' ORDER BY kind, code) FROM unmatched_codes WHERE found_in = 'flights'`))
 
-	registry := prometheus.NewPedanticRegistry()
-	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, sourceState{})))
-	gather := func() map[string]float64 { return gaugesOf(t, registry) }
-	eventually(t, "they are counted", func() bool { _, counted := gather()["flightbill_unmatched_codes flights airport"]; return counted })
+	scrape := b.metrics(t, sourceState{})
+	eventually(t, "they are counted", func() bool { _, counted := scrape()["flightbill_unmatched_codes flights airport"]; return counted })
 	b.exec(t, `ALTER VIEW unmatched_codes RENAME TO away`) // and not with each scrape
-	g := gather()
+	g := scrape()
 	require.Equal(t, []float64{2, 1, 0, 1, 3, 0}, []float64{
 		g["flightbill_unmatched_codes flights airport"], g["flightbill_unmatched_codes flights operator"], g["flightbill_unmatched_codes flights registration"],
 		g["flightbill_unmatched_codes tariffs airport"], g["flightbill_unmatched_codes customers operator"], g["flightbill_unmatched_codes customers registration"],

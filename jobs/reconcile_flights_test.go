@@ -1,11 +1,9 @@
 package jobs_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
@@ -14,13 +12,9 @@ import (
 	"github.com/flightbill/flightbill/jobs"
 )
 
-func (b *testBundle) reconcileWorker(source jobs.FlightSource) (*jobs.ReconcileFlights, *jobs.LogBuffer) {
+func (b *testBundle) reconcileWorker() (*jobs.ReconcileFlights, *jobs.LogBuffer) {
 	logs := &jobs.LogBuffer{}
-	r := b.reconciler()
-	if source != nil {
-		r.Source = source
-	}
-	return &jobs.ReconcileFlights{Reconciler: r, Books: db.NewPriceBooks(b.pool), Days: 7, Stats: b.stats, Logger: logs.Logger()}, logs
+	return &jobs.ReconcileFlights{Reconciler: b.reconciler(), Books: db.NewPriceBooks(b.pool), Days: 7, Stats: b.stats, Logger: logs.Logger()}, logs
 }
 
 func reconcileJob(day billing.Date) *river.Job[jobs.ReconcileFlightsArgs] {
@@ -33,7 +27,7 @@ func TestReconcileFlightsDaily(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.fates(t)
-	worker, logs := b.reconcileWorker(nil)
+	worker, logs := b.reconcileWorker()
 	require.NoError(t, worker.Work(t.Context(), reconcileJob(march(9))))
 	said := logs.String()
 	require.Contains(t, said, "WARN")
@@ -43,14 +37,13 @@ func TestReconcileFlightsDaily(t *testing.T) {
 
 	g := b.scrape(t)
 	require.NotContains(t, g, "flightbill_reconcile_missing", "there is no job of River's")
-	registry := prometheus.NewPedanticRegistry()
-	require.NoError(t, registry.Register(jobs.NewMetrics(b.stats, b.pool, sourceState{})))
+	scrape := b.metrics(t, sourceState{})
 	service := b.start(t, schedules(jobs.WorkSchedules), func(c *jobs.Config) { c.ReconcileDays = 7 })
 	_, err := service.Client().Insert(t.Context(), jobs.ReconcileFlightsArgs{Day: march(9)}, nil)
 	require.NoError(t, err)
 	b.waitFor(t, "it is done", 1, `SELECT count(*) FROM river_job WHERE kind = 'reconcile_flights' AND state = 'completed'`)
 	forgotten := func() map[string]float64 {
-		values := gaugesOf(t, registry)
+		values := scrape()
 		require.InDelta(t, 2, values["flightbill_reconcile_missing"], 0)
 		return values
 	}
@@ -67,15 +60,15 @@ func TestReconcileFlightsWaitsForTheSource(t *testing.T) {
 	b := setup(t)
 	b.flight(t, "A", "EACH", landed(4, 9))
 	b.clock.Set(landed(5, 3))
-	away := billing.SourceDown("stub", "is away", errors.New("gone fishing"))
-	worker, logs := b.reconcileWorker(&changingSource{FlightSource: db.NewFlights(b.pool), listed: func(int) error { return away }})
+	worker, logs := b.reconcileWorker()
+	worker.Reconciler.Source = &changingSource{FlightSource: db.NewFlights(b.pool), listed: func(int) error { return errAway }}
 	var snooze *river.JobSnoozeError
 	require.ErrorAs(t, worker.Work(t.Context(), reconcileJob(march(5))), &snooze)
 	require.Equal(t, 5*time.Minute, snooze.Duration)
 	require.NotContains(t, logs.String(), "WARN")
 	require.Zero(t, b.stats.Snapshot().Scheduled["reconcile_flights"].Failed)
 
-	worker, logs = b.reconcileWorker(nil)
+	worker, logs = b.reconcileWorker()
 	b.clock.Set(landed(6, 0))
 	require.NoError(t, worker.Work(t.Context(), reconcileJob(march(5))))
 	require.Contains(t, logs.String(), "the job of another day is to")

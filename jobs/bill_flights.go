@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -73,13 +74,17 @@ func apartFrom(batch []*attempt) (first, again []*attempt) {
 }
 
 // unknown returns those without a verdict.
-func unknown(batch []*attempt) (left []*attempt) {
-	for _, a := range batch {
-		if a.verdict == nil {
-			left = append(left, a)
-		}
+func unknown(batch []*attempt) []*attempt {
+	return slices.DeleteFunc(slices.Clone(batch), func(a *attempt) bool { return a.verdict != nil })
+}
+
+// each returns what something is of each.
+func each[T, U any](all []T, of func(T) U) []U {
+	made := make([]U, len(all))
+	for i, one := range all {
+		made[i] = of(one)
 	}
-	return left
+	return made
 }
 
 // read reads flights' facts, but for those of voided invoices, which are billed from what
@@ -107,10 +112,7 @@ func (w *IngestFlight) read(ctx context.Context, batch []*attempt) {
 // ask asks the source for flights. Where it cannot answer and yet is not away, the
 // trouble is with one of them: the halves are asked for apart.
 func (w *IngestFlight) ask(ctx context.Context, batch []*attempt) {
-	ids := make([]string, len(batch))
-	for i, a := range batch {
-		ids[i] = a.flightID
-	}
+	ids := each(batch, func(a *attempt) string { return a.flightID })
 	began := time.Now()
 	askCtx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	answers, err := w.source.Flights(askCtx, ids)
@@ -262,32 +264,21 @@ func (w *IngestFlight) ended(ctx context.Context, batch []*attempt, written map[
 
 // unwritten returns the flights whose end is to be written. That of River's own, River
 // writes.
-func unwritten(batch []*attempt) (left []*attempt) {
-	for _, a := range batch {
-		if a.verdict != nil && !a.written && !a.own {
-			left = append(left, a)
-		}
-	}
-	return left
+func unwritten(batch []*attempt) []*attempt {
+	return slices.DeleteFunc(slices.Clone(batch), func(a *attempt) bool { return a.verdict == nil || a.written || a.own })
 }
 
 func (w *IngestFlight) saves(batch []*attempt) []db.Save {
-	saves := make([]db.Save, len(batch))
 	now := w.now()
-	for i, a := range batch {
+	return each(batch, func(a *attempt) db.Save {
 		job := db.JobOf(a.JobRow)
-		saves[i] = db.Save{Job: &job, Bill: a.bill, At: now}
-	}
-	return saves
+		return db.Save{Job: &job, Bill: a.bill, At: now}
+	})
 }
 
 func (w *IngestFlight) ends(batch []*attempt) []db.End {
-	ends := make([]db.End, len(batch))
 	now := w.riverNow()
-	for i, a := range batch {
-		ends[i] = a.end(now)
-	}
-	return ends
+	return each(batch, func(a *attempt) db.End { return a.end(now) })
 }
 
 // took notes what saves came to.
@@ -321,9 +312,7 @@ func (w *IngestFlight) saveApart(ctx context.Context, batch []*attempt, err erro
 		err = w.locked.note(batch[0].bill.Customer, err)
 	case db.Away(err), db.Unfit(err):
 	case len(byCustomer) > 1:
-		for _, theirs := range byCustomer {
-			apart = append(apart, theirs)
-		}
+		apart = slices.Collect(maps.Values(byCustomer))
 	case len(batch) > 1:
 		apart = slices.Collect(slices.Chunk(batch, 1))
 	case errors.Is(err, db.ErrLocked):

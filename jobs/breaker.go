@@ -240,7 +240,7 @@ func (b *breaker) probeUntilBack(doubted bool, said error) {
 		switch {
 		case isQuota(err):
 			pause = b.refusedFor()
-		case isMisfit(err):
+		case causeOf(err) == billing.CauseConfiguration:
 			pause = min(2*pause, misfitInterval)
 		default:
 			pause = probeInterval
@@ -385,9 +385,6 @@ func isOutage(err error) bool {
 	var said *billing.Error
 	return errors.As(err, &said) && said.Kind == billing.Outage || errors.Is(err, context.DeadlineExceeded)
 }
-
-// isMisfit says whether the source cannot be read as it is set up.
-func isMisfit(err error) bool { return causeOf(err) == billing.CauseConfiguration }
 
 // howMany is how many flights wait, for the log, where the database can tell.
 func (b *breaker) howMany() []any {

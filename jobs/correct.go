@@ -98,24 +98,18 @@ func (c *Corrector) correct(ctx context.Context, book *db.PriceBook, flight bill
 
 // payer returns who pays, nil where aircraft and operator say it.
 func (c *Corrector) payer(billed *db.BilledFlight, book *db.PriceBook, flight billing.Flight) *billing.Customer {
-	switch {
-	case c.Payer == db.PayerBilled:
-		return &billed.Customer
-	case c.Payer == "" && billed.SamePayer(flight, book.Calendar.MovementDate(flight)):
+	if c.Payer == db.PayerBilled || c.Payer == "" && billed.SamePayer(flight, book.Calendar.MovementDate(flight)) {
 		return &billed.Customer
 	}
 	return nil
 }
 
 func stillVoided(id string, billed *db.BilledFlight) error {
-	var numbers []string
-	for _, v := range billed.Voids {
-		numbers = append(numbers, v.Number)
-	}
+	numbers := strings.Join(each(billed.Voids, func(v db.Void) string { return v.Number }), ", ")
 	if billed.RebillAsked() {
 		return fmt.Errorf("flight %s is about to be billed again, since its invoice %s was voided; correct it after that (flight_processing_queue shows what it waits for)",
-			id, strings.Join(numbers, ", "))
+			id, numbers)
 	}
 	return fmt.Errorf("flight %s is not billed: its invoice %s was voided and it was not billed again; have that done first, with flightbill.rebill_invoice",
-		id, strings.Join(numbers, ", "))
+		id, numbers)
 }

@@ -43,11 +43,7 @@ func (c *Corrector) CorrectChanged(ctx context.Context, from, to billing.Date, p
 }
 
 func (c *Corrector) correctPage(ctx context.Context, billed []billing.Flight, changes *Changes) error {
-	ids := make([]string, len(billed))
-	for i, flight := range billed {
-		ids[i] = flight.ID
-	}
-	answers, err := c.Source.Flights(ctx, ids)
+	answers, err := c.Source.Flights(ctx, each(billed, func(f billing.Flight) string { return f.ID }))
 	if err != nil {
 		return err
 	}

@@ -94,10 +94,9 @@ func (c *Consolidator) sharing(ctx context.Context) *Consolidator {
 	}
 	sharing := *c
 	sharing.share = func(ctx context.Context, run db.Run, chunks []db.Chunk) error {
-		params := make([]river.InsertManyParams, len(chunks))
-		for i, part := range chunks {
-			params[i] = river.InsertManyParams{Args: IssueInvoicesArgs{run.ClosesOn, part.FirstCustomer, part.LastCustomer}}
-		}
+		params := each(chunks, func(part db.Chunk) river.InsertManyParams {
+			return river.InsertManyParams{Args: IssueInvoicesArgs{run.ClosesOn, part.FirstCustomer, part.LastCustomer}}
+		})
 		_, err := client.InsertMany(ctx, params) // one statement: all or none
 		return err
 	}

@@ -97,10 +97,7 @@ func markOverdue(ctx context.Context, q *dbsqlc.Queries, today billing.Date, win
 		if err != nil {
 			return failed(err)
 		}
-		ids := make([]int64, len(found))
-		for i, invoice := range found {
-			ids[i] = invoice.ID
-		}
+		ids := each(found, func(i dbsqlc.InvoiceNextPastDueRow) int64 { return i.ID })
 		slices.Sort(ids)
 		for batch := range slices.Chunk(ids, overdueBatch) {
 			turned, err := q.InvoiceMarkOverdue(ctx, batch)

@@ -199,6 +199,8 @@ type suspect struct {
 	rows     int
 }
 
+func suspectID(s suspect) string { return s.id }
+
 // compareWindow compares the flights of some days.
 func (r *reconciling) compareWindow(ctx context.Context, from, to billing.Date, progress func()) error {
 	r.ledger, r.last = &ledgerReader{from: from, to: to}, ""
@@ -305,7 +307,7 @@ func (r *reconciling) lookAtSuspects(ctx context.Context) error {
 	if len(suspects) == 0 {
 		return nil
 	}
-	states, err := db.FlightStates(ctx, r.Pool, idsOf(suspects))
+	states, err := db.FlightStates(ctx, r.Pool, each(suspects, suspectID))
 	if err != nil {
 		return err
 	}
@@ -352,7 +354,7 @@ func (r *reconciling) lookAtSource(ctx context.Context, suspects []suspect, list
 	if len(suspects) == 0 {
 		return nil
 	}
-	answers, err := r.Source.Flights(ctx, idsOf(suspects))
+	answers, err := r.Source.Flights(ctx, each(suspects, suspectID))
 	if err != nil {
 		return err
 	}
@@ -401,12 +403,4 @@ func (r *reconciling) settle(found Reconciled) error {
 		return nil
 	}
 	return r.tell(found)
-}
-
-func idsOf(suspects []suspect) []string {
-	ids := make([]string, len(suspects))
-	for i, s := range suspects {
-		ids[i] = s.id
-	}
-	return ids
 }

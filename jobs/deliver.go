@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -76,8 +75,7 @@ type Deliver struct {
 
 	database *database // nil in tests of the worker alone
 
-	mu     sync.Mutex
-	silent map[int64]time.Time // webhooks that gave no answer: until when they are left alone
+	silent pauses // of webhooks that gave no answer
 }
 
 // failure is why a delivery was not taken.
@@ -109,7 +107,7 @@ func (w *Deliver) Work(ctx context.Context, job *river.Job[DeliverArgs]) error {
 		return ctx.Err() // River puts the job back as it was
 	}
 	if failure != nil && trying.Err() != nil && d.WebhookID != nil {
-		w.leaveAlone(*d.WebhookID)
+		w.silent.begin(*d.WebhookID, w.Now().Add(silentPause))
 	}
 	if failure != nil && failure.gone {
 		if err := w.stop(ctx, d, failure.reason); err != nil {
@@ -207,26 +205,10 @@ func (w *Deliver) send(ctx context.Context, id string, d *delivery) *failure {
 		}
 		return &failure{final: true, reason: "the webhook was removed"}
 	}
-	if pause := w.pause(*d.WebhookID); pause > 0 {
+	if pause := w.silent.left(*d.WebhookID, w.Now()); pause > 0 {
 		return &failure{wait: pause, reason: "not tried yet: another message had no answer; the next try is after a minute's pause"}
 	}
 	return w.Webhooks.send(ctx, message{id: id, url: d.Url, at: w.Now(), body: d.Payload, secrets: d.secrets})
-}
-
-func (w *Deliver) leaveAlone(webhook int64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.silent == nil {
-		w.silent = map[int64]time.Time{}
-	}
-	w.silent[webhook] = w.Now().Add(silentPause)
-}
-
-// pause is for how long a webhook is to be left alone.
-func (w *Deliver) pause(webhook int64) time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.silent[webhook].Sub(w.Now())
 }
 
 // stop ends a webhook whose receiver wants no more.

@@ -12,35 +12,42 @@ import (
 // find out costs a save a second.
 const lockedWait = 15 * time.Second
 
-// lockedCustomers are those whom somebody's open transaction has locked.
-type lockedCustomers struct {
+// pauses says until when each of some is to be left alone, by id.
+type pauses struct {
 	mu    sync.Mutex
 	until map[int64]time.Time
 }
 
-func (l *lockedCustomers) note(customer billing.Customer, cause error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.until == nil {
-		l.until = map[int64]time.Time{}
+func (p *pauses) begin(id int64, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.until == nil {
+		p.until = map[int64]time.Time{}
 	}
-	l.until[customer.ID] = time.Now().Add(lockedWait)
+	p.until[id] = until
+}
+
+// left is how much of a pause is left; 0 or less where it is over, or there was none.
+func (p *pauses) left(id int64, now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.until[id].Sub(now)
+}
+
+// lockedCustomers are those whom somebody's open transaction has locked.
+type lockedCustomers struct{ pauses }
+
+func (l *lockedCustomers) note(customer billing.Customer, cause error) error {
+	l.begin(customer.ID, time.Now().Add(lockedWait))
 	return customerLocked(customer, cause)
 }
 
 // check returns an error while a customer is known to be locked.
 func (l *lockedCustomers) check(customer billing.Customer) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	until, locked := l.until[customer.ID]
-	switch {
-	case !locked:
-		return nil
-	case time.Now().After(until):
-		delete(l.until, customer.ID)
-		return nil
+	if l.left(customer.ID, time.Now()) > 0 {
+		return customerLocked(customer, nil)
 	}
-	return customerLocked(customer, nil)
+	return nil
 }
 
 func customerLocked(customer billing.Customer, cause error) error {

@@ -64,14 +64,10 @@ func (b *testBundle) invoices(t *testing.T) string {
 // each closing date.
 func (b *testBundle) manyDrafts(t *testing.T, customers int, closesOn ...billing.Date) {
 	t.Helper()
-	dates := make([]string, len(closesOn))
-	for i, d := range closesOn {
-		dates[i] = d.String()
-	}
 	b.exec(t, `INSERT INTO customers (code, name, billing_frequency, week_ends_on)
 		SELECT 'D' || lpad(n::text, 4, '0'), 'Draft Air', 'weekly', 7 FROM generate_series(1, $1::int) AS n`, customers)
 	b.exec(t, `INSERT INTO invoices (customer_id, kind, closes_on, currency)
-		SELECT id, 'consolidated', d::date, 'EUR' FROM customers, unnest($1::text[]) AS d WHERE code ~ '^D\d' ORDER BY id, d`, dates)
+		SELECT id, 'consolidated', d, 'EUR' FROM customers, unnest($1::date[]) AS d WHERE code ~ '^D\d' ORDER BY id, d`, closesOn)
 	b.exec(t, `WITH lines AS (
 			SELECT i.id AS invoice_id, i.customer_id, i.id || '-' || n AS flight_id, n FROM invoices i, generate_series(1, 3) AS n WHERE i.status = 'DRAFT'
 		), flights AS (

@@ -20,8 +20,7 @@ import (
 type awaySource struct {
 	recordingSource
 
-	away   atomic.Bool
-	misfit atomic.Pointer[*billing.Error]
+	away   atomic.Pointer[billing.Error] // nil: it answers
 	probed atomic.Int64
 }
 
@@ -34,11 +33,8 @@ func (b *testBundle) awaySource() *awaySource {
 }
 
 func (s *awaySource) answer(context.Context, []string) error {
-	if wrong := s.misfit.Load(); wrong != nil {
-		return *wrong
-	}
-	if s.away.Load() {
-		return errAway
+	if away := s.away.Load(); away != nil {
+		return away
 	}
 	return nil
 }
@@ -68,7 +64,7 @@ func TestOutage(t *testing.T) {
 	b.waitForBilled(t, 1)
 	require.Nil(t, service.Outage())
 
-	source.away.Store(true)
+	source.away.Store(errAway)
 	asked, probed := source.total(), source.probed.Load()
 	b.enqueueMany(t, 2, flights, 1)
 	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
@@ -81,7 +77,7 @@ func TestOutage(t *testing.T) {
 	})
 	b.waitFor(t, "those are put back, with the reason in their row", 5, `SELECT count(*) FROM flight_processing_queue WHERE state = 'scheduled' AND reason = 'source_down' AND details LIKE '%connection refused%'`)
 
-	source.away.Store(false)
+	source.away.Store(nil)
 	back := time.Now()
 	b.waitForBilled(t, flights)
 	require.Less(t, time.Since(back), 30*time.Second)
@@ -109,7 +105,7 @@ func TestOutageUnderABatch(t *testing.T) {
 	b.lineUp(t, flights)
 	source.before = func(ctx context.Context, ids []string) error {
 		if len(ids) > 1 {
-			source.away.Store(true)
+			source.away.Store(errAway)
 		}
 		return source.answer(ctx, ids)
 	}
@@ -121,7 +117,7 @@ func TestOutageUnderABatch(t *testing.T) {
 	})
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT count(*) FROM billed_flights`))
 	source.before = source.answer
-	source.away.Store(false)
+	source.away.Store(nil)
 	b.waitForBilled(t, flights)
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT max(attempt) FROM river_job`))
 	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM river_job WHERE errors <> '{}'`))
@@ -156,10 +152,10 @@ func TestShortOutage(t *testing.T) {
 	b.landed(t, 1, 5)
 	service, _ := startAway(t, b, source)
 	eventually(t, "the source has answered", func() bool { return source.probed.Load() > 0 })
-	source.away.Store(true)
+	source.away.Store(errAway)
 	b.enqueueMany(t, 1, 5, 1)
 	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
-	source.away.Store(false)
+	source.away.Store(nil)
 	b.waitForBilled(t, 5)
 	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM river_job WHERE metadata ? 'snoozes'`))
 }
@@ -168,7 +164,7 @@ func TestServiceStopsDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	source := b.awaySource()
-	source.away.Store(true)
+	source.away.Store(errAway)
 	b.enqueue(t, "F1")
 	service, log := startAway(t, b, source)
 	eventually(t, "the source is found away", func() bool { return service.Outage() != nil })
@@ -187,15 +183,14 @@ func TestMisfitWhileFlightsWait(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	source := b.awaySource()
-	wrong := billing.SourceMisfit("test", errors.New("PINOT_TOKEN: broker a answers with HTTP status 401"))
-	source.misfit.Store(&wrong)
+	source.away.Store(billing.SourceMisfit("test", errors.New("PINOT_TOKEN: broker a answers with HTTP status 401")))
 	b.lineUp(t, 30)
 	service, log := startAway(t, b, source)
 	eventually(t, "it is found out", func() bool { return service.Outage() != nil && service.Outage().Misfit() })
 	b.waitFor(t, "each flight shows it", 30, `SELECT count(*) FROM flight_processing_queue WHERE reason = 'source_down' AND details LIKE '%PINOT_TOKEN: broker a answers%'`)
 	require.Less(t, source.probed.Load(), int64(10), "it is probed slowly")
 	require.Equal(t, 1, log.Count("level=ERROR"))
-	source.misfit.Store(nil)
+	source.away.Store(nil)
 	b.waitForBilled(t, 30)
 	require.EqualValues(t, 1, get[int64](t, b, `SELECT max(attempt) FROM river_job`))
 	require.Zero(t, get[int64](t, b, `SELECT count(*) FROM river_job WHERE errors <> '{}'`))

@@ -73,7 +73,6 @@ func TestPinotOutages(t *testing.T) {
 	b.exec(t, `SELECT enqueue_flights(array_agg('P' || n)) FROM generate_series(0, $1::int - 1) AS n`, flights)
 	log := &jobs.LogBuffer{}
 	service := b.start(t, func(c *jobs.Config) { c.Source, c.Logger = source, log.Logger() })
-	billed := func() int { return get[int](t, b, `SELECT count(*) FROM billed_flights`) }
 	waitFor := func(what string, holds func() bool) {
 		t.Helper()
 		require.Eventually(t, holds, 3*time.Minute, 20*time.Millisecond, what)
@@ -103,23 +102,23 @@ func TestPinotOutages(t *testing.T) {
 			func() { restart(cluster.Server(0), cluster.Server(1)) },
 		},
 	} {
-		before := billed()
-		waitFor("flights are billed before: "+step.what, func() bool { return billed() >= before+100 })
-		require.Less(t, billed(), flights-100, "the queue must last: %s", step.what)
+		before := b.billedCount(t)
+		waitFor("flights are billed before: "+step.what, func() bool { return b.billedCount(t) >= before+100 })
+		require.Less(t, b.billedCount(t), flights-100, "the queue must last: %s", step.what)
 		told := log.Count("flight source is away")
 		step.away()
 		waitFor(step.what+": the outage is seen", func() bool { return service.Outage() != nil })
-		atRest := billed()
+		atRest := b.billedCount(t)
 		step.back()
 		waitFor(step.what+": the outage ends", func() bool { return service.Outage() == nil })
 		back := time.Now()
-		waitFor(step.what+": flights are billed again", func() bool { return billed() > atRest })
+		waitFor(step.what+": flights are billed again", func() bool { return b.billedCount(t) > atRest })
 		require.Less(t, time.Since(back), 30*time.Second, step.what)
 		// Twice where Pinot gives up a killed server, answers without it, and then
 		// with exceptions while that comes back.
 		require.LessOrEqual(t, log.Count("flight source is away")-told, 2, "an outage is told of once: %s", step.what)
 	}
-	waitFor("every flight is billed", func() bool { return billed() == flights })
+	waitFor("every flight is billed", func() bool { return b.billedCount(t) == flights })
 	waitFor("each outage is told to be over", func() bool { return log.Count("flight source is back") == log.Count("flight source is away") })
 	require.Equal(t, flights, get[int](t, b, `SELECT count(*) FROM charges`), "once")
 	require.Zero(t, get[int](t, b, `SELECT count(*) FROM river_job WHERE kind = 'ingest_flight' AND (attempt > 1 OR errors IS NOT NULL)`),

@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/billing"
@@ -75,11 +74,10 @@ func TestEndsAreRivers(t *testing.T) {
 			}
 			workAsRiver(t, pool, client, rows["river"], c.verdict)
 
-			var row *rivertype.JobRow
 			claimAs(t, pool, client, rows["flightbill"])
 			reader, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: db.Schema})
 			require.NoError(t, err)
-			row, err = reader.JobGet(t.Context(), rows["flightbill"])
+			row, err := reader.JobGet(t.Context(), rows["flightbill"])
 			require.NoError(t, err)
 			a := &attempt{JobRow: row, flightID: "F1", began: time.Now(), verdict: c.verdict}
 			turned, err := db.NewFlightQueue(pool).Take(t.Context(), db.Turn{Client: client, Ends: []db.End{a.end(time.Now())}})

@@ -91,17 +91,8 @@ func (w *ConsolidateInvoices) Work(ctx context.Context, job *river.Job[Consolida
 	if outputErr := recordRuns(ctx, c.Pool, job.JobRow, results); outputErr != nil {
 		err = errors.Join(err, outputErr)
 	}
-	switch {
-	case errors.Is(err, errSliceDone):
-		return river.JobSnooze(0)
-	case err != nil && stopping(ctx, err):
-		return err // River puts the job back as it was
-	}
-	w.Stats.scheduledRun("consolidate_invoices", time.Since(started), err)
-	if err != nil {
-		c.Logger.ErrorContext(ctx, "consolidated run failed and will be tried again", "run_date", job.Args.RunDate.String(), "error", err)
-	}
-	return err
+	return endRun(ctx, w.Stats, c.Logger, job.Args.Kind(), started, err,
+		"consolidated run failed and will be tried again", "run_date", job.Args.RunDate.String())
 }
 
 var errSliceDone = errors.New("this attempt's time is up")

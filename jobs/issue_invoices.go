@@ -66,18 +66,8 @@ func (w *IssueInvoices) Work(ctx context.Context, job *river.Job[IssueInvoicesAr
 	if outputErr := recordChunk(ctx, job.JobRow, issued); outputErr != nil {
 		err = errors.Join(err, outputErr)
 	}
-	switch {
-	case errors.Is(err, errSliceDone):
-		return river.JobSnooze(0)
-	case err != nil && stopping(ctx, err):
-		return err // River puts the job back as it was
-	}
-	w.Stats.scheduledRun("issue_invoices", time.Since(started), err)
-	if err != nil {
-		c.Logger.ErrorContext(ctx, "a chunk of invoices failed and will be tried again", "closes_on", job.Args.ClosesOn.String(),
-			"first_customer", job.Args.FirstCustomer, "last_customer", job.Args.LastCustomer, "error", err)
-	}
-	return err
+	return endRun(ctx, w.Stats, c.Logger, job.Args.Kind(), started, err, "a chunk of invoices failed and will be tried again",
+		"closes_on", job.Args.ClosesOn.String(), "first_customer", job.Args.FirstCustomer, "last_customer", job.Args.LastCustomer)
 }
 
 // NextRetry tries again soon, as the daily run does.

@@ -63,16 +63,12 @@ func (w *MarkOverdue) Work(ctx context.Context, _ *river.Job[MarkOverdueArgs]) e
 	started := time.Now()
 	today := billing.DateOf(w.Now(), book.Calendar.Location)
 	marked, all, err := markOverdue(ctx, dbsqlc.New(w.Pool), today, overdueWindow, func() bool { return time.Since(started) > slice })
-	switch {
-	case err != nil && stopping(ctx, err):
-		return err // River puts the job back as it was
-	case err == nil && !all:
+	if err == nil && !all {
 		w.Logger.InfoContext(ctx, "overdue invoices marked, more to come", "date", today.String(), "invoices", marked)
 		return river.JobSnooze(0)
 	}
-	w.Stats.scheduledRun("mark_overdue", time.Since(started), err)
+	err = endRun(ctx, w.Stats, w.Logger, MarkOverdueArgs{}.Kind(), started, err, "overdue run failed and will be tried again", "date", today.String())
 	if err != nil {
-		w.Logger.ErrorContext(ctx, "overdue run failed and will be tried again", "date", today.String(), "error", err)
 		return err
 	}
 	w.Logger.InfoContext(ctx, "overdue invoices marked", "date", today.String(), "invoices", marked)

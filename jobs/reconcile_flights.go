@@ -97,12 +97,8 @@ func (w *ReconcileFlights) Work(ctx context.Context, job *river.Job[ReconcileFli
 		logger.InfoContext(ctx, "flights are reconciled once the flight source answers", "error", err)
 		return river.JobSnooze(reconcileAgain)
 	}
-	if err != nil && stopping(ctx, err) {
-		return err // River puts the job back as it was
-	}
-	w.Stats.scheduledRun("reconcile_flights", time.Since(started), err)
+	err = endRun(ctx, w.Stats, logger, job.Args.Kind(), started, err, "flights could not be reconciled with the flight source; this is tried again")
 	if err != nil {
-		logger.ErrorContext(ctx, "flights could not be reconciled with the flight source; this is tried again", "error", err)
 		return err
 	}
 	w.tell(ctx, logger, result, ids)

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -81,6 +82,22 @@ func afterRunTime(kept func() *db.PriceBook, later time.Duration) scheduleFunc {
 // won.
 func every(interval time.Duration) scheduleFunc {
 	return func(t time.Time) time.Time { return t.Truncate(interval).Add(interval) }
+}
+
+// endRun counts and tells how an attempt at a scheduled run has ended, and returns what River
+// is to make of it. Nothing has failed where its time was up, or where it was cut short.
+func endRun(ctx context.Context, stats *Stats, logger *slog.Logger, kind string, started time.Time, err error, failed string, about ...any) error {
+	switch {
+	case errors.Is(err, errSliceDone):
+		return river.JobSnooze(0)
+	case stopping(ctx, err):
+		return err // River puts the job back as it was
+	}
+	stats.scheduledRun(kind, time.Since(started), err)
+	if err != nil {
+		logger.ErrorContext(ctx, failed, append(about, "error", err)...)
+	}
+	return err
 }
 
 // stopping reports whether an attempt was cut short because the process stops

@@ -2,7 +2,6 @@ package jobs_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -87,13 +86,12 @@ func TestLargeRunShowsWhatItParked(t *testing.T) {
 	b.start(t, schedules(jobs.WorkSchedules))
 	eventually(t, "the run is done", func() bool { return b.runJobs(t) == "2026-03-08 completed 1" })
 	b.requireAllButOne(t, drafts)
-	var outputs []struct {
+	type output struct {
 		Invoices int64            `json:"invoices"`
 		Runs     []jobs.RunResult `json:"runs"`
 		Parked   []db.Parked      `json:"parked"`
 	}
-	recorded := get[string](t, b, `SELECT jsonb_agg(metadata -> 'output' ORDER BY id)::text FROM river_job WHERE kind IN ('issue_invoices', 'consolidate_invoices')`)
-	require.NoError(t, json.Unmarshal([]byte(recorded), &outputs))
+	outputs := get[[]output](t, b, `SELECT jsonb_agg(metadata -> 'output' ORDER BY id) FROM river_job WHERE kind IN ('issue_invoices', 'consolidate_invoices')`)
 	require.Len(t, outputs, 4, "the daily job and three chunks")
 	require.EqualValues(t, drafts-1, outputs[0].Runs[0].Invoices)
 	require.EqualValues(t, drafts-1, outputs[1].Invoices+outputs[2].Invoices+outputs[3].Invoices)

@@ -42,31 +42,18 @@ func (c *Corrector) Correct(ctx context.Context, id string) (Correction, error) 
 }
 
 // correctTo corrects a billed flight to the facts given.
-func (c *Corrector) correctTo(ctx context.Context, flight billing.Flight) (Correction, error) {
-	book, err := c.Books.Current(ctx)
-	if err != nil {
+func (c *Corrector) correctTo(ctx context.Context, flight billing.Flight) (correction Correction, err error) {
+	_, err = whileStale(ctx, c.Books, func(book *db.PriceBook) (outcome db.Outcome, err error) {
+		correction, outcome, err = c.correct(ctx, book, flight)
+		return outcome, err
+	})
+	switch {
+	case errors.Is(err, errStale):
+		return Correction{}, fmt.Errorf("flight %s: it, customers or tariffs changed %d times while it was being corrected", flight.ID, maxStale)
+	case err != nil:
 		return Correction{}, err
 	}
-	for range maxStale {
-		correction, outcome, err := c.correct(ctx, book, flight)
-		if outcome == db.Billed && err == nil {
-			return correction, nil
-		}
-		_, refused := errors.AsType[*billing.Error](err)
-		if err != nil && !db.BookChanged(err) && !refused {
-			return Correction{}, err
-		}
-		// A refusal counts only where it comes from the book now in force.
-		current, refreshErr := c.Books.Refresh(ctx)
-		switch {
-		case refreshErr != nil:
-			return Correction{}, refreshErr
-		case refused && current == book:
-			return Correction{}, err
-		}
-		book = current
-	}
-	return Correction{}, fmt.Errorf("flight %s: it, customers or tariffs changed %d times while it was being corrected", flight.ID, maxStale)
+	return correction, nil
 }
 
 func (c *Corrector) correct(ctx context.Context, book *db.PriceBook, flight billing.Flight) (Correction, db.Outcome, error) {

@@ -1,7 +1,9 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/flightbill/flightbill/billing"
@@ -12,6 +14,31 @@ import (
 type kept struct {
 	payer    *billing.Customer           // nil: the customer that has the flight's aircraft or operator
 	declared map[string]billing.Declared // nil: what the registers have now
+}
+
+// whileStale bills a flight of the ledger anew, and again while customers, tariffs, the
+// cut-off or the ledger have changed meanwhile. A refusal counts only where it comes from
+// the book now in force.
+func whileStale(ctx context.Context, books *db.PriceBooks, bill func(*db.PriceBook) (db.Outcome, error)) (db.Outcome, error) {
+	book, err := books.Current(ctx)
+	for range maxStale {
+		if err != nil {
+			return "", err
+		}
+		outcome, failure := bill(book)
+		_, refused := errors.AsType[*billing.Error](failure)
+		switch {
+		case failure == nil && (outcome == db.Billed || outcome == db.AlreadyBilled):
+			return outcome, nil
+		case failure != nil && !refused && !db.BookChanged(failure):
+			return "", failure
+		}
+		before := book
+		if book, err = books.Refresh(ctx); err == nil && refused && book == before {
+			return "", failure
+		}
+	}
+	return "", cmp.Or(err, errStale)
 }
 
 // price prices a flight.

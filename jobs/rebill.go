@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,35 +22,16 @@ func billedBefore(job *rivertype.JobRow) bool {
 // rebill bills a flight of a voided invoice again, from the facts that were kept:
 // the flight source is not asked. One for which that was not asked is refused.
 func (w *IngestFlight) rebill(ctx context.Context, a *attempt) {
-	book, err := w.books.Current(ctx)
-	for range maxStale {
-		if err != nil {
-			break
-		}
-		var outcome db.Outcome
-		outcome, err = w.rebillFrom(ctx, book, a)
-		var refusal *billing.Error
-		switch {
-		case outcome == db.Billed && err == nil:
-			a.verdict, a.written = &verdict{ending: billed}, true
-			w.tell(ctx, a)
-			return
-		case outcome == db.AlreadyBilled && err == nil:
-			a.verdict = &verdict{ending: done}
-			return
-		case err != nil && !db.BookChanged(err) && !errors.As(err, &refusal):
-			w.decide(ctx, a, err)
-			return
-		}
-		// Customers, tariffs, the cut-off or the ledger have changed; and a refusal counts
-		// only when it comes from the book now in force.
-		current, refreshErr := w.books.Refresh(ctx)
-		if refreshErr == nil && current == book && refusal != nil {
-			break
-		}
-		book, err = current, refreshErr
+	outcome, err := whileStale(ctx, w.books, func(book *db.PriceBook) (db.Outcome, error) { return w.rebillFrom(ctx, book, a) })
+	switch {
+	case err != nil:
+		w.decide(ctx, a, err)
+	case outcome == db.AlreadyBilled:
+		a.verdict = &verdict{ending: done}
+	default:
+		a.verdict, a.written = &verdict{ending: billed}, true
+		w.tell(ctx, a)
 	}
-	w.decide(ctx, a, cmp.Or(err, errStale))
 }
 
 func (w *IngestFlight) rebillFrom(ctx context.Context, book *db.PriceBook, a *attempt) (db.Outcome, error) {

@@ -40,9 +40,7 @@ func TestForgedCancelEndsWithItsWork(t *testing.T) {
 // notice gives it no more time, either.
 func TestGuardedJobsHaveTheirTime(t *testing.T) {
 	t.Parallel()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+	pool := OpenPool(t, dbtest.URL(t))
 	beats := newHeartbeats()
 	guard := &cancelGuard{pool: pool, slots: newSlots(beats), beats: beats}
 	for name, cause := range map[string]error{"its time is over": nil, "and a notice was forged": rivertype.ErrJobCancelledRemotely} {

@@ -16,15 +16,13 @@ import (
 // not with the next housekeeping: River's rescuer might be first.
 func TestOrphansGoBackAfterAnOutage(t *testing.T) {
 	t.Parallel()
-	pool, err := db.Open(t.Context(), dbtest.URL(t), db.Options{SearchPath: db.Schema})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+	pool := OpenPool(t, dbtest.URL(t))
 	beats := newHeartbeats()
 	database := newDatabase(pool, beats, slog.New(slog.DiscardHandler))
 	t.Cleanup(database.Stop)
 	h := &housekeeper{client: "this", pool: pool, books: db.NewPriceBooks(pool), queue: db.NewFlightQueue(pool), database: database, slots: newSlots(beats), beats: beats,
 		outage: func() *Outage { return nil }, now: time.Now, logger: slog.New(slog.DiscardHandler)}
-	_, err = pool.Exec(t.Context(), `INSERT INTO river_job (kind, args, queue, max_attempts, state, attempt, attempted_by, attempted_at)
+	_, err := pool.Exec(t.Context(), `INSERT INTO river_job (kind, args, queue, max_attempts, state, attempt, attempted_by, attempted_at)
 		VALUES ('ingest_flight', '{"flight_id": "F1"}', 'flights', 25, 'running', 3, '{this}', now() - $1::interval)`, orphanAge-probeInterval/2)
 	require.NoError(t, err)
 

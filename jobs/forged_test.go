@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flightbill/flightbill/jobs"
@@ -41,6 +42,17 @@ const (
 		FROM flightbill.river_job WHERE state = 'running'`
 	cancelGuessed = `SELECT pg_notify('flightbill.river_control', json_build_object('action', 'cancel', 'queue', 'flights', 'job_id', n)::text) FROM generate_series(1, 400) AS n`
 )
+
+// forgeCancel cancels the jobs that run by a notice, and waits until that has been found to
+// be no more than a notice.
+func (b *testBundle) forgeCancel(t *testing.T) {
+	t.Helper()
+	b.exec(t, cancelAll)
+	held := b.begin(t, `LOCK TABLE river_job`) // who looks at the row is seen to wait
+	b.waitFor(t, "the row is looked at", 1, `SELECT count(*) FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%QueueIsCancelled%'`)
+	require.NoError(t, held.Rollback(t.Context()))
+}
 
 // Flights are billed under a flood of forged cancels, with no attempt that they would not
 // have without.
@@ -78,8 +90,7 @@ func TestForgedCancelsOfFlightsThatWait(t *testing.T) {
 	require.NoError(t, service.Start(context.Background()))
 	b.enqueue(t, "UNKNOWN")
 	<-source.entered
-	b.exec(t, cancelAll)
-	time.Sleep(100 * time.Millisecond)
+	b.forgeCancel(t)
 	close(source.let)
 	b.waitFor(t, "River has ended it", 1, `SELECT count(*) FROM river_job WHERE state <> 'running'`)
 	require.NoError(t, service.Stop(context.Background()))
@@ -96,8 +107,7 @@ func TestCancelAfterAForgedOne(t *testing.T) {
 	service := b.start(t, source.use)
 	b.enqueue(t, "F1")
 	<-source.entered
-	b.exec(t, cancelAll)
-	time.Sleep(100 * time.Millisecond)
+	b.forgeCancel(t)
 	require.Equal(t, "running", get[string](t, b, `SELECT state FROM river_job`))
 	_, err := service.Client().JobCancel(t.Context(), get[int64](t, b, `SELECT id FROM river_job`))
 	require.NoError(t, err)
@@ -126,8 +136,10 @@ func TestForgedPause(t *testing.T) {
 	b := setup(t)
 	b.landed(t, 1, 40)
 	service := b.start(t)
+	paused, unsubscribe := service.Client().Subscribe(river.EventKindQueuePaused)
 	b.exec(t, `SELECT pg_notify('flightbill.river_control', '{"action": "pause", "queue": "*"}')`)
-	time.Sleep(500 * time.Millisecond)
+	<-paused
+	unsubscribe()
 	began := time.Now()
 	b.enqueueMany(t, 1, 10, 1)
 	b.waitForBilled(t, 10)

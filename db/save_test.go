@@ -352,3 +352,26 @@ func TestSaveWaitsForTheDiskWhereItIssues(t *testing.T) {
 		require.NoError(t, tx.Rollback(t.Context()))
 	}
 }
+
+// A save clears flights' other jobs away in the order of their ids, as all lock jobs.
+func TestSaveClearsJobsByTheirIDs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	books := db.NewPriceBooks(b.pool)
+	first, second := b.raw(t, "F2"), b.raw(t, "F1")
+	b.exec(t, `UPDATE river_job SET priority = 2 WHERE id = $1`, first) // behind the other, in the table and in the index
+	const lock = `SELECT FROM river_job WHERE id = $1 FOR UPDATE`
+	other := b.begin(t)
+	_, err := other.Exec(t.Context(), lock, first)
+	require.NoError(t, err)
+	save := meanwhile(t, b, func() ([]db.Outcome, error) {
+		return db.SaveFlights(t.Context(), b.pool, []db.Save{{Bill: b.priced(t, books, "F1", "WEEK"), At: testNow}, {Bill: b.priced(t, books, "F2", "WEEK"), At: testNow}})
+	})
+	_, err = other.Exec(t.Context(), lock, second)
+	require.NoError(t, err)
+	require.NoError(t, other.Commit(t.Context()))
+	outcomes, err := save()
+	require.NoError(t, err)
+	require.Equal(t, []db.Outcome{db.Billed, db.Billed}, outcomes)
+	require.Zero(t, get[int](t, b, `SELECT count(*) FROM river_job`))
+}

@@ -745,7 +745,10 @@ BEGIN
             USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
     END IF;
     DELETE FROM flightbill.river_job j
-    WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (billed) AND j.state <> 'running';
+    WHERE j.id = ANY (ARRAY(
+        SELECT o.id FROM flightbill.river_job o
+        WHERE flightbill.queued_flight(o.kind, o.state, o.args) = ANY (billed) AND o.state <> 'running'
+        ORDER BY o.id FOR UPDATE));
 END
 $$;
 
@@ -1968,7 +1971,10 @@ DECLARE
 BEGIN
     WITH gone AS (
         DELETE FROM flightbill.river_job j
-        WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (flight_ids) AND j.state IN ('cancelled', 'discarded')
+        WHERE j.id = ANY (ARRAY(
+            SELECT o.id FROM flightbill.river_job o
+            WHERE flightbill.queued_flight(o.kind, o.state, o.args) = ANY (flight_ids) AND o.state IN ('cancelled', 'discarded')
+            ORDER BY o.id FOR UPDATE))
         RETURNING j.args ->> 'flight_id' AS flight_id, j.metadata -> 'enqueued_by' AS enqueued_by
     )
     SELECT coalesce(jsonb_object_agg(gone.flight_id, gone.enqueued_by), '{}') INTO before FROM gone;

@@ -63,7 +63,10 @@ BEGIN
             USING ERRCODE = 'FB001', HINT = 'It was rescued or cancelled meanwhile; nothing was saved.';
     END IF;
     DELETE FROM flightbill.river_job j
-    WHERE flightbill.queued_flight(j.kind, j.state, j.args) = ANY (billed) AND j.state <> 'running';
+    WHERE j.id = ANY (ARRAY(
+        SELECT o.id FROM flightbill.river_job o
+        WHERE flightbill.queued_flight(o.kind, o.state, o.args) = ANY (billed) AND o.state <> 'running'
+        ORDER BY o.id FOR UPDATE));
 END
 $$;
 REVOKE ALL ON FUNCTION flightbill.complete_flight_jobs FROM PUBLIC;

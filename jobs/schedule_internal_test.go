@@ -1,6 +1,9 @@
 package jobs
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -60,5 +63,36 @@ func TestEveryIsAligned(t *testing.T) {
 		{time.Hour, "2026-03-04T23:00:00Z", "2026-03-05T00:00:00Z"},
 	} {
 		require.Equal(t, instant(t, c.want), every(c.interval).Next(instant(t, c.from)))
+	}
+}
+
+// A run that fails, for want of time too, is counted and told of; one that is cut short by a
+// stop, or goes on in another attempt, is not.
+func TestEndRun(t *testing.T) {
+	t.Parallel()
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	late, end := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer end()
+	for name, c := range map[string]struct {
+		ctx          context.Context //nolint:containedctx // of a case
+		err          error
+		done, failed int64
+	}{
+		"done":              {t.Context(), nil, 1, 0},
+		"failed":            {t.Context(), errors.New("no"), 0, 1},
+		"its time is up":    {late, fmt.Errorf("issue: %w", context.DeadlineExceeded), 0, 1},
+		"the process stops": {stopped, fmt.Errorf("issue: %w", context.Canceled), 0, 0},
+		"more are to come":  {t.Context(), errSliceDone, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stats, log := NewStats(), &LogBuffer{}
+			err := endRun(c.ctx, stats, log.Logger(), "mark_overdue", time.Now(), c.err, "it failed", "date", "2026-03-04")
+			require.Equal(t, c.err == nil, err == nil)
+			run := stats.Snapshot().Scheduled["mark_overdue"]
+			require.Equal(t, []int64{c.done, c.failed}, []int64{run.Done, run.Failed})
+			require.Equal(t, int(c.failed), log.Count("level=ERROR msg=\"it failed\" date=2026-03-04 error="), log.String())
+		})
 	}
 }

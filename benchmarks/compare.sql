@@ -35,7 +35,7 @@ BEGIN
         EXIT WHEN FOUND;
         INSERT INTO flightbill.invoices AS i (customer_id, kind, closes_on, currency)
         VALUES (save_by_peer.customer_id, 'consolidated', save_by_peer.closes_on, 'EUR')
-        ON CONFLICT (customer_id, currency, closes_on) WHERE closes_on IS NOT NULL AND status <> 'VOID' DO NOTHING;
+        ON CONFLICT DO NOTHING;
     END LOOP;
     INSERT INTO flightbill.charges (invoice_id, flight_id, tariff_id, code, description, quantity, unit_rate, amount, tax_rate, tax_amount, flown_on)
     SELECT invoice, save_by_peer.flight_id, t.id, t.code, t.description, l.quantity, t.unit_rate, l.amount, t.tax_rate, l.tax, save_by_peer.landed_on
@@ -56,7 +56,7 @@ BEGIN
         WHERE i.customer_id = n.customer_id AND i.currency = 'EUR' AND i.closes_on = n.closes_on
             AND i.kind = 'consolidated' AND i.status <> 'VOID')
     ORDER BY n.customer_id, n.closes_on -- two batches must not wait for each other in a circle
-    ON CONFLICT (customer_id, currency, closes_on) WHERE closes_on IS NOT NULL AND status <> 'VOID' DO NOTHING;
+    ON CONFLICT DO NOTHING;
 
     WITH bill AS MATERIALIZED (
         SELECT * FROM jsonb_to_recordset(bills) AS n (flight_id text, customer_id bigint, landed_on date, facts jsonb, closes_on date,

@@ -136,7 +136,7 @@ export async function saveInSteps (db, bill) {
   let found = await db.query(draft)
   if (found.rowCount === 0) {
     await db.query(`INSERT INTO flightbill.invoices (customer_id, kind, closes_on, currency) VALUES ($1, 'consolidated', $2, 'EUR')
-      ON CONFLICT (customer_id, currency, closes_on) WHERE kind = 'consolidated' AND status <> 'VOID' DO NOTHING`, draft.values)
+      ON CONFLICT DO NOTHING`, draft.values)
     found = await db.query(draft)
   }
   await db.query({

@@ -87,7 +87,7 @@ EACH      EACH-000001  2013-01-20  2013-02-28      2.30  EUR
 	require.Equal(t, `ID  PAID ON     INVOICE      CUSTOMER  KIND     AMOUNT  CURRENCY
  2  2013-01-19  EACH-000002  EACH      payment  400.00  EUR
  4  2013-01-20  EACH-000002  EACH      payment   -5.00  EUR
- 1  2013-01-29  EACH-000001  EACH      payment  200.00  EUR  taken back by 7
+ 1  2013-01-29  EACH-000001  EACH      payment  200.00  EUR       taken back by 7
 `, out)
 	_, out = run("invoices", "show", "EACH-000001")
 	require.Contains(t, out, "Subtotal 365.00, tax 0.00, total 365.00 EUR\n345.00 EUR open\n")

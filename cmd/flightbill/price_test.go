@@ -63,14 +63,14 @@ func TestPrice(t *testing.T) {
 	flightbill("", "overdue") // stores the settings
 
 	const charges = `CODE     TARIFF  QUANTITY  RATE  AMOUNT  TAX RATE    TAX  CURRENCY
-LANDING       1        67     5  167.50       0.2  33.50  EUR  Landing
+LANDING       1        67     5  167.50       0.2  33.50  EUR       Landing
     noise_class a
     mtow_kg 66500
     tonnes 67: 66500 / 1000, rounded up
     amount 167.5: 67 × 5 × 0.5
-NIGHT         4     167.5   0.5   83.75       0.2  16.75  EUR  Night
+NIGHT         4     167.5   0.5   83.75       0.2  16.75  EUR       Night
     LANDING 167.5
-PAX           6        14     2   28.00         0   0.00  EUR  Transfer
+PAX           6        14     2   28.00         0   0.00  EUR       Transfer
     pax_transfer 14
 `
 	const sums = "Subtotal 279.25, tax 50.25, total 329.50 EUR\n"

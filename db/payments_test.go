@@ -205,6 +205,24 @@ func TestWriteOffRounding(t *testing.T) {
 	require.Contains(t, b.accounts(t), "EACH-000001 PENDING 1.00")
 }
 
+// What was written off of an invoice is no money: it is not owed back where the invoice is
+// voided, and comes back where its payment is taken back.
+func TestWriteOffIsTakenBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, paid := range []string{"99.40", "100.60", "99.40"} {
+		b.exec(t, `SELECT record_payment($1, $2::numeric, '2024-03-05'), write_off_rounding($1, 'rest')`, b.invoice(t, "EACH", "EUR", "100.00", "2024-03-04"), paid)
+	}
+	b.exec(t, `SELECT void_invoice('EACH-000001', 'wrong'), void_invoice('EACH-000002', 'wrong'), unmark_invoice_paid('EACH-000003', 'not his')`)
+	require.Equal(t, "EACH-000001 VOID 0.00, EACH-000002 VOID 0.00, EACH-000003 PENDING 100.00, EACH-CN000001 PENDING -99.40, EACH-CN000002 PENDING -100.60", b.accounts(t))
+	require.Equal(t, "voids EACH-000001, of which 99.40 was paid: that is owed back: wrong", get[string](t, b,
+		`SELECT note FROM invoice_events e JOIN invoices i ON i.id = invoice_id WHERE number = 'EACH-CN000001' AND to_status = 'PENDING'`))
+	require.Equal(t, "0.00", get[string](t, b, `SELECT sum(amount)::text FROM payments WHERE kind = 'rounding'`))
+	b.exec(t, `SELECT void_invoice('EACH-000003', 'wrong')`)
+	require.Contains(t, b.accounts(t), "EACH-000003 VOID 0.00, EACH-CN000001 PENDING -99.40, EACH-CN000002 PENDING -100.60, EACH-CN000003 PAID 0.00")
+	b.requireSQLError(t, `SELECT reverse_payment((SELECT min(id) FROM payments WHERE kind = 'rounding'), 'why')`, "55000", "has been taken back already")
+}
+
 // What had been paid on a voided invoice is the customer's credit.
 func TestVoidOfWhatIsPartlyPaid(t *testing.T) {
 	t.Parallel()

@@ -2660,7 +2660,7 @@ BEGIN
     INSERT INTO flightbill.payments (invoice_id, kind, amount, paid_on, reverses_id, reason)
     SELECT p.invoice_id, p.kind, -p.amount, today, p.id, btrim(unmark_invoice_paid.reason)
     FROM flightbill.payments p
-    WHERE p.invoice_id = invoice.id AND p.kind = 'payment' AND p.reverses_id IS NULL
+    WHERE p.invoice_id = invoice.id AND p.kind IN ('payment', 'rounding') AND p.reverses_id IS NULL
         AND NOT EXISTS (SELECT FROM flightbill.payments r WHERE r.reverses_id = p.id)
     ORDER BY p.id;
     IF NOT FOUND THEN
@@ -2727,6 +2727,14 @@ BEGIN
                     HINT = 'It was corrected. Void the invoice with rebill => true, which sets that right as well.';
         END IF;
     END IF;
+
+    -- A rest that was written off was not paid, and is not owed back.
+    INSERT INTO flightbill.payments (invoice_id, kind, amount, paid_on, reverses_id, reason)
+    SELECT p.invoice_id, p.kind, -p.amount, today, p.id, btrim(void_invoice.reason)
+    FROM flightbill.payments p
+    WHERE p.invoice_id = original.id AND p.kind = 'rounding' AND p.reverses_id IS NULL
+        AND NOT EXISTS (SELECT FROM flightbill.payments r WHERE r.reverses_id = p.id)
+    ORDER BY p.id;
 
     INSERT INTO flightbill.invoices (customer_id, kind, currency, opened_at, credits_invoice_id, reason, outside_scope)
     VALUES (original.customer_id, CASE original.kind WHEN 'credit_note' THEN 'consolidated' ELSE 'credit_note' END, original.currency, now(), original.id, btrim(void_invoice.reason), original.outside_scope)

@@ -29,6 +29,9 @@ func newWebhookSecret() string {
 // AddWebhook has the events told to a URL, and returns the secret that they are signed
 // with: it is shown this once.
 func AddWebhook(ctx context.Context, pool *pgxpool.Pool, url string, events []string) (id int64, secret string, err error) {
+	if len(events) == 0 {
+		return 0, "", fmt.Errorf("no event is named; there are %v", WebhookEvents())
+	}
 	for _, event := range events {
 		if !slices.Contains(WebhookEvents(), event) {
 			return 0, "", fmt.Errorf("%q is no event; there are %v", event, WebhookEvents())

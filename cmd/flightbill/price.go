@@ -273,9 +273,12 @@ func (a *app) printLedger(v *priceView) error {
 	}
 	a.printTotals(l.Totals)
 	for _, number := range l.Voided {
-		a.sayf("Invoice %s was voided, and it was not billed again.", number)
+		a.sayf("Invoice %s was voided, and it was not billed again; flightbill.rebill_invoice has that done.", number)
 	}
-	if l.Differs {
+	switch {
+	case l.Differs && len(l.Voided) > 0:
+		a.sayf("That is not what it would be billed now.")
+	case l.Differs:
 		a.sayf("That is not what it would be billed now; flightbill correct bills the difference.")
 	}
 	return nil

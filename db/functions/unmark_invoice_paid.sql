@@ -1,5 +1,6 @@
--- unmark_invoice_paid takes back all that was paid on a PAID invoice, such as a payment that
--- was marked by mistake: the invoice is PENDING again. The reason stands in invoice_events.
+-- unmark_invoice_paid takes back all that was paid on a PAID invoice, and what was written
+-- off, such as a payment that was marked by mistake: the invoice is PENDING again. The
+-- reason stands in invoice_events.
 --
 -- It runs with its owner's rights: who may call it needs no others.
 CREATE OR REPLACE FUNCTION flightbill.unmark_invoice_paid(invoice_number text, reason text) RETURNS void
@@ -24,7 +25,7 @@ BEGIN
     INSERT INTO flightbill.payments (invoice_id, kind, amount, paid_on, reverses_id, reason)
     SELECT p.invoice_id, p.kind, -p.amount, today, p.id, btrim(unmark_invoice_paid.reason)
     FROM flightbill.payments p
-    WHERE p.invoice_id = invoice.id AND p.kind = 'payment' AND p.reverses_id IS NULL
+    WHERE p.invoice_id = invoice.id AND p.kind IN ('payment', 'rounding') AND p.reverses_id IS NULL
         AND NOT EXISTS (SELECT FROM flightbill.payments r WHERE r.reverses_id = p.id)
     ORDER BY p.id;
     IF NOT FOUND THEN

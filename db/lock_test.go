@@ -70,6 +70,7 @@ func TestMigrationsWaitForEachOther(t *testing.T) {
 	b.exec(t, `BEGIN; LOCK TABLE goose_db_version IN ACCESS SHARE MODE; LOCK TABLE goose_db_version IN ROW EXCLUSIVE MODE; COMMIT`)
 
 	migrated := meanwhile(t, b, func() ([]db.Migration, error) { return db.MigrateUp(t.Context(), b.pool) })
+	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'goose_db_version'::regclass`))
 	require.ErrorIs(t, db.CheckSchema(t.Context(), b.pool), db.ErrSchemaTooOld)
 	b.exec(t, `SELECT pg_terminate_backend($1)`, int(pid))
 	_, err = migrated()

@@ -107,7 +107,7 @@ func TestSaveOfVoidedFlightClearsNoJobs(t *testing.T) {
 }
 
 // Flights are asked for anew, for another payer, while one of them is being billed again:
-// neither waits for the other.
+// the one waits for the other, and not in a circle.
 func TestRebillMeetsAFlightThatIsRebilled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -364,9 +364,8 @@ func TestSaveClearsJobsByTheirIDs(t *testing.T) {
 	other := b.begin(t)
 	_, err := other.Exec(t.Context(), lock, first)
 	require.NoError(t, err)
-	save := meanwhile(t, b, func() ([]db.Outcome, error) {
-		return db.SaveFlights(t.Context(), b.pool, []db.Save{{Bill: b.priced(t, books, "F1", "WEEK"), At: testNow}, {Bill: b.priced(t, books, "F2", "WEEK"), At: testNow}})
-	})
+	saves := []db.Save{{Bill: b.priced(t, books, "F1", "WEEK"), At: testNow}, {Bill: b.priced(t, books, "F2", "WEEK"), At: testNow}}
+	save := meanwhile(t, b, func() ([]db.Outcome, error) { return db.SaveFlights(t.Context(), b.pool, saves) })
 	_, err = other.Exec(t.Context(), lock, second)
 	require.NoError(t, err)
 	require.NoError(t, other.Commit(t.Context()))

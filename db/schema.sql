@@ -1855,7 +1855,7 @@ BEGIN
     END IF;
     -- Before voided_flights, as a re-billing that is at work takes them.
     PERFORM FROM flightbill.billed_flights b
-    WHERE b.flight_id IN (SELECT v.flight_id FROM flightbill.voided_flights v JOIN flightbill.invoices c ON c.id = v.credit_note_id WHERE c.credits_invoice_id = original.id)
+    WHERE b.flight_id IN (SELECT v.flight_id FROM flightbill.voided_flights v JOIN flightbill.invoices c ON c.id = v.credit_note_id WHERE c.credits_invoice_id = original.id AND v.rebilled_at IS NULL)
     ORDER BY b.flight_id FOR UPDATE;
     WITH asked AS (
         UPDATE flightbill.voided_flights v SET rebill = true, payer = rebill_invoice.payer

@@ -95,7 +95,7 @@ func (w *ConsolidateInvoices) Work(ctx context.Context, job *river.Job[Consolida
 		"consolidated run failed and will be tried again", "run_date", job.Args.RunDate.String())
 }
 
-var errSliceDone = errors.New("this attempt's time is up")
+var errSliceDone = errors.New("this slice is over")
 
 // untilSliceDone ends an attempt when its time is up.
 func untilSliceDone(started time.Time) func(Progress) error {

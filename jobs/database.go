@@ -77,7 +77,7 @@ func (d *database) askUntilBack(met error) {
 	}
 	defer d.beats.end(databaseBeat)
 	for first := true; ; first = false {
-		d.beats.expect(databaseBeat, "the question whether the database is back", databaseTimeout+probeInterval+finishTimeout)
+		d.beats.expect(databaseBeat, "the question whether the database is back", 2*databaseTimeout+probeInterval)
 		err := d.ask(d.ctx, db.DiskFull(met))
 		if d.ctx.Err() != nil {
 			return

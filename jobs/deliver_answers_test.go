@@ -213,28 +213,35 @@ func TestRunTellsOfMany(t *testing.T) {
 	require.Equal(t, get[int](t, b, `SELECT count(*) FROM billing_runs WHERE trigger <> 'start'`), get[int](t, b, `SELECT count(*) FROM deliveries WHERE event = 'run.finished'`))
 }
 
-// A delivery whose job a forged notice has cancelled is tried again. One whose job somebody
-// has cancelled in earnest, or deleted, is given up, and does not stay open for ever.
+// A delivery whose job a forged notice has cancelled is tried again, when it was to be. One
+// whose job somebody has cancelled in earnest, or deleted, is given up, and does not stay open
+// for ever; one whose row somebody has locked is passed over.
 func TestDeliveriesWhoseJobsAreGone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	told := newReceiver(t)
-	for _, what := range []string{"forged", "cancelled", "deleted", "waiting"} {
+	for _, what := range []string{"forged", "refused", "cancelled", "deleted", "waiting", "held"} {
 		b.webhook(t, told.url+"/"+what, "invoice.issued")
 	}
 	b.billed(t, "E1", "EACH", landed(4, 9))
 	job := func(what string) string {
 		return `id = (SELECT job_id FROM deliveries WHERE target LIKE '%/` + what + `')`
 	}
-	b.exec(t, `UPDATE river_job SET state = 'cancelled', attempt = 1, finalized_at = now(),
-		errors = ARRAY['{"error": "JobCancelError: job cancelled remotely"}'::jsonb] WHERE `+job("forged")) // as River leaves it
+	const forged = `UPDATE river_job SET state = 'cancelled', finalized_at = now(), errors = ARRAY['{"error": "JobCancelError: job cancelled remotely"}'::jsonb], ` // as River leaves it
+	b.exec(t, forged+`attempt = 1 WHERE `+job("forged"))
+	b.exec(t, `UPDATE deliveries SET state = 'failed', attempts = 8, next_at = now() + interval '20 hours' WHERE target LIKE '%/refused'`)
+	b.exec(t, forged+`attempt = 8 WHERE `+job("refused"))
 	b.exec(t, `UPDATE river_job SET state = 'cancelled', finalized_at = now(), metadata = '{"cancel_attempted_at": "2026-03-04T12:00:00Z"}' WHERE `+job("cancelled"))
 	b.exec(t, `DELETE FROM river_job WHERE `+job("deleted"))
 	b.exec(t, `UPDATE river_job SET state = 'scheduled', scheduled_at = now() + interval '1 hour' WHERE `+job("waiting"))
+	b.exec(t, `DELETE FROM river_job WHERE `+job("held"))
+	b.begin(t, `SELECT FROM deliveries WHERE target LIKE '%/held' FOR UPDATE`)
 	b.start(t, privateWebhooks)
 	const states = `SELECT string_agg(concat_ws(' ', substring(target FROM '[a-z]+$'), state, last_error), ', ' ORDER BY webhook_id) FROM deliveries`
 	b.waitFor(t, "one is delivered, two are given up", 3, `SELECT count(*) FROM deliveries WHERE state IN ('delivered', 'given_up')`)
-	require.Equal(t, "forged delivered, cancelled given_up its job was cancelled or deleted, deleted given_up its job was cancelled or deleted, waiting pending",
-		get[string](t, b, states))
+	require.Equal(t, "forged delivered, refused failed, cancelled given_up its job was cancelled, discarded or deleted, "+
+		"deleted given_up its job was cancelled, discarded or deleted, waiting pending, held pending", get[string](t, b, states))
+	require.Equal(t, "scheduled 8 t", get[string](t, b, `SELECT concat_ws(' ', j.state, j.attempt, j.scheduled_at = d.next_at)
+		FROM deliveries d JOIN river_job j ON j.id = d.job_id WHERE d.state = 'failed'`))
 	require.Len(t, told.all(), 1)
 }

@@ -58,7 +58,7 @@ func TestGuardedJobsHaveTheirTime(t *testing.T) {
 				case <-time.After(10 * time.Second):
 				}
 				require.Equal(t, context.DeadlineExceeded, guarded.Err())
-				require.False(t, stopping(guarded, context.DeadlineExceeded))
+				require.False(t, stopping(guarded, context.Canceled))
 				return nil
 			}))
 		})

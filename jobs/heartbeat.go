@@ -83,7 +83,7 @@ func (e *StuckError) Error() string {
 
 // The keys of what every process has once.
 const (
-	houseBeat, sweepBeat, fitnessBeat, probeBeat, databaseBeat = "house", "sweep", "fitness", "probe", "database"
+	houseBeat, sweepBeat, takeUpBeat, fitnessBeat, probeBeat, databaseBeat = "house", "sweep", "take up", "fitness", "probe", "database"
 
 	fetchBeat, scheduleBeat = "fetch", "schedule"
 )

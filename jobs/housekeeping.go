@@ -103,13 +103,14 @@ func (h *housekeeper) keepHouse(ctx context.Context) {
 	h.giveBackOrphans(ctx, orphanAge)
 
 	h.undoForgedCancels(ctx)
-	stranded, err := q.DeliveryGiveUpStranded(ctx)
-	h.warn(ctx, "deliveries whose jobs were cancelled could not be looked for", err)
-	if stranded > 0 {
-		h.logger.WarnContext(ctx, "deliveries are given up, since somebody has cancelled or deleted their jobs; flightbill deliveries retry has them tried again", "deliveries", stranded)
-	}
 	h.lookForOverdue(ctx)
 	h.warn(ctx, "it could not be noted why flights wait", h.tellOutage(ctx, h.outage()))
+	stranded, err := q.DeliveryGiveUpStranded(ctx)
+	h.warn(ctx, "deliveries whose jobs are gone could not be looked for", err)
+	if len(stranded) > 0 {
+		h.logger.WarnContext(ctx, "deliveries are given up, since their jobs were cancelled, discarded or deleted; flightbill deliveries retry has them tried again",
+			"deliveries", len(stranded), "first", stranded[0])
+	}
 }
 
 // tellOutage has the queue view show why flights wait.
@@ -196,9 +197,11 @@ func (h *housekeeper) takeUp(ctx context.Context) {
 			return
 		case <-h.database.back:
 		}
+		h.beats.expect(takeUpBeat, "the look at what an outage of the database has left", finishTimeout)
 		bounded, cancel := context.WithTimeout(ctx, finishTimeout)
 		h.giveBackOrphans(bounded, orphanAge)
 		cancel()
+		h.beats.end(takeUpBeat)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // find out costs a save a second.
 const lockedWait = 15 * time.Second
 
-// pauses says until when each of some is to be left alone, by id.
+// pauses keeps, by id, until when a customer or a webhook is to be left alone.
 type pauses struct {
 	mu    sync.Mutex
 	until map[int64]time.Time
@@ -31,7 +31,11 @@ func (p *pauses) begin(id int64, until time.Time) {
 func (p *pauses) left(id int64, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.until[id].Sub(now)
+	left := p.until[id].Sub(now)
+	if left <= 0 {
+		delete(p.until, id)
+	}
+	return left
 }
 
 // lockedCustomers are those whom somebody's open transaction has locked.

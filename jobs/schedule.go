@@ -85,7 +85,8 @@ func every(interval time.Duration) scheduleFunc {
 }
 
 // endRun counts and tells how an attempt at a scheduled run has ended, and returns what River
-// is to make of it. Nothing has failed where its time was up, or where it was cut short.
+// is to make of it. Nothing has failed where its slice is over and it goes on, or where the
+// process stops; it has where its deadline has passed.
 func endRun(ctx context.Context, stats *Stats, logger *slog.Logger, kind string, started time.Time, err error, failed string, about ...any) error {
 	switch {
 	case errors.Is(err, errSliceDone):

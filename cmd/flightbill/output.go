@@ -94,6 +94,7 @@ func table(w io.Writer, headings []string, rows [][]string) error {
 		headings[i], right[i] = strings.CutPrefix(h, ">")
 		widths[i] = max(widths[i], len(headings[i]))
 	}
+	var text strings.Builder
 	for _, row := range append([][]string{headings}, rows...) {
 		var line strings.Builder
 		for i, cell := range row {
@@ -103,11 +104,10 @@ func table(w io.Writer, headings []string, rows [][]string) error {
 			}
 			fmt.Fprintf(&line, "%*s  ", width, cell)
 		}
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " ")); err != nil {
-			return err
-		}
+		text.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
-	return nil
+	_, err := io.WriteString(w, text.String())
+	return err
 }
 
 // tableWithLines is a table with lines below each row.

@@ -133,7 +133,7 @@ func (a *app) checkWebhookURL(text string) error {
 	case parsed.Scheme == "http" && !a.config.PrivateWebhooks:
 		return fmt.Errorf("the URL is not https; where that is meant, set FLIGHTBILL_WEBHOOK_ALLOW_PRIVATE=true, here and for flightbill serve")
 	}
-	if address, err := netip.ParseAddr(parsed.Hostname()); !a.config.PrivateWebhooks && (parsed.Hostname() == "localhost" || err == nil && !jobs.Public(address)) {
+	if address, err := netip.ParseAddr(parsed.Hostname()); !a.config.PrivateWebhooks && (strings.EqualFold(parsed.Hostname(), "localhost") || err == nil && !jobs.Public(address)) {
 		return fmt.Errorf("%s is no public address; where that is meant, set FLIGHTBILL_WEBHOOK_ALLOW_PRIVATE=true, here and for flightbill serve", parsed.Hostname())
 	}
 	return nil

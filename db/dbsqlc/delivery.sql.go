@@ -116,28 +116,44 @@ func (q *Queries) DeliveryGet(ctx context.Context, arg DeliveryGetParams) (Deliv
 	return i, err
 }
 
-const deliveryGiveUpStranded = `-- name: DeliveryGiveUpStranded :execrows
+const deliveryGiveUpStranded = `-- name: DeliveryGiveUpStranded :many
 WITH stranded AS MATERIALIZED (
     SELECT d.id, d.job_id FROM flightbill.deliveries d
     WHERE d.state IN ('pending', 'failed') AND NOT EXISTS (
         SELECT FROM flightbill.river_job j
         WHERE j.id = d.job_id AND j.kind = 'deliver'
             AND (j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled') OR j.state = 'cancelled' AND NOT j.metadata ? 'cancel_attempted_at'))
-    ORDER BY d.id
+), held AS (
+    SELECT d.id FROM flightbill.deliveries d JOIN stranded s ON s.id = d.id AND s.job_id = d.job_id
+    WHERE d.state IN ('pending', 'failed')
+    ORDER BY d.id FOR UPDATE OF d SKIP LOCKED
 )
-UPDATE flightbill.deliveries d SET state = 'given_up', next_at = NULL, last_error = 'its job was cancelled or deleted'
-FROM stranded s
-WHERE d.id = s.id AND d.job_id = s.job_id AND d.state IN ('pending', 'failed')
+UPDATE flightbill.deliveries d SET state = 'given_up', next_at = NULL, last_error = 'its job was cancelled, discarded or deleted'
+FROM held
+WHERE d.id = held.id
+RETURNING d.id
 `
 
-// Deliveries whose job somebody has cancelled or deleted: nobody works them any more. One
-// whose cancel was forged goes back. The job id is the fence against a retry meanwhile.
-func (q *Queries) DeliveryGiveUpStranded(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, deliveryGiveUpStranded)
+// Deliveries whose job is over or gone: nobody works them any more. One whose cancel was
+// forged goes back. The job id is the fence against a retry meanwhile.
+func (q *Queries) DeliveryGiveUpStranded(ctx context.Context) ([]string, error) {
+	rows, err := q.db.Query(ctx, deliveryGiveUpStranded)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const deliveryList = `-- name: DeliveryList :many

@@ -368,8 +368,9 @@ func (q *Queries) QueueSweepDue(ctx context.Context) (QueueSweepDueRow, error) {
 
 const queueUndoForgedCancels = `-- name: QueueUndoForgedCancels :many
 WITH forged AS (
-    SELECT c.id, CASE WHEN jsonb_typeof(c.metadata #> '{waiting,until}') = 'string' THEN (c.metadata #>> '{waiting,until}')::timestamptz END AS until
-    FROM flightbill.river_job c
+    SELECT c.id, d.state IS NOT DISTINCT FROM 'failed' AS tried,
+        CASE WHEN jsonb_typeof(c.metadata #> '{waiting,until}') = 'string' THEN (c.metadata #>> '{waiting,until}')::timestamptz ELSE d.next_at END AS until
+    FROM flightbill.river_job c LEFT JOIN flightbill.deliveries d ON d.job_id = c.id AND c.kind = 'deliver'
     WHERE c.state = 'cancelled' AND c.finalized_at >= $1::timestamptz AND c.finalized_at IS NOT NULL -- by the index on finalized_at: see enqueue_as_jobs
         AND (c.kind IN ('ingest_flight', 'consolidate_invoices', 'issue_invoices', 'mark_overdue', 'reconcile_flights', 'deliver')) IS TRUE
         AND NOT c.metadata ? 'cancel_attempted_at' AND c.errors[array_upper(c.errors, 1)] ->> 'error' = 'JobCancelError: job cancelled remotely'
@@ -377,19 +378,20 @@ WITH forged AS (
             SELECT FROM flightbill.river_job o WHERE o.id <> c.id AND o.unique_key = c.unique_key
                 AND o.unique_states IS NOT NULL AND flightbill.river_job_state_in_bitmask(o.unique_states, o.state))
     ORDER BY c.id
-    FOR UPDATE SKIP LOCKED
+    FOR UPDATE OF c SKIP LOCKED
 )
 UPDATE flightbill.river_job j
 SET state = CASE WHEN f.until > now() THEN 'scheduled' ELSE 'available' END::flightbill.river_job_state,
     scheduled_at = CASE WHEN f.until > now() THEN f.until ELSE j.scheduled_at END,
-    finalized_at = NULL, attempt = greatest(j.attempt - 1, 0), errors = j.errors[:array_upper(j.errors, 1) - 1]
+    finalized_at = NULL, attempt = greatest(j.attempt - CASE WHEN f.tried THEN 0 ELSE 1 END, 0), errors = j.errors[:array_upper(j.errors, 1) - 1]
 FROM forged f
 WHERE j.id = f.id
 RETURNING coalesce(j.args ->> 'flight_id', j.kind)::text AS what
 `
 
 // Jobs that a notice has cancelled, and no client of River's: any login may send one. They
-// go back as they were; one that was to wait waits on.
+// go back as they were; one that was to wait waits on. A delivery's try is made whatever
+// the notice says, and counts.
 func (q *Queries) QueueUndoForgedCancels(ctx context.Context, since time.Time) ([]string, error) {
 	rows, err := q.db.Query(ctx, queueUndoForgedCancels, since)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/flightbill/flightbill/billing"
 	"github.com/flightbill/flightbill/db"
@@ -46,6 +47,26 @@ func TestGiveDocument(t *testing.T) {
 			_, err := db.GiveDocument(t.Context(), b.pool, number, format, testNow)
 			require.ErrorContains(t, err, part)
 		}
+	}
+}
+
+// Of many who write a document at once all get the one that is kept.
+func TestGiveDocumentAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setupInvoices(t)
+	const many = 4
+	given := make([][]byte, many)
+	var all errgroup.Group
+	for i := range given {
+		all.Go(func() (err error) {
+			given[i], err = db.GiveDocument(t.Context(), b.pool, "EACH-000001", render.PDF, testNow.Add(time.Duration(i)*time.Hour))
+			return err
+		})
+	}
+	require.NoError(t, all.Wait())
+	require.Equal(t, 1, get[int](t, b, `SELECT count(*) FROM invoice_documents`))
+	for _, file := range given {
+		require.Equal(t, given[0], file)
 	}
 }
 

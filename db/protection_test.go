@@ -266,6 +266,7 @@ func TestUnmarkInvoicePaid(t *testing.T) {
 	b := setupInvoices(t)
 	b.exec(t, `UPDATE invoices SET status = 'OVERDUE' WHERE number = 'EACH-000001'`)
 	b.exec(t, `SELECT mark_invoice_paid('EACH-000001', '2026-03-06')`)
+	before := b.all(t)
 	b.refuses(t, map[string][]string{
 		`unmark_invoice_paid('EACH-000009', 'why')`: {"P0002", "invoice 'EACH-000009' is not known", "a draft has none"},
 		`unmark_invoice_paid(NULL, 'why')`:          {"P0002", "invoice NULL is not known"},
@@ -273,6 +274,7 @@ func TestUnmarkInvoicePaid(t *testing.T) {
 		`unmark_invoice_paid('EACH-000001', NULL)`:  {invalidParameter, "cannot be taken back without a reason"},
 	})
 	b.requireRefused(t, `UPDATE invoices SET status = 'PENDING', paid_at = NULL WHERE number = 'EACH-000001'`, "EACH-000001 is PAID", "reverse_payment")
+	require.Equal(t, before, b.all(t))
 
 	payments, _ := b.role(t)
 	b.exec(t, `GRANT USAGE ON SCHEMA flightbill TO `+payments+`; GRANT SELECT, UPDATE (status, paid_at) ON invoices TO `+payments)
